@@ -1,0 +1,48 @@
+"""What archcalc raises. The tree, with the built-in that each class also is:
+
+    ArchcalcError
+    ├── UsageError (ValueError)       a wrong option, shape, unit or file name
+    │   └── UnknownModelError (LookupError)
+    ├── ShapeError (ValueError)       an operator cannot take the shapes it was given
+    │   └── DefinitionError           the same, with the node's name and the graph up to it
+    └── MissingExtraError (ImportError)   a command needs an extra that is not installed
+
+A message is one sentence that says what was asked, what was got, and what would be valid. The
+command line prints it on stderr and exits with 2; the library lets the caller catch it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from archcalc.graph import Graph
+
+
+class ArchcalcError(Exception):
+    """Anything that archcalc refuses, in one sentence."""
+
+
+class UsageError(ArchcalcError, ValueError):
+    """A wrong option, shape, unit or file."""
+
+
+class UnknownModelError(UsageError, LookupError):
+    """No architecture has this name."""
+
+
+class ShapeError(ArchcalcError, ValueError):
+    """An operator cannot take the shapes that it was given."""
+
+
+class DefinitionError(ShapeError):
+    """A ShapeError with its place: the node's name, and the graph as far as it went."""
+
+    def __init__(self, message: str, node: str, partial: Graph) -> None:
+        super().__init__(message)
+        self.node = node
+        self.partial = partial
+
+
+class MissingExtraError(ArchcalcError, ImportError):
+    """A feature needs an extra of archcalc that is not installed."""

@@ -1,0 +1,332 @@
+"""The Graph: the one record that everything in archcalc reads.
+
+A declared architecture makes one through :class:`Handle`; a traced module makes one by running.
+It is plain data: strings, integers, tuples. It knows neither prices nor how it is printed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from archcalc.readings.profile import Profile
+
+Shape = tuple[int, ...]
+"""A tensor's size as torch writes it: ``(N, C, H, W)`` for images."""
+
+Phase = Literal["forward", "backward", "optimizer"]
+
+
+class Value(NamedTuple):
+    """One tensor: its shape and dtype, and the node that makes it."""
+
+    shape: Shape
+    dtype: str
+    source: int
+    """Position in ``Graph.nodes`` of the node that makes this tensor."""
+    port: int = 0
+    """Which of that node's outputs it is."""
+
+    @property
+    def numel(self) -> int:
+        return numel(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        return numel(self.shape) * ITEM_SIZE[self.dtype]
+
+
+class Weight(NamedTuple):
+    """One learnable parameter. Two nodes that share it give the same name."""
+
+    name: str
+    shape: Shape
+    dtype: str = "float32"
+
+    @property
+    def numel(self) -> int:
+        return numel(self.shape)
+
+    @property
+    def nbytes(self) -> int:
+        return numel(self.shape) * ITEM_SIZE[self.dtype]
+
+
+class Attributes(dict[str, Any]):
+    """A node's settings under torch's names. Read-only."""
+
+    __slots__ = ()
+
+    def _refuse(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise TypeError("a node's attributes are read-only")
+
+    __setitem__ = __delitem__ = __ior__ = _refuse
+    clear = pop = popitem = setdefault = update = _refuse
+
+    def __reduce__(self) -> tuple[type[Attributes], tuple[dict[str, Any]]]:
+        return Attributes, (dict(self),)
+
+
+class Node(NamedTuple):
+    """One call of one operator."""
+
+    name: str
+    """Dotted, as the paper names its modules: ``inception_3a.b5.reduce.conv``."""
+    op: str
+    """A name of the operator table; a name that is not there is an operation not counted."""
+    inputs: tuple[Value, ...]
+    outputs: tuple[Value, ...]
+    attrs: Attributes
+    weights: tuple[Weight, ...] = ()
+    training_only: bool = False
+    """Runs in training alone, as auxiliary heads do."""
+    phase: Phase = "forward"
+    where: str = ""
+    """The line of the user's code that made the call, where the tracer knows it."""
+
+    @property
+    def output(self) -> Value:
+        return self.outputs[0]
+
+    @property
+    def params(self) -> int:
+        return sum(weight.numel for weight in self.weights)
+
+
+@dataclass(frozen=True, slots=False, repr=False)
+class Graph:
+    """Nodes in topological order, the outputs by name, and whether it trains.
+
+    >>> import archcalc
+    >>> graph = archcalc.graph("nin")
+    >>> graph
+    <Graph nin: 1×3×32×32 -> 1×10, 28 nodes>
+    >>> graph["mlpconv1.conv"].weights[0].shape
+    (192, 3, 5, 5)
+    """
+
+    name: str
+    nodes: tuple[Node, ...]
+    outputs: Mapping[str, Value]
+    """The main output comes first; the others run in training alone or come beside it."""
+    training: bool = False
+    unused: tuple[Weight, ...] = ()
+    """Parameters that belong to the model and that no node of this graph reads."""
+    spec: str = ""
+    """How the model was asked for, options and all."""
+    notes: tuple[str, ...] = field(default=())
+    """What a reader of the numbers should be told, a sentence each."""
+
+    @cached_property
+    def executed(self) -> tuple[Node, ...]:
+        """The nodes that run in this mode, in order."""
+        if self.training:
+            return self.nodes
+        return tuple(node for node in self.nodes if not node.training_only)
+
+    @cached_property
+    def inputs(self) -> tuple[Node, ...]:
+        return tuple(node for node in self.nodes if node.op == "input")
+
+    @property
+    def output(self) -> Value:
+        """The main output."""
+        return next(iter(self.outputs.values()))
+
+    @cached_property
+    def weights(self) -> tuple[Weight, ...]:
+        """Every parameter once, executed or not."""
+        by_name = {weight.name: weight for node in self.nodes for weight in node.weights}
+        by_name.update((weight.name, weight) for weight in self.unused)
+        return tuple(by_name.values())
+
+    def train(self, mode: bool = True) -> Graph:
+        """The same graph in training mode: auxiliary heads run, dropout drops."""
+        return self if mode == self.training else replace(self, training=mode)
+
+    def eval(self) -> Graph:
+        """The same graph in evaluation mode."""
+        return self.train(False)
+
+    def profile(self, convention: str = "paper") -> Profile:
+        """Counts of everything; the short way to :func:`archcalc.profile`."""
+        # The record looks forward to its readings only here, when a caller asks.
+        from archcalc.readings.profile import profile
+
+        return profile(self, convention=convention)
+
+    def __getitem__(self, name: str) -> Node:
+        """The node of this name. Raises KeyError."""
+        return self._by_name[name]
+
+    @cached_property
+    def _by_name(self) -> dict[str, Node]:
+        return {node.name: node for node in self.nodes}
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+    def __iter__(self) -> Iterator[Node]:
+        return iter(self.nodes)
+
+    def __repr__(self) -> str:
+        given = ", ".join(times(node.output.shape) for node in self.inputs)
+        got = times(self.output.shape) if self.outputs else "nothing"
+        return f"<Graph {self.name}: {given} -> {got}, {len(self.nodes)} nodes>"
+
+
+class Handle:
+    """The shape of a tensor in a network that is being declared.
+
+    Definitions are functions over handles; they read their input channels off the handle, so that
+    they work at any input. ``archcalc.ops`` has the operators that take and return handles.
+    """
+
+    __slots__ = ("builder", "training_only", "value")
+
+    def __init__(self, builder: Builder, value: Value, training_only: bool = False) -> None:
+        self.builder = builder
+        self.value = value
+        self.training_only = training_only
+
+    @property
+    def shape(self) -> Shape:
+        return self.value.shape
+
+    @property
+    def channels(self) -> int:
+        """C of (N, C, ...)."""
+        return self.value.shape[1]
+
+    def scope(self, name: str) -> Scope:
+        """``with x.scope("b5"):`` puts ``b5.`` before the names of the nodes inside."""
+        return Scope(self.builder, name)
+
+    def in_training_only(self) -> Handle:
+        """The same tensor; what is built on it runs in training alone (auxiliary heads)."""
+        return Handle(self.builder, self.value, training_only=True)
+
+    def __repr__(self) -> str:
+        return f"<Handle {times(self.shape)}>"
+
+
+class Builder:
+    """Collects the nodes of one declared network."""
+
+    __slots__ = ("nodes", "prefix", "taken")
+
+    def __init__(self) -> None:
+        self.nodes: list[Node] = []
+        self.prefix = ""
+        self.taken: dict[str, int] = {}
+
+    def input(self, shape: Shape, name: str = "input", dtype: str = "float32") -> Handle:
+        value = Value(shape, dtype, len(self.nodes))
+        self.nodes.append(Node(name, "input", (), (value,), Attributes()))
+        return Handle(self, value)
+
+    def unique(self, name: str) -> str:
+        """The full dotted name, numbered from 2 where a scope repeats itself: relu, relu_2."""
+        full = self.prefix + name
+        seen = self.taken.get(full, 0) + 1
+        self.taken[full] = seen
+        return full if seen == 1 else f"{full}_{seen}"
+
+    def add(
+        self,
+        op: str,
+        inputs: tuple[Handle, ...],
+        shape: Shape,
+        attrs: Attributes,
+        weights: Mapping[str, Shape],
+        name: str,
+        dtype: str,
+    ) -> Handle:
+        """Append the node and return the handle of its output. ``name`` is already unique."""
+        value = Value(shape, dtype, len(self.nodes))
+        training_only = False
+        for handle in inputs:
+            training_only = training_only or handle.training_only
+        self.nodes.append(
+            Node(
+                name,
+                op,
+                tuple([handle.value for handle in inputs]),
+                (value,),
+                attrs,
+                tuple([Weight(f"{name}.{key}", size) for key, size in weights.items()]),
+                training_only,
+            )
+        )
+        return Handle(self, value, training_only)
+
+    def finish(
+        self,
+        name: str,
+        outputs: Mapping[str, Handle],
+        *,
+        training: bool = False,
+        spec: str = "",
+    ) -> Graph:
+        values = {key: handle.value for key, handle in outputs.items()}
+        return Graph(name, tuple(self.nodes), values, training, spec=spec or name)
+
+
+class Scope:
+    """The ``with`` block that :meth:`Handle.scope` opens."""
+
+    __slots__ = ("builder", "name", "outer")
+
+    def __init__(self, builder: Builder, name: str) -> None:
+        self.builder = builder
+        self.name = name
+
+    def __enter__(self) -> None:
+        builder = self.builder
+        self.outer = builder.prefix
+        if self.name:
+            builder.prefix = f"{self.outer}{self.name}."
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.builder.prefix = self.outer
+
+
+ITEM_SIZE: Mapping[str, int] = {
+    "bool": 1,
+    "uint8": 1,
+    "int8": 1,
+    "int16": 2,
+    "int32": 4,
+    "int64": 8,
+    "float8": 1,
+    "bfloat16": 2,
+    "float16": 2,
+    "float32": 4,
+    "float64": 8,
+    "complex64": 8,
+    "complex128": 16,
+}
+"""Bytes of one element."""
+
+
+def numel(shape: Shape) -> int:
+    """Elements of a tensor of this shape; 1 for a scalar."""
+    total = 1
+    for size in shape:
+        total *= size
+    return total
+
+
+def times(shape: Shape) -> str:
+    """``(28, 28, 192)`` as ``28×28×192``."""
+    return "×".join(map(str, shape)) if shape else "scalar"

@@ -1,0 +1,67 @@
+"""Activations, softmax and dropout. An exponential, a logarithm or an error function counts as one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from archcalc.graph import Handle, Node
+from archcalc.ops.operator import Operator, Work, extent, operator, per_output
+
+
+def dropout_work(node: Node, training: bool) -> Work:
+    """Training: multiply by the mask and by 1/(1 − p). The random numbers are not arithmetic."""
+    if not node.attrs.get("training", training):
+        return {}
+    return {"activation": (((2,), extent(node.outputs[0].shape)),)}
+
+
+def _activation(name: str, count: int, why: str, saves: str = "input") -> Operator:
+    text = f"{count} an element" + (f": {why}" if why else "")
+    return operator(
+        name, "activation", formula=text, work=per_output("activation", count), saves=saves
+    )
+
+
+RELU = _activation("relu", 1, "a comparison", saves="output")
+SIGMOID = _activation("sigmoid", 4, "negate, exp, add, divide", saves="output")
+TANH = _activation("tanh", 5, "double, exp, subtract, add, divide", saves="output")
+GELU = _activation("gelu", 5, "divide, erf, add, two multiplies")
+SILU = _activation("silu", 5, "sigmoid and a multiply")
+HARDSWISH = _activation("hardswish", 5, "add, two comparisons, multiply, divide")
+SOFTMAX = _activation("softmax", 5, "compare, subtract, exp, add, divide", saves="output")
+DROPOUT = operator(
+    "dropout",
+    "activation",
+    formula="2 an element in training",
+    work=dropout_work,
+    free="identity in evaluation",
+    saves="mask",
+)
+
+
+def _function(row: Operator) -> Callable[..., Handle]:
+    def activation(x: Handle, *, name: str = row.name) -> Handle:
+        return row.apply(x, name=name)
+
+    activation.__name__ = activation.__qualname__ = row.name
+    activation.__doc__ = f"As ``torch.nn.functional.{row.name}``. Counted: {row.formula}."
+    return activation
+
+
+relu = _function(RELU)
+sigmoid = _function(SIGMOID)
+tanh = _function(TANH)
+gelu = _function(GELU)
+silu = _function(SILU)
+hardswish = _function(HARDSWISH)
+
+
+def softmax(x: Handle, dim: int, *, name: str = "softmax") -> Handle:
+    """As ``torch.nn.functional.softmax``. Counted: 5 an element."""
+    return SOFTMAX.apply(x, name=name, attrs={"dim": dim})
+
+
+def dropout(x: Handle, p: float = 0.5, *, name: str = "dropout") -> Handle:
+    """As ``torch.nn.Dropout``: identity in evaluation; in training, zero with probability ``p`` and
+    scale by 1/(1 − p)."""
+    return DROPOUT.apply(x, name=name, attrs={"p": p})

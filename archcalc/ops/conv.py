@@ -1,0 +1,155 @@
+"""Convolutions, plain and transposed, in one, two and three dimensions."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from archcalc.errors import ShapeError
+from archcalc.graph import Attributes, Handle, Node, Shape
+from archcalc.ops.operator import Work, channels_last, operator, require_channels
+from archcalc.ops.window import Padding, Size, conv_positions, each, transposed_positions
+
+
+def conv_shape(inputs: tuple[Shape, ...], weights: Mapping[str, Shape], attrs: Attributes) -> Shape:
+    x, weight, groups = inputs[0], weights["weight"], attrs["groups"]
+    require_channels(x, len(weight))
+    if weight[1] * groups != x[1] or weight[0] % groups:
+        raise ShapeError(
+            f"groups={groups} must divide both the {x[1]} input and the {weight[0]} output channels"
+        )
+    positions = conv_positions(
+        x[2:], weight[2:], attrs["stride"], attrs["padding"], attrs["dilation"]
+    )
+    return (x[0], weight[0], *positions)
+
+
+def conv_work(node: Node, training: bool) -> Work:
+    """Each output value is a dot product over the window and the channels of its group."""
+    weight = node.weights[0].shape
+    out = channels_last(node.outputs[0].shape)
+    macs = ((out, (*weight[2:], weight[1])),)
+    if len(node.weights) == 1:
+        return {"macs": macs}
+    return {"macs": macs, "bias": ((out,),)}
+
+
+def transposed_shape(
+    inputs: tuple[Shape, ...], weights: Mapping[str, Shape], attrs: Attributes
+) -> Shape:
+    x, weight, groups = inputs[0], weights["weight"], attrs["groups"]
+    require_channels(x, len(weight))
+    if weight[0] != x[1] or x[1] % groups:
+        raise ShapeError(f"groups={groups} must divide the {x[1]} input channels")
+    positions = transposed_positions(
+        x[2:],
+        weight[2:],
+        attrs["stride"],
+        attrs["padding"],
+        attrs["output_padding"],
+        attrs["dilation"],
+    )
+    return (x[0], weight[1] * groups, *positions)
+
+
+def transposed_work(node: Node, training: bool) -> Work:
+    """Each input value is multiplied with the window and the output channels of its group, also
+    where ``padding`` crops the product away afterwards."""
+    weight = node.weights[0].shape
+    macs = ((channels_last(node.inputs[0].shape), (*weight[2:], weight[1])),)
+    if len(node.weights) == 1:
+        return {"macs": macs}
+    return {"macs": macs, "bias": ((channels_last(node.outputs[0].shape),),)}
+
+
+class Convolution:
+    """``conv2d(x, 64, 3, padding=1)``: as ``torch.nn.Conv2d`` over (N, C, *spatial), the input
+    channels read off ``x``. One instance for each number of spatial dimensions."""
+
+    def __init__(self, dims: int) -> None:
+        self.dims = dims
+        self.operator = operator(
+            f"conv{dims}d",
+            "conv",
+            formula=f"({PLACE[dims]}×C_out)×({WINDOW[dims]}×C_in/groups) macs, "
+            f"{PLACE[dims]}×C_out with a bias",
+            work=conv_work,
+            shape=conv_shape,
+            saves="input",
+        )
+
+    def __call__(
+        self,
+        x: Handle,
+        out_channels: int,
+        kernel_size: Size,
+        stride: Size = 1,
+        padding: Padding = 0,
+        dilation: Size = 1,
+        groups: int = 1,
+        bias: bool = True,
+        *,
+        name: str = "conv",
+    ) -> Handle:
+        dims = self.dims
+        weights = {"weight": (out_channels, x.channels // groups, *each(kernel_size, dims))}
+        if bias:
+            weights["bias"] = (out_channels,)
+        attrs = {
+            "stride": each(stride, dims),
+            "padding": padding if isinstance(padding, str) else each(padding, dims),
+            "dilation": each(dilation, dims),
+            "groups": groups,
+        }
+        return self.operator.apply(x, name=name, attrs=attrs, weights=weights)
+
+
+class TransposedConvolution:
+    """``conv_transpose2d(x, 64, 2, stride=2)``: as ``torch.nn.ConvTranspose2d``."""
+
+    def __init__(self, dims: int) -> None:
+        self.dims = dims
+        self.operator = operator(
+            f"conv_transpose{dims}d",
+            "conv",
+            formula=f"({PLACE[dims]}×C_in of the input)×({WINDOW[dims]}×C_out/groups) macs, "
+            f"{PLACE[dims]}×C_out with a bias",
+            work=transposed_work,
+            shape=transposed_shape,
+            saves="input",
+        )
+
+    def __call__(
+        self,
+        x: Handle,
+        out_channels: int,
+        kernel_size: Size,
+        stride: Size = 1,
+        padding: Size = 0,
+        output_padding: Size = 0,
+        groups: int = 1,
+        bias: bool = True,
+        dilation: Size = 1,
+        *,
+        name: str = "conv_transpose",
+    ) -> Handle:
+        dims = self.dims
+        weights = {"weight": (x.channels, out_channels // groups, *each(kernel_size, dims))}
+        if bias:
+            weights["bias"] = (out_channels,)
+        attrs = {
+            "stride": each(stride, dims),
+            "padding": each(padding, dims),
+            "output_padding": each(output_padding, dims),
+            "dilation": each(dilation, dims),
+            "groups": groups,
+        }
+        return self.operator.apply(x, name=name, attrs=attrs, weights=weights)
+
+
+PLACE = {1: "L", 2: "H×W", 3: "D×H×W"}
+WINDOW = {1: "K", 2: "K_h×K_w", 3: "K_d×K_h×K_w"}
+
+conv1d, conv2d, conv3d = Convolution(1), Convolution(2), Convolution(3)
+conv_transpose1d = TransposedConvolution(1)
+conv_transpose2d = TransposedConvolution(2)
+conv_transpose3d = TransposedConvolution(3)

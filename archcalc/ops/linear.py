@@ -1,0 +1,104 @@
+"""Linear layers, matrix products and the embedding look-up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from archcalc.errors import ShapeError
+from archcalc.graph import Attributes, Handle, Node, Shape, times
+from archcalc.ops.operator import Work, broadcast, operator
+
+
+def linear_shape(
+    inputs: tuple[Shape, ...], weights: Mapping[str, Shape], attrs: Attributes
+) -> Shape:
+    x, weight = inputs[0], weights["weight"]
+    if x[-1] != weight[1]:
+        raise ShapeError(f"expected {weight[1]} features, got {x[-1]} of {times(x)}")
+    return (*x[:-1], weight[0])
+
+
+def linear_work(node: Node, training: bool) -> Work:
+    """Each output value is a dot product over the input features."""
+    out = rows(node.outputs[0].shape)
+    macs = ((out, (node.weights[0].shape[1],)),)
+    if len(node.weights) == 1:
+        return {"macs": macs}
+    return {"macs": macs, "bias": ((out,),)}
+
+
+def matmul_shape(
+    inputs: tuple[Shape, ...], weights: Mapping[str, Shape], attrs: Attributes
+) -> Shape:
+    a, b = inputs
+    left: Shape = a if len(a) > 1 else (1, *a)
+    right: Shape = b if len(b) > 1 else (*b, 1)
+    if left[-1] != right[-2]:
+        raise ShapeError(f"cannot multiply {times(a)} by {times(b)}")
+    # A vector on either side lends a dimension of 1, which the result gives back.
+    kept = ((left[-2],) if len(a) > 1 else ()) + ((right[-1],) if len(b) > 1 else ())
+    return (*broadcast((left[:-2], right[:-2])), *kept)
+
+
+def matmul_work(node: Node, training: bool) -> Work:
+    """Each output value is a dot product over the inner dimension."""
+    return {"macs": ((rows(node.outputs[0].shape), (node.inputs[0].shape[-1],)),)}
+
+
+def rows(shape: Shape) -> Shape:
+    """A shape without leading ones, in its own order."""
+    while len(shape) > 1 and shape[0] == 1:
+        shape = shape[1:]
+    return shape or (1,)
+
+
+def embedding_bytes(node: Node) -> int:
+    """The indices, and the rows that they pick: not the whole table."""
+    return sum(value.nbytes for value in node.inputs) + node.outputs[0].nbytes
+
+
+LINEAR = operator(
+    "linear",
+    "linear",
+    formula="(rows×out_features)×in_features macs, rows×out_features with a bias",
+    work=linear_work,
+    shape=linear_shape,
+    saves="input",
+)
+MATMUL = operator(
+    "matmul",
+    "matmul",
+    formula="(batch×rows×columns)×inner macs",
+    work=matmul_work,
+    shape=matmul_shape,
+    saves="inputs",
+)
+EMBEDDING = operator(
+    "embedding",
+    "movement",
+    shape=lambda inputs, weights, attrs: (*inputs[0], weights["weight"][1]),
+    free="a table look-up, no arithmetic",
+    saves="input",
+    reads=embedding_bytes,
+)
+
+
+def linear(x: Handle, out_features: int, bias: bool = True, *, name: str = "linear") -> Handle:
+    """As ``torch.nn.Linear`` over (..., in_features)."""
+    weights = {"weight": (out_features, x.shape[-1])}
+    if bias:
+        weights["bias"] = (out_features,)
+    return LINEAR.apply(x, name=name, weights=weights)
+
+
+def matmul(a: Handle, b: Handle, *, name: str = "matmul") -> Handle:
+    """As ``torch.matmul``: (..., n, k) @ (..., k, m), leading dimensions broadcast."""
+    return MATMUL.apply(a, b, name=name)
+
+
+def embedding(
+    indices: Handle, num_embeddings: int, embedding_dim: int, *, name: str = "embedding"
+) -> Handle:
+    """As ``torch.nn.Embedding``: integer indices (...) to (..., embedding_dim)."""
+    weights = {"weight": (num_embeddings, embedding_dim)}
+    return EMBEDDING.apply(indices, name=name, weights=weights, dtype="float32")

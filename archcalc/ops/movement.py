@@ -1,0 +1,102 @@
+"""What moves or renames values and computes nothing: all free, each with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from archcalc.errors import ShapeError
+from archcalc.graph import Attributes, Handle, Shape, numel, times
+from archcalc.ops.operator import operator
+
+A_VIEW = "a view, no data moves"
+
+
+def concat_shape(
+    inputs: tuple[Shape, ...], weights: Mapping[str, Shape], attrs: Attributes
+) -> Shape:
+    first = inputs[0]
+    dim = axis(attrs["dim"], len(first))
+    rest = (*first[:dim], *first[dim + 1 :])
+    for other in inputs[1:]:
+        if (*other[:dim], *other[dim + 1 :]) != rest:
+            given = ", ".join(map(times, inputs))
+            raise ShapeError(f"cannot join {given} along dimension {dim}: other sizes differ")
+    return (*first[:dim], sum([shape[dim] for shape in inputs]), *first[dim + 1 :])
+
+
+def flatten_shape(
+    inputs: tuple[Shape, ...], weights: Mapping[str, Shape], attrs: Attributes
+) -> Shape:
+    x = inputs[0]
+    start, end = axis(attrs["start_dim"], len(x)), axis(attrs["end_dim"], len(x))
+    return (*x[:start], numel(x[start : end + 1]), *x[end + 1 :])
+
+
+def reshape_shape(
+    inputs: tuple[Shape, ...], weights: Mapping[str, Shape], attrs: Attributes
+) -> Shape:
+    have, wanted = numel(inputs[0]), attrs["shape"]
+    known = numel(tuple(size for size in wanted if size != -1))
+    if wanted.count(-1) > 1 or (have % known if -1 in wanted else have != known):
+        raise ShapeError(f"cannot reshape {times(inputs[0])} to {wanted}")
+    return tuple(have // known if size == -1 else size for size in wanted)
+
+
+def permute_shape(
+    inputs: tuple[Shape, ...], weights: Mapping[str, Shape], attrs: Attributes
+) -> Shape:
+    x, dims = inputs[0], attrs["dims"]
+    if sorted(axis(dim, len(x)) for dim in dims) != list(range(len(x))):
+        raise ShapeError(f"dims {dims} is no permutation of the dimensions of {times(x)}")
+    return tuple(x[dim] for dim in dims)
+
+
+def slice_shape(
+    inputs: tuple[Shape, ...], weights: Mapping[str, Shape], attrs: Attributes
+) -> Shape:
+    x = inputs[0]
+    dim = axis(attrs["dim"], len(x))
+    start, stop = attrs["start"], attrs["stop"]
+    if not 0 <= start < stop <= x[dim]:
+        raise ShapeError(f"slice {start}:{stop} is not inside dimension {dim} of {times(x)}")
+    return (*x[:dim], stop - start, *x[dim + 1 :])
+
+
+def axis(dim: int, rank: int) -> int:
+    """A dimension counted from the front. Raises ShapeError when there is none such."""
+    if not -rank <= dim < rank:
+        raise ShapeError(f"there is no dimension {dim} in a tensor of {rank}")
+    return dim % rank
+
+
+INPUT = operator("input", "input", free="given")
+CONCAT = operator("concat", "movement", shape=concat_shape, free="copies its inputs, no arithmetic")
+FLATTEN = operator("flatten", "movement", shape=flatten_shape, free=A_VIEW, view=True)
+RESHAPE = operator("reshape", "movement", shape=reshape_shape, free=A_VIEW, view=True)
+PERMUTE = operator("permute", "movement", shape=permute_shape, free=A_VIEW, view=True)
+SLICE = operator("slice", "movement", shape=slice_shape, free=A_VIEW, view=True)
+
+
+def concat(xs: Sequence[Handle], dim: int = 1, *, name: str = "concat") -> Handle:
+    """As ``torch.concat``; along the channels unless said."""
+    return CONCAT.apply(*xs, name=name, attrs={"dim": dim})
+
+
+def flatten(x: Handle, start_dim: int = 1, end_dim: int = -1, *, name: str = "flatten") -> Handle:
+    """As ``torch.nn.Flatten``: (N, C, H, W) to (N, C·H·W) unless said."""
+    return FLATTEN.apply(x, name=name, attrs={"start_dim": start_dim, "end_dim": end_dim})
+
+
+def reshape(x: Handle, shape: Sequence[int], *, name: str = "reshape") -> Handle:
+    """As ``torch.reshape``; one size may be -1."""
+    return RESHAPE.apply(x, name=name, attrs={"shape": tuple(shape)})
+
+
+def permute(x: Handle, dims: Sequence[int], *, name: str = "permute") -> Handle:
+    """As ``torch.permute``."""
+    return PERMUTE.apply(x, name=name, attrs={"dims": tuple(dims)})
+
+
+def slice(x: Handle, dim: int, start: int, stop: int, *, name: str = "slice") -> Handle:
+    """``x[:, start:stop]`` when ``dim`` is 1."""
+    return SLICE.apply(x, name=name, attrs={"dim": dim, "start": start, "stop": stop})

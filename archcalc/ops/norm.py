@@ -1,0 +1,138 @@
+"""Normalisation: batch, layer, group, and AlexNet's local response."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from archcalc.errors import ShapeError
+from archcalc.graph import Attributes, Handle, Node, Shape
+from archcalc.ops.operator import Work, extent, operator
+
+
+def batch_norm_work(node: Node, training: bool) -> Work:
+    """Evaluation: a multiply and an add an element, the constants folded. Training adds the batch's
+    mean (1) and variance (3: subtract, square, add)."""
+    count = 6 if node.attrs.get("training", training) else 2
+    return {"norm": (((count,), extent(node.outputs[0].shape)),)}
+
+
+def statistics_work(node: Node, training: bool) -> Work:
+    """Mean 1, variance 3, subtract and scale 2; 2 more with learnable weight and bias."""
+    count = 8 if node.weights else 6
+    return {"norm": (((count,), extent(node.outputs[0].shape)),)}
+
+
+def local_response_work(node: Node, training: bool) -> Work:
+    """An element: its square, size − 1 additions, alpha, k, a power and a division."""
+    count = node.attrs["size"] + 4
+    return {"norm": (((count,), extent(node.outputs[0].shape)),)}
+
+
+def layer_norm_shape(
+    inputs: tuple[Shape, ...], weights: Mapping[str, Shape], attrs: Attributes
+) -> Shape:
+    wanted = attrs["normalized_shape"]
+    if inputs[0][-len(wanted) :] != wanted:
+        raise ShapeError(f"normalized_shape {wanted} is not the end of {inputs[0]}")
+    return inputs[0]
+
+
+def group_norm_shape(
+    inputs: tuple[Shape, ...], weights: Mapping[str, Shape], attrs: Attributes
+) -> Shape:
+    if inputs[0][1] % attrs["num_groups"]:
+        raise ShapeError(
+            f"num_groups={attrs['num_groups']} must divide the {inputs[0][1]} channels"
+        )
+    return inputs[0]
+
+
+BATCH_NORM = operator(
+    "batch_norm",
+    "norm",
+    formula="2 an element in evaluation (scale and shift), 6 in training",
+    work=batch_norm_work,
+    saves="input",
+)
+LAYER_NORM = operator(
+    "layer_norm",
+    "norm",
+    formula="8 an element, 6 without weight and bias",
+    work=statistics_work,
+    shape=layer_norm_shape,
+    saves="input",
+)
+GROUP_NORM = operator(
+    "group_norm",
+    "norm",
+    formula="8 an element, 6 without weight and bias",
+    work=statistics_work,
+    shape=group_norm_shape,
+    saves="input",
+)
+LOCAL_RESPONSE_NORM = operator(
+    "local_response_norm",
+    "norm",
+    formula="size + 4 an element",
+    work=local_response_work,
+    saves="input",
+)
+
+
+def batch_norm(
+    x: Handle, eps: float = 1e-5, affine: bool = True, *, name: str = "batch_norm"
+) -> Handle:
+    """As ``torch.nn.BatchNorm2d`` over (N, C, ...). Running statistics are no parameters."""
+    return BATCH_NORM.apply(x, name=name, attrs={"eps": eps}, weights=_affine(x.channels, affine))
+
+
+def layer_norm(
+    x: Handle,
+    normalized_shape: int | Shape,
+    eps: float = 1e-5,
+    affine: bool = True,
+    *,
+    name: str = "layer_norm",
+) -> Handle:
+    """As ``torch.nn.LayerNorm`` over the last dimensions."""
+    size = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+    weights = {"weight": size, "bias": size} if affine else {}
+    return LAYER_NORM.apply(
+        x, name=name, attrs={"normalized_shape": size, "eps": eps}, weights=weights
+    )
+
+
+def group_norm(
+    x: Handle,
+    num_groups: int,
+    eps: float = 1e-5,
+    affine: bool = True,
+    *,
+    name: str = "group_norm",
+) -> Handle:
+    """As ``torch.nn.GroupNorm`` over (N, C, ...)."""
+    return GROUP_NORM.apply(
+        x,
+        name=name,
+        attrs={"num_groups": num_groups, "eps": eps},
+        weights=_affine(x.channels, affine),
+    )
+
+
+def local_response_norm(
+    x: Handle,
+    size: int,
+    alpha: float = 1e-4,
+    beta: float = 0.75,
+    k: float = 1.0,
+    *,
+    name: str = "local_response_norm",
+) -> Handle:
+    """As ``torch.nn.LocalResponseNorm``, which divides alpha by ``size``; Krizhevsky et al. 2012,
+    section 3.3, do not."""
+    attrs = {"size": size, "alpha": alpha, "beta": beta, "k": k}
+    return LOCAL_RESPONSE_NORM.apply(x, name=name, attrs=attrs)
+
+
+def _affine(channels: int, affine: bool) -> dict[str, Shape]:
+    return {"weight": (channels,), "bias": (channels,)} if affine else {}

@@ -1,0 +1,234 @@
+"""The operator table: what each operation yields, holds, computes and moves, declared once.
+
+Both doors price through it. A family file (``conv.py``, ``pooling.py``, ...) declares its operators
+with :func:`operator` and, beside them, the functions over handles that definitions call.
+
+Every operator gives one of three answers:
+
+* counted: ``work`` returns its sums;
+* free: ``work`` returns nothing, and ``free`` says why;
+* not counted: its name is not in the table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+from archcalc.errors import DefinitionError, ShapeError
+from archcalc.graph import Attributes, Handle, Node, Shape, numel
+
+Kind = Literal[
+    "input",
+    "conv",
+    "linear",
+    "matmul",
+    "norm",
+    "activation",
+    "pooling",
+    "elementwise",
+    "reduction",
+    "movement",
+]
+
+Term = tuple[Shape, ...]
+"""A product of bracketed factors: ``((28, 28, 32), (5, 5, 192))`` is (28×28×32)×(5×5×192)."""
+
+Work = Mapping[str, tuple[Term, ...]]
+"""For each field of :class:`Cost`, a sum of terms. The number and its text both come from here."""
+
+ShapeRule = Callable[[tuple[Shape, ...], Mapping[str, Shape], Attributes], Shape]
+
+
+class Cost(NamedTuple):
+    """Arithmetic by class: multiply-adds, and single operations of every other class."""
+
+    macs: int = 0
+    """Multiply-adds of convolutions, linear layers and matrix products."""
+    bias: int = 0
+    """Additions of a bias: one an output element."""
+    norm: int = 0
+    activation: int = 0
+    pooling: int = 0
+    elementwise: int = 0
+    reduction: int = 0
+
+    @property
+    def flops(self) -> int:
+        """2 per multiply-add, and 1 for every other counted operation."""
+        return self.macs + sum(self)
+
+    def plus(self, other: Cost) -> Cost:
+        return Cost(*map(int.__add__, self, other))
+
+
+def no_work(node: Node, training: bool) -> Work:
+    return {}
+
+
+def same_shape(inputs: tuple[Shape, ...], weights: Mapping[str, Shape], attrs: Attributes) -> Shape:
+    return inputs[0]
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """One row of the table."""
+
+    name: str
+    """torch's name: of the function in ``torch.nn.functional`` where there is one."""
+    kind: Kind
+    formula: str = ""
+    """The counted work in symbols, for people."""
+    work: Callable[[Node, bool], Work] = no_work
+    """(node, training) -> sums by class of cost."""
+    shape: ShapeRule = same_shape
+    """(input shapes, weight shapes, attributes) -> output shape. Raises ShapeError."""
+    free: str = ""
+    """Why there is nothing to count, where ``work`` returns nothing."""
+    view: bool = False
+    """The output shares its first input's storage: no byte moves."""
+    saves: Literal["nothing", "input", "inputs", "output", "input and indices", "mask"] = "nothing"
+    """What autograd keeps of this call for the backward pass, weights aside."""
+    reads: Callable[[Node], int] | None = None
+    """Bytes read, where that is not simply all inputs and weights."""
+
+    def cost(self, node: Node, training: bool = False) -> Cost:
+        """The counted work of a node, in integers."""
+        work = self.work(node, training)
+        if len(work) == 1 and "macs" in work:
+            return Cost(total(work["macs"]))
+        return Cost(**{name: total(terms) for name, terms in work.items()})
+
+    def bytes_moved(self, node: Node, training: bool = False) -> tuple[int, int]:
+        """(read, written) when the node runs alone: inputs and weights once, outputs once."""
+        if self.passes_through(node, training):
+            return 0, 0
+        if self.reads is not None:
+            read = self.reads(node)
+        else:
+            read = sum(value.nbytes for value in node.inputs)
+            read += sum(weight.nbytes for weight in node.weights)
+        return read, sum(value.nbytes for value in node.outputs)
+
+    def passes_through(self, node: Node, training: bool) -> bool:
+        """Whether the output is the input's own storage: a view, or dropout in evaluation."""
+        return self.view or (self.name == "dropout" and not node.attrs.get("training", training))
+
+    def apply(
+        self,
+        *inputs: Handle,
+        name: str,
+        attrs: Mapping[str, Any] | None = None,
+        weights: Mapping[str, Shape] | None = None,
+        dtype: str = "",
+    ) -> Handle:
+        """Add a call of this operator to the network that ``inputs`` belong to."""
+        first = inputs[0]
+        builder = first.builder
+        full_name = builder.unique(name)
+        given = Attributes(attrs or {})
+        sizes = weights or {}
+        try:
+            shape = self.shape(tuple([handle.value.shape for handle in inputs]), sizes, given)
+        except ShapeError as error:
+            partial = builder.finish("", {"output": first})
+            raise DefinitionError(f"{full_name}: {error}", full_name, partial) from None
+        return builder.add(
+            self.name, inputs, shape, given, sizes, full_name, dtype or first.value.dtype
+        )
+
+
+TABLE: dict[str, Operator] = {}
+"""Every operator by name."""
+
+
+def operator(name: str, kind: Kind, **fields: Any) -> Operator:
+    """Declare an operator. Raises ValueError when the name is taken."""
+    if name in TABLE:
+        raise ValueError(f"operator {name!r} is declared twice")
+    TABLE[name] = Operator(name, kind, **fields)
+    return TABLE[name]
+
+
+def total(terms: tuple[Term, ...]) -> int:
+    """The value of a sum of products.
+
+    >>> total((((28, 28, 32), (5, 5, 192)),))
+    120422400
+    """
+    result = 0
+    for term in terms:
+        product = 1
+        for factor in term:
+            for size in factor:
+                product *= size
+        result += product
+    return result
+
+
+def working(terms: tuple[Term, ...]) -> str:
+    """The same sum as the articles write it.
+
+    >>> working((((28, 28, 32), (5, 5, 192)),))
+    '(28×28×32)×(5×5×192)'
+    """
+    return " + ".join("×".join(map(_bracketed, term)) for term in terms)
+
+
+def _bracketed(factor: Shape) -> str:
+    text = "×".join(map(str, factor))
+    return f"({text})" if len(factor) > 1 else text
+
+
+def extent(shape: Shape) -> Shape:
+    """A tensor's sizes as the papers write them: H×W×C, the batch in front where it is not 1.
+
+    >>> extent((1, 192, 28, 28)), extent((8, 192, 28, 28)), extent((1, 1000))
+    ((28, 28, 192), (8, 28, 28, 192), (1000,))
+    """
+    if len(shape) >= 4:
+        return channels_last(shape)
+    if len(shape) > 1 and shape[0] == 1:
+        return shape[1:]
+    return shape or (1,)
+
+
+def channels_last(shape: Shape) -> Shape:
+    """(N, C, *spatial) as (*spatial, C), the batch in front where it is not 1."""
+    moved = (*shape[2:], shape[1])
+    return moved if shape[0] == 1 else (shape[0], *moved)
+
+
+def per_output(field: str, count: int = 1) -> Callable[[Node, bool], Work]:
+    """Work of ``count`` operations an output element, in one class."""
+
+    def work(node: Node, training: bool) -> Work:
+        size = extent(node.outputs[0].shape)
+        return {field: (((count,), size) if count != 1 else (size,),)}
+
+    return work
+
+
+def broadcast(shapes: tuple[Shape, ...]) -> Shape:
+    """The common shape of an element-wise operation, by torch's rule. Raises ShapeError."""
+    rank = max(map(len, shapes))
+    result = []
+    for axis in range(-rank, 0):
+        sizes = {shape[axis] for shape in shapes if len(shape) >= -axis} - {1}
+        if len(sizes) > 1:
+            given = " and ".join("×".join(map(str, shape)) for shape in shapes)
+            raise ShapeError(f"{given} do not broadcast (N×C×H×W)")
+        result.append(sizes.pop() if sizes else 1)
+    return tuple(result)
+
+
+def require_channels(shape: Shape, rank: int) -> None:
+    """Refuse anything but (N, C, ...) with ``rank`` dimensions."""
+    if len(shape) != rank:
+        got = "×".join(map(str, shape))
+        raise ShapeError(f"expected {rank} dimensions (N, C, ...), got {got}")
+
+
+def elements(shapes: tuple[Shape, ...]) -> int:
+    return sum(map(numel, shapes))

@@ -1,0 +1,154 @@
+"""Pools: maximum, average and adaptive."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import prod
+
+from archcalc.errors import ShapeError
+from archcalc.graph import Attributes, Handle, Node, Shape
+from archcalc.ops.operator import Work, channels_last, operator, require_channels
+from archcalc.ops.window import Size, adaptive_window, each, pool_positions
+
+
+def pool_shape(inputs: tuple[Shape, ...], weights: Mapping[str, Shape], attrs: Attributes) -> Shape:
+    x, kernel = inputs[0], attrs["kernel_size"]
+    require_channels(x, len(kernel) + 2)
+    dilation = attrs.get("dilation") or (1,) * len(kernel)
+    positions = pool_positions(
+        x[2:], kernel, attrs["stride"], attrs["padding"], dilation, attrs["ceil_mode"]
+    )
+    return (*x[:2], *positions)
+
+
+def max_pool_work(node: Node, training: bool) -> Work:
+    """K − 1 comparisons find the largest of K values. Windows at the border count whole."""
+    window = prod(node.attrs["kernel_size"])
+    return {"pooling": ((channels_last(node.outputs[0].shape), (window - 1,)),)}
+
+
+def avg_pool_work(node: Node, training: bool) -> Work:
+    """K − 1 additions and one division. Windows at the border count whole."""
+    return {"pooling": ((channels_last(node.outputs[0].shape), node.attrs["kernel_size"]),)}
+
+
+def adaptive_shape(
+    inputs: tuple[Shape, ...], weights: Mapping[str, Shape], attrs: Attributes
+) -> Shape:
+    x, size = inputs[0], attrs["output_size"]
+    require_channels(x, len(size) + 2)
+    if any(count < 1 for count in size):
+        raise ShapeError(f"output_size {size} must be at least 1")
+    return (*x[:2], *size)
+
+
+def adaptive_work(node: Node, training: bool) -> Work:
+    """Every window adds up its own values and divides once: as many operations as values read."""
+    n, channels, *positions = node.outputs[0].shape
+    read = tuple(map(adaptive_window, node.inputs[0].shape[2:], positions))
+    return {"pooling": ((read if n == 1 else (n, *read), (channels,)),)}
+
+
+class MaxPool:
+    """``max_pool2d(x, 3, stride=2)``: as ``torch.nn.functional.max_pool2d``; ``stride`` is the
+    kernel's size unless given."""
+
+    def __init__(self, dims: int) -> None:
+        self.dims = dims
+        self.operator = operator(
+            f"max_pool{dims}d",
+            "pooling",
+            formula="(outputs)×(K − 1) comparisons, K the values of a window",
+            work=max_pool_work,
+            shape=pool_shape,
+            saves="input and indices",
+        )
+
+    def __call__(
+        self,
+        x: Handle,
+        kernel_size: Size,
+        stride: Size | None = None,
+        padding: Size = 0,
+        dilation: Size = 1,
+        ceil_mode: bool = False,
+        *,
+        name: str = "max_pool",
+    ) -> Handle:
+        dims = self.dims
+        attrs = {
+            "kernel_size": each(kernel_size, dims),
+            "stride": each(kernel_size if stride is None else stride, dims),
+            "padding": each(padding, dims),
+            "dilation": each(dilation, dims),
+            "ceil_mode": ceil_mode,
+        }
+        return self.operator.apply(x, name=name, attrs=attrs)
+
+
+class AvgPool:
+    """``avg_pool2d(x, 8)``: as ``torch.nn.functional.avg_pool2d``.
+
+    ``count_include_pad`` changes the divisor at the border, not how much is computed."""
+
+    def __init__(self, dims: int) -> None:
+        self.dims = dims
+        self.operator = operator(
+            f"avg_pool{dims}d",
+            "pooling",
+            formula="(outputs)×K: K − 1 additions and a division, K the values of a window",
+            work=avg_pool_work,
+            shape=pool_shape,
+            saves="input",
+        )
+
+    def __call__(
+        self,
+        x: Handle,
+        kernel_size: Size,
+        stride: Size | None = None,
+        padding: Size = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+        *,
+        name: str = "avg_pool",
+    ) -> Handle:
+        dims = self.dims
+        attrs = {
+            "kernel_size": each(kernel_size, dims),
+            "stride": each(kernel_size if stride is None else stride, dims),
+            "padding": each(padding, dims),
+            "ceil_mode": ceil_mode,
+            "count_include_pad": count_include_pad,
+        }
+        return self.operator.apply(x, name=name, attrs=attrs)
+
+
+class AdaptivePool:
+    """``adaptive_avg_pool2d(x, 1)``: global average pooling at any input size."""
+
+    def __init__(self, kind: str, dims: int) -> None:
+        self.dims = dims
+        self.default_name = f"adaptive_{kind}_pool"
+        self.operator = operator(
+            f"adaptive_{kind}_pool{dims}d",
+            "pooling",
+            formula="one operation for each value that a window reads",
+            work=adaptive_work,
+            shape=adaptive_shape,
+            saves="input" if kind == "avg" else "input and indices",
+        )
+
+    def __call__(self, x: Handle, output_size: Size = 1, *, name: str = "") -> Handle:
+        attrs = {"output_size": each(output_size, self.dims)}
+        return self.operator.apply(x, name=name or self.default_name, attrs=attrs)
+
+
+max_pool1d, max_pool2d, max_pool3d = MaxPool(1), MaxPool(2), MaxPool(3)
+avg_pool1d, avg_pool2d, avg_pool3d = AvgPool(1), AvgPool(2), AvgPool(3)
+adaptive_avg_pool1d = AdaptivePool("avg", 1)
+adaptive_avg_pool2d = AdaptivePool("avg", 2)
+adaptive_avg_pool3d = AdaptivePool("avg", 3)
+adaptive_max_pool1d = AdaptivePool("max", 1)
+adaptive_max_pool2d = AdaptivePool("max", 2)
+adaptive_max_pool3d = AdaptivePool("max", 3)

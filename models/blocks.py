@@ -1,0 +1,42 @@
+"""What several papers share: a convolution followed by its normalisation and activation."""
+
+from __future__ import annotations
+
+from archcalc.graph import Handle
+from archcalc.ops import batch_norm, conv2d, relu
+from archcalc.ops.window import Padding, Size
+
+
+def conv_relu(
+    x: Handle,
+    out_channels: int,
+    kernel_size: Size,
+    stride: Size = 1,
+    padding: Padding = 0,
+    groups: int = 1,
+    *,
+    name: str,
+) -> Handle:
+    """A convolution with a bias, and ReLU: AlexNet, VGG, NiN, GoogLeNet."""
+    with x.scope(name):
+        return relu(conv2d(x, out_channels, kernel_size, stride, padding, groups=groups))
+
+
+def conv_bn(
+    x: Handle,
+    out_channels: int,
+    kernel_size: Size,
+    stride: Size = 1,
+    padding: Padding = 0,
+    dilation: Size = 1,
+    groups: int = 1,
+    bias: bool = False,
+    act: bool = True,
+    *,
+    name: str,
+) -> Handle:
+    """A convolution without a bias, batch normalisation, and ReLU where ``act``: ResNet and after."""
+    with x.scope(name):
+        x = conv2d(x, out_channels, kernel_size, stride, padding, dilation, groups, bias)
+        x = batch_norm(x, name="bn")
+        return relu(x) if act else x
