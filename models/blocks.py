@@ -17,7 +17,8 @@ def conv_relu(
     *,
     name: str,
 ) -> Handle:
-    """A convolution with a bias, and ReLU: AlexNet, VGG, NiN, GoogLeNet."""
+    """A convolution with a bias, and ReLU: AlexNet, VGG, NiN, GoogLeNet. An empty ``name`` puts the
+    two nodes straight into the caller's scope."""
     with x.scope(name):
         return relu(conv2d(x, out_channels, kernel_size, stride, padding, groups=groups))
 
@@ -32,11 +33,12 @@ def conv_bn(
     groups: int = 1,
     bias: bool = False,
     act: bool = True,
+    eps: float = 1e-5,
     *,
     name: str,
 ) -> Handle:
-    """A convolution without a bias, batch normalisation, and ReLU where ``act``: ResNet and after."""
+    """A convolution without a bias, batch normalisation, and ReLU where ``act``: from ResNet on."""
     with x.scope(name):
         x = conv2d(x, out_channels, kernel_size, stride, padding, dilation, groups, bias)
-        x = batch_norm(x, name="bn")
+        x = batch_norm(x, eps, name="bn")
         return relu(x) if act else x

@@ -12,7 +12,8 @@ from archcalc.registry import architecture
 
 from .blocks import conv_relu
 
-PAPER = "Szegedy et al. 2014 (arXiv:1409.4842), figure 2 and Table 1, row 3a"
+PAPER = "Szegedy et al. 2014 (arXiv:1409.4842)"
+WIDTHS = "widths of Table 1, row 3a"
 
 
 def inception(
@@ -39,11 +40,15 @@ def inception(
 @architecture(
     "inception-naive",
     input="28x28x192",
-    source=f"{PAPER}; figure 2a",
+    source=f"{PAPER}, figure 2a, {WIDTHS}",
     aliases=("naive",),
 )
 def naive(x: Handle, *, c1: int = 64, c3: int = 128, c5: int = 32, article: bool = False) -> Handle:
-    """The naive Inception module: 1×1, 3×3, 5×5 and max pool side by side."""
+    """The naive Inception module: 1×1, 3×3, 5×5 and max pool side by side.
+
+    ``article=true`` is the code of the tutorial article on GoogLeNet: each convolution has a bias
+    and is followed by batch normalisation and no ReLU.
+    """
     b1 = _conv(x, c1, 1, article, name="b1")
     b3 = _conv(x, c3, 3, article, name="b3")
     b5 = _conv(x, c5, 5, article, name="b5")
@@ -54,7 +59,7 @@ def naive(x: Handle, *, c1: int = 64, c3: int = 128, c5: int = 32, article: bool
 @architecture(
     "inception-reduced",
     input="28x28x192",
-    source=f"{PAPER}; figure 2b",
+    source=f"{PAPER}, figure 2b, {WIDTHS}",
     aliases=("inception-module",),
 )
 def reduced(
@@ -68,7 +73,11 @@ def reduced(
     pool: int = 32,
     article: bool = False,
 ) -> Handle:
-    """The Inception module with 1×1 reductions before its 3×3 and 5×5 and after its pool."""
+    """The Inception module with 1×1 reductions before its 3×3 and 5×5 and after its pool.
+
+    ``article=true`` is the code of the tutorial article on GoogLeNet: each convolution has a bias
+    and is followed by batch normalisation and no ReLU.
+    """
     b1 = _conv(x, c1, 1, article, name="b1")
     b3 = _conv(x, c3_reduce, 1, article, name="b3.reduce")
     b3 = _conv(b3, c3, 3, article, name="b3")
@@ -79,13 +88,13 @@ def reduced(
     return concat([b1, b3, b5, bp])
 
 
-@architecture("inception-5x5", input="28x28x192", source=f"{PAPER}; its 5×5 without the reduction")
+@architecture("inception-5x5", input="28x28x192", source=f"{PAPER}, figure 2a, the 5×5")
 def direct_5x5(x: Handle, *, c5: int = 32) -> Handle:
     """The worked example, before: a 5×5 convolution straight on 192 channels."""
     return conv_relu(x, c5, 5, padding=2, name="b5")
 
 
-@architecture("inception-5x5-reduced", input="28x28x192", source=f"{PAPER}; its 5×5 branch")
+@architecture("inception-5x5-reduced", input="28x28x192", source=f"{PAPER}, figure 2b, the 5×5")
 def reduced_5x5(x: Handle, *, c5_reduce: int = 16, c5: int = 32) -> Handle:
     """The worked example, after: a 1×1 reduces to 16 channels in front of the 5×5."""
     x = conv_relu(x, c5_reduce, 1, name="b5.reduce")

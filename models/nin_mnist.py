@@ -1,0 +1,67 @@
+"""NiN grown in three stages on MNIST, as a tutorial article on NiN for MNIST builds it.
+
+Every stage starts from the weights of the one before and gets one or two more 1×1 convolutions. The
+images are enlarged to 224×224.
+"""
+
+from __future__ import annotations
+
+from archcalc.graph import Handle
+from archcalc.ops import adaptive_avg_pool2d, avg_pool2d, conv2d, flatten, max_pool2d, relu
+from archcalc.registry import architecture
+
+ARTICLE = "the tutorial article on NiN for MNIST"
+
+
+@architecture("nin-mnist-v0", input="224x224x1", source=f"{ARTICLE}, stage v0")
+def v0(x: Handle, *, global_pool: bool = False) -> Handle:
+    """NiN for MNIST, first stage: one 1×1 convolution a group.
+
+    As written it has 40 logits for 10 classes: see ``global_pool`` of nin-mnist-v2.
+    """
+    x = group(x, 10, 1, act=False, name="group1")  # as written: no ReLU before the pool
+    x = group(x, 20, 1, name="group2")
+    x = group(x, 10, 1, name="group3")
+    return head(x, global_pool)
+
+
+@architecture("nin-mnist-v1", input="224x224x1", source=f"{ARTICLE}, stage v1")
+def v1(x: Handle, *, global_pool: bool = False) -> Handle:
+    """NiN for MNIST, second stage: groups 1 and 3 get a second 1×1 convolution.
+
+    As written it has 40 logits for 10 classes: see ``global_pool`` of nin-mnist-v2.
+    """
+    x = group(x, 10, 2, name="group1")
+    x = group(x, 20, 1, name="group2")
+    x = group(x, 10, 2, name="group3")
+    return head(x, global_pool)
+
+
+@architecture(
+    "nin-mnist-v2", input="224x224x1", source=f"{ARTICLE}, stage v2", aliases=("nin-mnist",)
+)
+def v2(x: Handle, *, global_pool: bool = False) -> Handle:
+    """NiN for MNIST, third stage: group 2 gets a second 1×1 convolution as well.
+
+    As written it averages 14×14 windows of a 28×28 map, which leaves 2×2 of them: 40 logits for 10
+    classes. ``global_pool=true`` averages the whole map, which gives the 10 that were meant.
+    """
+    x = group(x, 10, 2, name="group1")
+    x = group(x, 20, 2, name="group2")
+    x = group(x, 10, 2, name="group3")
+    return head(x, global_pool)
+
+
+def group(x: Handle, width: int, pointwise: int, act: bool = True, *, name: str) -> Handle:
+    """A 3×3 convolution, ``pointwise`` 1×1 ones, and a pool. ``act``: ReLU before the pool too."""
+    with x.scope(name):
+        x = conv2d(x, width, 3, padding=1)
+        for index in range(1, pointwise + 1):
+            x = conv2d(relu(x), width, 1, name=f"cccp{index}")
+        return max_pool2d(relu(x) if act else x, 2)
+
+
+def head(x: Handle, global_pool: bool) -> Handle:
+    """The average pool that ends each stage, as written or as meant."""
+    x = adaptive_avg_pool2d(x, name="gap") if global_pool else avg_pool2d(x, 14)
+    return flatten(x)

@@ -1,0 +1,107 @@
+"""ResNet-50, and the frame that ResNeXt-50, SE-ResNet-50 and SKNet-50 share with it.
+
+He, Zhang, Ren and Sun 2015, "Deep residual learning for image recognition" (arXiv:1512.03385),
+Table 1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Literal
+
+from archcalc.graph import Handle
+from archcalc.ops import adaptive_avg_pool2d, add, flatten, linear, max_pool2d, relu
+from archcalc.registry import architecture
+
+from .blocks import conv_bn
+from .published import BILLION, Published
+
+StrideIn = Literal["1x1", "3x3"]
+
+Block = Callable[..., Handle]
+"""(x, width, out_channels, stride, name=...) -> a residual block's output."""
+
+PUBLISHED = (
+    Published(
+        "resnet50",
+        "macs",
+        "3.8",
+        BILLION,
+        "arXiv:1512.03385, Table 1",
+        "3.858 billion, not rounded up",
+    ),
+    Published("resnet50", "macs", "3.86", BILLION, "Hu et al. 2017 (arXiv:1709.01507), Table 2"),
+)
+
+
+@architecture(
+    "resnet50",
+    input="224x224x3",
+    source="He et al. 2015 (arXiv:1512.03385), Table 1",
+    aliases=("resnet-50", "resnet"),
+)
+def resnet50(x: Handle, *, num_classes: int = 1000, stride_in: StrideIn = "1x1") -> Handle:
+    """ResNet-50: sixteen bottleneck blocks with shortcuts.
+
+    ``stride_in`` is where a stage halves its map: in the first 1×1, as the paper does, or in the
+    3×3, as torchvision does at 6 % more multiply-adds.
+    """
+    block = partial(bottleneck, stride_in=stride_in)
+    x = stem(x)
+    x = stage(x, block, 3, 64, 256, name="conv2")
+    x = stage(x, block, 4, 128, 512, stride=2, name="conv3")
+    x = stage(x, block, 6, 256, 1024, stride=2, name="conv4")
+    x = stage(x, block, 3, 512, 2048, stride=2, name="conv5")
+    return classifier(x, num_classes)
+
+
+def stem(x: Handle) -> Handle:
+    """Rows conv1 and the pool of conv2_x."""
+    x = conv_bn(x, 64, 7, stride=2, padding=3, name="conv1")
+    # The paper gives no padding; torchvision pads by 1, the authors' Caffe net rounds up instead.
+    return max_pool2d(x, 3, stride=2, padding=1, name="pool1")
+
+
+def stage(
+    x: Handle, block: Block, count: int, width: int, out: int, stride: int = 1, *, name: str
+) -> Handle:
+    """``count`` blocks; the first takes the stride."""
+    for index in range(1, count + 1):
+        x = block(x, width, out, stride if index == 1 else 1, name=f"{name}_{index}")
+    return x
+
+
+def bottleneck(
+    x: Handle,
+    width: int,
+    out: int,
+    stride: int,
+    *,
+    name: str,
+    stride_in: StrideIn = "3x3",
+    groups: int = 1,
+    attend: Callable[[Handle], Handle] | None = None,
+) -> Handle:
+    """1×1, 3×3, 1×1 and the shortcut. ``attend`` works on the result before they are added."""
+    first, second = (stride, 1) if stride_in == "1x1" else (1, stride)
+    with x.scope(name):
+        y = conv_bn(x, width, 1, stride=first, name="reduce")
+        y = conv_bn(y, width, 3, stride=second, padding=1, groups=groups, name="conv3x3")
+        y = conv_bn(y, out, 1, act=False, name="expand")
+        if attend is not None:
+            y = attend(y)
+        return join(x, y, stride)
+
+
+def join(x: Handle, y: Handle, stride: int) -> Handle:
+    """y plus the shortcut from x: the identity where the sizes agree, else a 1×1 projection
+    (option B of section 4.1)."""
+    if stride != 1 or x.channels != y.channels:
+        x = conv_bn(x, y.channels, 1, stride=stride, act=False, name="shortcut")
+    return relu(add(y, x))
+
+
+def classifier(x: Handle, num_classes: int) -> Handle:
+    """The last row: average pool and one fully connected layer."""
+    return linear(flatten(adaptive_avg_pool2d(x, name="avg_pool")), num_classes, name="fc")

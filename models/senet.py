@@ -1,0 +1,77 @@
+"""Squeeze-and-excitation on an Inception module and on ResNet-50.
+
+Hu, Shen, Albanie, Sun and Wu 2017, "Squeeze-and-excitation networks" (arXiv:1709.01507), figures 2
+and 3 and Table 1.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from archcalc import ops
+from archcalc.graph import Handle
+from archcalc.registry import architecture
+
+from .inception import inception
+from .published import BILLION, MILLION, Published
+from .resnet import StrideIn, bottleneck, classifier, stage, stem
+
+PAPER = "Hu et al. 2017 (arXiv:1709.01507)"
+
+PUBLISHED = (
+    Published("se-resnet50", "params", "28.1", MILLION, f"{PAPER}, the released model"),
+    Published(
+        "se-resnet50",
+        "macs",
+        "3.87",
+        BILLION,
+        f"{PAPER}, Table 2",
+        "3.860 billion multiply-adds; 3.87 needs the pools and scalings counted too",
+    ),
+)
+
+
+@architecture(
+    "se-inception",
+    input="28x28x192",
+    source=f"{PAPER}, figure 2, on Szegedy et al. 2014 (arXiv:1409.4842), Table 1, row 3a",
+    aliases=("se-inception-module",),
+)
+def se_inception(x: Handle, *, reduction: int = 16) -> Handle:
+    """The reduced Inception module with an SE block on its 256 channels."""
+    x = inception(x, 64, (96, 128), (16, 32), 32, name="inception")
+    return squeeze_excite(x, reduction)
+
+
+@architecture(
+    "se-resnet50",
+    input="224x224x3",
+    source=f"{PAPER}, Table 1",
+    aliases=("se-resnet-50", "seresnet50"),
+)
+def se_resnet50(
+    x: Handle, *, num_classes: int = 1000, reduction: int = 16, stride_in: StrideIn = "1x1"
+) -> Handle:
+    """SE-ResNet-50: an SE block on every residual branch of ResNet-50, before the addition."""
+    block = partial(
+        bottleneck, stride_in=stride_in, attend=partial(squeeze_excite, reduction=reduction)
+    )
+    x = stem(x)
+    x = stage(x, block, 3, 64, 256, name="conv2")
+    x = stage(x, block, 4, 128, 512, stride=2, name="conv3")
+    x = stage(x, block, 6, 256, 1024, stride=2, name="conv4")
+    x = stage(x, block, 3, 512, 2048, stride=2, name="conv5")
+    return classifier(x, num_classes)
+
+
+def squeeze_excite(x: Handle, reduction: int, *, name: str = "se") -> Handle:
+    """Average each map, FC to C/r, ReLU, FC to C, sigmoid, scale the maps by it.
+
+    Fully connected layers as in section 3.2; the authors' Caffe code writes the same two as 1×1
+    convolutions over a 1×1 map. They have biases there, which equation 3 leaves out.
+    """
+    with x.scope(name):
+        s = ops.flatten(ops.adaptive_avg_pool2d(x, name="squeeze"))
+        s = ops.relu(ops.linear(s, max(x.channels // reduction, 1), name="fc1"))
+        s = ops.sigmoid(ops.linear(s, x.channels, name="fc2"))
+        return ops.mul(x, ops.reshape(s, (-1, x.channels, 1, 1)), name="scale")
