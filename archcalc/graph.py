@@ -118,7 +118,7 @@ class Graph:
     unused: tuple[Weight, ...] = ()
     """Parameters that belong to the model and that no node of this graph reads."""
     spec: str = ""
-    """How the model was asked for, options and all."""
+    """How the model was asked for, options and all: ``nin,head=fc``."""
     notes: tuple[str, ...] = field(default=())
     """What a reader of the numbers should be told, a sentence each."""
 

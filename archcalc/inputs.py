@@ -11,7 +11,8 @@ EXAMPLE = "write H×W×C such as 224x224x3, or chw:3x224x224"
 def parse_input(text: str) -> Shape:
     """``"28x28x192"`` or ``"chw:192x28x28"`` to (C, H, W).
 
-    A shape that reads like the other order is refused; ``hwc:`` in front insists. Raises UsageError.
+    A shape that reads like the other order is refused; ``hwc:`` in front insists. Raises
+    UsageError.
 
     >>> parse_input("28x28x192"), parse_input("chw:192x28x28")
     ((192, 28, 28), (192, 28, 28))

@@ -75,7 +75,7 @@ class Architecture:
         outputs = self.definition(builder.input((batch, *(input or self.input))), **given)
         if isinstance(outputs, Handle):
             outputs = {"output": outputs}
-        settings = "".join(f" --set {key}={_text(value)}" for key, value in given.items())
+        settings = "".join(f",{key}={_text(value)}" for key, value in given.items())
         return builder.finish(self.name, outputs, training=training, spec=self.name + settings)
 
     def parse_options(self, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -134,7 +134,7 @@ class Option:
 def architecture(
     name: str, *, input: str, source: str, aliases: tuple[str, ...] = ()
 ) -> Callable[[Definition], Architecture]:
-    """Make a definition an :class:`Architecture`: ``@architecture("nin", input="32x32x3", ...)``."""
+    """Make a definition an Architecture: ``@architecture("nin", input="32x32x3", ...)``."""
 
     def wrap(definition: Definition) -> Architecture:
         return Architecture(name, definition, parse_input(input), source, aliases)
@@ -175,7 +175,7 @@ def _entries() -> dict[str, EntryPoint]:
     entries: dict[str, EntryPoint] = {}
     for entry in found:
         if entry.name in entries:
-            # The same distribution can be found twice (an editable install run from its own folder).
+            # One distribution can be found twice: an editable install run from its own folder.
             if entries[entry.name].value != entry.value:
                 raise ArchcalcError(
                     f"model {entry.name!r} is registered twice: as {entries[entry.name].value} "

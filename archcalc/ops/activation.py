@@ -1,4 +1,4 @@
-"""Activations, softmax and dropout. An exponential, a logarithm or an error function counts as one."""
+"""Activations, softmax and dropout. An exponential or an error function counts as one."""
 
 from __future__ import annotations
 

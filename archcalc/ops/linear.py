@@ -47,9 +47,8 @@ def matmul_work(node: Node, training: bool) -> Work:
 
 def rows(shape: Shape) -> Shape:
     """A shape without leading ones, in its own order."""
-    while len(shape) > 1 and shape[0] == 1:
-        shape = shape[1:]
-    return shape or (1,)
+    first = next((axis for axis, size in enumerate(shape) if size != 1), len(shape) - 1)
+    return shape[first:] or (1,)
 
 
 def embedding_bytes(node: Node) -> int:
@@ -85,7 +84,7 @@ EMBEDDING = operator(
 
 def linear(x: Handle, out_features: int, bias: bool = True, *, name: str = "linear") -> Handle:
     """As ``torch.nn.Linear`` over (..., in_features)."""
-    weights = {"weight": (out_features, x.shape[-1])}
+    weights: dict[str, Shape] = {"weight": (out_features, x.shape[-1])}
     if bias:
         weights["bias"] = (out_features,)
     return LINEAR.apply(x, name=name, weights=weights)

@@ -1,0 +1,160 @@
+"""Memory by liveness: which activations are alive together, where most are, what training keeps.
+
+An activation is alive from the node that makes it to the last node that reads it; the outputs of
+the graph to the end. Views share their input's storage. Nothing else works in place unless the
+graph says so, and no workspace of a library is counted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from archcalc.graph import Graph, Node, Value, numel
+from archcalc.ops import TABLE
+from archcalc.readings.record import Record
+
+INDEX_BYTES = 8
+"""torch keeps the place of each maximum as int64."""
+
+Key = tuple[int, int]
+"""(node, port): the value that first owned a storage."""
+
+
+class Activation(NamedTuple):
+    """The output of one node while inference runs."""
+
+    name: str
+    op: str
+    shape: tuple[int, ...]
+    nbytes: int
+    """0 for a view."""
+    live: int
+    """Bytes alive while this node runs: what it reads, what it writes, what waits for later."""
+
+
+class Saved(NamedTuple):
+    """What autograd keeps of one node until the backward pass."""
+
+    name: str
+    what: str
+    nbytes: int
+    """0 where another node keeps the same storage already."""
+
+
+@dataclass(frozen=True)
+class Memory(Record):
+    """Bytes of one pass."""
+
+    weight_bytes: int
+    activations: tuple[Activation, ...]
+    saved: tuple[Saved, ...]
+
+    @property
+    def peak(self) -> Activation | None:
+        """The first node at which most bytes are alive, in inference."""
+        return max(self.activations, key=lambda activation: activation.live, default=None)
+
+    @property
+    def peak_bytes(self) -> int:
+        return self.peak.live if self.peak else 0
+
+    @property
+    def saved_bytes(self) -> int:
+        """Kept for the backward pass of one training step, weights and gradients aside."""
+        return sum(saved.nbytes for saved in self.saved)
+
+    def rows(self) -> list[dict[str, Any]]:
+        return [activation._asdict() for activation in self.activations]
+
+
+def memory(graph: Graph) -> Memory:
+    """Liveness of the graph's evaluation pass, and what its training pass keeps for backward."""
+    return Memory(
+        sum(weight.nbytes for weight in graph.weights),
+        liveness(graph.eval()),
+        saved_for_backward(graph.train()),
+    )
+
+
+def liveness(graph: Graph) -> tuple[Activation, ...]:
+    """Bytes alive at each executed node."""
+    owner, size = storages(graph)
+    last_use: dict[Key, int] = {}
+    for position, node in enumerate(graph.executed):
+        for value in (*node.inputs, *node.outputs):
+            last_use[owner[value.source, value.port]] = position
+    for value in graph.outputs.values():
+        if (value.source, value.port) in owner:
+            last_use[owner[value.source, value.port]] = len(graph.executed)
+    dying: dict[int, list[Key]] = {}
+    for key, position in last_use.items():
+        dying.setdefault(position, []).append(key)
+
+    alive, rows = 0, []
+    for position, node in enumerate(graph.executed):
+        made = sum(
+            size[value.source, value.port]
+            for value in node.outputs
+            if owner[value.source, value.port] == (value.source, value.port)
+        )
+        alive += made
+        shape = node.output.shape if node.outputs else ()
+        rows.append(Activation(node.name, node.op, shape, made, alive))
+        alive -= sum(size[key] for key in dying.get(position, ()))
+    return tuple(rows)
+
+
+def storages(graph: Graph) -> tuple[dict[Key, Key], dict[Key, int]]:
+    """For every value the one that owns its storage, and the bytes of each owner."""
+    owner: dict[Key, Key] = {}
+    size: dict[Key, int] = {}
+    for node in graph.executed:
+        shared = bool(node.inputs) and shares_storage(node, graph.training)
+        for value in node.outputs:
+            key = (value.source, value.port)
+            if shared:
+                first = node.inputs[0]
+                owner[key] = owner[first.source, first.port]
+            else:
+                owner[key] = key
+                size[key] = value.nbytes
+    return owner, size
+
+
+def shares_storage(node: Node, training: bool) -> bool:
+    """Whether the node's output lives in its first input: a view, or work in place."""
+    operator = TABLE.get(node.op)
+    return bool(node.attrs.get("inplace")) or (
+        operator is not None and operator.passes_through(node, training)
+    )
+
+
+def saved_for_backward(graph: Graph) -> tuple[Saved, ...]:
+    """What autograd keeps, storage by storage, each once."""
+    owner, size = storages(graph)
+    kept: set[Key] = set()
+
+    def keep(values: tuple[Value, ...]) -> int:
+        keys = {owner[value.source, value.port] for value in values} - kept
+        kept.update(keys)
+        return sum(size[key] for key in keys)
+
+    rows = []
+    for node in graph.executed:
+        operator = TABLE.get(node.op)
+        what = operator.saves if operator is not None and node.phase == "forward" else "nothing"
+        nbytes = 0
+        if what == "input":
+            nbytes = keep(node.inputs[:1])
+        elif what == "inputs":
+            nbytes = keep(node.inputs)
+        elif what == "output":
+            nbytes = keep(node.outputs[:1])
+        elif what == "input and indices":
+            nbytes = keep(node.inputs[:1]) + INDEX_BYTES * numel(node.output.shape)
+        elif what == "mask" and node.attrs.get("training", graph.training):
+            nbytes = numel(node.output.shape)  # one byte a boolean
+        if what != "nothing":
+            rows.append(Saved(node.name, what, nbytes))
+    return tuple(rows)

@@ -1,0 +1,24 @@
+"""A table as HTML, for notebooks."""
+
+from __future__ import annotations
+
+from html import escape
+
+from archcalc.report.table import Table, text
+from archcalc.report.units import Units
+
+
+def html_table(table: Table, units: Units = "exact") -> str:
+    """One ``<table>``; everything is escaped, as names come from users' code."""
+    head = "".join(f"<th>{escape(column.title)}</th>" for column in table.columns)
+    body = "".join(
+        "<tr>"
+        + "".join(
+            f'<td style="text-align: {"right" if column.is_number else "left"}">'
+            f"{escape(text(cell, column.kind, units))}</td>"
+            for cell, column in zip(row, table.columns, strict=True)
+        )
+        + "</tr>"
+        for row in table.rows
+    )
+    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

@@ -1,0 +1,83 @@
+"""JSON: the record of a command for scripts. Raw integers, base units, null for what is not known.
+
+The keys are a promise: ``schema_version`` goes up when one of them changes its meaning.
+"""
+
+from __future__ import annotations
+
+import json as json_module
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from archcalc.readings.profile import Layer, Profile
+from archcalc.readings.receptive_field import Reach
+from archcalc.version import VERSION
+
+SCHEMA_VERSION = 1
+
+
+def json(data: Mapping[str, Any]) -> str:
+    """The record as text."""
+    return json_module.dumps(data, indent=2, ensure_ascii=False) + "\n"
+
+
+def head(**fields: Any) -> dict[str, Any]:
+    """What every record starts with."""
+    return {"schema_version": SCHEMA_VERSION, "archcalc": VERSION, **fields}
+
+
+def models(profiles: Sequence[Profile], **fields: Any) -> dict[str, Any]:
+    """The record of some profiles, all under one convention."""
+    convention = profiles[0].convention if profiles else "paper"
+    return head(convention=convention, models=[model(found) for found in profiles], **fields)
+
+
+def model(found: Profile) -> dict[str, Any]:
+    """One profile, layer by layer."""
+    return {
+        "name": found.name,
+        "spec": found.spec,
+        "input": found.input,
+        "output": found.output,
+        "training": found.graph.training,
+        "params": found.params,
+        "params_executed": found.params_executed,
+        "macs": found.macs,
+        "flops": found.flops,
+        "convention_total": {
+            "value": found.convention_total.value,
+            "unit": found.convention_total.unit,
+        },
+        "by_class": {row.name: row.macs or row.flops for row in found.by_class},
+        "activations": found.activations,
+        "peak_activation_bytes": found.memory.peak_bytes,
+        "weight_bytes": found.weight_bytes,
+        "receptive_field": reach(found.receptive_field),
+        "not_counted": [row._asdict() for row in found.not_counted],
+        "layers": [layer_record(layer) for layer in found.layers],
+    }
+
+
+def layer_record(layer: Layer) -> dict[str, Any]:
+    return {
+        "name": layer.name,
+        "op": layer.op,
+        "input": layer.input,
+        "output": layer.output,
+        "params": layer.params,
+        "macs": layer.macs,
+        "flops": layer.flops,
+        "formula": layer.formula,
+    }
+
+
+def reach(found: Reach | None) -> dict[str, Any] | None:
+    """Pixels of the input; the largest field, and the smallest where branches differ."""
+    if found is None:
+        return None
+    return {
+        which: {"global": True}
+        if field.is_global
+        else {"size": field.size, "stride": field.stride, "offset": field.offset, "global": False}
+        for which, field in zip(("smallest", "largest"), found, strict=True)
+    }

@@ -1,0 +1,111 @@
+"""A table before it has a format: columns described once, cells as raw values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+from archcalc.graph import Shape, times
+from archcalc.ops.operator import extent
+from archcalc.report.units import Units, count, ratio, size
+
+Kind = Literal["text", "prose", "count", "signed", "bytes", "shape", "ratio", "share"]
+"""How a column's cells read: ``text`` stays on one line, ``prose`` may be broken; ``count`` and
+``signed`` are integers; ``shape`` is (N, C, H, W); ``share`` is a part of 1."""
+
+Cell = Any
+"""A string, an integer, a float, a shape, or None for what is not known."""
+
+
+class Column(NamedTuple):
+    """What one column means."""
+
+    key: str
+    """Its name in CSV and frames."""
+    title: str
+    """Its heading for people, with the unit."""
+    kind: Kind = "text"
+
+    @property
+    def is_number(self) -> bool:
+        return self.kind in ("count", "signed", "bytes", "ratio", "share")
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """Rows of raw cells under described columns."""
+
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    title: str = ""
+    total: bool = False
+    """The last row adds up the others; CSV leaves it out."""
+
+    @property
+    def body(self) -> tuple[tuple[Cell, ...], ...]:
+        return self.rows[:-1] if self.total else self.rows
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a command has to say: tables for people, a record for programs."""
+
+    tables: tuple[Table, ...]
+    data: Mapping[str, Any]
+    """For JSON."""
+    notes: tuple[str, ...] = ()
+    """Conventions and cautions, a sentence each."""
+
+
+def text(cell: Cell, kind: Kind, units: Units = "si") -> str:
+    """One cell for people; what is not known is empty.
+
+    >>> text((1, 192, 28, 28), "shape"), text(0.094, "share"), text(None, "count")
+    ('28×28×192', '9.4 %', '')
+    """
+    if cell is None:
+        return ""
+    if kind == "count":
+        return count(cell, units)
+    if kind == "signed":
+        return f"{'+' if cell > 0 else ''}{count(cell, units)}"
+    if kind == "bytes":
+        return size(cell, units)
+    if kind == "shape":
+        return shape_text(cell)
+    if kind == "ratio":
+        return ratio(cell)
+    if kind == "share":
+        return f"{100 * cell:.1f} %"
+    return str(cell)
+
+
+def raw(cell: Cell) -> Cell:
+    """One cell for programs: numbers as they are, shapes as ``1x192x28x28`` (N×C×H×W)."""
+    return "x".join(map(str, cell)) if isinstance(cell, tuple) else cell
+
+
+def shape_text(shape: Shape) -> str:
+    """H×W×C as the papers write it."""
+    return times(extent(shape)) if shape else "scalar"
+
+
+def plain_table(rows: Sequence[Mapping[str, Any]], title: str = "") -> Table:
+    """A table of dictionaries: the union of their keys, in order of first sight."""
+    keys = dict.fromkeys(key for row in rows for key in row)
+    columns = []
+    for key in keys:
+        sample = next((row[key] for row in rows if row.get(key) is not None), None)
+        columns.append(Column(key, key, _kind_of(sample)))
+    return Table(tuple(columns), tuple(tuple(row.get(key) for key in keys) for row in rows), title)
+
+
+def _kind_of(sample: Any) -> Kind:
+    if isinstance(sample, tuple):
+        return "shape"
+    if isinstance(sample, bool):
+        return "text"
+    if isinstance(sample, int):
+        return "count"
+    return "ratio" if isinstance(sample, float) else "text"

@@ -1,0 +1,72 @@
+"""Numbers for people: SI, Chinese 亿 and 万, or exact. Rounding happens here and nowhere else."""
+
+from __future__ import annotations
+
+from typing import Literal, get_args
+
+from archcalc.errors import UsageError
+
+Units = Literal["si", "zh", "exact"]
+
+SI = ((10**15, "P"), (10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k"))
+ZH = ((10**12, "万亿"), (10**8, "亿"), (10**4, "万"))
+BINARY = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
+
+
+def check_units(units: str) -> Units:
+    """The name of a system of units. Raises UsageError."""
+    if units not in get_args(Units):
+        raise UsageError(f"unknown units {units!r}: one of {', '.join(get_args(Units))}")
+    return units  # type: ignore[return-value]  # just checked against the Literal
+
+
+def count(value: int, units: Units = "si") -> str:
+    """A count in at least three figures.
+
+    >>> [count(120_422_400, units) for units in ("si", "zh", "exact")]
+    ['120.4M', '1.20亿', '120,422,400']
+    >>> count(12_443_648, "zh"), count(999_999), count(832)
+    ('1244万', '1.000M', '832')
+    """
+    if units == "exact":
+        return f"{value:,}"
+    scale, digits = (SI, 4) if units == "si" else (ZH, 3)
+    return _scaled(value, scale, digits, f"{value:,}")
+
+
+def size(nbytes: int, units: Units = "si") -> str:
+    """Bytes in powers of 1024.
+
+    >>> size(3_145_728), size(3_145_728, "exact"), size(96)
+    ('3.00 MiB', '3,145,728 B', '96 B')
+    """
+    if units == "exact":
+        return f"{nbytes:,} B"
+    return _scaled(nbytes, [(unit, f" {name}") for unit, name in BINARY], 3, f"{nbytes:,} B")
+
+
+def ratio(value: float) -> str:
+    """A ratio in three figures.
+
+    >>> ratio(9.6774), ratio(0.04219), ratio(1234.5)
+    ('9.68×', '0.0422×', '1,234×')
+    """
+    if value >= 100:
+        return f"{value:,.0f}×"
+    if value >= 1:
+        return f"{value:.3g}×" if value >= 10 else f"{value:.2f}×"
+    return f"{value:.3g}×" if value else "0×"
+
+
+def _scaled(
+    value: int, scale: list[tuple[int, str]] | tuple[tuple[int, str], ...], digits: int, small: str
+) -> str:
+    """``value`` in the largest unit that it reaches once rounded, in ``digits`` figures."""
+    magnitude = abs(value)
+    for unit, name in scale:
+        number = f"{magnitude / unit:.{digits}g}"
+        if float(number) >= 1:
+            whole = len(str(int(float(number))))
+            text = f"{magnitude / unit:,.{max(digits - whole, 0)}f}"
+            return ("-" if value < 0 else "") + text + name
+    return small
