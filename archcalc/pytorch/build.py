@@ -1,0 +1,198 @@
+"""A declared graph as a real torch network, written with ``torch.fx``.
+
+The layers have the names of the nodes: ``net.get_submodule("inception_3a.b5.conv")`` is an
+``nn.Conv2d``, and the keys of ``state_dict()`` are the names of the graph's weights.
+"""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from collections.abc import Callable, Mapping
+from types import FunctionType
+from typing import Any
+
+import torch
+from torch import fx, nn
+
+from archcalc.errors import UsageError
+from archcalc.graph import Graph, Node, Shape
+from archcalc.pytorch.layers import Layer, realise
+from archcalc.registry import find
+
+
+def build(
+    model: Graph | str,
+    input: Shape | str | None = None,
+    *,
+    options: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+) -> Network:
+    """A torch module from a graph, or from a registered name with its input and options.
+
+    Weights of convolutions and linear layers are Kaiming-normal for ReLU (fan in), biases zero,
+    scales of normalisation one. They hang on ``seed`` alone: torch's own random state is neither
+    read nor changed. With ``device="meta"`` there are shapes and no values.
+
+    The module begins in training mode, as every torch module does.
+
+    >>> net = build("nin", seed=0).eval()
+    >>> net(torch.zeros(2, 3, 32, 32)).shape
+    torch.Size([2, 10])
+
+    Raises UsageError for an unknown name or option, or for a graph that was not declared.
+    """
+    if isinstance(model, str):
+        model = find(model).graph(input, options=options)
+    elif input is not None or options:
+        raise UsageError("input and options belong to a name; a Graph has its own")
+    network = Network(model)
+    if torch.device(device).type != "meta":
+        network.to_empty(device="cpu")
+        initialise(network, seed)
+        network.to(device)
+    return network
+
+
+class Network(nn.Module):
+    """The torch module of one declared graph.
+
+    ``forward`` takes the graph's inputs in their order. In evaluation it gives the main output; in
+    training, where the graph has outputs that run in training alone, a named tuple of all of them.
+    """
+
+    def __init__(self, graph: Graph) -> None:
+        """Layers on the ``meta`` device: no memory, no values."""
+        super().__init__()
+        self.architecture = graph
+        with torch.device("meta"):
+            for node in graph.nodes:
+                if node.op != "input":
+                    self._add_layer(node)
+        self._write_paths()
+
+    def forward(self, *inputs: torch.Tensor) -> Any:
+        # One written path for each mode, so that nothing but the mode is decided at run time.
+        path = self._training_path if self.training else self._evaluation_path
+        return path(self, *inputs)
+
+    def graph_module(self, training: bool | None = None) -> fx.GraphModule:
+        """The path of one mode (the present one unless said) as an ``fx.GraphModule`` that shares
+        this network's layers, for passes that want one."""
+        mode = self.training if training is None else training
+        path = fx.GraphModule(self, self._written(mode), class_name=type(self).__name__)
+        return path.train(mode)
+
+    def extra_repr(self) -> str:
+        return repr(self.architecture)
+
+    def _add_layer(self, node: Node) -> None:
+        layer = realise(node)
+        for weight in node.weights:
+            if weight.name.rpartition(".")[0] != node.name:
+                raise UsageError(
+                    f"cannot build {self.architecture.name}: {node.name} shares the weight "
+                    f"{weight.name}; only declared graphs can be built"
+                )
+        if not isinstance(layer, Layer):
+            return
+        parent: nn.Module = self
+        *scopes, name = node.name.split(".")
+        try:
+            for scope in scopes:
+                if scope not in parent._modules:
+                    parent.add_module(scope, nn.Module())
+                parent = parent.get_submodule(scope)
+            parent.add_module(name, layer.make())
+        except KeyError as error:
+            raise UsageError(
+                f"cannot build {self.architecture.name}: a part of the name {node.name} is an "
+                "attribute of every torch module; rename it"
+            ) from error
+
+    def _write_paths(self) -> None:
+        self._training_path = self._compiled(training=True)
+        self._evaluation_path = self._compiled(training=False)
+
+    def _compiled(self, training: bool) -> Callable[..., Any]:
+        """The function that fx writes for one mode. It takes the network as ``self`` and looks its
+        layers up there, so a layer that is replaced is replaced in both modes."""
+        forward = type(fx.GraphModule(self, self._written(training))).forward
+        assert isinstance(forward, FunctionType)
+        return forward
+
+    def _written(self, training: bool) -> fx.Graph:
+        graph = self.architecture
+        written = fx.Graph()
+        tracer = fx.proxy.GraphAppendingTracer(written)
+        made: dict[tuple[int, int], fx.Proxy] = {}
+        # What runs in training alone comes last: random numbers are drawn in the same order in the
+        # exported file, which has these nodes under one `if`.
+        order = sorted(range(len(graph)), key=lambda index: graph.nodes[index].training_only)
+        for index in order:
+            node = graph.nodes[index]
+            if node.training_only and not training:
+                continue
+            given = tuple(made[value.source, value.port] for value in node.inputs)
+            if node.op == "input":
+                placed = fx.Proxy(written.placeholder(identifier(node.name)), tracer)
+            else:
+                layer = realise(node)
+                if isinstance(layer, Layer):
+                    args = tuple(proxy.node for proxy in given)
+                    placed = fx.Proxy(written.call_module(node.name, args), tracer)
+                else:
+                    placed = layer.apply(*given)
+            made[index, 0] = placed
+        results = {
+            name: made[value.source, value.port].node
+            for name, value in graph.outputs.items()
+            if training or not graph.nodes[value.source].training_only
+        }
+        if len(results) == 1:
+            written.output(*results.values())
+        else:
+            written.output(output_type(graph, tuple(results))(*results.values()))
+        return written
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Written functions are not pickled; they are written again from the graph."""
+        paths = ("_training_path", "_evaluation_path")
+        return {key: value for key, value in self.__dict__.items() if key not in paths}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)  # type: ignore[no-untyped-call]  # torch does not annotate it
+        self._write_paths()
+
+
+def output_type(graph: Graph, names: tuple[str, ...]) -> Callable[..., Any]:
+    """The named tuple of a network's outputs."""
+    fields = [identifier(name) for name in names]
+    return namedtuple(f"{class_name(graph.name)}Outputs", fields)
+
+
+def initialise(network: nn.Module, seed: int) -> None:
+    """Kaiming-normal weights for ReLU, as the NiN article begins; zero biases; scales of one. The
+    numbers hang on ``seed`` and the order of the layers alone."""
+    generator = torch.Generator().manual_seed(seed)
+    for layer in network.modules():
+        if isinstance(layer, nn.Linear | nn.modules.conv._ConvNd):
+            nn.init.kaiming_normal_(layer.weight, nonlinearity="relu", generator=generator)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
+        elif isinstance(layer, nn.Embedding):
+            nn.init.normal_(layer.weight, generator=generator)
+        elif isinstance(layer, nn.LayerNorm | nn.GroupNorm | nn.modules.batchnorm._BatchNorm):
+            layer.reset_parameters()
+
+
+def identifier(name: str) -> str:
+    """A Python name for a node or an output: ``pool.proj`` is ``pool_proj``."""
+    text = "".join(sign if sign.isalnum() else "_" for sign in name).strip("_")
+    return text if text.isidentifier() else f"_{text}"
+
+
+def class_name(name: str) -> str:
+    """A Python class for an architecture: ``inception-5x5`` is ``Inception5x5``."""
+    parts = identifier(name).split("_")
+    return "".join(part[:1].upper() + part[1:] for part in parts) or "Network"

@@ -1,0 +1,283 @@
+"""How torch writes each operator: as an ``nn`` layer with its arguments, or as an expression.
+
+One table for the two readers that need it: :mod:`archcalc.pytorch.build` makes the objects, and
+:mod:`archcalc.pytorch.export` writes the same calls as text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+
+from archcalc.errors import UsageError
+from archcalc.graph import Node
+
+
+class Layer(NamedTuple):
+    """A call of a class of ``torch.nn``, with no argument that is at its default."""
+
+    cls: str
+    args: Mapping[str, Any]
+    """By the names of the constructor. The first :data:`POSITIONAL` are written without them."""
+
+    def make(self) -> nn.Module:
+        layer: nn.Module = getattr(nn, self.cls)(**self.args)
+        return layer
+
+
+class Expression(NamedTuple):
+    """A function of tensors that needs no layer."""
+
+    apply: Callable[..., Any]
+    """(tensors or fx proxies, one after another) -> the result."""
+    text: str
+    """``{0}``, ``{1}`` are the inputs, ``{all}`` all of them with commas; the rest are ``args``."""
+    args: Mapping[str, Any]
+
+
+def realise(node: Node) -> Layer | Expression:
+    """How torch writes this node. Raises UsageError for an operator outside :data:`TORCH`."""
+    if node.op not in TORCH:
+        raise UsageError(
+            f"cannot build {node.name}: {node.op} is no operator that a network is declared with"
+        )
+    return TORCH[node.op](node)
+
+
+def _conv(node: Node) -> Layer:
+    weight, attrs = node.weights[0].shape, node.attrs
+    dims = len(weight) - 2
+    args = {
+        "in_channels": weight[1] * attrs["groups"],
+        "out_channels": weight[0],
+        "kernel_size": _short(weight[2:]),
+        "stride": _short(attrs["stride"]),
+        "padding": _short(attrs["padding"]),
+        "dilation": _short(attrs["dilation"]),
+        "groups": attrs["groups"],
+        "bias": len(node.weights) > 1,
+    }
+    return _layer(f"Conv{dims}d", args, stride=1, padding=0, dilation=1, groups=1, bias=True)
+
+
+def _conv_transpose(node: Node) -> Layer:
+    weight, attrs = node.weights[0].shape, node.attrs
+    dims = len(weight) - 2
+    args = {
+        "in_channels": weight[0],
+        "out_channels": weight[1] * attrs["groups"],
+        "kernel_size": _short(weight[2:]),
+        "stride": _short(attrs["stride"]),
+        "padding": _short(attrs["padding"]),
+        "output_padding": _short(attrs["output_padding"]),
+        "groups": attrs["groups"],
+        "bias": len(node.weights) > 1,
+        "dilation": _short(attrs["dilation"]),
+    }
+    defaults = {"stride": 1, "padding": 0, "output_padding": 0, "groups": 1, "bias": True}
+    return _layer(f"ConvTranspose{dims}d", args, **defaults, dilation=1)
+
+
+def _linear(node: Node) -> Layer:
+    out_features, in_features = node.weights[0].shape
+    args = {
+        "in_features": in_features,
+        "out_features": out_features,
+        "bias": len(node.weights) > 1,
+    }
+    return _layer("Linear", args, bias=True)
+
+
+def _embedding(node: Node) -> Layer:
+    rows, width = node.weights[0].shape
+    return Layer("Embedding", {"num_embeddings": rows, "embedding_dim": width})
+
+
+def _batch_norm(node: Node) -> Layer:
+    shape = node.inputs[0].shape
+    dims = max(len(shape) - 2, 1)  # BatchNorm1d takes (N, C) as well as (N, C, L)
+    args = {"num_features": shape[1], "eps": node.attrs["eps"], "affine": bool(node.weights)}
+    return _layer(f"BatchNorm{dims}d", args, eps=1e-5, affine=True)
+
+
+def _layer_norm(node: Node) -> Layer:
+    size = node.attrs["normalized_shape"]
+    args = {
+        "normalized_shape": size[0] if len(size) == 1 else size,
+        "eps": node.attrs["eps"],
+        "elementwise_affine": bool(node.weights),
+    }
+    return _layer("LayerNorm", args, eps=1e-5, elementwise_affine=True)
+
+
+def _group_norm(node: Node) -> Layer:
+    args = {
+        "num_groups": node.attrs["num_groups"],
+        "num_channels": node.inputs[0].shape[1],
+        "eps": node.attrs["eps"],
+        "affine": bool(node.weights),
+    }
+    return _layer("GroupNorm", args, eps=1e-5, affine=True)
+
+
+def _local_response_norm(node: Node) -> Layer:
+    args = {key: node.attrs[key] for key in ("size", "alpha", "beta", "k")}
+    return _layer("LocalResponseNorm", args, alpha=1e-4, beta=0.75, k=1.0)
+
+
+def _pool(cls: str) -> Callable[[Node], Layer]:
+    def layer(node: Node) -> Layer:
+        attrs = {key: _short(value) for key, value in node.attrs.items()}
+        if attrs["stride"] == attrs["kernel_size"]:
+            del attrs["stride"]
+        return _layer(cls, attrs, padding=0, dilation=1, ceil_mode=False, count_include_pad=True)
+
+    return layer
+
+
+def _adaptive_pool(cls: str) -> Callable[[Node], Layer]:
+    return lambda node: Layer(cls, {"output_size": _short(node.attrs["output_size"])})
+
+
+def _plain(cls: str) -> Callable[[Node], Layer]:
+    return lambda node: Layer(cls, {})
+
+
+def _softmax(node: Node) -> Layer:
+    return Layer("Softmax", {"dim": node.attrs["dim"]})
+
+
+def _dropout(node: Node) -> Layer:
+    return _layer("Dropout", {"p": node.attrs["p"]}, p=0.5)
+
+
+def _flatten(node: Node) -> Layer:
+    args = {"start_dim": node.attrs["start_dim"], "end_dim": node.attrs["end_dim"]}
+    return _layer("Flatten", args, start_dim=1, end_dim=-1)
+
+
+def _add(node: Node) -> Expression:
+    return Expression(lambda *xs: _fold(lambda a, b: a + b, xs), _joined(" + ", node), {})
+
+
+def _mul(node: Node) -> Expression:
+    return Expression(lambda *xs: _fold(lambda a, b: a * b, xs), _joined(" * ", node), {})
+
+
+def _matmul(node: Node) -> Expression:
+    return Expression(lambda a, b: a @ b, "{0} @ {1}", {})
+
+
+def _concat(node: Node) -> Expression:
+    dim = node.attrs["dim"]
+    return Expression(lambda *xs: torch.cat(xs, dim), "torch.cat([{all}], dim={dim})", {"dim": dim})
+
+
+def _reshape(node: Node) -> Expression:
+    """With the first size left open where it is carried over, so that any batch fits."""
+    given, shape = node.inputs[0].shape, node.outputs[0].shape
+    sizes = (-1, *shape[1:]) if given and shape and given[0] == shape[0] else shape
+    fields = ", ".join(f"{{size{axis}}}" for axis in range(len(sizes)))
+    args = {f"size{axis}": size for axis, size in enumerate(sizes)}
+    return Expression(lambda x: x.reshape(sizes), f"{{0}}.reshape({fields})", args)
+
+
+def _permute(node: Node) -> Expression:
+    dims = node.attrs["dims"]
+    return Expression(lambda x: x.permute(dims), f"{{0}}.permute({', '.join(map(str, dims))})", {})
+
+
+def _slice(node: Node) -> Expression:
+    dim = node.attrs["dim"] % len(node.inputs[0].shape)
+    start, stop = node.attrs["start"], node.attrs["stop"]
+    index = (*(slice(None),) * dim, slice(start, stop))
+    text = f"{{0}}[{':, ' * dim}{{start}}:{{stop}}]"
+    return Expression(lambda x: x[index], text, {"start": start, "stop": stop})
+
+
+TORCH: Mapping[str, Callable[[Node], Layer | Expression]] = {
+    **{f"conv{dims}d": _conv for dims in (1, 2, 3)},
+    **{f"conv_transpose{dims}d": _conv_transpose for dims in (1, 2, 3)},
+    "linear": _linear,
+    "embedding": _embedding,
+    "batch_norm": _batch_norm,
+    "layer_norm": _layer_norm,
+    "group_norm": _group_norm,
+    "local_response_norm": _local_response_norm,
+    **{f"max_pool{dims}d": _pool(f"MaxPool{dims}d") for dims in (1, 2, 3)},
+    **{f"avg_pool{dims}d": _pool(f"AvgPool{dims}d") for dims in (1, 2, 3)},
+    **{
+        f"adaptive_{kind}_pool{dims}d": _adaptive_pool(f"Adaptive{kind.title()}Pool{dims}d")
+        for kind in ("avg", "max")
+        for dims in (1, 2, 3)
+    },
+    "relu": _plain("ReLU"),
+    "sigmoid": _plain("Sigmoid"),
+    "tanh": _plain("Tanh"),
+    "gelu": _plain("GELU"),
+    "silu": _plain("SiLU"),
+    "hardswish": _plain("Hardswish"),
+    "softmax": _softmax,
+    "dropout": _dropout,
+    "flatten": _flatten,
+    "add": _add,
+    "mul": _mul,
+    "matmul": _matmul,
+    "concat": _concat,
+    "reshape": _reshape,
+    "permute": _permute,
+    "slice": _slice,
+}
+"""Every operator that a network can be declared with, and how torch writes it."""
+
+POSITIONAL: Mapping[str, int] = {
+    "Conv": 3,
+    "Linear": 2,
+    "Embedding": 2,
+    "BatchNorm": 1,
+    "LayerNorm": 1,
+    "GroupNorm": 2,
+    "LocalResponseNorm": 1,
+    "MaxPool": 1,
+    "AvgPool": 1,
+    "AdaptiveAvgPool": 1,
+    "AdaptiveMaxPool": 1,
+    "Dropout": 1,
+}
+"""How many arguments people write without their names, by the beginning of the class's name."""
+
+
+def positional(cls: str) -> int:
+    """How many of the first arguments of ``nn.<cls>`` are written without their names."""
+    return next((count for start, count in POSITIONAL.items() if cls.startswith(start)), 0)
+
+
+def _layer(cls: str, args: Mapping[str, Any], **defaults: Any) -> Layer:
+    """Leave out what torch would fill in itself."""
+    kept = {
+        key: value
+        for key, value in args.items()
+        if not (key in defaults and value == defaults[key])
+    }
+    return Layer(cls, kept)
+
+
+def _short(size: Any) -> Any:
+    """``(3, 3)`` as ``3``: torch repeats one number for every dimension."""
+    if isinstance(size, tuple) and len(set(size)) == 1:
+        return size[0]
+    return size
+
+
+def _fold(join: Callable[[Any, Any], Any], xs: Sequence[Any]) -> Any:
+    total = xs[0]
+    for x in xs[1:]:
+        total = join(total, x)
+    return total
+
+
+def _joined(sign: str, node: Node) -> str:
+    return sign.join(f"{{{index}}}" for index in range(len(node.inputs)))

@@ -1,0 +1,290 @@
+import copy
+import io
+import pickle
+
+import pytest
+import torch
+from torch import nn
+
+from archcalc import ops, registry
+from archcalc.errors import UnknownModelError, UsageError
+from archcalc.graph import Attributes, Builder, Graph, Handle, Node, Value
+from archcalc.ops import TABLE
+from archcalc.pytorch.build import build
+from archcalc.pytorch.layers import TORCH
+
+
+def one(function, *shapes: tuple[int, ...], dtype: str = "float32") -> Graph:
+    """The graph of one function over handles."""
+    builder = Builder()
+    inputs = [builder.input(shape, f"x{i}", dtype) for i, shape in enumerate(shapes)]
+    return builder.finish("one", {"output": function(*inputs)})
+
+
+def values(graph: Graph, batch: int | None = None) -> list[torch.Tensor]:
+    """Real tensors for the graph's inputs, of another batch where it is given."""
+    tensors = []
+    for node in graph.inputs:
+        shape = (batch or node.output.shape[0], *node.output.shape[1:])
+        whole = node.output.dtype == "int64"
+        tensors.append(torch.randint(5, shape) if whole else torch.randn(shape))
+    return tensors
+
+
+def with_head(x: Handle) -> dict[str, Handle]:
+    """A network with an auxiliary head, dropout and normalisation."""
+    with x.scope("stem"):
+        x = ops.relu(ops.batch_norm(ops.conv2d(x, 8, 3, padding=1, bias=False), name="bn"))
+    aux = ops.linear(ops.flatten(x.in_training_only(), name="aux_flatten"), 3, name="aux")
+    x = ops.dropout(ops.adaptive_avg_pool2d(x))
+    return {"output": ops.linear(ops.flatten(x), 3), "aux": aux}
+
+
+def headed() -> Graph:
+    builder = Builder()
+    return builder.finish("headed", with_head(builder.input((2, 3, 8, 8))))
+
+
+IMAGE = (2, 6, 9, 9)
+CASES = {
+    "conv1d": (lambda x: ops.conv1d(x, 8, 3, 2, 1, groups=2), (2, 6, 9)),
+    "conv2d": (lambda x: ops.conv2d(x, 8, (3, 5), (2, 1), (1, 2), (1, 2), bias=False), IMAGE),
+    "conv2d same": (lambda x: ops.conv2d(x, 8, 5, padding="same"), IMAGE),
+    "conv3d": (lambda x: ops.conv3d(x, 9, 3, dilation=2, groups=3), (2, 6, 9, 9, 9)),
+    "conv_transpose1d": (lambda x: ops.conv_transpose1d(x, 8, 3, 2, 1, 1), (2, 6, 9)),
+    "conv_transpose2d": (
+        lambda x: ops.conv_transpose2d(x, 8, (2, 3), (2, 3), groups=2, dilation=(1, 2)),
+        IMAGE,
+    ),
+    "conv_transpose3d": (lambda x: ops.conv_transpose3d(x, 8, 2, 2, bias=False), (2, 6, 3, 3, 3)),
+    "linear": (lambda x: ops.linear(x, 8), (2, 7, 5)),
+    "linear without bias": (lambda x: ops.linear(x, 8, bias=False), (2, 5)),
+    "embedding": (lambda x: ops.embedding(x, 10, 4), (2, 7), "int64"),
+    "matmul": (lambda a, b: ops.matmul(a, b), (2, 3, 5, 4), (2, 1, 4, 6)),
+    "batch_norm": (lambda x: ops.batch_norm(x, eps=1e-3), IMAGE),
+    "batch_norm of rows": (lambda x: ops.batch_norm(x, affine=False), (2, 6)),
+    "batch_norm of volumes": (ops.batch_norm, (2, 6, 3, 3, 3)),
+    "layer_norm": (lambda x: ops.layer_norm(x, (7, 5)), (2, 7, 5)),
+    "group_norm": (lambda x: ops.group_norm(x, 3), IMAGE),
+    "local_response_norm": (lambda x: ops.local_response_norm(x, 5, k=2.0), IMAGE),
+    "relu": (ops.relu, IMAGE),
+    "sigmoid": (ops.sigmoid, IMAGE),
+    "tanh": (ops.tanh, IMAGE),
+    "gelu": (ops.gelu, IMAGE),
+    "silu": (ops.silu, IMAGE),
+    "hardswish": (ops.hardswish, IMAGE),
+    "softmax": (lambda x: ops.softmax(x, -1), (2, 10)),
+    "dropout": (lambda x: ops.dropout(x, 0.3), IMAGE),
+    "max_pool1d": (lambda x: ops.max_pool1d(x, 2), (2, 6, 9)),
+    "max_pool2d": (lambda x: ops.max_pool2d(x, 3, 2, 1, ceil_mode=True), IMAGE),
+    "max_pool3d": (lambda x: ops.max_pool3d(x, 2, 1, dilation=2), (2, 6, 5, 5, 5)),
+    "avg_pool1d": (lambda x: ops.avg_pool1d(x, 3, 2, 1), (2, 6, 9)),
+    "avg_pool2d": (
+        lambda x: ops.avg_pool2d(x, (3, 2), 2, 1, ceil_mode=True, count_include_pad=False),
+        IMAGE,
+    ),
+    "avg_pool3d": (lambda x: ops.avg_pool3d(x, 2), (2, 6, 5, 5, 5)),
+    "adaptive_avg_pool1d": (lambda x: ops.adaptive_avg_pool1d(x, 4), (2, 6, 9)),
+    "adaptive_avg_pool2d": (lambda x: ops.adaptive_avg_pool2d(x, (4, 2)), IMAGE),
+    "adaptive_avg_pool3d": (ops.adaptive_avg_pool3d, (2, 6, 3, 3, 3)),
+    "adaptive_max_pool1d": (lambda x: ops.adaptive_max_pool1d(x, 4), (2, 6, 9)),
+    "adaptive_max_pool2d": (ops.adaptive_max_pool2d, IMAGE),
+    "adaptive_max_pool3d": (ops.adaptive_max_pool3d, (2, 6, 3, 3, 3)),
+    "add": (lambda a, b, c: ops.add(a, b, c), IMAGE, IMAGE, (2, 6, 1, 1)),
+    "mul": (lambda a, b: ops.mul(a, b), IMAGE, (2, 6, 1, 1)),
+    "concat": (lambda a, b: ops.concat([a, b]), IMAGE, (2, 2, 9, 9)),
+    "flatten": (ops.flatten, IMAGE),
+    "flatten a part": (lambda x: ops.flatten(x, 2), IMAGE),
+    "reshape": (lambda x: ops.reshape(x, (2, 2, 3, -1)), IMAGE),
+    "permute": (lambda x: ops.permute(x, (0, 2, 3, 1)), IMAGE),
+    "slice": (lambda x: ops.slice(x, 1, 2, 5), IMAGE),
+    "slice the last dimension": (lambda x: ops.slice(x, -1, 2, 5), IMAGE),
+}
+
+
+def case(name: str) -> Graph:
+    function, *rest = CASES[name]
+    dtype = rest.pop() if isinstance(rest[-1], str) else "float32"
+    return one(function, *rest, dtype=dtype)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_an_operator_gives_the_shape_and_the_parameters_that_the_table_says(name: str) -> None:
+    graph = case(name)
+    net = build(graph)
+    assert net(*values(graph)).shape == graph.output.shape
+    assert sum(p.numel() for p in net.parameters()) == sum(w.numel for w in graph.weights)
+    assert {key: tuple(p.shape) for key, p in net.named_parameters()} == {
+        weight.name: weight.shape for weight in graph.weights
+    }
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_batch_of_the_declaration_is_not_written_into_the_network(name: str) -> None:
+    graph = case(name)
+    assert build(graph)(*values(graph, batch=4)).shape == (4, *graph.output.shape[1:])
+
+
+def test_every_operator_that_a_definition_can_call_has_a_case() -> None:
+    callable_names = {name for name in ops.__all__ if name in TABLE}
+    assert callable_names == set(TORCH)
+    assert callable_names == {name.split()[0] for name in CASES}
+
+
+@pytest.mark.parametrize("name", registry.names())
+def test_a_registered_model_runs_with_the_shapes_parameters_and_names_of_its_graph(
+    name: str,
+) -> None:
+    graph = registry.find(name).graph(batch=2)  # BatchNorm over one value a channel cannot train
+    net = build(graph, device="meta").eval()
+    inputs = [torch.empty(node.output.shape, device="meta") for node in graph.inputs]
+    assert net(*inputs).shape == graph.output.shape
+    assert {key: tuple(p.shape) for key, p in net.named_parameters()} == {
+        weight.name: weight.shape for weight in graph.weights
+    }
+    assert [tuple(result.shape) for result in _results(net.train()(*inputs))] == [
+        value.shape for value in graph.outputs.values()
+    ]
+
+
+def _results(output) -> tuple[torch.Tensor, ...]:
+    return output if isinstance(output, tuple) else (output,)
+
+
+def test_layers_have_the_names_of_the_nodes() -> None:
+    net = build("googlenet", device="meta")
+    layer = net.get_submodule("inception_3a.b5.conv")
+    assert isinstance(layer, nn.Conv2d)
+    assert layer.weight.shape == (32, 16, 5, 5)
+    assert "inception_3a.b5.conv.weight" in net.state_dict()
+
+
+def test_weights_are_kaiming_normal_for_relu_and_biases_zero() -> None:
+    weight = build("nin").get_submodule("mlpconv2.conv").weight
+    fan_in = 5 * 5 * 96
+    assert weight.std().item() == pytest.approx((2 / fan_in) ** 0.5, rel=0.01)
+    assert weight.mean().item() == pytest.approx(0, abs=1e-3)
+    assert not build("nin").get_submodule("mlpconv2.conv").bias.any()
+
+
+def test_the_seed_alone_decides_and_the_global_random_state_stays() -> None:
+    before = torch.random.get_rng_state()
+    first, same, other = build(headed(), seed=3), build(headed(), seed=3), build(headed(), seed=4)
+    assert torch.equal(torch.random.get_rng_state(), before)
+    for key, value in first.state_dict().items():
+        assert torch.equal(value, same.state_dict()[key])
+    assert not torch.equal(first.stem.conv.weight, other.stem.conv.weight)
+
+
+def test_training_gives_a_named_tuple_and_evaluation_the_main_output() -> None:
+    net = build(headed())
+    x = torch.randn(2, 3, 8, 8)
+    assert net.training
+    assert net(x)._fields == ("output", "aux")
+    assert net.eval()(x).shape == (2, 3)
+    assert net.train()(x).aux.shape == (2, 3)
+
+
+def test_what_runs_in_training_alone_is_not_run_in_evaluation() -> None:
+    net = build(headed()).eval()
+    net.get_submodule("aux").forward = None  # calling it would raise
+    net(torch.randn(2, 3, 8, 8))
+
+
+def test_a_replaced_layer_is_replaced_in_both_modes() -> None:
+    net = build(headed())
+    net.linear = nn.Linear(8, 7)
+    x = torch.randn(2, 3, 8, 8)
+    assert net.train()(x).output.shape == (2, 7)
+    assert net.eval()(x).shape == (2, 7)
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net))])
+def test_a_copy_computes_the_same_with_weights_of_its_own(copied) -> None:
+    net, x = build(headed()).eval(), torch.randn(2, 3, 8, 8)
+    other = copied(net)
+    expected = net(x)
+    assert torch.equal(other(x), expected)
+    with torch.no_grad():
+        net.linear.weight.zero_()
+    assert torch.equal(other(x), expected)
+    assert not other.training
+
+
+def test_a_state_saved_and_loaded_gives_the_same_outputs() -> None:
+    net, x = build(headed(), seed=1), torch.randn(2, 3, 8, 8)
+    net(x)  # moves the running statistics, which are saved too
+    file = io.BytesIO()
+    torch.save(net.state_dict(), file)
+    file.seek(0)
+    other = build(headed(), seed=2)
+    other.load_state_dict(torch.load(file))
+    assert torch.equal(other.eval()(x), net.eval()(x))
+
+
+@pytest.mark.parametrize("backend", ["eager", "aot_eager"])
+def test_torch_compile_takes_it_whole_and_follows_the_mode(backend: str) -> None:
+    net, x = build(headed()).eval(), torch.randn(2, 3, 8, 8)
+    compiled = torch.compile(net, backend=backend, fullgraph=True)
+    torch.testing.assert_close(compiled(x), net(x))
+    assert net.train()(x)._fields == ("output", "aux")
+    assert compiled(x)._fields == ("output", "aux")
+    torch.testing.assert_close(net.eval()(x), compiled(x))
+
+
+def test_torch_export_takes_it_in_both_modes() -> None:
+    net, x = build(headed()).eval(), torch.randn(2, 3, 8, 8)
+    torch.testing.assert_close(torch.export.export(net, (x,)).module()(x), net(x))
+    exported = torch.export.export(net.train(), (x,)).module()
+    assert [tuple(result.shape) for result in exported(x)] == [(2, 3), (2, 3)]
+
+
+def test_one_path_is_to_be_had_as_a_graph_module_with_the_same_layers() -> None:
+    net, x = build(headed()).eval(), torch.randn(2, 3, 8, 8)
+    path = net.graph_module()
+    assert isinstance(path, torch.fx.GraphModule)
+    assert path.get_submodule("stem.conv") is net.stem.conv
+    torch.testing.assert_close(path(x), net(x))
+
+
+def test_gradients_reach_every_weight_in_training() -> None:
+    net = build(headed())
+    sum(result.sum() for result in net(torch.randn(2, 3, 8, 8))).backward()
+    assert all(p.grad is not None for p in net.parameters())
+
+
+def test_several_inputs_come_in_the_order_of_their_declaration() -> None:
+    graph = one(lambda a, b: ops.matmul(a, b), (2, 3, 4), (2, 4, 5))
+    a, b = values(graph)
+    torch.testing.assert_close(build(graph)(a, b), a @ b)
+
+
+def test_a_name_takes_an_input_and_options() -> None:
+    net = build("nin", "48x48x3", options={"num_classes": 7}, device="meta")
+    assert net(torch.empty(1, 3, 48, 48, device="meta")).shape == (1, 7)
+
+
+def test_a_graph_takes_no_options() -> None:
+    with pytest.raises(UsageError, match="a Graph has its own"):
+        build(headed(), options={"num_classes": 7})
+
+
+def test_an_unknown_name_answers_with_near_matches() -> None:
+    with pytest.raises(UnknownModelError, match="did you mean nin"):
+        build("ninn")
+
+
+def test_an_operator_that_cannot_be_declared_is_refused_by_name() -> None:
+    value = Value((1, 3), "float32", 0)
+    nodes = (
+        Node("input", "input", (), (value,), Attributes()),
+        Node("fft", "fft", (value,), (Value((1, 3), "complex64", 1),), Attributes()),
+    )
+    with pytest.raises(UsageError, match="cannot build fft: fft is no operator"):
+        build(Graph("traced", nodes, {"output": nodes[1].output}))
+
+
+@pytest.mark.parametrize("name", ["half", "train", "forward"])
+def test_a_node_named_as_an_attribute_of_torch_modules_is_refused(name: str) -> None:
+    with pytest.raises(UsageError, match=f"the name {name} is an attribute of every torch"):
+        build(one(lambda x: ops.relu(x, name=name), (1, 3)))
