@@ -104,7 +104,10 @@ def _fvcore(node: Node, macs: int, training: bool) -> Iterator[Step]:
             # Traced as aten::_convolution_mode, for which fvcore has no handle.
             yield Step("convolutions with padding by name, not counted", -macs)
         case "matmul":
-            yield from _left_operand_only(node, macs)
+            # The left operand's size times the right one's columns: no broadcasting to the left.
+            left, right = node.inputs[0], node.inputs[1].shape
+            seen = left.numel * right[-1]
+            yield Step("matrix products whose left side is broadcast", seen - macs)
         case "batch_norm" if not _training(node, training):
             count = 2 if node.weights else 1
             yield Step(f"{count} per BatchNorm element{_bare(node)}", count * _size(node))
@@ -173,7 +176,7 @@ def _ptflops(node: Node, macs: int, training: bool) -> Iterator[Step]:
     size, batch = node.outputs[0].numel, node.inputs[0].shape[0] if node.inputs else 1
     match node.op:
         case "matmul":
-            yield from _left_operand_only(node, macs)
+            yield Step("matrix products written a @ b, not seen", -macs)
         case _ if macs and node.op not in DENSE:
             yield Step(f"{node.op}, not counted", -macs)
         case _ if macs:
@@ -222,13 +225,6 @@ LAYER: Mapping[str, str] = {
     "softmax": "Softmax",
 }
 """torch's class of an operator, without its dimensions."""
-
-
-def _left_operand_only(node: Node, macs: int) -> Iterator[Step]:
-    """Tools that price a matrix product as the size of the left operand times the columns of the
-    right one miss what broadcasting the left operand repeats."""
-    left, right = node.inputs[0].shape, node.inputs[1].shape
-    yield Step("matrix products whose left side is broadcast", prod(left) * right[-1] - macs)
 
 
 def _values_read(node: Node) -> int:
