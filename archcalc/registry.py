@@ -115,7 +115,7 @@ class Option:
         """A value of this option's type from text or from a value. Raises UsageError."""
         try:
             return self._convert(value)
-        except (KeyError, ValueError):
+        except (KeyError, TypeError, ValueError):
             raise UsageError(f"{model}: option {self.name}={value} is not {self.wanted}") from None
 
     def _convert(self, value: Any) -> Any:
