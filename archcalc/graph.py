@@ -227,15 +227,22 @@ class Builder:
 
     def input(self, shape: Shape, name: str = "input", dtype: str = "float32") -> Handle:
         value = Value(shape, dtype, len(self.nodes))
-        self.nodes.append(Node(name, "input", (), (value,), Attributes()))
+        self.nodes.append(Node(self.unique(name), "input", (), (value,), Attributes()))
         return Handle(self, value)
 
     def unique(self, name: str) -> str:
         """The full dotted name, numbered from 2 where a scope repeats itself: relu, relu_2."""
         full = self.prefix + name
-        seen = self.taken.get(full, 0) + 1
-        self.taken[full] = seen
-        return full if seen == 1 else f"{full}_{seen}"
+        taken = self.taken
+        if full not in taken:
+            taken[full] = 1
+            return full
+        number = taken[full] + 1
+        while f"{full}_{number}" in taken:  # somebody has numbered one by hand
+            number += 1
+        taken[full] = number
+        taken[f"{full}_{number}"] = 1
+        return f"{full}_{number}"
 
     def add(
         self,

@@ -23,6 +23,9 @@ def parse_input(text: str) -> Shape:
     parts = sizes.lower().replace("×", "x").split("x")
     if not all(part.isascii() and part.isdigit() for part in parts):
         raise UsageError(f"input {text!r} is not a shape of positive whole numbers; {EXAMPLE}")
+    digits = max(map(len, parts))
+    if digits > 18:  # beyond what an address holds, and Python refuses to read thousands of them
+        raise UsageError(f"input {text[:18]!r}...: no size has {digits} digits; {EXAMPLE}")
     shape = tuple(map(int, parts))
     if len(shape) != 3:
         raise UsageError(

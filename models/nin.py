@@ -60,8 +60,8 @@ def mlpconv(
     *,
     name: str,
 ) -> Handle:
-    """A convolution, then a small perceptron over the channels: 1×1 convolutions (section 3.1), also
-    called cascaded cross-channel parametric pooling. Without ``mlp``, the convolution alone."""
+    """A convolution, then a small perceptron over the channels: 1×1 convolutions (section 3.1),
+    called cascaded cross-channel parametric pooling too. Without ``mlp``, the convolution alone."""
     with x.scope(name):
         x = conv_relu(x, channels, kernel, padding=kernel // 2, name="")
         for index, width in enumerate(hidden if mlp else (), start=1):

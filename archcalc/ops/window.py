@@ -42,6 +42,8 @@ def conv_positions(
     pads = (0,) * len(size) if isinstance(padding, str) else padding
     result = []
     for axis in range(len(size)):
+        if kernel[axis] < 1 or stride[axis] < 1 or dilation[axis] < 1 or pads[axis] < 0:
+            raise _no_window(kernel, stride, pads, dilation)
         span = dilation[axis] * (kernel[axis] - 1) + 1
         room = size[axis] + 2 * pads[axis]
         if span > room:
@@ -66,6 +68,8 @@ def pool_positions(
     """
     result = []
     for axis in range(len(size)):
+        if kernel[axis] < 1 or stride[axis] < 1 or dilation[axis] < 1 or padding[axis] < 0:
+            raise _no_window(kernel, stride, padding, dilation)
         if 2 * padding[axis] > kernel[axis]:
             raise ShapeError(
                 f"padding {times(padding)} is more than half of the {times(kernel)} window"
@@ -93,6 +97,8 @@ def transposed_positions(
     """Output positions of a transposed convolution (``torch.nn.ConvTranspose2d``)."""
     result = []
     for axis in range(len(size)):
+        if kernel[axis] < 1 or stride[axis] < 1 or dilation[axis] < 1 or padding[axis] < 0:
+            raise _no_window(kernel, stride, padding, dilation)
         if output_padding[axis] >= max(stride[axis], dilation[axis]):
             raise ShapeError(
                 f"output_padding {times(output_padding)} must be smaller than the stride "
@@ -117,6 +123,13 @@ def adaptive_window(size: int, count: int) -> int:
     if size % count == 0:
         return size
     return sum(-(-(i + 1) * size // count) - i * size // count for i in range(count))
+
+
+def _no_window(kernel: Shape, stride: Shape, padding: Shape, dilation: Shape) -> ShapeError:
+    return ShapeError(
+        f"kernel {times(kernel)}, stride {times(stride)} and dilation {times(dilation)} must be at "
+        f"least 1, and padding {times(padding)} at least 0"
+    )
 
 
 def _too_large(size: Shape, kernel: Shape, padding: Shape, dilation: Shape) -> ShapeError:
