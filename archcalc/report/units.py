@@ -59,6 +59,6 @@ def _scaled(
         number = f"{magnitude / unit:.{digits}g}"
         if float(number) >= 1:
             whole = len(str(int(float(number))))
-            text = f"{magnitude / unit:,.{max(digits - whole, 0)}f}"
+            text = f"{magnitude / unit:.{max(digits - whole, 0)}f}"
             return ("-" if value < 0 else "") + text + name
     return small
