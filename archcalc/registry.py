@@ -107,9 +107,12 @@ class Option:
         """What a value must be, in words."""
         if self.choices:
             return " or ".join(map(str, self.choices))
-        return {int: "a whole number", float: "a number", bool: "true or false", str: "text"}[
-            self.type
-        ]
+        return {
+            int: "a whole number, at least 1",
+            float: "a number",
+            bool: "true or false",
+            str: "text",
+        }[self.type]
 
     def parse(self, value: Any, model: str) -> Any:
         """A value of this option's type from text or from a value. Raises UsageError."""

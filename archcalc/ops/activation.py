@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from archcalc.errors import ShapeError
 from archcalc.graph import Handle, Node
 from archcalc.ops.operator import Operator, Work, extent, operator, per_output
 
@@ -63,5 +64,7 @@ def softmax(x: Handle, dim: int, *, name: str = "softmax") -> Handle:
 
 def dropout(x: Handle, p: float = 0.5, *, name: str = "dropout") -> Handle:
     """As ``torch.nn.Dropout``: identity in evaluation; in training, zero with probability ``p`` and
-    scale by 1/(1 − p)."""
+    scale by 1/(1 − p). Raises ShapeError for a ``p`` that is no probability."""
+    if not 0 <= p <= 1:
+        raise ShapeError(f"{name}: dropout p={p} is not between 0 and 1")
     return DROPOUT.apply(x, name=name, attrs={"p": p})

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal, get_args
-
-from archcalc.errors import UsageError
+from typing import Literal
 
 Units = Literal["si", "zh", "exact"]
+UNITS: tuple[Units, ...] = ("si", "zh", "exact")
 
 SI = ((10**15, "P"), (10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k"))
 ZH = ((10**12, "万亿"), (10**8, "亿"), (10**4, "万"))
 BINARY = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
-
-
-def check_units(units: str) -> Units:
-    """The name of a system of units. Raises UsageError."""
-    if units not in get_args(Units):
-        raise UsageError(f"unknown units {units!r}: one of {', '.join(get_args(Units))}")
-    return units  # type: ignore[return-value]  # just checked against the Literal
 
 
 def count(value: int, units: Units = "si") -> str:
@@ -67,6 +59,6 @@ def _scaled(
         number = f"{magnitude / unit:.{digits}g}"
         if float(number) >= 1:
             whole = len(str(int(float(number))))
-            text = f"{magnitude / unit:,.{max(digits - whole, 0)}f}"
+            text = f"{magnitude / unit:.{max(digits - whole, 0)}f}"
             return ("-" if value < 0 else "") + text + name
     return small

@@ -318,7 +318,8 @@ def partial(graph: Graph, failed: str) -> str:
     from archcalc.report.terminal import terminal
 
     found = profile(graph)
-    rows = [(layer.name, layer.op, layer.output) for layer in found.layers]
+    modules = found.modules(_depth_at_a_glance(found))
+    rows = [(_folded_name(run), run[0].op, run[-1].output) for run in _fold(modules)]
     columns = (
         Column("name", "name"),
         Column("op", "operator"),

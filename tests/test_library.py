@@ -1,0 +1,63 @@
+"""The library does what the command line does, and never prints."""
+
+import pickle
+
+import pytest
+
+import archcalc
+from archcalc.cli import app
+
+
+def test_a_graph_is_had_by_name_input_and_options() -> None:
+    graph = archcalc.graph("nin", input="64x64x3", batch=2, num_classes=100)
+    assert graph.output.shape == (2, 100)
+    assert graph.spec == "nin,num_classes=100"
+
+
+def test_an_input_can_be_a_shape() -> None:
+    assert archcalc.graph("nin", input=(3, 64, 64)).inputs[0].output.shape == (1, 3, 64, 64)
+
+
+def test_nothing_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    archcalc.graph("nin").profile().to_frame()
+    archcalc.compare(["nin", "googlenet"])._repr_html_()
+    archcalc.worked_example()
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_graph_cannot_be_changed() -> None:
+    graph = archcalc.graph("nin")
+    with pytest.raises(AttributeError):
+        graph.name = "other"  # type: ignore[misc]  # the very thing that must fail
+    with pytest.raises(AttributeError):
+        graph["mlpconv1.conv"].op = "linear"  # type: ignore[misc]  # the same
+    with pytest.raises(TypeError, match="read-only"):
+        graph["mlpconv1.conv"].attrs["groups"] = 2
+
+
+def test_a_graph_survives_pickling() -> None:
+    graph = archcalc.graph("googlenet")
+    copy = pickle.loads(pickle.dumps(graph))
+    assert copy.nodes == graph.nodes
+    assert copy.profile().macs == 1_582_671_872
+
+
+def test_errors_are_also_the_builtins_that_a_caller_expects() -> None:
+    with pytest.raises(LookupError):
+        archcalc.graph("nothing")
+    with pytest.raises(ValueError, match="28x28"):
+        archcalc.graph("nin", input="28x28")
+    with pytest.raises(archcalc.DefinitionError) as caught:
+        archcalc.graph("alexnet", input="40x40x3")
+    assert caught.value.node == "pool5"
+    assert len(caught.value.partial) > 10
+
+
+def test_every_public_name_is_there_and_documented() -> None:
+    for name in archcalc.__all__:
+        found = getattr(archcalc, name)
+        assert name == "__version__" or (getattr(found, "__doc__", "") or name == "Shape")
+
+
+def test_each_reading_of_the_library_has_its_command() -> None:
+    assert {"compare", "flops", "show", "explain", "params", "memory"} <= set(app.commands)
