@@ -105,9 +105,13 @@ def test_the_stages_have_the_sizes_of_the_papers_table() -> None:
 
 
 def test_a_projection_stands_only_where_the_size_or_the_width_changes() -> None:
-    names = {node.name.partition(".shortcut")[0] for node in find("resnet50").graph()
-             if ".shortcut." in node.name}  # fmt: skip
-    assert names == {"conv2_1", "conv3_1", "conv4_1", "conv5_1"}
+    names = [node.name for node in find("resnet50").graph() if ".shortcut." in node.name]
+    assert {name.partition(".")[0] for name in names} == {
+        "conv2_1",
+        "conv3_1",
+        "conv4_1",
+        "conv5_1",
+    }
 
 
 def squeeze(channels: int, reduction: int = 16) -> tuple[int, int]:
@@ -203,11 +207,6 @@ def test_sknet_50_has_an_sk_unit_in_place_of_each_3x3() -> None:
     sknet = read("sknet50")
     assert sknet.params == params == 27_479_784
     assert sknet.macs == macs == 4_462_710_784
-
-
-def test_the_stem_takes_an_image_of_one_pixel() -> None:
-    # Every window is padded by half, so that nothing is ever too small.
-    assert find("resnet50").graph("1x1x3").output.shape == (1, 1000)
 
 
 def test_groups_that_do_not_divide_the_channels_name_the_node() -> None:
