@@ -233,6 +233,16 @@ def test_torchvisions_heads_bring_it_to_thirteen_million(variant: Profile) -> No
     assert training.macs == 1_498_376_192 + 4_169_728 + 4_202_496 == 1_506_748_416
 
 
+def test_torchvisions_other_deviations_from_the_paper_stand_in_the_definition() -> None:
+    paper, variant = (find(name).graph() for name in ("googlenet", "googlenet-bn"))
+    assert paper["pool4"].attrs["kernel_size"] == (3, 3)
+    assert variant["pool4"].attrs["kernel_size"] == (2, 2)
+    assert (paper["dropout"].attrs["p"], variant["dropout"].attrs["p"]) == (0.4, 0.2)
+    assert variant["inception_3a.b5.conv"].weights[0].shape == (32, 16, 3, 3)
+    assert {node.attrs["eps"] for node in variant if node.op == "batch_norm"} == {1e-3}
+    assert "local_response_norm" not in {node.op for node in variant}
+
+
 def test_an_image_too_small_for_the_heads_names_the_node() -> None:
     with pytest.raises(DefinitionError) as caught:
         find("googlenet").graph("32x32x3")
