@@ -17,6 +17,7 @@ from archcalc.ops.activation import (
     softmax,
     tanh,
 )
+from archcalc.ops.attention import SDPA
 from archcalc.ops.conv import (
     conv1d,
     conv2d,
@@ -30,6 +31,7 @@ from archcalc.ops.linear import embedding, linear, matmul
 from archcalc.ops.movement import concat, flatten, permute, reshape, slice
 from archcalc.ops.norm import batch_norm, group_norm, layer_norm, local_response_norm
 from archcalc.ops.operator import TABLE, Cost, Operator, operator
+from archcalc.ops.pointwise import elementwise
 from archcalc.ops.pooling import (
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,
@@ -44,6 +46,13 @@ from archcalc.ops.pooling import (
     max_pool2d,
     max_pool3d,
 )
+from archcalc.ops.rearrange import copies, views
+from archcalc.ops.recurrent import recurrent_work
+from archcalc.ops.reduction import reduction
+from archcalc.ops.transform import fft_work
+
+# Importing a family declares its operators; these have functions for traced models alone.
+TRACED_FAMILIES = (SDPA, elementwise, copies, views, recurrent_work, reduction, fft_work)
 
 __all__ = [
     "TABLE",

@@ -6,7 +6,15 @@ from collections.abc import Mapping
 
 from archcalc.errors import ShapeError
 from archcalc.graph import Attributes, Handle, Node, Shape
-from archcalc.ops.operator import Work, channels_last, operator, require_channels
+from archcalc.ops.linear import real_macs
+from archcalc.ops.operator import (
+    Term,
+    Work,
+    channels_last,
+    operands,
+    operator,
+    require_channels,
+)
 from archcalc.ops.window import Padding, Size, conv_positions, each, transposed_positions
 
 
@@ -25,10 +33,10 @@ def conv_shape(inputs: tuple[Shape, ...], weights: Mapping[str, Shape], attrs: A
 
 def conv_work(node: Node, training: bool) -> Work:
     """Each output value is a dot product over the window and the channels of its group."""
-    weight = node.weights[0].shape
+    weight, *bias = operands(node)
     out = channels_last(node.outputs[0].shape)
-    macs = ((out, (*weight[2:], weight[1])),)
-    if len(node.weights) == 1:
+    macs = ((*real_macs(node), out, (*weight[2:], weight[1])),)
+    if not bias:
         return {"macs": macs}
     return {"macs": macs, "bias": ((out,),)}
 
@@ -54,11 +62,26 @@ def transposed_shape(
 def transposed_work(node: Node, training: bool) -> Work:
     """Each input value is multiplied with the window and the output channels of its group, also
     where ``padding`` crops the product away afterwards."""
-    weight = node.weights[0].shape
-    macs = ((channels_last(node.inputs[0].shape), (*weight[2:], weight[1])),)
-    if len(node.weights) == 1:
+    weight, *bias = operands(node)
+    macs = ((*real_macs(node), channels_last(node.inputs[0].shape), (*weight[2:], weight[1])),)
+    if not bias:
         return {"macs": macs}
     return {"macs": macs, "bias": ((channels_last(node.outputs[0].shape),),)}
+
+
+def backward_work(node: Node, training: bool) -> Work:
+    """The gradients that were asked for, input and weight: each costs what the forward does. Inputs
+    are gradient and input, then the weight where it is computed."""
+    gradient, given = node.inputs[0].shape, node.inputs[1].shape
+    weight = operands(node, given=2)[0]
+    swept = given if node.attrs["transposed"] else gradient
+    count = sum(node.attrs["output_mask"][:2])
+    work: dict[str, tuple[Term, ...]] = {
+        "macs": ((*real_macs(node), (count,), channels_last(swept), (*weight[2:], weight[1])),)
+    }
+    if node.attrs["output_mask"][2]:
+        work["bias"] = ((channels_last(gradient),),)
+    return work
 
 
 class Convolution:
@@ -148,6 +171,13 @@ class TransposedConvolution:
 
 PLACE = {1: "L", 2: "H×W", 3: "D×H×W"}
 WINDOW = {1: "K", 2: "K_h×K_w", 3: "K_d×K_h×K_w"}
+
+CONV_BACKWARD = operator(
+    "conv_backward",
+    "conv",
+    formula="the forward's macs for the input's gradient, and again for the weight's",
+    work=backward_work,
+)
 
 conv1d, conv2d, conv3d = Convolution(1), Convolution(2), Convolution(3)
 conv_transpose1d = TransposedConvolution(1)

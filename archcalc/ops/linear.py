@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from archcalc.errors import ShapeError
 from archcalc.graph import Attributes, Handle, Node, Shape, times
-from archcalc.ops.operator import Work, broadcast, operator
+from archcalc.ops.operator import Work, broadcast, operands, operator
 
 
 def linear_shape(
@@ -21,8 +21,8 @@ def linear_shape(
 def linear_work(node: Node, training: bool) -> Work:
     """Each output value is a dot product over the input features."""
     out = rows(node.outputs[0].shape)
-    macs = ((out, (node.weights[0].shape[1],)),)
-    if len(node.weights) == 1:
+    macs = ((*real_macs(node), out, (node.inputs[0].shape[-1],)),)
+    if len(operands(node)) == 1:
         return {"macs": macs}
     return {"macs": macs, "bias": ((out,),)}
 
@@ -42,7 +42,38 @@ def matmul_shape(
 
 def matmul_work(node: Node, training: bool) -> Work:
     """Each output value is a dot product over the inner dimension."""
-    return {"macs": ((rows(node.outputs[0].shape), (node.inputs[0].shape[-1],)),)}
+    inner = node.inputs[0].shape[-1]
+    return {"macs": ((*real_macs(node), rows(node.outputs[0].shape), (inner,)),)}
+
+
+def added_matmul_work(node: Node, training: bool) -> Work:
+    """``addmm(input, a, b)``: every value of a meets every column of b; then the sum with input."""
+    _, a, b = (value.shape for value in node.inputs[:3])
+    columns = b[-1] if len(b) > 1 else 1
+    macs = ((*real_macs(node), rows(a), (columns,)),)
+    return {"macs": macs, "elementwise": ((rows(node.outputs[0].shape),),)}
+
+
+def bilinear_work(node: Node, training: bool) -> Work:
+    """y = x₁ᵀ·A·x₂ for each output feature: x₁ᵀ·A first, then a dot product with x₂."""
+    weight = operands(node, given=2)[0]
+    out = rows(node.outputs[0].shape)
+    macs = ((*real_macs(node), out, weight[1:]), (*real_macs(node), out, weight[2:]))
+    if len(operands(node, given=2)) == 1:
+        return {"macs": macs}
+    return {"macs": macs, "bias": ((out,),)}
+
+
+def embedding_bag_work(node: Node, training: bool) -> Work:
+    """One addition for each value that is looked up; none of a table product."""
+    width = node.outputs[0].shape[-1]
+    return {"reduction": ((rows(node.inputs[0].shape), (width,)),)}
+
+
+def real_macs(node: Node) -> tuple[Shape, ...]:
+    """A complex multiply-add is four real ones: (a+bi)(c+di) has four products and four sums, with
+    the addition to the running total."""
+    return ((4,),) if node.outputs[0].dtype.startswith("complex") else ()
 
 
 def rows(shape: Shape) -> Shape:
@@ -71,6 +102,28 @@ MATMUL = operator(
     work=matmul_work,
     shape=matmul_shape,
     saves="inputs",
+)
+ADDMM = operator(
+    "addmm",
+    "matmul",
+    formula="(batch×rows×columns)×inner macs, and 1 an output element",
+    work=added_matmul_work,
+    saves="inputs",
+)
+BILINEAR = operator(
+    "bilinear",
+    "linear",
+    formula="(rows×out_features)×(in1_features×in2_features + in2_features) macs",
+    work=bilinear_work,
+    saves="inputs",
+)
+EMBEDDING_BAG = operator(
+    "embedding_bag",
+    "reduction",
+    formula="one addition for each value that is looked up",
+    work=embedding_bag_work,
+    saves="input",
+    reads=embedding_bytes,
 )
 EMBEDDING = operator(
     "embedding",

@@ -223,6 +223,14 @@ def broadcast(shapes: tuple[Shape, ...]) -> Shape:
     return tuple(result)
 
 
+def operands(node: Node, given: int = 1) -> tuple[Shape, ...]:
+    """Shapes of weight, bias and so on: the node's parameters, or where any of them is computed
+    (weight standardisation, a hypernetwork) the inputs after the first ``given``."""
+    if node.weights:
+        return tuple([weight.shape for weight in node.weights])
+    return tuple([value.shape for value in node.inputs[given:]])
+
+
 def require_channels(shape: Shape, rank: int) -> None:
     """Refuse anything but (N, C, ...) with ``rank`` dimensions."""
     if len(shape) != rank:

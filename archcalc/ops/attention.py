@@ -1,0 +1,61 @@
+"""Scaled dot-product attention, whichever backend computes it."""
+
+from __future__ import annotations
+
+from archcalc.graph import Node, Shape
+from archcalc.ops.linear import real_macs, rows
+from archcalc.ops.operator import Work, operator
+
+
+def attention_work(node: Node, training: bool) -> Work:
+    """Scores and their product with the values, dense: a causal mask halves what is *needed*, not
+    what the dense kernels and torch's FlopCounterMode count. ``attrs["causal_macs"]`` has the part
+    below the diagonal. Softmax 5 a score, the scale 1, an additive mask 1."""
+    query, key, value = (given.shape for given in node.inputs[:3])
+    scores = rows((*query[:-1], key[-2]))
+    factor = real_macs(node)
+    extra = 1 + (len(node.inputs) > 3)
+    return {
+        "macs": ((*factor, scores, (query[-1],)), (*factor, scores, (value[-1],))),
+        "activation": (((5,), scores),),
+        "elementwise": (((extra,), scores) if extra != 1 else (scores,),),
+    }
+
+
+def attention_backward_work(node: Node, training: bool) -> Work:
+    """Four products: gradients of values, of probabilities, of queries and of keys; the fused
+    kernels also compute the scores again. Inputs are gradient, query, key, value."""
+    _, query, key, value = (given.shape for given in node.inputs[:4])
+    scores = rows((*query[:-1], key[-2]))
+    return {
+        "macs": (((3,), scores, (query[-1],)), ((2,), scores, (value[-1],))),
+        "activation": (((9,), scores),),
+    }
+
+
+def causal_macs(query: Shape, key: Shape, value: Shape) -> int:
+    """Multiply-adds on and below the diagonal, which starts at the first key (torch's ``tril``).
+
+    >>> causal_macs((1, 8, 4, 16), (1, 8, 4, 16), (1, 8, 4, 16))
+    2560
+    """
+    pairs = sum(min(row + 1, key[-2]) for row in range(query[-2]))
+    batch = 1
+    for size in query[:-2]:
+        batch *= size
+    return batch * pairs * (query[-1] + value[-1])
+
+
+SDPA = operator(
+    "scaled_dot_product_attention",
+    "matmul",
+    formula="(heads×queries×keys)×(E + E_v) macs, dense also where causal; 5 a score for softmax",
+    work=attention_work,
+    saves="inputs",
+)
+SDPA_BACKWARD = operator(
+    "scaled_dot_product_attention_backward",
+    "matmul",
+    formula="(heads×queries×keys)×(3×E + 2×E_v) macs: four products, and the scores again",
+    work=attention_backward_work,
+)

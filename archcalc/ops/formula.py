@@ -1,0 +1,97 @@
+"""A user's own formulas, for operators that the table does not have.
+
+    @archcalc.formula("mylib::scan")
+    def scan(x, weight, *, out):
+        return x[0] * x[1] * weight[0]
+
+The arguments are the shapes of the tensors that the operator reads, in its own order; ``out`` is
+the output's shape (a tuple of shapes where there are several); any other keyword argument is a
+setting of the call under the operator's own name for it. The answer is a number of macs, or a
+:class:`archcalc.ops.Cost` where there is other work.
+"""
+
+from __future__ import annotations
+
+import inspect
+import runpy
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from archcalc.errors import UsageError
+from archcalc.graph import Node
+from archcalc.ops.operator import TABLE, Cost, Operator, Work
+
+Formula = Callable[..., int | Cost]
+
+USERS: dict[str, Formula] = {}
+"""The formulas that users gave, by operator."""
+
+
+def formula(name: str) -> Callable[[Formula], Formula]:
+    """Price the operator ``name`` (``"mylib::op"``) with a function of shapes.
+
+    Given twice, the later one counts. Raises UsageError for an operator of archcalc's own.
+    """
+    if name in TABLE and name not in USERS:
+        raise UsageError(f"operator {name!r} has a formula of archcalc's own; it stays as it is")
+
+    def wrap(function: Formula) -> Formula:
+        USERS[name] = function
+        TABLE[name] = Operator(
+            name,
+            "matmul",
+            formula=(inspect.getdoc(function) or f"by {function.__name__}()").partition("\n")[0],
+            work=_work(name, function),
+        )
+        return function
+
+    return wrap
+
+
+def load_formulas(path: str | Path) -> tuple[str, ...]:
+    """Run a Python file of formulas and return the names of the operators that it prices.
+
+    Raises UsageError where the file cannot be read or run, or prices nothing.
+    """
+    before = dict(USERS)
+    try:
+        runpy.run_path(str(path), run_name="archcalc_formulas")
+    except UsageError:
+        raise
+    except OSError as error:
+        raise UsageError(f"formulas {str(path)!r} cannot be read: {error.strerror}") from None
+    except Exception as error:  # the file is the user's own and can fail in any way
+        raise UsageError(f"formulas {str(path)!r}: {type(error).__name__}: {error}") from error
+    added = tuple(name for name, function in USERS.items() if before.get(name) is not function)
+    if not added:
+        raise UsageError(
+            f'formulas {str(path)!r} has none; put @archcalc.formula("mylib::op") above one'
+        )
+    return added
+
+
+def _work(name: str, function: Formula) -> Callable[[Node, bool], Work]:
+    parameters = inspect.signature(function).parameters.values()
+    wanted = [each.name for each in parameters if each.kind is each.KEYWORD_ONLY]
+
+    def work(node: Node, training: bool) -> Work:
+        shapes = [value.shape for value in node.inputs]
+        settings: dict[str, Any] = {key: node.attrs[key] for key in wanted if key in node.attrs}
+        if "out" in wanted:
+            outs = tuple(value.shape for value in node.outputs)
+            settings["out"] = outs[0] if len(outs) == 1 else outs
+        try:
+            cost = function(*shapes, **settings)
+        except Exception as error:  # a user's function can fail in any way
+            raise UsageError(f"formula for {name!r} failed at {node.name}: {error!r}") from error
+        if isinstance(cost, int) and not isinstance(cost, bool):
+            cost = Cost(macs=cost)
+        if not isinstance(cost, Cost) or min(cost) < 0:
+            raise UsageError(
+                f"formula for {name!r} returned {cost!r}: a number of macs or an archcalc.Cost "
+                "is needed"
+            )
+        return {field: (((count,),),) for field, count in cost._asdict().items() if count}
+
+    return work

@@ -1,0 +1,108 @@
+"""Element by element: what traced models call beyond ``add``, ``mul`` and the common activations.
+
+The policy: one operation for each arithmetic step or comparison that the textbook formula has, and
+one for each exp, log, root, power or trigonometric function. Casts and copies are movement.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from archcalc.ops.operator import operator, per_output
+
+
+def elementwise(
+    *names: str,
+    per_output_element: int = 1,
+    why: str = "",
+    kind: Literal["elementwise", "activation", "norm", "pooling"] = "elementwise",
+) -> None:
+    """Declare operators that do so many operations for each output element."""
+    text = f"{per_output_element} an element" + (f": {why}" if why else "")
+    for name in names:
+        work = per_output(kind, per_output_element)
+        operator(name, kind, formula=text, work=work, saves="input")
+
+
+elementwise(
+    *("sub", "rsub", "div", "remainder", "fmod", "floor_divide", "maximum", "minimum"),
+    *("fmax", "fmin", "pow", "atan2", "hypot", "eq", "ne", "lt", "le", "gt", "ge", "where"),
+    *("logical_and", "logical_or", "logical_xor", "logical_not", "isnan", "isinf", "isfinite"),
+    *("bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not", "copysign", "nextafter"),
+    *("bitwise_left_shift", "bitwise_right_shift", "xlogy", "gcd", "lcm", "signbit", "masked_fill"),
+    *("__and__", "__or__", "__xor__", "__lshift__", "__rshift__", "heaviside", "isclose"),
+)
+elementwise(
+    *("neg", "abs", "sign", "sgn", "exp", "exp2", "expm1", "log", "log2", "log10", "log1p"),
+    *("sqrt", "rsqrt", "square", "reciprocal", "sin", "cos", "tan", "asin", "acos", "atan"),
+    *("sinh", "cosh", "asinh", "acosh", "atanh", "erf", "erfc", "erfinv", "floor", "ceil"),
+    *("round", "trunc", "frac", "deg2rad", "rad2deg", "lgamma", "digamma", "sinc", "angle"),
+    *("conj_physical", "nan_to_num", "polar", "i0", "special_i0e", "special_i1", "special_i1e"),
+    *("fill_difference", "complex", "ldexp", "isposinf", "isneginf", "polygamma"),
+)
+elementwise("clamp", "clamp_min", "clamp_max", per_output_element=2, why="two comparisons")
+elementwise("addcmul", "addcdiv", "lerp", per_output_element=3, why="two products and a sum")
+elementwise("logaddexp", "logaddexp2", per_output_element=4, why="two exp, a sum, a log")
+elementwise("logit", per_output_element=3, why="subtract, divide, log")
+elementwise("outer", "addr", why="a product")
+elementwise("cross", "linalg_cross", per_output_element=3, why="two products and a difference")
+
+elementwise("threshold", why="a comparison", kind="activation")
+for _name, _count, _why in (
+    ("leaky_relu", 2, "compare, multiply"),
+    ("prelu", 2, "compare, multiply"),
+    ("rrelu", 2, "compare, multiply"),
+    ("relu6", 2, "two comparisons"),
+    ("hardtanh", 2, "two comparisons"),
+    ("hardshrink", 2, "two comparisons"),
+    ("softshrink", 3, "two comparisons, a sum"),
+    ("softsign", 3, "abs, add, divide"),
+    ("softplus", 3, "exp, add, log"),
+    ("elu", 4, "compare, exp, subtract, multiply"),
+    ("celu", 5, "compare, divide, exp, subtract, multiply"),
+    ("selu", 5, "compare, exp, subtract, two multiplies"),
+    ("hardsigmoid", 4, "add, two comparisons, divide"),
+    ("logsigmoid", 5, "negate, exp, add, log, negate"),
+    ("glu", 5, "sigmoid and a multiply"),
+    ("tanhshrink", 6, "tanh and a subtraction"),
+    ("mish", 9, "softplus, tanh and a multiply"),
+    ("log_softmax", 5, "compare, subtract, exp, add, subtract"),
+    ("softmin", 6, "negate, and softmax"),
+    # The backward of an activation: its derivative by the chain rule, then times the gradient.
+    ("threshold_backward", 1, "a comparison"),
+    ("hardtanh_backward", 2, "two comparisons"),
+    ("leaky_relu_backward", 2, "compare, multiply"),
+    ("hardsigmoid_backward", 3, "two comparisons, multiply"),
+    ("sigmoid_backward", 3, "subtract, two multiplies"),
+    ("tanh_backward", 3, "square, subtract, multiply"),
+    ("hardswish_backward", 5, "two comparisons, divide, add, multiply"),
+    ("elu_backward", 4, "compare, exp, two multiplies"),
+    ("softplus_backward", 4, "exp, add, divide, multiply"),
+    ("silu_backward", 9, "sigmoid, subtract, multiply, add, two multiplies"),
+    ("gelu_backward", 12, "erf, exp and the products around them"),
+    ("mish_backward", 18, "softplus, tanh, sigmoid and the products around them"),
+    ("glu_backward", 9, "sigmoid and the products around it"),
+    ("log_sigmoid_backward", 5, "exp, add, divide, subtract, multiply"),
+    ("softmax_backward", 4, "multiply, add, subtract, multiply"),
+    ("log_softmax_backward", 4, "add, exp, multiply, subtract"),
+    ("native_dropout_backward", 2, "mask and scale"),
+    ("prelu_backward", 3, "compare, two multiplies"),
+):
+    elementwise(_name, per_output_element=_count, why=_why, kind="activation")
+
+elementwise(
+    "batch_norm_backward",
+    per_output_element=9,
+    why="normalise again 2, two sums 3, combine 4",
+    kind="norm",
+)
+elementwise(
+    *("layer_norm_backward", "group_norm_backward", "rms_norm_backward"),
+    per_output_element=11,
+    why="normalise again 2, two sums 4, combine 5",
+    kind="norm",
+)
+elementwise("weight_norm", per_output_element=4, why="square, add, divide, multiply", kind="norm")
+elementwise("max_pool_backward", why="one addition", kind="pooling")
+elementwise("avg_pool_backward", per_output_element=2, why="divide and add", kind="pooling")
+elementwise("rms_norm", per_output_element=5, why="square, add, scale, weight", kind="norm")

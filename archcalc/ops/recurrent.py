@@ -1,0 +1,54 @@
+"""LSTM, GRU and plain recurrent layers, whole sequences and single cells."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from archcalc.graph import Node, Shape
+from archcalc.ops.operator import Operator, Work, operands, operator
+
+
+def recurrent_work(gates: int, activation: int, elementwise: int) -> Callable[[Node, bool], Work]:
+    """Every weight matrix multiplies one vector for each step of each sequence, in each layer and
+    direction; ``activation`` and ``elementwise`` are operations a hidden unit."""
+
+    def work(node: Node, training: bool) -> Work:
+        shapes = operands(node)
+        rows = steps(node)
+        matrices = tuple(shape for shape in shapes if len(shape) == 2)
+        biases = tuple(shape for shape in shapes if len(shape) == 1)
+        # Of each layer and direction the first matrix is input-to-hidden, gates×H rows.
+        period = 3 if node.attrs.get("proj_size") else 2
+        hidden = sum(matrix[0] // gates for matrix in matrices[::period])
+        result: dict[str, tuple[tuple[Shape, ...], ...]] = {
+            "macs": tuple((rows, matrix) for matrix in matrices),
+            "activation": ((rows, (activation, hidden)),),
+            "elementwise": ((rows, (elementwise + gates, hidden)),),
+        }
+        if biases:
+            result["bias"] = tuple((rows, bias) for bias in biases)
+        return result
+
+    return work
+
+
+def steps(node: Node) -> Shape:
+    """(steps, sequences) of the input in either order; (rows,) of a packed one or a cell."""
+    return node.inputs[0].shape[:-1] or (1,)
+
+
+def _layer(name: str, gates: int, activation: int, elementwise: int, why: str) -> Operator:
+    return operator(
+        name,
+        "linear",
+        formula=f"(steps×batch)×(sizes of all weight matrices) macs; {why}",
+        work=recurrent_work(gates, activation, elementwise),
+        saves="inputs",
+    )
+
+
+for _suffix in ("", "_cell"):
+    _layer(f"lstm{_suffix}", 4, 22, 4, "a unit: three sigmoids, two tanh, 8 more")
+    _layer(f"gru{_suffix}", 3, 13, 5, "a unit: two sigmoids, one tanh, 8 more")
+    _layer(f"rnn_tanh{_suffix}", 1, 5, 0, "a unit: one tanh, one addition")
+    _layer(f"rnn_relu{_suffix}", 1, 1, 0, "a unit: one comparison, one addition")

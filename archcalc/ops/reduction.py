@@ -1,0 +1,49 @@
+"""From many values to fewer: sums, means, extrema, norms, sorting."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from archcalc.graph import Node
+from archcalc.ops.operator import Work, extent, operator
+
+
+def per_input(count: int) -> Callable[[Node, bool], Work]:
+    """Work of ``count`` operations for each element of the first input."""
+
+    def work(node: Node, training: bool) -> Work:
+        size = extent(node.inputs[0].shape) if node.inputs else (0,)
+        return {"reduction": (((count,), size) if count != 1 else (size,),)}
+
+    return work
+
+
+def sort_work(node: Node, training: bool) -> Work:
+    """n·⌈log₂ n⌉ comparisons along the sorted dimension, merge sort's bound."""
+    shape = node.inputs[0].shape or (1,)
+    along = shape[node.attrs.get("dim", -1)]
+    return {"reduction": ((extent(shape), (max(along - 1, 0).bit_length(),)),)}
+
+
+def reduction(*names: str, per_input_element: int = 1, why: str = "") -> None:
+    """Declare operators that do so many operations for each input element."""
+    text = f"{per_input_element} an input element" + (f": {why}" if why else "")
+    for name in names:
+        operator(name, "reduction", formula=text, work=per_input(per_input_element), saves="input")
+
+
+reduction("sum", "nansum", "mean", "nanmean", "prod", "cumsum", "cumprod", why="an addition")
+reduction("amax", "amin", "aminmax", "max", "min", "argmax", "argmin", "all", "any", why="compare")
+reduction("cummax", "cummin", "count_nonzero", "median", "mode", "bincount", "searchsorted")
+reduction("unique", "nonzero", "kthvalue", "isin", "trace", "histc", "bucketize")
+reduction("norm", per_input_element=2, why="square and add")
+reduction("dist", "cdist", per_input_element=3, why="subtract, square, add")
+reduction("logsumexp", "logcumsumexp", per_input_element=4, why="compare, subtract, exp, add")
+reduction("var", "std", "var_mean", "std_mean", per_input_element=4, why="mean 1, variance 3")
+reduction("nll_loss", "nll_loss_backward", why="pick and add")
+reduction("mse_loss", "smooth_l1_loss", "huber_loss", per_input_element=3)
+reduction("binary_cross_entropy", per_input_element=7, why="two logs and the products")
+reduction("embedding_backward", "scatter_add", "index_add", "scatter_reduce", why="an addition")
+reduction("index_backward", "upsample_backward", "unfold_backward", why="an addition")
+operator("sort", "reduction", formula="n×⌈log₂ n⌉ comparisons", work=sort_work)
+operator("topk", "reduction", formula="n×⌈log₂ n⌉ comparisons", work=sort_work)

@@ -1,0 +1,151 @@
+"""Door two: run any ``nn.Module`` or callable once, on ``meta``, and write down what it does.
+
+    from archcalc.pytorch.trace import trace
+
+    graph = trace(torchvision.models.resnet50(), (1, 3, 224, 224))
+
+No weight is allocated, nothing is multiplied, and the module is afterwards as it was before.
+Where a tensor came from stands in ``recorder.py``, what a call answers in ``tracer.py``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+from archcalc.errors import DefinitionError
+from archcalc.graph import Graph
+from archcalc.pytorch.trace import layers, recurrent, tensors, views
+from archcalc.pytorch.trace.build import build_on_meta
+from archcalc.pytorch.trace.inputs import (
+    arguments,
+    named_tensors,
+    parse_tensor_spec,
+    stand_in,
+    walk,
+)
+from archcalc.pytorch.trace.modules import same_random_state, watch_modules
+from archcalc.pytorch.trace.stub import stub
+from archcalc.pytorch.trace.tracer import CPU, META, Tracer, ValuesNeededError
+from archcalc.pytorch.trace.training import Optimizer, backward, step
+
+__all__ = ["build_on_meta", "parse_tensor_spec", "stub", "trace"]
+
+HANDLERS = (layers, recurrent, tensors, views)
+"""Importing them fills the table of calls."""
+
+
+def trace(
+    model: Callable[..., Any],
+    *inputs: Any,
+    name: str = "",
+    train: bool = False,
+    optimizer: Optimizer | None = None,
+    real: Callable[[], nn.Module] | None = None,
+    fast: bool = True,
+    **kwargs: Any,
+) -> Graph:
+    """The Graph of one run of ``model``, an ``nn.Module`` or any callable, on these inputs.
+
+    An input is a tensor, a shape ``(1, 3, 224, 224)``, a text ``"x=1,3,224,224:f32"``, or anything
+    else that the model takes, tensors and shapes nested in it; keyword arguments likewise. The run
+    is in the mode that each module is in. With ``train`` the backward pass follows, from gradients
+    of all floating outputs, in phase "backward", and the ``optimizer``'s step ("sgd", "adam", a
+    function of the parameters) in phase "optimizer".
+
+    A model that asks for values (``.item()``, ``if x.sum() > 0``) is run on the CPU instead, and
+    the graph's notes say so; ``real`` builds it anew for that where it was built on ``meta``.
+    ``fast=False`` asks torch for every shape; the Graph is the same.
+
+    Raises DefinitionError, with the Graph up to there, where the model's own forward fails.
+    """
+    args, named = arguments(inputs, kwargs)
+    options = {"name": name, "train": train, "optimizer": optimizer}
+    try:
+        return _run(model, args, named, Tracer(fast=fast, real=False, gradients=train), **options)
+    except ValuesNeededError as reason:
+        note = f"run on the CPU with real values, because {reason}"
+    if real is not None:
+        model = real()
+    tracer = Tracer(fast=False, real=True, gradients=train)
+    tracer.recorder.notes.append(note)
+    return _run(model, args, named, tracer, **options)
+
+
+def _run(
+    model: Callable[..., Any],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    tracer: Tracer,
+    *,
+    name: str,
+    train: bool,
+    optimizer: Optimizer | None,
+) -> Graph:
+    recorder = tracer.recorder
+    model = getattr(model, "_orig_mod", model)  # what torch.compile wraps
+    root = model if isinstance(model, nn.Module) else getattr(model, "__self__", None)
+    training = train
+    if isinstance(root, nn.Module):
+        training = train or root.training
+        tracer.modules.add(root, "")
+    name = name or _title(model)
+    device = CPU if tracer.real else META
+    with same_random_state(), ExitStack() as cleanup:
+        cleanup.callback(tracer.modules.restore)
+        args = stand_in(args, device, tracer.real)
+        kwargs = stand_in(kwargs, device, tracer.real)
+        function = model.forward if isinstance(model, nn.Module) else model
+        for label, tensor in named_tensors(function, args, kwargs):
+            recorder.input(tensor, label)
+        cleanup.enter_context(watch_modules(tracer))
+        cleanup.enter_context(_eager())
+        cleanup.enter_context(torch.inference_mode(False))
+        cleanup.enter_context(torch.set_grad_enabled(train))
+        cleanup.enter_context(tracer.mode)
+        try:
+            out = model(*args, **kwargs)
+            if train:
+                backward(tracer, out)
+                if optimizer is not None:
+                    step(tracer, optimizer)
+        except Exception as error:  # the model's own code can fail in any way
+            raise _failure(tracer, name, training, error) from error
+    outputs = {
+        label: tracer.value(tensor)
+        for label, tensor in walk(out, "" if not isinstance(out, torch.Tensor) else "output")
+    }
+    return recorder.finish(name, outputs, training=training)
+
+
+def _failure(tracer: Tracer, name: str, training: bool, error: Exception) -> DefinitionError:
+    """One sentence with the module and its shapes, and the Graph up to it."""
+    recorder = tracer.recorder
+    last = next((each.outputs[0] for each in reversed(recorder.records) if each.outputs), None)
+    partial = recorder.finish(name, {"output": last} if last else {}, training=training)
+    place = tracer.modules.failed or name
+    text = str(error).strip().partition("\n")[0] or "no message"
+    kind = "" if isinstance(error, RuntimeError) else f"{type(error).__name__}: "
+    return DefinitionError(f"{place}: {kind}{text}", place.partition(" ")[0], partial)
+
+
+def _title(model: Any) -> str:
+    if isinstance(model, nn.Module):
+        return type(model).__name__
+    return getattr(model, "__qualname__", type(model).__name__)
+
+
+@contextmanager
+def _eager() -> Iterator[None]:
+    """Functions under torch.compile run as they are written."""
+    import sys
+
+    if "torch._dynamo" in sys.modules:
+        with torch.compiler.set_stance("force_eager"):
+            yield
+    else:
+        yield

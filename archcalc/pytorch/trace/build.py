@@ -1,0 +1,73 @@
+"""Build a module on ``meta``: its parameters without memory, and no time spent on their values."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from archcalc.pytorch.trace.recorder import tensors_in
+from archcalc.pytorch.trace.tracer import META
+
+MEMORY = frozenset((torch.empty, torch.rand, torch.randn, torch.empty_strided))
+FILLED = frozenset((torch.zeros, torch.ones, torch.full))
+LARGE = 4096
+"""Elements from which a constant tensor goes to ``meta`` too; smaller ones keep their values, for
+the models that compute settings with tensors."""
+
+INITIALISERS = frozenset(
+    function for name, function in vars(nn.init).items() if name.endswith("_") and name[0] != "_"
+) | frozenset(
+    (Tensor.normal_, Tensor.uniform_, Tensor.fill_, Tensor.zero_, Tensor.bernoulli_)
+    + (Tensor.copy_, Tensor.trunc_normal_ if hasattr(Tensor, "trunc_normal_") else Tensor.normal_)
+    + (Tensor.erfinv_, Tensor.mul_, Tensor.add_, Tensor.clamp_)
+)
+
+
+def build_on_meta(factory: Callable[[], nn.Module]) -> nn.Module:
+    """``factory()`` with its parameters on ``meta``; where that cannot be, because it looks at the
+    values, with real ones. Random state is left alone."""
+    from archcalc.pytorch.trace.modules import same_random_state
+
+    with same_random_state():
+        try:
+            with BuildMode():
+                return factory()
+        except (RuntimeError, NotImplementedError) as error:
+            if "meta" not in str(error).lower():
+                raise
+            return factory()
+
+
+class BuildMode(TorchFunctionMode):
+    """Sends parameters to ``meta`` and skips what would fill them."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func in MEMORY:
+            return func(*args, **{**kwargs, "device": META})
+        if func in INITIALISERS:
+            target = args[0] if args else next(iter(tensors_in(kwargs)), None)
+            if isinstance(target, Tensor) and target.is_meta:
+                return target
+        elif func in FILLED:
+            out = func(*args, **{**kwargs, "device": META})
+            return out if out.numel() >= LARGE else func(*args, **kwargs)
+        elif len(args) > 1:
+            given = list(tensors_in(args))
+            if len(given) > 1 and any(each.is_meta for each in given):
+                args = _on_meta(args)
+        return func(*args, **kwargs)
+
+
+def _on_meta(tree: Any) -> Any:
+    if isinstance(tree, Tensor):
+        return tree if tree.is_meta else tree.to(META)
+    if type(tree) in (list, tuple):
+        return type(tree)([_on_meta(item) for item in tree])
+    return tree

@@ -1,0 +1,224 @@
+"""What the run observed: which tensor came from which call, under which module.
+
+The recorder knows nothing of prices. It keeps one tuple a call while the model runs, and makes the
+Graph's nodes and their names at the end, when it is known which modules did a single thing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import count
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from archcalc.graph import Attributes, Graph, Node, Phase, Shape, Value, Weight
+
+EMPTY = Attributes()
+INPLACE = Attributes(inplace=True)
+SOURCES = frozenset(("input", "constant", "parameter"))
+
+DTYPE_NAME: dict[torch.dtype, str] = {
+    dtype: name
+    for name, dtype in vars(torch).items()
+    if isinstance(dtype, torch.dtype) and name == str(dtype).removeprefix("torch.")
+}
+"""``torch.float32`` to ``"float32"``."""
+DTYPE_NAME.update({dtype: "float8" for dtype, name in DTYPE_NAME.items() if "float8" in name})
+DTYPE_NAME.update({torch.quint8: "uint8", torch.qint8: "int8", torch.qint32: "int32"})
+
+_run = count()
+
+
+class Scope:
+    """One call of one module."""
+
+    __slots__ = ("calls", "leaf", "path")
+
+    def __init__(self, path: str, leaf: bool) -> None:
+        self.path = path
+        self.leaf = leaf
+        self.calls = 0
+        """Tensor operations that this call of the module made itself, sources aside."""
+
+
+class Record(NamedTuple):
+    scope: Scope
+    name: str
+    """The last part of the node's name, or all of it for a source."""
+    op: str
+    inputs: tuple[Value, ...]
+    outputs: tuple[Value, ...]
+    attrs: Attributes
+    weights: tuple[Weight, ...]
+    phase: Phase
+    where: str
+
+
+class Recorder:
+    """Collects the calls of one run."""
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+        self.scope = Scope("", True)
+        self.phase: Phase = "forward"
+        self.notes: list[str] = []
+        # Tensors that the run makes carry their Value in an attribute of their own: that keeps
+        # nothing alive, and an address that is used again cannot be mistaken. The model's own
+        # tensors are not written to; they are known by identity.
+        self.key = f"_archcalc_value_{next(_run)}"
+        self.known: dict[int, Value] = {}
+        self.weights: dict[int, Weight] = {}
+        self.buffers: dict[int, str] = {}
+        self.alive: list[object] = []
+        """The tensors behind the identities above."""
+        self.storages: dict[int, Value] | None = None
+        """The last Value in each storage, kept where autograd makes new tensors of old ones."""
+
+    # -- the model's own tensors
+
+    def add_parameters(self, named: Iterable[tuple[str, Tensor]]) -> None:
+        """Parameters under their names. The first name of a shared one counts."""
+        for name, parameter in named:
+            if id(parameter) not in self.weights:
+                shape = tuple(parameter.shape)
+                self.weights[id(parameter)] = Weight(name, shape, dtype_name(parameter))
+                self.alive.append(parameter)
+
+    def add_buffers(self, named: Iterable[tuple[str, Tensor]]) -> None:
+        for name, buffer in named:
+            self.buffers.setdefault(id(buffer), name)
+            self.alive.append(buffer)
+
+    def weight_of(self, tensor: Tensor) -> Weight | None:
+        return self.weights.get(id(tensor))
+
+    # -- values
+
+    def value(self, tensor: Tensor) -> Value:
+        """Where a tensor came from. One that came from nowhere becomes a source node."""
+        found: Value | None = getattr(tensor, self.key, None)
+        if found is not None:
+            return found
+        found = self.known.get(id(tensor))
+        if found is not None:
+            return found
+        weight = self.weights.get(id(tensor))
+        if weight is None and self.storages is not None:
+            kin = self.storages.get(tensor.untyped_storage()._cdata)
+            if kin is not None:
+                return kin._replace(shape=tuple(tensor.shape), dtype=dtype_name(tensor))
+        return self.source(tensor, weight)
+
+    def source(self, tensor: Tensor, weight: Weight | None) -> Value:
+        """Make the node of a parameter that is read by itself, of a buffer, or of a constant."""
+        if weight is None and isinstance(tensor, torch.nn.Parameter):
+            # The parameter of a module that the model keeps where torch does not look, in a list
+            # or a closure.
+            weight = Weight(f"parameter_{len(self.weights)}", tuple(tensor.shape))
+            self.weights[id(tensor)] = weight
+        if weight is not None:
+            name, op, weights = weight.name, "parameter", (weight,)
+        else:
+            name, op, weights = self.buffers.get(id(tensor), ""), "constant", ()
+            name = name or _joined(self.scope.path, "constant")
+        value = self.append(name, op, (), ((tuple(tensor.shape), dtype_name(tensor)),), weights)[0]
+        self.known[id(tensor)] = value
+        self.alive.append(tensor)
+        return value
+
+    def bind(self, tensor: Tensor, value: Value) -> None:
+        """``tensor`` is this value from now on."""
+        if id(tensor) in self.known:
+            self.known[id(tensor)] = value
+        else:
+            setattr(tensor, self.key, value)
+        if self.storages is not None:
+            self.storages[tensor.untyped_storage()._cdata] = value
+            self.alive.append(tensor)
+
+    # -- calls
+
+    def append(
+        self,
+        name: str,
+        op: str,
+        inputs: tuple[Value, ...],
+        outputs: Sequence[tuple[Shape, str]],
+        weights: tuple[Weight, ...] = (),
+        attrs: Attributes = EMPTY,
+        where: str = "",
+    ) -> tuple[Value, ...]:
+        """Record one call and return its output values."""
+        index = len(self.records)
+        values = tuple(
+            [Value(shape, dtype, index, port) for port, (shape, dtype) in enumerate(outputs)]
+        )
+        scope = self.scope
+        if op not in SOURCES:
+            scope.calls += 1
+        self.records.append(
+            Record(scope, name, op, inputs, values, attrs, weights, self.phase, where)
+        )
+        return values
+
+    def input(self, tensor: Tensor, name: str) -> None:
+        """A tensor that the caller gives to the model."""
+        outputs = ((tuple(tensor.shape), dtype_name(tensor)),)
+        self.bind(tensor, self.append(name, "input", (), outputs)[0])
+
+    # -- the end
+
+    def finish(
+        self, name: str, outputs: Mapping[str, Value], *, training: bool, complete: bool = True
+    ) -> Graph:
+        """The Graph of what was recorded."""
+        taken: dict[str, int] = {}
+        nodes = []
+        for record in self.records:
+            full = record.name
+            if record.op not in SOURCES:
+                scope = record.scope
+                sole = scope.leaf and scope.calls == 1 and scope.path and record.phase == "forward"
+                full = scope.path if sole else _joined(scope.path, full)
+            seen = taken.get(full, 0) + 1
+            taken[full] = seen
+            if seen > 1:
+                full = f"{full}_{seen}"
+            nodes.append(
+                Node(
+                    full,
+                    record.op,
+                    record.inputs,
+                    record.outputs,
+                    record.attrs,
+                    record.weights,
+                    phase=record.phase,
+                    where=record.where,
+                )
+            )
+        read = {weight.name for node in nodes for weight in node.weights}
+        unused = tuple(each for each in self.weights.values() if each.name not in read)
+        notes = tuple(self.notes)
+        return Graph(name, tuple(nodes), dict(outputs), training, unused, spec=name, notes=notes)
+
+
+def dtype_name(tensor: Tensor) -> str:
+    return DTYPE_NAME[tensor.dtype]
+
+
+def _joined(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+def tensors_in(tree: Any) -> Iterable[Tensor]:
+    """The tensors of nested tuples, lists and dicts, in order."""
+    if isinstance(tree, Tensor):
+        yield tree
+    elif isinstance(tree, (list, tuple)):
+        for item in tree:
+            yield from tensors_in(item)
+    elif isinstance(tree, dict):
+        for item in tree.values():
+            yield from tensors_in(item)

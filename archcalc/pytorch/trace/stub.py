@@ -1,0 +1,24 @@
+"""A formula to fill in, for an operator that the table does not have."""
+
+from __future__ import annotations
+
+from archcalc.graph import Node, Value
+
+
+def stub(node: Node) -> str:
+    """``@archcalc.formula`` for this node's operator, ready to paste into a file of formulas."""
+    function = "".join(c if c.isalnum() else "_" for c in node.op.rpartition("::")[2]).strip("_")
+    names = [f"x{index + 1}" for index in range(len(node.inputs))]
+    lines = [
+        f'@archcalc.formula("{node.op}")',
+        f"def {function or 'operation'}({', '.join([*names, '*', 'out'])}):",
+        *[f"    # {name}: {_size(value)}" for name, value in zip(names, node.inputs, strict=True)],
+        f"    # out: {', '.join(map(_size, node.outputs)) or 'nothing'}"
+        + (f", at {node.where}" if node.where else ""),
+        "    return ...  # multiply-adds from these shapes",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _size(value: Value) -> str:
+    return f"{value.shape} {value.dtype}"

@@ -1,0 +1,333 @@
+"""Handlers of what models do between layers: arithmetic, products, reductions, casts, constants."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from archcalc.graph import Attributes, Shape, Value
+from archcalc.ops import TABLE
+from archcalc.ops.attention import causal_macs
+from archcalc.ops.operator import broadcast
+from archcalc.pytorch.trace.layers import answers, floating, functions
+from archcalc.pytorch.trace.recorder import DTYPE_NAME, EMPTY, INPLACE
+from archcalc.pytorch.trace.tracer import (
+    CALLS,
+    CPU,
+    META,
+    Tracer,
+    UnusualCallError,
+    ValuesNeededError,
+    ask,
+    function_name,
+)
+from archcalc.pytorch.trace.where import users_line
+
+# -- questions
+
+for _name in (
+    *("shape", "dtype", "ndim", "requires_grad", "layout", "is_sparse", "is_quantized", "names"),
+    *("grad_fn", "is_leaf", "is_nested", "itemsize", "nbytes", "_version", "is_mkldnn", "grad"),
+    *("is_cuda", "is_mps", "is_xpu", "is_vulkan", "is_ipu", "is_xla", "is_ort", "is_maia"),
+    *("is_inference", "output_nr", "retains_grad"),
+):
+    _question = getattr(getattr(Tensor, _name, None), "__get__", None)
+    if _question is not None:
+        CALLS[_question] = ask
+for _function in functions(
+    *("size", "dim", "numel", "nelement", "ndimension", "is_floating_point", "is_complex"),
+    *("stride", "element_size", "is_contiguous", "is_signed", "is_inference", "__len__", "is_conj"),
+    *("result_type", "promote_types", "storage_offset", "is_same_size", "__repr__", "__format__"),
+    *("__hash__", "is_tensor", "is_storage", "get_default_dtype", "is_neg", "has_names"),
+    *("__dir__", "__reduce_ex__", "broadcast_shapes", "is_pinned", "_is_view"),
+):
+    CALLS[_function] = ask
+
+
+def _device(t: Tracer, *args: Any) -> torch.device:
+    """The model is to take the branches that it takes on a CPU, wherever the trace keeps it."""
+    return CPU
+
+
+CALLS[Tensor.device.__get__] = _device  # type: ignore[attr-defined]
+CALLS[Tensor.is_cpu.__get__] = lambda t, *args: True  # type: ignore[attr-defined]
+CALLS[Tensor.is_meta.__get__] = lambda t, *args: False  # type: ignore[attr-defined]
+CALLS[Tensor.get_device] = lambda t, *args: -1
+
+
+@answers(
+    *("item", "__bool__", "__int__", "__float__", "__index__", "__complex__", "tolist", "numpy"),
+    *("__array__", "__contains__", "data_ptr", "equal", "allclose", "is_nonzero", "nonzero"),
+    *("masked_select", "unique", "unique_consecutive", "argwhere", "bincount"),
+)
+def values(t: Tracer, *args: Any, **kwargs: Any) -> Any:
+    """What cannot be answered without the tensor's values."""
+    if not t.real:
+        name = function_name(t.call[0]).removeprefix("Tensor.")
+        raise ValuesNeededError(f"{name}() needs values{users_line(' at ')}")
+    return t.unknown(*t.call)
+
+
+@answers("_assert")
+def no_check(t: Tracer, condition: Any, message: str = "") -> None:
+    """torch._assert on a plain bool checks; on a tensor it would need the value."""
+    if not isinstance(condition, Tensor):
+        torch._assert(condition, message)
+
+
+# -- element by element
+
+
+def result(
+    t: Tracer, a: Any, b: Any, boolean: bool = False
+) -> tuple[tuple[Value, ...], Shape, str]:
+    """Inputs, shape and dtype of a function of two operands, of which one may be a number."""
+    if isinstance(a, Tensor):
+        x = t.value(a)
+        if isinstance(b, Tensor):
+            y = t.value(b)
+            if x.dtype != y.dtype:
+                raise UnusualCallError
+            shape = x.shape if x.shape == y.shape else broadcast((x.shape, y.shape))
+            return (x, y), shape, "bool" if boolean else x.dtype
+        number = b
+    else:
+        x, number = t.value(b), a
+    if not boolean:
+        kind = type(number)
+        if kind is float:
+            floating(x)
+        elif (kind is not int and kind is not bool) or x.dtype == "bool":
+            raise UnusualCallError
+    return (x,), x.shape, "bool" if boolean else x.dtype
+
+
+def binary(op: str, *names: str, true_division: bool = False, boolean: bool = False) -> None:
+    def handler(t: Tracer, input: Any, other: Any, *args: Any, **kwargs: Any) -> Tensor:
+        if args or kwargs:
+            raise UnusualCallError
+        inputs, shape, dtype = result(t, input, other, boolean)
+        if true_division:
+            floating(inputs[0])
+        return t.emit(op, inputs, shape, dtype)
+
+    def in_place(t: Tracer, input: Tensor, other: Any, *args: Any, **kwargs: Any) -> Tensor:
+        if args or kwargs:
+            raise UnusualCallError
+        x = t.value(input)
+        if not x.shape and x.dtype == "int64" and not isinstance(other, Tensor):
+            # A counter of batches: bookkeeping, not the model's arithmetic.
+            return t.run() if t.exact else input
+        inputs = (x, t.value(other)) if isinstance(other, Tensor) else (x,)
+        return t.emit(op, inputs, x.shape, x.dtype, INPLACE, (), input)
+
+    answers(*names)(handler)
+    answers(*(f"{name}_" for name in names if not name.startswith("__")))(in_place)
+    answers(*(f"__i{name[2:]}" for name in names if name.startswith("__")))(in_place)
+
+
+binary("add", "add", "__add__", "__radd__")
+binary("sub", "sub", "subtract", "__sub__", "__rsub__", "rsub")
+binary("mul", "mul", "multiply", "__mul__", "__rmul__")
+binary("div", "div", "divide", "true_divide", "__truediv__", "__rtruediv__", true_division=True)
+binary("maximum", "maximum")
+binary("minimum", "minimum")
+for _op in ("eq", "ne", "lt", "le", "gt", "ge"):
+    binary(_op, _op, f"__{_op}__", boolean=True)
+
+
+def unary(op: str, *names: str) -> None:
+    def handler(t: Tracer, input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        if kwargs or any(isinstance(arg, Tensor) for arg in args):
+            raise UnusualCallError
+        x = floating(t.value(input))
+        if x.dtype.startswith("complex"):
+            raise UnusualCallError
+        return t.emit(op, (x,), x.shape, x.dtype)
+
+    answers(op, *names)(handler)
+
+
+for _op in ("exp", "log", "log1p", "sqrt", "rsqrt", "square", "reciprocal", "sin", "cos", "erf"):
+    unary(_op)
+unary("abs", "__abs__")
+unary("neg", "__neg__")
+unary("pow", "__pow__")
+
+
+# -- matrix products
+
+
+@answers("matmul", "mm", "bmm", "mv", "dot", "__matmul__", "__rmatmul__", "vdot")
+def matmul(t: Tracer, input: Any, other: Any) -> Tensor:
+    if getattr(t.call[0], "__name__", "") == "__rmatmul__":
+        input, other = other, input
+    a, b = t.value(input), t.value(other)
+    if a.dtype != b.dtype or not a.shape or not b.shape:
+        raise UnusualCallError
+    return t.emit("matmul", (a, b), TABLE["matmul"].shape((a.shape, b.shape), {}, EMPTY), a.dtype)
+
+
+@answers("addmm", "baddbmm", "addbmm", "addmv")
+def addmm(t: Tracer, input: Tensor, a: Any, b: Any, *args: Any, **kwargs: Any) -> Tensor:
+    if args:
+        raise UnusualCallError
+    given = (t.value(input), t.value(a), t.value(b))
+    if len({value.dtype for value in given}) > 1:
+        raise UnusualCallError
+    shape = TABLE["matmul"].shape((given[1].shape, given[2].shape), {}, EMPTY)
+    if t.call[0] in ADDBMM:
+        shape = shape[1:]
+    return t.emit("addmm", given, shape, given[0].dtype)
+
+
+ADDBMM = functions("addbmm")
+
+
+@answers("outer", "ger")
+def outer(t: Tracer, input: Tensor, vec2: Tensor) -> Tensor:
+    a, b = t.value(input), t.value(vec2)
+    if a.dtype != b.dtype:
+        raise UnusualCallError
+    return t.emit("outer", (a, b), (*a.shape, *b.shape), a.dtype)
+
+
+@answers("scaled_dot_product_attention")
+def attention(
+    t: Tracer,
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Tensor | None = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    *args: Any,
+    **kwargs: Any,
+) -> Tensor:
+    q, k, v = t.value(query), t.value(key), t.value(value)
+    if len(q.shape) < 2 or q.shape[-1] != k.shape[-1] or k.shape[-2] != v.shape[-2]:
+        raise UnusualCallError
+    attrs = {"is_causal": is_causal, "dropout_p": dropout_p}
+    if is_causal:
+        attrs["causal_macs"] = causal_macs(q.shape, k.shape, v.shape)
+    inputs = (q, k, v) if attn_mask is None else (q, k, v, t.value(attn_mask))
+    shape = (*q.shape[:-1], v.shape[-1])
+    return t.emit("scaled_dot_product_attention", inputs, shape, q.dtype, Attributes(attrs))
+
+
+# -- reductions
+
+
+def reduced(shape: Shape, dim: Any, keepdim: bool) -> Shape:
+    """A shape after a reduction over some dimensions, over all where there is none given."""
+    rank = len(shape)
+    dims = range(rank) if dim is None or dim == () else (dim,) if isinstance(dim, int) else dim
+    gone = set()
+    for each in dims:
+        if not isinstance(each, int) or not -rank <= each < rank:
+            raise UnusualCallError
+        gone.add(each % rank)
+    if keepdim:
+        return tuple([1 if axis in gone else size for axis, size in enumerate(shape)])
+    return tuple([size for axis, size in enumerate(shape) if axis not in gone])
+
+
+def reduction(op: str) -> None:
+    @answers(op)
+    def handler(
+        t: Tracer, input: Tensor, dim: Any = None, *args: Any, keepdim: bool = False, **kwargs: Any
+    ) -> Tensor:
+        if kwargs or (args and not isinstance(args[0], bool)) or len(args) > 1:
+            raise UnusualCallError
+        if isinstance(dim, bool):
+            raise UnusualCallError
+        x = floating(t.value(input))
+        if args:
+            keepdim = args[0]
+        return t.emit(op, (x,), reduced(x.shape, dim, keepdim), x.dtype)
+
+
+for _op in ("sum", "mean", "amax", "amin"):
+    reduction(_op)
+
+
+# -- casts, copies, constants
+
+
+@answers("to", "type_as", "float", "half", "double", "bfloat16", "int", "long", "bool")
+@answers("cpu", "cuda", "type")
+def to(t: Tracer, input: Tensor, *args: Any, **kwargs: Any) -> Any:
+    """Another dtype is a copy; another device is none to us, nor is the same dtype again."""
+    name = t.call[0].__name__
+    if not isinstance(input, Tensor) or (name == "type" and not args):
+        raise UnusualCallError
+    dtype = CASTS.get(name) or kwargs.get("dtype")
+    for arg in args:
+        if isinstance(arg, torch.dtype):
+            dtype = arg
+        elif isinstance(arg, Tensor):
+            dtype = arg.dtype
+        elif name == "type":
+            raise UnusualCallError
+    x = t.value(input)
+    if dtype is None or DTYPE_NAME[dtype] == x.dtype:
+        return input
+    t.call = (Tensor.to, (input, dtype), {})
+    return t.emit("to", (x,), x.shape, DTYPE_NAME[dtype])
+
+
+CASTS = {
+    name: getattr(torch, name)
+    for name in ("float", "half", "double", "bfloat16", "int", "long", "bool")
+}
+
+
+def copy(op: str, *names: str) -> None:
+    @answers(*names)
+    def handler(t: Tracer, input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        x = t.value(input)
+        return t.emit(op, (x,), x.shape, x.dtype)
+
+
+copy("clone", "clone")
+copy("contiguous", "contiguous")
+copy("detach", "detach")
+copy("roll", "roll")
+copy("flip", "flip")
+
+
+def filling(op: str, *names: str) -> None:
+    @answers(*names)
+    def handler(t: Tracer, input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        x = t.value(input)
+        return t.emit(op, (x,), x.shape, x.dtype, INPLACE, (), input)
+
+
+filling("random", "bernoulli_", "uniform_", "normal_", "random_", "exponential_")
+filling("fill", "fill_", "zero_")
+
+
+@answers(
+    *("zeros", "ones", "empty", "full", "rand", "randn", "randint", "arange", "linspace", "eye"),
+    *("logspace", "tensor", "as_tensor", "scalar_tensor", "randperm", "tril_indices"),
+    *("triu_indices", "zeros_like", "ones_like", "empty_like", "full_like", "rand_like"),
+    *("randn_like", "randint_like", "new_zeros", "new_ones", "new_empty", "new_full"),
+    *("new_tensor", "empty_strided", "asarray", "normal", "range", "hann_window"),
+)
+def constant(t: Tracer, *args: Any, **kwargs: Any) -> Any:
+    """A new tensor that no input went into. It becomes a node when something reads it."""
+    name = t.call[0].__name__
+    if name in ("as_tensor", "asarray", "tensor") and args and isinstance(args[0], Tensor):
+        dtype = kwargs.get("dtype") or (args[1] if len(args) > 1 else None)
+        t.call = (Tensor.to, (args[0], dtype), {})
+        return to(t, args[0], dtype)
+    if name == "normal" and any(isinstance(arg, Tensor) for arg in args):
+        raise UnusualCallError
+    if not t.real:
+        kwargs = {key: each for key, each in kwargs.items() if key != "pin_memory"}
+        kwargs["device"] = META
+        kwargs.pop("generator", None)
+    t.call = (t.call[0], args, kwargs)
+    return t.run()

@@ -1,0 +1,307 @@
+"""One run of a model: what a call answers, and what is written down of it.
+
+Every call of a torch function or a tensor's method comes to :meth:`FunctionMode.__torch_function__`.
+There are four ways on from there:
+
+* a *handler* (``layers.py``, ``tensors.py``, ...) knows the function: it records one node and, in a
+  fast run, answers with an empty tensor of the right shape on ``meta`` without asking torch;
+* a function that torch itself writes in Python is entered, and the calls inside come here again;
+* a question (a shape, a dtype) is passed on;
+* anything else runs, below torch's own decompositions, under ``dispatch.py``.
+
+An exact run differs in one thing: the handler's call is made for real and its answer is torch's.
+Both must give the same Graph.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from archcalc.errors import ShapeError
+from archcalc.graph import Attributes, Shape, Value, Weight
+from archcalc.pytorch.trace.dispatch import DispatchMode
+from archcalc.pytorch.trace.modules import Modules
+from archcalc.pytorch.trace.recorder import DTYPE_NAME, EMPTY, Recorder, dtype_name
+from archcalc.pytorch.trace.where import users_line
+
+META = torch.device("meta")
+CPU = torch.device("cpu")
+TORCH_DTYPE = {name: dtype for dtype, name in DTYPE_NAME.items() if name == str(dtype)[6:]}
+
+Handler = Callable[..., Any]
+CALLS: dict[Any, Handler] = {}
+"""What answers a torch function, by the function itself."""
+
+
+class UnusualCallError(Exception):
+    """A handler does not know this form of its function; torch is to run it."""
+
+
+class ValuesNeededError(BaseException):
+    """The model asks for a tensor's value, and on ``meta`` there is none.
+
+    No Exception: a model that catches its own errors must not take it for one of them.
+    """
+
+
+class Tracer:
+    """The state of one run, and what handlers may ask of it."""
+
+    def __init__(self, *, fast: bool, real: bool, gradients: bool) -> None:
+        self.recorder = Recorder()
+        self.modules = Modules(self.recorder)
+        self.exact = real or gradients or not fast
+        self.real = real
+        self.gradients = gradients
+        self.mode = FunctionMode(self)
+        self.call: tuple[Any, tuple[Any, ...], dict[str, Any]] = (None, (), {})
+        """The call that a handler is answering."""
+        self.twins: dict[int, Tensor] = {}
+        self.originals: dict[int, Tensor] = {}
+        self.muted = False
+        """Whether dispatched operations are already accounted for."""
+
+    # -- what handlers ask
+
+    def value(self, tensor: Tensor) -> Value:
+        found: Value | None = getattr(tensor, self.recorder.key, None)
+        if found is not None:
+            return found
+        return self.recorder.value(self.originals.get(id(tensor), tensor))
+
+    def operands(self, *tensors: Tensor | None) -> tuple[tuple[Weight, ...], tuple[Value, ...]]:
+        """Weight, bias and so on: as weights where all of them are parameters of the model, else
+        all of them as inputs."""
+        weights = self.recorder.weights
+        found = []
+        for tensor in tensors:
+            if tensor is not None:
+                weight = weights.get(id(tensor))
+                if weight is None:
+                    return (), tuple([self.value(each) for each in tensors if each is not None])
+                found.append(weight)
+        return tuple(found), ()
+
+    def emit(
+        self,
+        op: str,
+        inputs: tuple[Value, ...],
+        shape: Shape,
+        dtype: str,
+        attrs: Attributes = EMPTY,
+        weights: tuple[Weight, ...] = (),
+        target: Tensor | None = None,
+    ) -> Tensor:
+        """Record the call and return its output: ``target`` itself where the call works in place.
+
+        An exact run asks torch for the output, and shape and dtype are torch's.
+        """
+        if self.exact:
+            out: Tensor = self.run()
+            if target is None:
+                out = self.fresh(out)
+            shape, dtype = tuple(out.shape), dtype_name(out)
+        elif target is not None:
+            out = target
+        else:
+            out = torch.empty(shape, dtype=TORCH_DTYPE[dtype], device=META)
+        recorder = self.recorder
+        value = recorder.append(op, op, inputs, ((shape, dtype),), weights, attrs)[0]
+        recorder.bind(out, value)
+        if target is not None and out is not target:
+            recorder.known[id(target)] = value
+            recorder.alive.append(target)
+        if self.gradients:
+            self.tag(out)
+        return out
+
+    def emit_many(
+        self,
+        op: str,
+        inputs: tuple[Value, ...],
+        outputs: Sequence[tuple[Shape, str]],
+        attrs: Attributes = EMPTY,
+        weights: tuple[Weight, ...] = (),
+    ) -> tuple[Tensor, ...]:
+        """The same for a function with several outputs."""
+        if self.exact:
+            outs = tuple([self.fresh(out) for out in self.run()])
+            outputs = [(tuple(out.shape), dtype_name(out)) for out in outs]
+        else:
+            outs = tuple(
+                [
+                    torch.empty(shape, dtype=TORCH_DTYPE[dtype], device=META)
+                    for shape, dtype in outputs
+                ]
+            )
+        values = self.recorder.append(op, op, inputs, outputs, weights, attrs)
+        for out, value in zip(outs, values, strict=True):
+            self.recorder.bind(out, value)
+        if self.gradients:
+            for out in outs:
+                self.tag(out)
+        return outs
+
+    def fresh(self, out: Tensor) -> Tensor:
+        """Where torch answers with the very tensor that it was given (dropout in evaluation, a copy
+        that is not needed), another one over it, so that the two are told apart."""
+        if id(out) in self.originals or getattr(out, self.recorder.key, None) is not None:
+            return out.view_as(out)
+        return out
+
+    def run(self) -> Any:
+        """Make the call for real, on tensors of the run's own."""
+        function, args, kwargs = self.call
+        muted, self.muted = self.muted, True
+        try:
+            return function(*self.own(args), **self.own(kwargs))
+        except (RuntimeError, NotImplementedError) as error:
+            raise self.explained(error, function) from error
+        finally:
+            self.muted = muted
+
+    # -- tensors of the run's own
+
+    def own(self, tree: Any) -> Any:
+        """The arguments of a call, with the model's tensors replaced by their twins."""
+        if isinstance(tree, Tensor):
+            return self.twin(tree)
+        kind = type(tree)
+        if kind is tuple or kind is list:
+            return kind([self.own(item) for item in tree])
+        if kind is dict:
+            return {key: self.own(item) for key, item in tree.items()}
+        if isinstance(tree, slice):
+            return slice(self.own(tree.start), self.own(tree.stop), self.own(tree.step))
+        if isinstance(tree, tuple) and hasattr(tree, "_fields"):
+            return kind(*[self.own(item) for item in tree])
+        return tree
+
+    def twin(self, tensor: Tensor) -> Tensor:
+        """A tensor to compute with in place of the model's: on ``meta``, or in a real run a copy."""
+        if getattr(tensor, self.recorder.key, None) is not None:
+            return tensor
+        found = self.twins.get(id(tensor))
+        if found is not None:
+            return found
+        if id(tensor) in self.originals:
+            return tensor
+        with torch.no_grad():
+            if self.real:
+                twin = tensor.detach().clone()
+            elif type(tensor.data) is Tensor and tensor.layout is torch.strided:
+                twin = torch.empty_strided(
+                    tensor.shape, tensor.stride(), dtype=tensor.dtype, device=META
+                )
+            else:
+                twin = tensor.detach().to(META)
+        if self.gradients and tensor.requires_grad:
+            twin.requires_grad_()
+        self.twins[id(tensor)] = twin
+        self.originals[id(twin)] = tensor
+        self.recorder.alive += tensor, twin
+        return twin
+
+    def tag(self, out: Tensor) -> None:
+        """Write the current module's scope on the autograd nodes that this call made."""
+        waiting = [out.grad_fn]
+        while waiting:
+            node = waiting.pop()
+            if node is None or self.recorder.key in node.metadata:
+                continue
+            node.metadata[self.recorder.key] = self.recorder.scope
+            waiting += [parent for parent, _ in node.next_functions]
+
+    # -- the other ways
+
+    def unknown(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """A function without a handler: enter it where torch writes it in Python, else run it."""
+        body = python_body(function)
+        if body is not None:
+            with self.mode:
+                return body(*args, **kwargs)
+        if not self.real and kwargs.get("device") is not None:
+            kwargs = {**kwargs, "device": META}
+        try:
+            with DispatchMode(self):
+                out = function(*self.own(args), **self.own(kwargs))
+        except (RuntimeError, NotImplementedError) as error:
+            raise self.explained(error, function) from error
+        if self.gradients and isinstance(out, Tensor):
+            self.tag(out)
+        return out
+
+    def explained(self, error: Exception, function: Any) -> BaseException:
+        """The error itself, or where only ``meta`` is to blame, what says so."""
+        text = str(error)
+        if not self.real and ("meta" in text.lower() or isinstance(error, NotImplementedError)):
+            return ValuesNeededError(f"{function_name(function)} needs values{users_line(' at ')}")
+        return error
+
+
+class FunctionMode(TorchFunctionMode):
+    """Sends every call of a torch function in this thread to the tracer."""
+
+    def __init__(self, tracer: Tracer) -> None:
+        super().__init__()
+        self.tracer = tracer
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        handler = CALLS.get(func)
+        if handler is ask:
+            return func(*args, **kwargs) if kwargs else func(*args)
+        tracer = self.tracer
+        kwargs = kwargs or {}
+        if handler is None or "out" in kwargs:
+            return tracer.unknown(func, args, kwargs)
+        tracer.call = func, args, kwargs
+        try:
+            return handler(tracer, *args, **kwargs)
+        except (UnusualCallError, ShapeError):
+            return tracer.unknown(func, args, kwargs)
+
+
+def ask(tracer: Tracer, *args: Any, **kwargs: Any) -> Any:
+    """The handler of questions that a tensor answers by itself; never called."""
+
+
+_BODIES: dict[Any, Any] = {}
+
+
+def python_body(function: Any) -> Any:
+    """A function that torch writes in Python, without the question at its entrance whether somebody
+    wants to override it; None for any other function."""
+    if type(function) is not types.FunctionType:
+        return None
+    found = _BODIES.get(function)
+    if found is None:
+        names = function.__code__.co_names
+        gates = [name for name in names if name.startswith("has_torch_function")]
+        if not gates or "handle_torch_function" not in names:
+            return None
+        scope = {**function.__globals__, **dict.fromkeys(gates, _nobody)}
+        found = types.FunctionType(
+            function.__code__, scope, function.__name__, function.__defaults__, function.__closure__
+        )
+        found.__kwdefaults__ = function.__kwdefaults__
+        _BODIES[function] = found
+    return found
+
+
+def _nobody(*args: Any) -> bool:
+    return False
+
+
+def function_name(function: Any) -> str:
+    name = getattr(function, "__qualname__", None) or getattr(function, "__name__", None)
+    return (
+        str(name or function).removeprefix("TensorBase.").removeprefix("_VariableFunctionsClass.")
+    )

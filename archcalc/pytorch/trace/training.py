@@ -1,0 +1,70 @@
+"""The backward pass and the optimizer's step, counted by what torch dispatches for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from archcalc.errors import UsageError
+from archcalc.pytorch.trace.dispatch import DispatchMode
+from archcalc.pytorch.trace.recorder import Scope, tensors_in
+from archcalc.pytorch.trace.tracer import Tracer
+
+Optimizer = str | Callable[[Iterable[Tensor]], torch.optim.Optimizer]
+
+OPTIMIZERS: dict[str, Callable[[Iterable[Tensor]], torch.optim.Optimizer]] = {
+    "sgd": lambda parameters: torch.optim.SGD(parameters, lr=0.1),
+    "sgd-momentum": lambda parameters: torch.optim.SGD(parameters, lr=0.1, momentum=0.9),
+    "adam": lambda parameters: torch.optim.Adam(parameters),
+    "adamw": lambda parameters: torch.optim.AdamW(parameters),
+    "rmsprop": lambda parameters: torch.optim.RMSprop(parameters),
+    "adagrad": lambda parameters: torch.optim.Adagrad(parameters),
+}
+"""By the name that ``optimizer`` takes; torch's defaults but for the learning rate."""
+
+
+def backward(tracer: Tracer, out: Any) -> None:
+    """Run autograd from gradients of every output that has one. The loss itself is the user's."""
+    recorder = tracer.recorder
+    roots = [each for each in tensors_in(_plain(out)) if each.requires_grad]
+    if not roots:
+        recorder.notes.append("no parameter needs a gradient, so there is no backward pass")
+        return
+    recorder.phase = "backward"
+    with DispatchMode(tracer):
+        tracer.muted = True
+        gradients = [torch.empty_like(root) for root in roots]
+        for gradient, root in zip(gradients, roots, strict=True):
+            recorder.bind(gradient, tracer.value(root))
+        tracer.muted = False
+        torch.autograd.backward(roots, gradients)
+
+
+def step(tracer: Tracer, optimizer: Optimizer) -> None:
+    """Run one step of the optimizer over the parameters that have a gradient."""
+    if isinstance(optimizer, str):
+        if optimizer not in OPTIMIZERS:
+            raise UsageError(
+                f"unknown optimizer {optimizer!r}: it is one of {', '.join(OPTIMIZERS)}"
+            )
+        optimizer = OPTIMIZERS[optimizer]
+    twins = [twin for twin in tracer.twins.values() if twin.requires_grad]
+    chosen = [twin for twin in twins if twin.grad is not None]
+    if not chosen:
+        return
+    tracer.recorder.phase = "optimizer"
+    tracer.recorder.scope = Scope("optimizer", False)
+    with torch.no_grad():
+        running = optimizer(chosen)
+        with DispatchMode(tracer):
+            running.step()
+
+
+def _plain(out: Any) -> Any:
+    """Outputs of any structure as nested tuples."""
+    from archcalc.pytorch.trace.inputs import walk
+
+    return tuple(tensor for _, tensor in walk(out, ""))

@@ -1,0 +1,23 @@
+"""The line of the user's code that made a call."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import torch
+
+LIBRARIES = (str(Path(torch.__file__).parent), str(Path(__file__).parents[2]))
+
+
+def users_line(prefix: str = "") -> str:
+    """``net.py:12 in forward`` of the innermost frame outside torch and archcalc, or nothing."""
+    frame = sys._getframe(1)
+    while frame is not None:
+        code = frame.f_code
+        if not code.co_filename.startswith(LIBRARIES) and not code.co_filename.startswith("<froz"):
+            return f"{prefix}{Path(code.co_filename).name}:{frame.f_lineno} in {code.co_name}"
+        if frame.f_back is None:
+            break
+        frame = frame.f_back
+    return ""
