@@ -1,0 +1,73 @@
+"""The READMEs show what archcalc prints now, and say the same in both languages."""
+
+import importlib.util
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+
+from archcalc.cli import app
+
+ROOT = Path(__file__).resolve().parent.parent
+spec = importlib.util.spec_from_file_location("readme", Path(__file__).with_name("readme.py"))
+assert spec
+assert spec.loader
+readme = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(readme)
+
+ENGLISH, CHINESE = (path.read_text(encoding="utf-8") for path in readme.FILES)
+
+
+@pytest.mark.parametrize("path", readme.FILES, ids=lambda path: path.name)
+def test_the_output_shown_is_what_is_printed(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert readme.commands(text), "no command is shown"
+    assert text == readme.refreshed(text), "repair it with: python tests/readme.py"
+
+
+def code(text: str) -> list[str]:
+    """Fenced blocks without their comments, and what is run."""
+    return [
+        re.sub(r"\s*#.*", "", block)
+        for block in re.findall(r"^```\w*\n(.*?)^```$", text, re.S | re.M)
+    ]
+
+
+def test_both_languages_run_the_same_commands_and_code() -> None:
+    shown = [[block for block in code(text) if "─" not in block] for text in (ENGLISH, CHINESE)]
+    assert shown[0] == shown[1]
+    without_units = [
+        [command.replace(" --units zh", "") for command in readme.commands(text)]
+        for text in (ENGLISH, CHINESE)
+    ]
+    assert without_units[0] == without_units[1]
+
+
+def test_both_languages_have_the_same_sections() -> None:
+    levels = [re.findall(r"^(#+) ", text, re.M) for text in (ENGLISH, CHINESE)]
+    assert levels[0] == levels[1]
+
+
+def test_two_lines_set_everything_up() -> None:
+    for text in (ENGLISH, CHINESE):
+        assert len(re.findall(r"^python3 -m venv .*$", text, re.M)) == 2
+
+
+@pytest.mark.parametrize("text", [ENGLISH, CHINESE], ids=["README.md", "README.zh-CN.md"])
+def test_every_command_named_exists(text: str) -> None:
+    for line in re.findall(r"^\s*(archcalc [^\n#]*)", "\n".join(code(text)), re.M):
+        name = shlex.split(line)[1]
+        assert name.startswith("-") or name in app.commands, line
+
+
+@pytest.mark.parametrize("text", [ENGLISH, CHINESE], ids=["README.md", "README.zh-CN.md"])
+def test_the_python_shown_runs(text: str) -> None:
+    shared: dict[str, object] = {}
+    for block in re.findall(r"^```python\n(.*?)^```$", text, re.S | re.M):
+        exec(block, shared)
+        for line in re.findall(r"^(profile\S+)  # (\S.*)$", block, re.M):
+            if line[1][0].isdigit() or line[1][0] == "'":
+                assert repr(eval(line[0], shared)) == line[1]
+    lenet = shared["lenet"].graph()  # type: ignore[attr-defined]  # an Architecture by now
+    assert lenet.output.shape == (1, 10)
