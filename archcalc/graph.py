@@ -105,7 +105,7 @@ class Graph:
     >>> import archcalc
     >>> graph = archcalc.graph("nin")
     >>> graph
-    <Graph nin: 1×3×32×32 -> 1×10, 28 nodes>
+    <Graph nin: 1×3×32×32 -> 1×10, 25 nodes>
     >>> graph["mlpconv1.conv"].weights[0].shape
     (192, 3, 5, 5)
     """

@@ -52,6 +52,6 @@ def describe_input(shape: Shape) -> str:
     'H×W×C = 28×28×192'
     """
     n, channels, *spatial = shape
-    order = "×".join(("H×W×C", "D×H×W×C", "L×C", "C")[(2, 3, 1, 0).index(len(spatial))].split("×"))
+    order = ("C", "L×C", "H×W×C", "D×H×W×C")[len(spatial)]
     sizes = "×".join(map(str, (*spatial, channels)))
     return f"{order} = {sizes}" + (f", batch {n}" if n != 1 else "")

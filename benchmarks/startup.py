@@ -72,10 +72,8 @@ def processes(rounds: int) -> None:
         share = f"1/{floor / median:.1f}" if floor else ""
         peaks = [sample.megabytes for sample in taken if sample.megabytes is not None]
         memory = f"{statistics.median(peaks):.0f} MiB" if peaks else ""
-        print(
-            f"| `{name}` | {median * 1e3:.0f} ms | {min(seconds) * 1e3:.0f}–{max(seconds) * 1e3:.0f} "
-            f"| {share} | {memory} |"
-        )
+        between = f"{min(seconds) * 1e3:.0f}–{max(seconds) * 1e3:.0f}"
+        print(f"| `{name}` | {median * 1e3:.0f} ms | {between} | {share} | {memory} |")
 
 
 def graphs(seconds: float) -> None:

@@ -133,7 +133,8 @@ class Operator:
             shape = self.shape(tuple([handle.value.shape for handle in inputs]), sizes, given)
         except ShapeError as error:
             partial = builder.finish("", {"output": first})
-            raise DefinitionError(f"{full_name}: {error}", full_name, partial) from None
+            head = " (in a head that runs in training alone)" if first.training_only else ""
+            raise DefinitionError(f"{full_name}: {error}{head}", full_name, partial) from None
         return builder.add(
             self.name, inputs, shape, given, sizes, full_name, dtype or first.value.dtype
         )

@@ -7,11 +7,11 @@ from pkgutil import iter_modules
 from typing import Any
 
 import pytest
-from archcalc.models.published import Published
 
 from archcalc import models, registry
 from archcalc.errors import DefinitionError
 from archcalc.graph import Graph
+from archcalc.models.published import Published
 from archcalc.ops import TABLE, Cost
 from archcalc.readings.profile import profile
 
