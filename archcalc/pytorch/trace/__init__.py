@@ -30,7 +30,7 @@ from archcalc.pytorch.trace.inputs import (
 )
 from archcalc.pytorch.trace.modules import same_random_state, watch_modules
 from archcalc.pytorch.trace.stub import stub
-from archcalc.pytorch.trace.tracer import CPU, META, Tracer, ValuesNeededError
+from archcalc.pytorch.trace.tracer import CPU, META, Tracer, ValuesNeededError, Way
 from archcalc.pytorch.trace.training import Optimizer, backward, step
 
 __all__ = ["build_on_meta", "parse_tensor_spec", "stub", "trace"]
@@ -46,7 +46,7 @@ def trace(
     train: bool = False,
     optimizer: Optimizer | None = None,
     real: Callable[[], nn.Module] | None = None,
-    fast: bool = True,
+    way: Way = "fast",
     **kwargs: Any,
 ) -> Graph:
     """The Graph of one run of ``model``, an ``nn.Module`` or any callable, on these inputs.
@@ -59,21 +59,27 @@ def trace(
 
     A model that asks for values (``.item()``, ``if x.sum() > 0``) is run on the CPU instead, and
     the graph's notes say so; ``real`` builds it anew for that where it was built on ``meta``.
-    ``fast=False`` asks torch for every shape; the Graph is the same.
+
+    ``way`` is for tests: "exact" asks torch for every shape, "dispatch" leaves everything to
+    torch's dispatcher, "real" runs with values. The counts are the same.
 
     Raises DefinitionError, with the Graph up to there, where the model's own forward fails.
     """
     args, named = arguments(inputs, kwargs)
-    options = {"name": name, "train": train, "optimizer": optimizer}
-    try:
-        return _run(model, args, named, Tracer(fast=fast, real=False, gradients=train), **options)
-    except ValuesNeededError as reason:
-        note = f"run on the CPU with real values, because {reason}"
-    if real is not None:
-        model = real()
-    tracer = Tracer(fast=False, real=True, gradients=train)
+
+    def run(model: Callable[..., Any], tracer: Tracer) -> Graph:
+        return _run(model, args, named, tracer, name=name, train=train, optimizer=optimizer)
+
+    if way != "real":
+        try:
+            return run(model, Tracer(way, gradients=train))
+        except ValuesNeededError as reason:
+            note = f"run on the CPU with real values, because {reason}"
+    else:
+        note = "run on the CPU with real values, as asked"
+    tracer = Tracer("real", gradients=train)
     tracer.recorder.notes.append(note)
-    return _run(model, args, named, tracer, **options)
+    return run(real() if real is not None else model, tracer)
 
 
 def _run(

@@ -21,10 +21,12 @@ the models that compute settings with tensors."""
 INITIALISERS = frozenset(
     function for name, function in vars(nn.init).items() if name.endswith("_") and name[0] != "_"
 ) | frozenset(
-    (Tensor.normal_, Tensor.uniform_, Tensor.fill_, Tensor.zero_, Tensor.bernoulli_)
-    + (Tensor.copy_, Tensor.trunc_normal_ if hasattr(Tensor, "trunc_normal_") else Tensor.normal_)
-    + (Tensor.erfinv_, Tensor.mul_, Tensor.add_, Tensor.clamp_)
+    [
+        *(Tensor.normal_, Tensor.uniform_, Tensor.fill_, Tensor.zero_, Tensor.bernoulli_),
+        *(Tensor.copy_, Tensor.erfinv_, Tensor.mul_, Tensor.add_, Tensor.clamp_),
+    ]
 )
+"""What only changes values; on ``meta`` there are none."""
 
 
 def build_on_meta(factory: Callable[[], nn.Module]) -> nn.Module:

@@ -121,23 +121,41 @@ ATTENTION = frozenset(
 )
 
 SILENT = frozenset(
-    ("detach", "alias", "empty", "empty_strided", "empty_like", "new_empty", "new_empty_strided")
-    + ("zeros", "ones", "full", "zeros_like", "ones_like", "full_like", "new_zeros", "new_ones")
-    + ("new_full", "scalar_tensor", "arange", "linspace", "logspace", "eye", "rand", "randn")
-    + ("randint", "rand_like", "randn_like", "randint_like", "randperm", "lift", "is_same_size")
-    + ("_local_scalar_dense", "resize", "set", "sym_size", "sym_numel", "sym_stride", "is_pinned")
-    + ("_efficientzerotensor", "tril_indices", "triu_indices", "equal", "is_nonzero", "zero")
-    + ("fill", "lift_fresh", "resolve_conj", "resolve_neg", "_nested_tensor_size", "is_coalesced")
+    [
+        *("detach", "alias", "empty", "empty_strided", "empty_like", "new_empty", "zero", "fill"),
+        *("new_empty_strided", "zeros", "ones", "full", "zeros_like", "ones_like", "full_like"),
+        *("new_zeros", "new_ones", "new_full", "scalar_tensor", "arange", "linspace", "logspace"),
+        *("eye", "rand", "randn", "randint", "rand_like", "randn_like", "randint_like"),
+        *("randperm", "tril_indices", "triu_indices", "lift", "lift_fresh", "_efficientzerotensor"),
+        *("_local_scalar_dense", "equal", "is_nonzero", "resize", "set", "is_same_size"),
+        *("sym_size", "sym_numel", "sym_stride", "is_pinned", "resolve_conj", "resolve_neg"),
+        *("_nested_tensor_size", "is_coalesced"),
+    ]
 )
 """Memory and constants: what they make is recorded when something reads it."""
 
-READ_AS_WEIGHTS = frozenset(
-    [f"conv{dims}d" for dims in (1, 2, 3)]
-    + [f"conv_transpose{dims}d" for dims in (1, 2, 3)]
-    + ["conv_backward", "batch_norm", "layer_norm", "group_norm", "rms_norm", "embedding"]
-    + ["batch_norm_backward", "layer_norm_backward", "group_norm_backward", "prelu"]
+READ_AS_WEIGHTS = {
+    **{f"conv{dims}d": 1 for dims in (1, 2, 3)},
+    **{f"conv_transpose{dims}d": 1 for dims in (1, 2, 3)},
+    **dict.fromkeys(("batch_norm", "layer_norm", "group_norm", "rms_norm", "prelu"), 1),
+    "embedding": 1,
+    "embedding_bag": 1,
+    "bilinear": 2,
+    "conv_backward": 2,
+    **dict.fromkeys(("batch_norm_backward", "layer_norm_backward", "group_norm_backward"), 2),
+}
+"""Operators whose node has the parameters that it reads as its own weights, and how many tensors
+come before them."""
+
+
+CONVOLUTIONS = ("convolution", "_convolution", "mkldnn_convolution")
+SPECIAL = (*CONVOLUTIONS, "convolution_backward", "_trilinear")
+"""What :func:`translated` gives a name of the table."""
+
+OPERANDS = frozenset(
+    op for op in READ_AS_WEIGHTS if op.startswith("conv") or op in ("embedding", "bilinear")
 )
-"""Operators whose node has the parameters that it reads as its own weights."""
+"""Of these, the ones priced by their weights' shapes: all of them parameters, or all inputs."""
 
 
 class DispatchMode(TorchDispatchMode):
@@ -152,9 +170,9 @@ class DispatchMode(TorchDispatchMode):
     ) -> Any:
         kwargs = kwargs or {}
         name, op, inplace = identify(func)
-        if self.tracer.muted or op in SILENT:
+        if self.tracer.muted or op in SILENT or name.startswith("profiler::"):
             return func(*args, **kwargs)
-        if op not in TABLE and name not in TABLE and not special(op):
+        if op not in TABLE and name not in TABLE and op not in SPECIAL:
             with self:
                 # Without autograd above it, torch leaves this to whoever comes first: us.
                 parts = func.decompose(*args, **kwargs)
@@ -185,7 +203,7 @@ class DispatchMode(TorchDispatchMode):
         recorder.scope = self.scope() or outer
         try:
             weights, inputs = self.sources(op, given)
-            outs = [each for each in tensors_in(out)]
+            outs = list(tensors_in(out))
             values = recorder.append(
                 op if known else name.rpartition("::")[2],
                 op if known else name,
@@ -208,18 +226,18 @@ class DispatchMode(TorchDispatchMode):
     def sources(self, op: str, given: list[Tensor]) -> tuple[tuple[Weight, ...], tuple[Value, ...]]:
         """The weights and the inputs of a call."""
         tracer = self.tracer
-        weights, inputs = [], []
-        as_weights = op in READ_AS_WEIGHTS or tracer.recorder.phase == "optimizer"
-        for tensor in given:
-            original = tracer.originals.get(id(tensor), tensor)
-            weight = tracer.recorder.weight_of(original) if as_weights else None
-            if weight is not None:
-                weights.append(weight)
-            elif as_weights and id(original) in tracer.recorder.buffers:
-                continue  # running statistics
-            else:
-                inputs.append(tracer.value(tensor))
-        return tuple(weights), tuple(inputs)
+        recorder = tracer.recorder
+        originals = [tracer.originals.get(id(tensor), tensor) for tensor in given]
+        before = 0 if recorder.phase == "optimizer" else READ_AS_WEIGHTS.get(op)
+        if before is None:
+            return (), tuple([tracer.value(tensor) for tensor in given])
+        rest = [each for each in originals[before:] if id(each) not in recorder.buffers]
+        weights = [recorder.weight_of(each) for each in rest]
+        if op in OPERANDS and None in weights:
+            return (), tuple([tracer.value(each) for each in (*originals[:before], *rest)])
+        values = [each for each, weight in zip(rest, weights, strict=True) if weight is None]
+        inputs = [tracer.value(each) for each in (*originals[:before], *values)]
+        return tuple([weight for weight in weights if weight is not None]), tuple(inputs)
 
     def scope(self) -> Scope | None:
         """Of a backward operation: the scope of the call whose gradient it computes."""
@@ -243,18 +261,11 @@ def identify(func: Any) -> tuple[str, str, bool]:
     return name, ALIASES.get(short, short), inplace
 
 
-def special(op: str) -> bool:
-    """Whether :func:`translated` makes something of a name that the table does not have."""
-    return op in ("convolution", "_convolution", "convolution_backward", "mkldnn_convolution") or (
-        op.startswith(("_foreach_", "_fused_"))
-    )
-
-
 def translated(
     op: str, given: list[Tensor], settings: dict[str, Any]
 ) -> tuple[str, list[Tensor], dict[str, Any]]:
     """The operator, tensors and settings as the table has them, where aten's differ."""
-    if op in ("convolution", "_convolution", "mkldnn_convolution"):
+    if op in CONVOLUTIONS:
         dims = given[1].dim() - 2
         transposed = settings.pop("transposed", False)
         for key in ("stride", "padding", "dilation", "output_padding"):
@@ -269,9 +280,13 @@ def translated(
         for key in ("kernel_size", "stride", "padding", "dilation"):
             if key in settings:
                 settings[key] = _each(settings[key], dims)
-    if op == "reshape":
-        settings = {}
-    if op == "to":
+    if op in ("embedding", "embedding_bag"):
+        weight, indices, *rest = given
+        return op, [indices, weight, *rest], settings
+    if op == "_trilinear":
+        # How torch dispatches bilinear: x₁, weight, x₂.
+        return "bilinear", [given[0], given[2], given[1]], settings
+    if op in ("reshape", "to"):
         settings = {}
     return op, given, settings
 

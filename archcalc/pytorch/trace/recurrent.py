@@ -10,7 +10,7 @@ from torch import Tensor
 
 from archcalc.graph import Attributes, Shape
 from archcalc.pytorch.trace.layers import answers
-from archcalc.pytorch.trace.tracer import Tracer, UnusualCallError
+from archcalc.pytorch.trace.tracer import ESSENTIAL, Tracer, UnusualCallError
 
 
 def recurrent(op: str, gates: int, states: int) -> None:
@@ -142,3 +142,6 @@ def fused_encoder_layer(
             return x + feed(norm(x, norm_weight_2, norm_bias_2))
         x = norm(src + attend(src), norm_weight_1, norm_bias_1)
         return norm(x + feed(x), norm_weight_2, norm_bias_2)
+
+
+ESSENTIAL.update((fused_attention, fused_encoder_layer))

@@ -16,6 +16,7 @@ from archcalc.pytorch.trace.recorder import DTYPE_NAME, EMPTY, INPLACE
 from archcalc.pytorch.trace.tracer import (
     CALLS,
     CPU,
+    ESSENTIAL,
     META,
     Tracer,
     UnusualCallError,
@@ -46,15 +47,28 @@ for _function in functions(
     CALLS[_function] = ask
 
 
-def _device(t: Tracer, *args: Any) -> torch.device:
+def on_cpu(t: Tracer, *args: Any) -> torch.device:
     """The model is to take the branches that it takes on a CPU, wherever the trace keeps it."""
     return CPU
 
 
-CALLS[Tensor.device.__get__] = _device  # type: ignore[attr-defined]
-CALLS[Tensor.is_cpu.__get__] = lambda t, *args: True  # type: ignore[attr-defined]
-CALLS[Tensor.is_meta.__get__] = lambda t, *args: False  # type: ignore[attr-defined]
-CALLS[Tensor.get_device] = lambda t, *args: -1
+def yes(t: Tracer, *args: Any) -> bool:
+    return True
+
+
+def no(t: Tracer, *args: Any) -> bool:
+    return False
+
+
+def no_index(t: Tracer, *args: Any) -> int:
+    """The number of the CPU as torch gives it."""
+    return -1
+
+
+CALLS[Tensor.device.__get__] = on_cpu  # type: ignore[attr-defined]
+CALLS[Tensor.is_cpu.__get__] = yes  # type: ignore[attr-defined]
+CALLS[Tensor.is_meta.__get__] = no
+CALLS[Tensor.get_device] = no_index
 
 
 @answers(
@@ -331,3 +345,6 @@ def constant(t: Tracer, *args: Any, **kwargs: Any) -> Any:
         kwargs.pop("generator", None)
     t.call = (t.call[0], args, kwargs)
     return t.run()
+
+
+ESSENTIAL.update((on_cpu, yes, no, no_index, values, no_check, to, constant))

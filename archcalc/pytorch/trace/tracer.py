@@ -1,7 +1,7 @@
 """One run of a model: what a call answers, and what is written down of it.
 
-Every call of a torch function or a tensor's method comes to :meth:`FunctionMode.__torch_function__`.
-There are four ways on from there:
+Every call of a torch function or of a tensor's method comes to :class:`FunctionMode`. There are
+four ways on from there:
 
 * a *handler* (``layers.py``, ``tensors.py``, ...) knows the function: it records one node and, in a
   fast run, answers with an empty tensor of the right shape on ``meta`` without asking torch;
@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -34,9 +34,15 @@ META = torch.device("meta")
 CPU = torch.device("cpu")
 TORCH_DTYPE = {name: dtype for dtype, name in DTYPE_NAME.items() if name == str(dtype)[6:]}
 
+Way = Literal["fast", "exact", "dispatch", "real"]
+"""How a run finds its answers: from the table, from torch on ``meta``, from torch's dispatcher on
+``meta`` without handlers, or from torch with values on the CPU."""
+
 Handler = Callable[..., Any]
 CALLS: dict[Any, Handler] = {}
 """What answers a torch function, by the function itself."""
+ESSENTIAL: set[Handler] = set()
+"""Those that no run can do without: they say where the model is and what it cannot ask."""
 
 
 class UnusualCallError(Exception):
@@ -53,17 +59,22 @@ class ValuesNeededError(BaseException):
 class Tracer:
     """The state of one run, and what handlers may ask of it."""
 
-    def __init__(self, *, fast: bool, real: bool, gradients: bool) -> None:
+    def __init__(self, way: Way, *, gradients: bool) -> None:
         self.recorder = Recorder()
         self.modules = Modules(self.recorder)
-        self.exact = real or gradients or not fast
-        self.real = real
+        self.exact = way != "fast" or gradients
+        self.real = way == "real"
+        self.handlers = CALLS
+        if way == "dispatch":
+            self.handlers = {key: each for key, each in CALLS.items() if each in ESSENTIAL}
         self.gradients = gradients
         self.mode = FunctionMode(self)
         self.call: tuple[Any, tuple[Any, ...], dict[str, Any]] = (None, (), {})
         """The call that a handler is answering."""
         self.twins: dict[int, Tensor] = {}
         self.originals: dict[int, Tensor] = {}
+        self.entered: list[Any] = []
+        """The functions of torch's that are being followed inside."""
         self.muted = False
         """Whether dispatched operations are already accounted for."""
 
@@ -158,9 +169,10 @@ class Tracer:
     def run(self) -> Any:
         """Make the call for real, on tensors of the run's own."""
         function, args, kwargs = self.call
+        args, kwargs = self.own(args), self.own(kwargs)
         muted, self.muted = self.muted, True
         try:
-            return function(*self.own(args), **self.own(kwargs))
+            return function(*args, **kwargs)
         except (RuntimeError, NotImplementedError) as error:
             raise self.explained(error, function) from error
         finally:
@@ -184,7 +196,7 @@ class Tracer:
         return tree
 
     def twin(self, tensor: Tensor) -> Tensor:
-        """A tensor to compute with in place of the model's: on ``meta``, or in a real run a copy."""
+        """A tensor to compute with in place of the model's: on ``meta``, in a real run a copy."""
         if getattr(tensor, self.recorder.key, None) is not None:
             return tensor
         found = self.twins.get(id(tensor))
@@ -223,14 +235,20 @@ class Tracer:
     def unknown(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """A function without a handler: enter it where torch writes it in Python, else run it."""
         body = python_body(function)
-        if body is not None:
-            with self.mode:
-                return body(*args, **kwargs)
+        if body is not None and function not in self.entered:
+            # A method that calls super() comes here under its own name again: then torch runs it.
+            self.entered.append(function)
+            try:
+                with self.mode:
+                    return body(*args, **kwargs)
+            finally:
+                self.entered.pop()
         if not self.real and kwargs.get("device") is not None:
             kwargs = {**kwargs, "device": META}
+        args, kwargs = self.own(args), self.own(kwargs)
         try:
             with DispatchMode(self):
-                out = function(*self.own(args), **self.own(kwargs))
+                out = function(*args, **kwargs)
         except (RuntimeError, NotImplementedError) as error:
             raise self.explained(error, function) from error
         if self.gradients and isinstance(out, Tensor):
@@ -255,10 +273,10 @@ class FunctionMode(TorchFunctionMode):
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        handler = CALLS.get(func)
+        tracer = self.tracer
+        handler = tracer.handlers.get(func)
         if handler is ask:
             return func(*args, **kwargs) if kwargs else func(*args)
-        tracer = self.tracer
         kwargs = kwargs or {}
         if handler is None or "out" in kwargs:
             return tracer.unknown(func, args, kwargs)
@@ -271,6 +289,9 @@ class FunctionMode(TorchFunctionMode):
 
 def ask(tracer: Tracer, *args: Any, **kwargs: Any) -> Any:
     """The handler of questions that a tensor answers by itself; never called."""
+
+
+ESSENTIAL.add(ask)
 
 
 _BODIES: dict[Any, Any] = {}

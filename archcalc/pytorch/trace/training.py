@@ -57,7 +57,8 @@ def step(tracer: Tracer, optimizer: Optimizer) -> None:
         return
     tracer.recorder.phase = "optimizer"
     tracer.recorder.scope = Scope("optimizer", False)
-    with torch.no_grad():
+    # The optimizer's own steps are the dispatcher's to count, and its counters are real.
+    with torch.no_grad(), torch._C.DisableTorchFunction():
         running = optimizer(chosen)
         with DispatchMode(tracer):
             running.step()
