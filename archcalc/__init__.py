@@ -12,8 +12,9 @@ Importing it costs milliseconds; what needs torch imports it when it is called.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from archcalc.errors import (
     ArchcalcError,
@@ -24,6 +25,8 @@ from archcalc.errors import (
     UsageError,
 )
 from archcalc.graph import Graph, Handle, Node, Shape
+from archcalc.ops.formula import formula, load_formulas
+from archcalc.ops.operator import Cost
 from archcalc.readings import compare as _compare
 from archcalc.readings.compare import Comparison
 from archcalc.readings.diff import Diff, diff
@@ -33,10 +36,14 @@ from archcalc.registry import Architecture, architecture
 from archcalc.resolve import resolve
 from archcalc.version import VERSION
 
+if TYPE_CHECKING:
+    from archcalc.pytorch.build import Network
+
 __all__ = [
     "ArchcalcError",
     "Architecture",
     "Comparison",
+    "Cost",
     "DefinitionError",
     "Diff",
     "Graph",
@@ -50,10 +57,14 @@ __all__ = [
     "WorkedExample",
     "__version__",
     "architecture",
+    "build",
     "compare",
     "diff",
+    "formula",
     "graph",
+    "load_formulas",
     "profile",
+    "trace",
     "worked_example",
 ]
 
@@ -103,3 +114,56 @@ def compare(
     ]
     profiles = [profile(found, convention=convention) for found in graphs]
     return _compare.compare(profiles, baseline=baseline, sort=sort)
+
+
+def trace(
+    model: Callable[..., Any],
+    *inputs: Any,
+    name: str = "",
+    train: bool = False,
+    optimizer: str | Callable[..., Any] | None = None,
+    **kwargs: Any,
+) -> Graph:
+    """The Graph of one run of a torch module or callable: on ``meta``, without memory or arithmetic.
+
+    Inputs are tensors, shapes ``(1, 3, 224, 224)``, texts ``"ids=1,128:i64"``, or whatever the model
+    takes. With ``train`` the backward pass follows, and then the step of the ``optimizer``. The model
+    is afterwards as it was. Needs torch; see :func:`archcalc.pytorch.trace.trace`.
+
+    >>> import torch
+    >>> trace(torch.nn.Linear(8, 4), (1, 8)).profile().macs
+    32
+    """
+    with _torch("trace"):
+        from archcalc.pytorch.trace import trace as run
+    return run(model, *inputs, name=name, train=train, optimizer=optimizer, **kwargs)
+
+
+def build(
+    model: str | Graph,
+    input: Shape | str | None = None,
+    *,
+    seed: int = 0,
+    **options: Any,
+) -> Network:
+    """A torch module from a registered name or a declared Graph, Kaiming-initialised from ``seed``.
+
+    Its submodules have the names of the nodes. Needs torch; see :func:`archcalc.pytorch.build.build`.
+
+    >>> build("nin").get_submodule("mlpconv1.conv")
+    Conv2d(3, 192, kernel_size=(5, 5), stride=(1, 1), padding=(2, 2))
+    """
+    with _torch("build"):
+        from archcalc.pytorch.build import build as make
+    return make(model, input, seed=seed, options=options)
+
+
+@contextmanager
+def _torch(what: str) -> Iterator[None]:
+    """A missing torch in one sentence."""
+    try:
+        yield
+    except ImportError as error:
+        raise MissingExtraError(
+            f"archcalc.{what} needs {error.name}: pip install 'archcalc[torch]'"
+        ) from error

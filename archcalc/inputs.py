@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from archcalc.errors import UsageError
-from archcalc.graph import Shape
+from archcalc.graph import Shape, times
 
 EXAMPLE = "write H×W×C such as 224x224x3, or chw:3x224x224"
 
@@ -46,12 +46,13 @@ def parse_input(text: str) -> Shape:
 
 
 def describe_input(shape: Shape) -> str:
-    """(N, C, H, W) as ``H×W×C = 28×28×192``, the batch named where it is not 1.
+    """(N, C, H, W) as ``H×W×C = 28×28×192``, the batch named where it is not 1; anything but an
+    image in torch's own order.
 
-    >>> describe_input((1, 192, 28, 28))
-    'H×W×C = 28×28×192'
+    >>> describe_input((1, 192, 28, 28)), describe_input((8, 3, 32, 32)), describe_input((1, 128))
+    ('H×W×C = 28×28×192', 'H×W×C = 32×32×3, batch 8', '1×128')
     """
-    n, channels, *spatial = shape
-    order = ("C", "L×C", "H×W×C", "D×H×W×C")[len(spatial)]
-    sizes = "×".join(map(str, (*spatial, channels)))
-    return f"{order} = {sizes}" + (f", batch {n}" if n != 1 else "")
+    if len(shape) != 4:
+        return times(shape)
+    n, channels, height, width = shape
+    return f"H×W×C = {height}×{width}×{channels}" + (f", batch {n}" if n != 1 else "")

@@ -285,3 +285,13 @@ def test_the_shell_completes_the_names_of_models() -> None:
         code="from archcalc.cli import main; main()",
     )
     assert done.stdout.split() == ["plain,googlenet", "plain,googlenet-bn"]
+
+
+def test_without_torch_a_torch_model_is_refused_with_the_install_line() -> None:
+    code = "import sys; sys.modules['torch'] = None\nfrom archcalc.cli import main; main()"
+    done = archcalc_process("show", "torchvision:resnet50", code=code)
+    assert done.returncode == 2
+    assert done.stderr == (
+        "archcalc: torchvision:resnet50 is a torch model, and torch is not installed: "
+        "pip install 'archcalc[torch]'\n"
+    )

@@ -239,13 +239,17 @@ class Profile(Record):
         source = self.graph.nodes[self.graph.output.source]
         return self.receptive_fields.get(source.name)
 
+    @property
+    def nodes_not_counted(self) -> tuple[Node, ...]:
+        """The nodes whose operator the table does not know."""
+        return tuple(layer.node for layer in self.layers if layer.cost is None)
+
     @cached_property
     def not_counted(self) -> tuple[NotCounted, ...]:
         """Operations without a formula, by operation and place."""
         found: dict[tuple[str, str], list[Node]] = {}
-        for layer in self.layers:
-            if layer.cost is None:
-                found.setdefault((layer.op, layer.node.where), []).append(layer.node)
+        for node in self.nodes_not_counted:
+            found.setdefault((node.op, node.where), []).append(node)
         return tuple(
             NotCounted(op, len(nodes), where, tuple(value.shape for value in nodes[0].inputs))
             for (op, where), nodes in found.items()
@@ -262,6 +266,14 @@ class Profile(Record):
         others = zip(self.cost._fields[1:], self.cost[1:], strict=True)
         rows += [ClassTotal(field, 0, count) for field, count in others if count]
         return tuple(rows)
+
+    @property
+    def by_phase(self) -> tuple[Module, ...]:
+        """Forward, and in a traced training step backward and optimizer: the layers of each."""
+        groups: dict[str, list[Layer]] = {}
+        for layer in self.layers:
+            groups.setdefault(layer.node.phase, []).append(layer)
+        return tuple(Module(phase, tuple(layers)) for phase, layers in groups.items())
 
     def modules(self, depth: int | None = None) -> tuple[Module, ...]:
         """The layers gathered by the first ``depth`` parts of their names, in order of first use;

@@ -39,6 +39,7 @@ def model(found: Profile) -> dict[str, Any]:
         "spec": found.spec,
         "input": found.input,
         "output": found.output,
+        "inputs": {node.name: node.output.shape for node in found.graph.inputs},
         "training": found.graph.training,
         "params": found.params,
         "params_executed": found.params_executed,
@@ -47,6 +48,9 @@ def model(found: Profile) -> dict[str, Any]:
         "convention_total": {
             "value": found.convention_total.value,
             "unit": found.convention_total.unit,
+        },
+        "by_phase": {
+            phase.name: {"macs": phase.macs, "flops": phase.flops} for phase in found.by_phase
         },
         "by_class": {row.name: row.macs or row.flops for row in found.by_class},
         "activations": found.activations,

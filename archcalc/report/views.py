@@ -105,7 +105,7 @@ def layers(found: Profile, depth: int | None = None) -> Report:
             f"{len(found.layers)} nodes, gathered by module; --depth 9 shows each.",
             *notes,
         )
-    title = f"{found.spec}, {describe_input(found.input)}"
+    title = _title(found)
     return Report((Table(columns, tuple(rows), title, total=True),), json.models([found]), notes)
 
 
@@ -130,7 +130,7 @@ def explanation(found: Profile, pattern: str = "") -> Report:
         Column("class", "class"),
         Column("formula", "working", "prose"),
     )
-    title = f"{found.spec}, {describe_input(found.input)}"
+    title = _title(found)
     return Report(
         (Table(columns, tuple(rows), title, total=True), _class_table(found)),
         json.models([found]),
@@ -141,7 +141,11 @@ def explanation(found: Profile, pattern: str = "") -> Report:
 def totals(profiles: Sequence[Profile]) -> Report:
     """``archcalc flops MODEL...``: the totals, and the work by class."""
     return Report(
-        (_totals_table(profiles), *map(_class_table, profiles), *_convention_tables(profiles)),
+        (
+            _totals_table(profiles),
+            *map(_class_table, profiles),
+            *_phase_and_convention_tables(profiles),
+        ),
         json.models(profiles),
         _conventions(profiles),
     )
@@ -183,7 +187,7 @@ def comparison(found: Comparison, differences: Diff | None = None) -> Report:
         )
         for priced in found.profiles
     ]
-    tables = [Table(tuple(columns), tuple(rows)), *_convention_tables(found.profiles)]
+    tables = [Table(tuple(columns), tuple(rows)), *_phase_and_convention_tables(found.profiles)]
     fields: dict[str, Any] = {
         "baseline": found.baseline.spec,
         "ratios": [
@@ -218,7 +222,7 @@ def parameters(found: Profile, depth: int | None = None) -> Report:
         Column("params", "params", "count"),
         Column("share", "share", "share"),
     )
-    title = f"{found.spec}, {describe_input(found.input)}"
+    title = _title(found)
     return Report(
         (Table(columns, tuple(rows), title, total=True),),
         json.models([found]),
@@ -253,7 +257,7 @@ def memory(found: Profile) -> Report:
             Column("saved_bytes", "saved", "bytes"),
         ),
         tuple(rows),
-        f"{found.spec}, {describe_input(found.input)}",
+        _title(found),
     )
     summary = Table(
         (Column("what", "memory"), Column("bytes", "bytes", "bytes"), Column("where", "where")),
@@ -304,7 +308,7 @@ def receptive_field(found: Profile) -> Report:
         name: json.reach(reach) for name, reach in found.receptive_fields.items()
     }
     return Report(
-        (Table(columns, tuple(rows), f"{found.spec}, {describe_input(found.input)}"),),
+        (Table(columns, tuple(rows), _title(found)),),
         data,
         (
             "Pixels of the input, height×width; smallest to largest where branches differ.",
@@ -346,6 +350,15 @@ def _architecture_record(found: Architecture, priced: Profile) -> dict[str, Any]
     }
 
 
+def _title(found: Profile) -> str:
+    """The model as it was asked for, and what it is given."""
+    given = found.graph.inputs
+    if len(given) == 1:
+        return f"{found.spec}, {describe_input(given[0].output.shape)}"
+    each = ", ".join(f"{node.name} {describe_input(node.output.shape)}" for node in given)
+    return f"{found.spec}, {each}" if each else found.spec
+
+
 def _totals_table(profiles: Sequence[Profile]) -> Table:
     columns = (
         Column("model", "model"),
@@ -374,6 +387,26 @@ def _class_table(found: Profile) -> Table:
     ]
     rows.append(("total", found.macs, found.flops, None))
     return Table(columns, tuple(rows), f"{found.spec}: work by class", total=True)
+
+
+def _phase_and_convention_tables(profiles: Sequence[Profile]) -> list[Table]:
+    phases = [_phase_table(found) for found in profiles if len(found.by_phase) > 1]
+    return phases + _convention_tables(profiles)
+
+
+def _phase_table(found: Profile) -> Table:
+    """A traced training step, apart: forward, backward, and the optimizer's."""
+    columns = (
+        Column("phase", "phase"),
+        Column("macs", "MACs", "count"),
+        Column("flops", "FLOPs", "count"),
+        Column("nodes", "nodes", "count"),
+    )
+    rows: list[tuple[Cell, ...]] = [
+        (phase.name, phase.macs, phase.flops, len(phase.layers)) for phase in found.by_phase
+    ]
+    rows.append(("total", found.macs, found.flops, len(found.layers)))
+    return Table(columns, tuple(rows), f"{found.spec}: work by phase", total=True)
 
 
 def _convention_tables(profiles: Sequence[Profile]) -> list[Table]:
@@ -438,7 +471,7 @@ def _conventions(profiles: Sequence[Profile]) -> tuple[str, ...]:
     ]
     notes += _outside(profiles)
     for found in profiles:
-        notes += found.graph.notes
+        notes += [f"{found.spec}: {note}." for note in found.graph.notes]
         if found.not_counted:
             listed = ", ".join(
                 f"{row.op} ({row.calls}×{f' at {row.where}' if row.where else ''})"

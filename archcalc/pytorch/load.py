@@ -1,0 +1,314 @@
+"""A torch model by its name: found, built on ``meta``, and traced.
+
+What the places have in common is a :class:`Model`: how it is built, and what it takes by default.
+"""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import importlib.util
+import inspect
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from archcalc.errors import ArchcalcError, MissingExtraError, UsageError
+from archcalc.graph import Graph, Shape
+from archcalc.inputs import parse_input
+from archcalc.pytorch.trace import build_on_meta, trace
+
+
+@dataclass(frozen=True)
+class Model:
+    """Something that can be traced."""
+
+    build: Callable[[], Callable[..., Any]]
+    """Makes the module; called under ``meta`` first, and for real where values are needed."""
+    input: Shape | None = None
+    """(C, H, W) that it takes unless told; None where nobody says."""
+    ready: bool = False
+    """It exists already, in the mode that its owner wants: it is neither built nor switched."""
+
+
+def load(
+    name: str,
+    *,
+    input: Shape | str | Sequence[str] | None,
+    batch: int,
+    training: bool,
+    optimizer: str,
+    options: Mapping[str, Any],
+    spec: str,
+) -> Graph:
+    """The Graph of a torch model by its name.
+
+    Raises UsageError for a name, option or input that is wrong, MissingExtraError for a package
+    that is not there, and DefinitionError where the model's own forward fails.
+    """
+    if optimizer and not training:
+        raise UsageError("--optimizer is a part of --train; give both")
+    model = find(name, options)
+    inputs = _inputs(input, batch, model, name)
+    if model.ready:
+        module = model.build()
+    else:
+        with _told(f"{name} cannot be built"):
+            module = build_on_meta(model.build)  # type: ignore[arg-type]  # any callable will do
+        if isinstance(module, nn.Module):
+            module.train(training)
+    graph = trace(
+        module,
+        *inputs,
+        name=_short(name),
+        train=training,
+        optimizer=optimizer or None,
+        real=None if model.ready else lambda: _real(model, training),
+    )
+    return replace(graph, spec=spec)
+
+
+def find(name: str, options: Mapping[str, Any]) -> Model:
+    """The model of a name, not yet built. Raises UsageError or MissingExtraError."""
+    if name.endswith(".pt2"):
+        return _program(name, options)
+    place, _, attribute = name.rpartition(":")
+    if place == "torchvision":
+        return _torchvision(attribute, options)
+    if place == "timm":
+        return _timm(attribute, options)
+    return _from_python(place, attribute, name, options)
+
+
+def _torchvision(name: str, options: Mapping[str, Any]) -> Model:
+    try:
+        from torchvision import models
+    except ImportError as error:
+        raise MissingExtraError(
+            "torchvision is not installed: pip install 'archcalc[torch]'"
+        ) from error
+    if name not in models.list_models():
+        raise UsageError(f"torchvision has no model {name!r}{_near(name, models.list_models())}")
+    weights = models.get_model_weights(name)
+    crop = getattr(weights.DEFAULT.transforms, "keywords", {}).get("crop_size", 224)
+    size = crop if isinstance(crop, int) else crop[0]
+    builder = models.get_model_builder(name)
+    keywords = _typed(builder, options, f"torchvision:{name}")
+    if name in ("googlenet", "inception_v3"):
+        keywords.setdefault("init_weights", False)  # else it warns, and weights cost time
+    return Model(
+        lambda: builder(weights=None, **_without_download(builder, keywords)), (3, size, size)
+    )
+
+
+def _without_download(builder: Callable[..., Any], keywords: dict[str, Any]) -> dict[str, Any]:
+    """Detection and segmentation models fetch a backbone unless told not to."""
+    parameters = inspect.signature(builder).parameters
+    if "weights_backbone" in parameters:
+        return {"weights_backbone": None, **keywords}
+    return keywords
+
+
+def _timm(name: str, options: Mapping[str, Any]) -> Model:
+    try:
+        import timm
+    except ImportError as error:
+        raise MissingExtraError("timm is not installed: pip install timm") from error
+    if not timm.is_model(name):
+        raise UsageError(f"timm has no model {name!r}{_near(name, timm.list_models())}")
+    keywords = {key: _value(value) for key, value in options.items()}
+    size = timm.get_pretrained_cfg(name, allow_unregistered=False)
+    shape = size.input_size if size is not None else (3, 224, 224)
+    return Model(lambda: timm.create_model(name, pretrained=False, **keywords), tuple(shape))
+
+
+def _program(path: str, options: Mapping[str, Any]) -> Model:
+    if options:
+        raise UsageError(f"{path} is a saved program; it has no options")
+    if not Path(path).is_file():
+        raise UsageError(f"there is no file {path}")
+    try:
+        program = torch.export.load(path)
+    except Exception as error:  # a damaged archive fails in many ways
+        raise UsageError(
+            f"{path} is no program that torch.export can load: {_line(error)}"
+        ) from error
+    example = program.example_inputs[0] if program.example_inputs else ()
+    shapes = [tuple(value.shape) for value in example if isinstance(value, torch.Tensor)]
+    image = shapes[0][1:] if len(shapes) == 1 and len(shapes[0]) == 4 else None
+    return Model(program.module, image, ready=True)
+
+
+def _from_python(place: str, attribute: str, name: str, options: Mapping[str, Any]) -> Model:
+    module = _python_file(place) if place.endswith(".py") else _python_module(place, name)
+    if not hasattr(module, attribute):
+        usable = [key for key, value in vars(module).items() if _is_model(value, module)]
+        raise UsageError(f"{place} has no {attribute!r}{_near(attribute, usable)}")
+    found = getattr(module, attribute)
+    if isinstance(found, nn.Module):
+        if options:
+            raise UsageError(f"{name} is a module that is built already; it has no options")
+        return Model(lambda: found, ready=True)
+    if not callable(found):
+        raise UsageError(f"{name} is {type(found).__name__}, not a class, function or module")
+    keywords = _typed(found, options, name)
+    _require_arguments(found, keywords, name)
+    return Model(lambda: found(**keywords))
+
+
+def _python_file(path: str) -> Any:
+    if not Path(path).is_file():
+        raise UsageError(f"there is no file {path}")
+    stem = f"archcalc_model_{Path(path).stem}"
+    spec = importlib.util.spec_from_file_location(stem, path)
+    if spec is None or spec.loader is None:
+        raise UsageError(f"{path} is no Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[stem] = module  # dataclasses and pickles look themselves up there
+    with _told(f"{path} cannot be run"), _importing_from(os.path.dirname(os.path.abspath(path))):
+        spec.loader.exec_module(module)
+    return module
+
+
+def _python_module(place: str, name: str) -> Any:
+    if not place:
+        raise UsageError(f"{name!r}: write file.py:Name, package.module:Name or torchvision:name")
+    with _importing_from(os.getcwd()):
+        try:
+            return importlib.import_module(place)
+        except ModuleNotFoundError as error:
+            if error.name is not None and place.startswith(error.name):
+                raise UsageError(
+                    f"{name}: there is no module {error.name!r}; write file.py:Name for a file, "
+                    "torchvision:name or timm:name for theirs"
+                ) from None
+            raise UsageError(f"{name} cannot be imported: {_line(error)}") from error
+        except Exception as error:  # a user's module can fail in any way
+            raise UsageError(f"{name} cannot be imported: {_line(error)}") from error
+
+
+@contextmanager
+def _importing_from(folder: str) -> Any:
+    """The folder of a model's file is where its own imports are looked for."""
+    sys.path.insert(0, folder)
+    try:
+        yield
+    finally:
+        sys.path.remove(folder)
+
+
+@contextmanager
+def _told(what: str) -> Any:
+    """Any failure of a user's code as one sentence."""
+    try:
+        yield
+    except ArchcalcError:
+        raise
+    except Exception as error:  # a user's code can fail in any way
+        raise UsageError(f"{what}: {_line(error)}") from error
+
+
+def _is_model(value: Any, module: Any) -> bool:
+    if isinstance(value, nn.Module):
+        return True
+    own = getattr(value, "__module__", None) == module.__name__
+    return own and callable(value)
+
+
+def _typed(function: Callable[..., Any], options: Mapping[str, Any], name: str) -> dict[str, Any]:
+    """Options as values. Raises UsageError for one that the function does not take."""
+    parameters = inspect.signature(function).parameters
+    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
+        for key in options:
+            if key not in parameters:
+                has = f"it takes {', '.join(parameters)}" if parameters else "it takes none"
+                raise UsageError(f"{name} has no option {key!r}; {has}")
+    return {key: _value(value) for key, value in options.items()}
+
+
+def _require_arguments(function: Any, keywords: Mapping[str, Any], name: str) -> None:
+    missing = [
+        key
+        for key, parameter in inspect.signature(function).parameters.items()
+        if parameter.default is parameter.empty
+        and parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
+        and key not in keywords
+    ]
+    if missing:
+        wanted = " ".join(f"--set {key}=..." for key in missing)
+        raise UsageError(f"{name} needs {', '.join(missing)}: give {wanted}")
+
+
+def _value(text: Any) -> Any:
+    """``"64"`` as 64, ``"(1, 2)"`` as a tuple, ``"true"`` as True; other text stays text."""
+    if not isinstance(text, str):
+        return text
+    if text.lower() in ("true", "false", "none"):
+        return {"true": True, "false": False, "none": None}[text.lower()]
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
+
+
+def _inputs(
+    input: Shape | str | Sequence[str] | None, batch: int, model: Model, name: str
+) -> list[Any]:
+    """What the model is called with: shapes, and texts that the tracer reads."""
+    if batch < 1:
+        raise UsageError(f"batch {batch}: at least 1 is needed")
+    if not input:
+        if model.input is None:
+            raise UsageError(
+                f"{name} does not say what it takes: give --input 224x224x3, "
+                "or --input x=1,3,224,224:f32 for each tensor"
+            )
+        return [(batch, *model.input)]
+    if isinstance(input, str):
+        input = [input]
+    if all(isinstance(size, int) for size in input):
+        return [(batch, *input)]
+    return [_input(str(text), batch) for text in input]
+
+
+def _input(text: str, batch: int) -> Any:
+    """``32x32x3`` is an image; anything with a comma, a name or a dtype is the tracer's."""
+    if "," in text or "=" in text:
+        if batch != 1:
+            raise UsageError(f"input {text!r} gives the batch itself; leave --batch away")
+        return text
+    return (batch, *parse_input(text))
+
+
+def _real(model: Model, training: bool) -> nn.Module:
+    """The model with values, for a run that needs them."""
+    module = model.build()
+    if isinstance(module, nn.Module):
+        module.train(training)
+    return module  # type: ignore[return-value]  # any callable will do
+
+
+def _short(name: str) -> str:
+    """What the model is called in a table: without its place."""
+    return Path(name).stem if name.endswith(".pt2") else name.rpartition(":")[2]
+
+
+def _near(name: str, known: Sequence[str]) -> str:
+    import difflib
+
+    close = difflib.get_close_matches(name, known, n=3)
+    if close:
+        return f"; did you mean {' or '.join(close)}?"
+    return f"; it has {', '.join(known[:8])}" if known else ""
+
+
+def _line(error: BaseException) -> str:
+    text = str(error).strip().partition("\n")[0]
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
