@@ -192,7 +192,19 @@ def identifier(name: str) -> str:
     return text if text.isidentifier() else f"_{text}"
 
 
-def class_name(name: str) -> str:
-    """A Python class for an architecture: ``inception-5x5`` is ``Inception5x5``."""
+def class_name(name: str, title: str = "") -> str:
+    """A Python class for an architecture: ``inception-5x5`` is ``Inception5x5``. A ``title`` that
+    begins with the same letters has them as people write them: ``GoogLeNet: nine ...``.
+
+    >>> class_name("sk-unit"), class_name("googlenet", "GoogLeNet: nine Inception modules")
+    ('SKUnit', 'GoogLeNet')
+    """
+    plain = "".join(filter(str.isalnum, name.lower()))
+    for end in range(len(title) + 1):
+        written = "".join(filter(str.isalnum, title[:end]))
+        if written.lower() == plain and written.isidentifier():
+            return written[:1].upper() + written[1:]
     parts = identifier(name).split("_")
-    return "".join(part[:1].upper() + part[1:] for part in parts) or "Network"
+    short = {part: part.upper() for part in parts if len(part) < 4 and part.isalpha()}
+    found = "".join(short.get(part, part[:1].upper() + part[1:]) for part in parts)
+    return found if found.isidentifier() else f"Network{found}"

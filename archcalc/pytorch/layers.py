@@ -17,14 +17,26 @@ from archcalc.graph import Node
 
 
 class Layer(NamedTuple):
-    """A call of a class of ``torch.nn``, with no argument that is at its default."""
+    """A call of a class of ``torch.nn``."""
 
     cls: str
     args: Mapping[str, Any]
-    """By the names of the constructor. The first :data:`POSITIONAL` are written without them."""
+    """By the names of the constructor, in its order. The first :func:`positional` are written
+    without them."""
+    defaults: Mapping[str, Any] = {}
+    """What torch fills in itself."""
+
+    @property
+    def given(self) -> dict[str, Any]:
+        """The arguments that are not at torch's default."""
+        return {
+            name: value
+            for name, value in self.args.items()
+            if name not in self.defaults or value != self.defaults[name]
+        }
 
     def make(self) -> nn.Module:
-        layer: nn.Module = getattr(nn, self.cls)(**self.args)
+        layer: nn.Module = getattr(nn, self.cls)(**self.given)
         return layer
 
 
@@ -34,7 +46,7 @@ class Expression(NamedTuple):
     apply: Callable[..., Any]
     """(tensors or fx proxies, one after another) -> the result."""
     text: str
-    """``{0}``, ``{1}`` are the inputs, ``{all}`` all of them with commas; the rest are ``args``."""
+    """``{0}``, ``{1}`` are the inputs; the other fields are ``args``."""
     args: Mapping[str, Any]
 
 
@@ -132,8 +144,9 @@ def _pool(cls: str) -> Callable[[Node], Layer]:
     def layer(node: Node) -> Layer:
         attrs = {key: _short(value) for key, value in node.attrs.items()}
         if attrs["stride"] == attrs["kernel_size"]:
-            del attrs["stride"]
-        return _layer(cls, attrs, padding=0, dilation=1, ceil_mode=False, count_include_pad=True)
+            attrs["stride"] = None
+        defaults = {"padding": 0, "dilation": 1, "ceil_mode": False, "count_include_pad": True}
+        return Layer(cls, attrs, {"stride": None, **defaults})
 
     return layer
 
@@ -173,16 +186,20 @@ def _matmul(node: Node) -> Expression:
 
 def _concat(node: Node) -> Expression:
     dim = node.attrs["dim"]
-    return Expression(lambda *xs: torch.cat(xs, dim), "torch.cat([{all}], dim={dim})", {"dim": dim})
+    inputs = ", ".join(f"{{{index}}}" for index in range(len(node.inputs)))
+    return Expression(lambda *xs: torch.cat(xs, dim), f"torch.cat([{inputs}], dim={dim})", {})
 
 
 def _reshape(node: Node) -> Expression:
     """With the first size left open where it is carried over, so that any batch fits."""
     given, shape = node.inputs[0].shape, node.outputs[0].shape
     sizes = (-1, *shape[1:]) if given and shape and given[0] == shape[0] else shape
-    fields = ", ".join(f"{{size{axis}}}" for axis in range(len(sizes)))
-    args = {f"size{axis}": size for axis, size in enumerate(sizes)}
-    return Expression(lambda x: x.reshape(sizes), f"{{0}}.reshape({fields})", args)
+    # The sizes that can differ between two uses of one block are arguments; -1 and 1 are fixed.
+    args = {f"size{axis}": size for axis, size in enumerate(sizes) if size not in (-1, 1)}
+    fields = [
+        f"{{size{axis}}}" if f"size{axis}" in args else str(size) for axis, size in enumerate(sizes)
+    ]
+    return Expression(lambda x: x.reshape(sizes), f"{{0}}.reshape({', '.join(fields)})", args)
 
 
 def _permute(node: Node) -> Expression:
@@ -256,13 +273,7 @@ def positional(cls: str) -> int:
 
 
 def _layer(cls: str, args: Mapping[str, Any], **defaults: Any) -> Layer:
-    """Leave out what torch would fill in itself."""
-    kept = {
-        key: value
-        for key, value in args.items()
-        if not (key in defaults and value == defaults[key])
-    }
-    return Layer(cls, kept)
+    return Layer(cls, args, defaults)
 
 
 def _short(size: Any) -> Any:

@@ -1,0 +1,276 @@
+"""The same network counted by us twice and by other people's tools, and every difference explained.
+
+The tools are used as they are and are never the source of a number. Each one runs on the built
+module, and its figure is compared with the sum that :mod:`archcalc.readings.conventions` predicts
+from the graph alone.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from archcalc import registry
+from archcalc.errors import MissingExtraError
+from archcalc.graph import Graph
+from archcalc.pytorch.build import build
+from archcalc.pytorch.trace import trace
+from archcalc.readings.conventions import CONVENTIONS, ConventionTotal, Step, total
+from archcalc.readings.profile import profile
+
+Inputs = tuple[torch.Tensor, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """What one counter says about a network, beside what we expect it to say."""
+
+    counter: str
+    """``traced``, or the name of a convention."""
+    tool: str
+    """Package and release: ``fvcore 0.1.5.post20221221``."""
+    params: int
+    """As this counter has them."""
+    declared_params: int
+    value: int
+    """The counter's own figure, in its own ``unit``."""
+    unit: str
+    steps: tuple[Step, ...]
+    """From our multiply-adds, which come first, to the figure that we expect."""
+
+    @property
+    def macs(self) -> int:
+        """The figure brought to ours: the convention's other steps taken off again."""
+        return self.value - sum(step.amount for step in self.steps[1:])
+
+    @property
+    def unexplained(self) -> int:
+        """What the steps do not account for. 0, or somebody counts wrong."""
+        return self.value - sum(step.amount for step in self.steps)
+
+    @property
+    def unexplained_params(self) -> int:
+        return self.params - self.declared_params
+
+    @property
+    def explained(self) -> bool:
+        return not self.unexplained and not self.unexplained_params
+
+    @property
+    def cause(self) -> str:
+        """The difference in words: ``+ 2 per BatchNorm element = 5,519,360``."""
+        parts = [f"{_signed(step.amount, step.label)}" for step in self.steps[1:]]
+        if self.unexplained:
+            parts.append(_signed(self.unexplained, "unexplained"))
+        if self.unexplained_params:
+            parts.append(_signed(self.unexplained_params, "parameters unexplained"))
+        return "; ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Crosscheck:
+    """One network under all counters."""
+
+    model: str
+    spec: str
+    inputs: tuple[tuple[int, ...], ...]
+    training: bool
+    params: int
+    """Declared, executed or not."""
+    macs: int
+    """Declared."""
+    counts: tuple[Count, ...]
+
+    @property
+    def explained(self) -> bool:
+        return all(count.explained for count in self.counts)
+
+    def count(self, counter: str) -> Count:
+        """The row of one counter. Raises KeyError."""
+        for count in self.counts:
+            if count.counter == counter:
+                return count
+        raise KeyError(counter)
+
+
+def crosscheck(
+    names: Iterable[str] = (), *, tools: Iterable[str] | None = None
+) -> Iterator[Crosscheck]:
+    """Check registered models one by one, all of them unless named.
+
+    ``tools`` are names of :data:`TOOLS`; by default every one that is installed. Raises
+    UnknownModelError, and MissingExtraError for a tool asked for that is not installed.
+    """
+    asked = None if tools is None else tuple(tools)
+    for name in tuple(names) or registry.names():
+        yield check(registry.find(name).graph(), asked)
+
+
+def check(graph: Graph, tools: Iterable[str] | None = None) -> Crosscheck:
+    """Build a declared graph and count it with every tool that can take it."""
+    params = sum(weight.numel for weight in graph.weights)
+    cost = profile(graph).macs
+    if tools is None:
+        several = len(graph.inputs) > 1
+        tools = [name for name in installed() if not (several and TOOLS[name].one_input)]
+    counts = [_traced(graph, params), *(_counted(graph, params, name) for name in tools)]
+    shapes = tuple(node.output.shape for node in graph.inputs)
+    return Crosscheck(graph.name, graph.spec, shapes, graph.training, params, cost, tuple(counts))
+
+
+def installed() -> tuple[str, ...]:
+    """The tools that can be asked here."""
+    return tuple(name for name, tool in TOOLS.items() if tool.version)
+
+
+def _traced(graph: Graph, params: int) -> Count:
+    """Our second door: the built module, run once and priced by the same table."""
+    net, inputs = _prepared(graph)
+    seen = trace(net, *inputs)
+    declared = total(graph)
+    return Count(
+        counter="traced",
+        tool="archcalc.trace of the built module",
+        params=sum(weight.numel for weight in seen.weights),
+        declared_params=params,
+        value=profile(seen).macs,
+        unit=declared.unit,
+        steps=declared.steps,
+    )
+
+
+def _counted(graph: Graph, params: int, name: str) -> Count:
+    tool = TOOLS[name]
+    if not tool.version:
+        raise MissingExtraError(
+            f"{name} is not installed: pip install {tool.package}, or leave it out"
+        )
+    net, inputs = _prepared(graph, tool.device)
+    with _quiet():
+        value, theirs = tool.ask(net, inputs)
+    expected: ConventionTotal = total(graph, name)
+    return Count(
+        counter=name,
+        tool=f"{tool.package} {tool.version}",
+        params=theirs,
+        declared_params=params,
+        value=value,
+        unit=expected.unit,
+        steps=expected.steps,
+    )
+
+
+def _prepared(graph: Graph, device: str = "meta") -> tuple[nn.Module, Inputs]:
+    """A fresh module for each counter, since some leave traces in what they count."""
+    net = build(graph, device="meta").train(graph.training)
+    if device != "meta":
+        net.to_empty(device=device)
+        for tensor in (*net.parameters(), *net.buffers()):
+            tensor.data.zero_()  # what lay in that memory could be slow to compute with
+    inputs = tuple(
+        torch.zeros(node.output.shape, dtype=getattr(torch, node.output.dtype), device=device)
+        for node in graph.inputs
+    )
+    return net, inputs
+
+
+def _torch(net: nn.Module, inputs: Inputs) -> tuple[int, int]:
+    with FlopCounterMode(display=False) as counter, torch.no_grad():
+        net(*inputs)
+    return counter.get_total_flops(), sum(p.numel() for p in net.parameters())
+
+
+def _fvcore(net: nn.Module, inputs: Inputs) -> tuple[int, int]:
+    from fvcore.nn import FlopCountAnalysis, parameter_count
+
+    counter = FlopCountAnalysis(net, inputs)
+    counter.unsupported_ops_warnings(False).uncalled_modules_warnings(False)
+    return int(counter.total()), int(parameter_count(net)[""])
+
+
+def _torchinfo(net: nn.Module, inputs: Inputs) -> tuple[int, int]:
+    from torchinfo import summary
+
+    mode = "train" if net.training else "eval"
+    seen = summary(net, input_data=list(inputs), mode=mode, verbose=0, device="meta")
+    return int(seen.total_mult_adds), int(seen.total_params)
+
+
+def _thop(net: nn.Module, inputs: Inputs) -> tuple[int, int]:
+    from thop import profile as thop_profile
+
+    value, params = thop_profile(net, inputs=inputs, verbose=False)
+    return int(value), int(params)
+
+
+def _ptflops(net: nn.Module, inputs: Inputs) -> tuple[int, int]:
+    from ptflops import get_model_complexity_info
+
+    value, params = get_model_complexity_info(
+        net,
+        tuple(inputs[0].shape[1:]),
+        input_constructor=lambda shape: inputs[0],
+        as_strings=False,
+        print_per_layer_stat=False,
+        backend="pytorch",
+    )
+    return int(value), int(params)
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """Somebody else's counter."""
+
+    package: str
+    ask: Callable[[nn.Module, Inputs], tuple[int, int]]
+    """(module, inputs) -> (its figure, its parameters)."""
+    device: str = "meta"
+    """Where it runs: on ``meta`` nothing is multiplied."""
+    one_input: bool = False
+    """It cannot give a module more than one tensor."""
+
+    @property
+    def version(self) -> str:
+        """The installed release, or nothing."""
+        try:
+            return version(self.package)
+        except PackageNotFoundError:
+            return ""
+
+
+TOOLS: Mapping[str, Tool] = {
+    "torch": Tool("torch", _torch),
+    # torch.jit.trace, which fvcore stands on, cannot trace the meta kernels that are Python.
+    "fvcore": Tool("fvcore", _fvcore, "cpu"),
+    "torchinfo": Tool("torchinfo", _torchinfo),
+    "thop": Tool("ultralytics-thop", _thop),
+    # On meta it counts every linear layer twice: its patch of torch.addmm sees the meta kernel's.
+    "ptflops": Tool("ptflops", _ptflops, "cpu", one_input=True),
+}
+"""Every counter by the name of its convention."""
+
+assert set(TOOLS) < set(CONVENTIONS)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without the tools' own messages, which speak of what they do not count."""
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(logging.NOTSET)
+
+
+def _signed(amount: int, label: str) -> str:
+    return f"{'+' if amount >= 0 else '−'} {label} = {abs(amount):,}"
