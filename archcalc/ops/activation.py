@@ -16,6 +16,12 @@ def dropout_work(node: Node, training: bool) -> Work:
     return {"activation": (((2,), extent(node.outputs[0].shape)),)}
 
 
+def mask(node: Node, training: bool) -> int:
+    """A byte an element in training, as ``native_dropout`` keeps it on CUDA; on the CPU it is a
+    float."""
+    return node.outputs[0].numel if node.attrs.get("training", training) else 0
+
+
 def _activation(name: str, count: int, why: str, saves: str = "input") -> Operator:
     text = f"{count} an element" + (f": {why}" if why else "")
     return operator(
@@ -36,7 +42,7 @@ DROPOUT = operator(
     formula="2 an element in training",
     work=dropout_work,
     free="identity in evaluation",
-    saves="mask",
+    saves_also=mask,
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from archcalc.errors import ShapeError
-from archcalc.graph import Attributes, Handle, Node, Shape
+from archcalc.graph import ITEM_SIZE, Attributes, Handle, Node, Shape, numel
 from archcalc.ops.operator import Work, extent, operator
 
 
@@ -47,12 +47,38 @@ def group_norm_shape(
     return inputs[0]
 
 
+def batch_statistics(node: Node, training: bool) -> int:
+    """The batch's mean and deviation of each channel."""
+    size = ITEM_SIZE[node.outputs[0].dtype]
+    return 2 * size * node.outputs[0].shape[1] if node.attrs.get("training", training) else 0
+
+
+def layer_statistics(node: Node, training: bool) -> int:
+    """Mean and deviation of each row."""
+    rows = node.outputs[0].nbytes // numel(node.attrs["normalized_shape"])
+    return 2 * rows
+
+
+def group_statistics(node: Node, training: bool) -> int:
+    """Mean and deviation of each group."""
+    size = ITEM_SIZE[node.outputs[0].dtype]
+    return 2 * size * node.outputs[0].shape[0] * int(node.attrs["num_groups"])
+
+
+def local_response_steps(node: Node, training: bool) -> int:
+    """torch computes it in steps, and keeps the padded squares, the sums and their power."""
+    n, channels, *places = node.outputs[0].shape
+    padded = n * (channels + node.attrs["size"] - 1) * numel(tuple(places))
+    return padded * ITEM_SIZE[node.outputs[0].dtype] + 2 * node.outputs[0].nbytes
+
+
 BATCH_NORM = operator(
     "batch_norm",
     "norm",
     formula="2 an element in evaluation (scale and shift), 6 in training",
     work=batch_norm_work,
     saves="input",
+    saves_also=batch_statistics,
 )
 LAYER_NORM = operator(
     "layer_norm",
@@ -61,6 +87,7 @@ LAYER_NORM = operator(
     work=statistics_work,
     shape=layer_norm_shape,
     saves="input",
+    saves_also=layer_statistics,
 )
 GROUP_NORM = operator(
     "group_norm",
@@ -69,6 +96,7 @@ GROUP_NORM = operator(
     work=statistics_work,
     shape=group_norm_shape,
     saves="input",
+    saves_also=group_statistics,
 )
 LOCAL_RESPONSE_NORM = operator(
     "local_response_norm",
@@ -76,6 +104,7 @@ LOCAL_RESPONSE_NORM = operator(
     formula="size + 4 an element",
     work=local_response_work,
     saves="input",
+    saves_also=local_response_steps,
 )
 
 

@@ -32,6 +32,8 @@ Kind = Literal[
     "movement",
 ]
 
+Saves = Literal["nothing", "input", "inputs", "output"]
+
 Term = tuple[Shape, ...]
 """A product of bracketed factors: ``((28, 28, 32), (5, 5, 192))`` is (28×28×32)×(5×5×192)."""
 
@@ -88,8 +90,10 @@ class Operator:
     """Why there is nothing to count, where ``work`` returns nothing."""
     view: bool = False
     """The output shares its first input's storage: no byte moves."""
-    saves: Literal["nothing", "input", "inputs", "output", "input and indices", "mask"] = "nothing"
-    """What autograd keeps of this call for the backward pass, weights aside."""
+    saves: Saves | Callable[[Node], Saves] = "nothing"
+    """Which of its tensors autograd keeps for the backward pass, weights aside."""
+    saves_also: Callable[[Node, bool], int] | None = None
+    """(node, training) -> bytes kept beside those: a pool's places, a norm's statistics, a mask."""
     reads: Callable[[Node], int] | None = None
     """Bytes read, where that is not simply all inputs and weights."""
 

@@ -7,7 +7,7 @@ from math import prod
 
 from archcalc.errors import ShapeError
 from archcalc.graph import Attributes, Handle, Node, Shape
-from archcalc.ops.operator import Work, channels_last, operator, require_channels
+from archcalc.ops.operator import Saves, Work, channels_last, operator, require_channels
 from archcalc.ops.window import Size, adaptive_window, each, pool_positions
 
 
@@ -49,6 +49,16 @@ def adaptive_work(node: Node, training: bool) -> Work:
     return {"pooling": ((read if n == 1 else (n, *read), (channels,)),)}
 
 
+def places(node: Node, training: bool) -> int:
+    """torch keeps the place of each maximum as int64."""
+    return 8 * node.outputs[0].numel
+
+
+def global_keeps_nothing(node: Node) -> Saves:
+    """torch takes a mean where the output is 1×1, whose gradient needs no input."""
+    return "nothing" if all(size == 1 for size in node.outputs[0].shape[2:]) else "input"
+
+
 class MaxPool:
     """``max_pool2d(x, 3, stride=2)``: as ``torch.nn.functional.max_pool2d``; ``stride`` is the
     kernel's size unless given."""
@@ -61,7 +71,8 @@ class MaxPool:
             formula="(outputs)×(K − 1) comparisons, K the values of a window",
             work=max_pool_work,
             shape=pool_shape,
-            saves="input and indices",
+            saves="input",
+            saves_also=places,
         )
 
     def __call__(
@@ -136,7 +147,8 @@ class AdaptivePool:
             formula="one operation for each value that a window reads",
             work=adaptive_work,
             shape=adaptive_shape,
-            saves="input" if kind == "avg" else "input and indices",
+            saves="input" if kind == "max" else global_keeps_nothing,
+            saves_also=places if kind == "max" else None,
         )
 
     def __call__(self, x: Handle, output_size: Size = 1, *, name: str = "") -> Handle:

@@ -10,12 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from archcalc.graph import Graph, Node, Value, numel
+from archcalc.graph import Graph, Node, Value
 from archcalc.ops import TABLE
+from archcalc.ops.operator import Saves
 from archcalc.readings.record import Record
-
-INDEX_BYTES = 8
-"""torch keeps the place of each maximum as int64."""
 
 Key = tuple[int, int]
 """(node, port): the value that first owned a storage."""
@@ -37,9 +35,15 @@ class Saved(NamedTuple):
     """What autograd keeps of one node until the backward pass."""
 
     name: str
-    what: str
-    nbytes: int
-    """0 where another node keeps the same storage already."""
+    what: Saves
+    tensors: int
+    """Bytes of its inputs or output; 0 where another node keeps the same storage already."""
+    also: int
+    """Bytes beside those: a pool's places, a norm's statistics, a dropout's mask."""
+
+    @property
+    def nbytes(self) -> int:
+        return self.tensors + self.also
 
 
 @dataclass(frozen=True)
@@ -131,30 +135,32 @@ def shares_storage(node: Node, training: bool) -> bool:
 
 
 def saved_for_backward(graph: Graph) -> tuple[Saved, ...]:
-    """What autograd keeps, storage by storage, each once."""
+    """What autograd keeps, storage by storage, each once; nothing of a node whose result needs no
+    gradient, as in front of the first weights."""
     owner, size = storages(graph)
     kept: set[Key] = set()
-
-    def keep(values: tuple[Value, ...]) -> int:
-        keys = {owner[value.source, value.port] for value in values} - kept
-        kept.update(keys)
-        return sum(size[key] for key in keys)
-
+    graded: set[Key] = set()
     rows = []
     for node in graph.executed:
         operator = TABLE.get(node.op)
-        what = operator.saves if operator is not None and node.phase == "forward" else "nothing"
-        nbytes = 0
-        if what == "input":
-            nbytes = keep(node.inputs[:1])
-        elif what == "inputs":
-            nbytes = keep(node.inputs)
-        elif what == "output":
-            nbytes = keep(node.outputs[:1])
-        elif what == "input and indices":
-            nbytes = keep(node.inputs[:1]) + INDEX_BYTES * numel(node.output.shape)
-        elif what == "mask" and node.attrs.get("training", graph.training):
-            nbytes = numel(node.output.shape)  # one byte a boolean
-        if what != "nothing":
-            rows.append(Saved(node.name, what, nbytes))
+        if not node.weights and not any((v.source, v.port) in graded for v in node.inputs):
+            continue
+        graded.update((value.source, value.port) for value in node.outputs)
+        if operator is None or node.phase != "forward":
+            continue
+        which = operator.saves(node) if callable(operator.saves) else operator.saves
+        keys = {owner[value.source, value.port] for value in _chosen(node, which)} - kept
+        kept.update(keys)
+        also = operator.saves_also(node, graph.training) if operator.saves_also else 0
+        if which != "nothing" or also:
+            rows.append(Saved(node.name, which, sum(size[key] for key in keys), also))
     return tuple(rows)
+
+
+def _chosen(node: Node, which: Saves) -> tuple[Value, ...]:
+    return {
+        "nothing": (),
+        "input": node.inputs[:1],
+        "inputs": node.inputs,
+        "output": node.outputs[:1],
+    }[which]

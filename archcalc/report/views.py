@@ -274,7 +274,7 @@ def memory(found: Profile) -> Report:
         "peak_at": peak.name if peak else None,
         "saved_for_backward_bytes": reading.saved_bytes,
         "activations": [row._asdict() for row in reading.activations],
-        "saved": [row._asdict() for row in reading.saved],
+        "saved": [{"name": row.name, "bytes": row.nbytes} for row in reading.saved],
     }
     return Report(
         (activations, summary),

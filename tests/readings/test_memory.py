@@ -67,13 +67,18 @@ def test_training_keeps_each_storage_once() -> None:
     assert reading.saved_bytes == 2 * KB
 
 
-def test_a_max_pool_keeps_the_places_of_its_maxima_as_int64() -> None:
-    reading = memory(finish(max_pool2d(start(), 2)))
-    assert reading.saved_bytes == 1 * KB + 8 * (16 * 2 * 2)
+def test_a_max_pool_keeps_its_input_and_the_places_of_its_maxima_as_int64() -> None:
+    reading = memory(finish(max_pool2d(conv2d(start(), 16, 1), 2)))
+    assert reading.saved_bytes == (1 * KB) + (1 * KB + 8 * (16 * 2 * 2))
 
 
 def test_dropout_keeps_a_byte_an_element_in_training() -> None:
-    assert memory(finish(dropout(start()))).saved_bytes == 16 * 4 * 4
+    reading = memory(finish(dropout(conv2d(start(), 16, 1))))
+    assert reading.saved_bytes == 1 * KB + 16 * 4 * 4
+
+
+def test_nothing_is_kept_in_front_of_the_first_weights() -> None:
+    assert memory(finish(relu(max_pool2d(start(), 2)))).saved_bytes == 0
 
 
 def test_weights_are_four_bytes_each_and_heads_are_in() -> None:
