@@ -6,6 +6,7 @@ The layers have the names of the nodes: ``net.get_submodule("inception_3a.b5.con
 
 from __future__ import annotations
 
+import keyword
 from collections import namedtuple
 from collections.abc import Callable, Mapping
 from types import FunctionType
@@ -97,8 +98,10 @@ class Network(nn.Module):
         if not isinstance(layer, Layer):
             return
         parent: nn.Module = self
-        *scopes, name = node.name.split(".")
+        *scopes, name = parts = node.name.split(".")
         try:
+            if any(map(keyword.iskeyword, parts)):
+                raise KeyError(node.name)
             for scope in scopes:
                 if scope not in parent._modules:
                     parent.add_module(scope, nn.Module())
@@ -106,8 +109,8 @@ class Network(nn.Module):
             parent.add_module(name, layer.make())
         except KeyError as error:
             raise UsageError(
-                f"cannot build {self.architecture.name}: a part of the name {node.name} is an "
-                "attribute of every torch module; rename it"
+                f"cannot build {self.architecture.name}: a part of the name {node.name} is a word "
+                "of Python or an attribute of every torch module; rename it"
             ) from error
 
     def _write_paths(self) -> None:

@@ -1,0 +1,190 @@
+"""An architecture as a file that needs no archcalc: plain PyTorch, ``torch.export``, ONNX."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import textwrap
+import warnings
+from importlib.util import find_spec
+
+import torch
+
+from archcalc.errors import MissingExtraError, UnknownModelError
+from archcalc.files import replacing
+from archcalc.graph import Graph
+from archcalc.inputs import describe_input
+from archcalc.ops import TABLE
+from archcalc.pytorch.block_classes import BlockClass, Classes
+from archcalc.pytorch.blocks import blocks
+from archcalc.pytorch.build import Network, build, class_name, identifier
+from archcalc.pytorch.source import (
+    WIDTH,
+    Call,
+    all_classes,
+    class_text,
+    kaiming_classes,
+    layout,
+    network_text,
+)
+from archcalc.registry import find
+
+
+def export_python(graph: Graph, *, summary: str = "", source: str = "") -> str:
+    """The text of a Python file with this network as plain PyTorch classes.
+
+    Its ``state_dict`` has the keys of ``build(graph)``, so weights go both ways, and its outputs
+    are the same. ``summary`` and ``source`` stand in its docstring; a registered model brings its
+    own.
+
+    Raises UsageError for a graph that was not declared.
+    """
+    Network(graph)  # refuses what cannot be built, in one sentence
+    if not summary:
+        with contextlib.suppress(UnknownModelError):
+            known = find(graph.name)
+            summary, source = known.summary, source or known.source
+    name = class_name(graph.name, summary)
+    classes = Classes(blocks(graph), name)
+    network, *_ = classes
+    outputs = tuple(graph.outputs)
+    parts = [_head(graph, summary or f"{graph.name}.", source)]
+    parts.append(network_text(network, _network_docstring(graph), outputs))
+    parts.extend(class_text(cls, _docstring(cls)) for cls in all_classes(classes))
+    if len(outputs) > 1:
+        parts.append(_outputs(name, outputs))
+    if kinds := kaiming_classes(network.form):
+        parts.append(_init_weights(kinds))
+    parts.append(_main(graph, name))
+    return "\n\n\n".join("\n".join(part) for part in parts) + "\n"
+
+
+def export_pt2(graph: Graph, path: str | os.PathLike[str], *, seed: int = 0) -> None:
+    """Write a ``torch.export`` program in evaluation mode, weights by ``seed``; the batch is open.
+
+    ``torch.export.load(path).module()`` runs it. Raises UsageError when ``path`` cannot be written.
+    """
+    with replacing(path) as beside:
+        torch.export.save(_program(graph, seed), beside)
+
+
+def export_onnx(graph: Graph, path: str | os.PathLike[str], *, seed: int = 0) -> None:
+    """Write an ONNX model in evaluation mode through torch's own exporter; the batch is open.
+
+    Raises MissingExtraError without onnx and onnxscript, UsageError when ``path`` cannot be
+    written.
+    """
+    missing = [name for name in ("onnx", "onnxscript") if find_spec(name) is None]
+    if missing:
+        raise MissingExtraError(
+            f"writing ONNX needs {' and '.join(missing)}: pip install 'archcalc[onnx]'"
+        )
+    with replacing(path) as beside, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the exporter's, about its own internals
+        torch.onnx.export(
+            _program(graph, seed),
+            f=beside,
+            output_names=["output"],
+            dynamic_shapes=tuple({0: "batch"} for _ in graph.inputs),  # names what is open
+            external_data=False,  # one file, so that it can be renamed
+            verbose=False,
+            dynamo=True,
+        )
+
+
+def _program(graph: Graph, seed: int) -> torch.export.ExportedProgram:
+    """The evaluation path, traced with two images and the batch left open."""
+    path = build(graph, seed=seed).eval().graph_module()
+    inputs = tuple(
+        torch.zeros(2, *node.output.shape[1:], dtype=getattr(torch, node.output.dtype))
+        for node in graph.inputs
+    )
+    batch = tuple({0: torch.export.Dim.AUTO} for _ in inputs)
+    return torch.export.export(path, inputs, dynamic_shapes=batch)
+
+
+def _head(graph: Graph, summary: str, source: str) -> list[str]:
+    """The docstring and the imports."""
+    params = sum(weight.numel for weight in graph.weights)
+    macs = sum(TABLE[node.op].cost(node).macs for node in graph.eval().executed)
+    given = " and ".join(describe_input(node.output.shape) for node in graph.inputs)
+    aux = " with the auxiliary heads" if any(node.training_only for node in graph) else ""
+    counts = f"{params:,} parameters{aux}, {macs:,} multiply-adds in evaluation."
+    first, *rest = textwrap.wrap(f'"""{summary}', WIDTH)
+    about = [*rest, "", *textwrap.wrap(source, WIDTH)] if source else rest
+    about += ["", *textwrap.wrap(f"Input {given}; {counts}", WIDTH)]
+    about += [f"Written by archcalc from `{graph.spec}`.", '"""']
+    imports = ["from __future__ import annotations", ""]
+    if len(graph.outputs) > 1:
+        imports += ["from typing import NamedTuple", ""]
+    return [first, *about, "", *imports, "import torch", "from torch import Tensor, nn"]
+
+
+def _network_docstring(graph: Graph) -> list[str]:
+    order = "H×W×C" if len(graph.inputs[0].output.shape) == 4 else "channels last"
+    text = f"The sizes in the comments ({order}) are those at the input named above."
+    if len(graph.outputs) > 1:
+        text += " Evaluation gives the main output alone."
+    return _wrapped(text)
+
+
+def _docstring(cls: BlockClass) -> list[str]:
+    """Where a block stands, and what its arguments are."""
+    paths = [use.path for use in cls.uses]
+    text = f"Used {len(paths)} times, from {paths[0]} to {paths[-1]}."
+    if len(paths) <= 2:
+        text = f"Used as {' and '.join(paths)}."
+    layers = {identifier(item.name) for item in cls.form.items}
+    if any(parameter.name in layers for parameter in cls.parameters):
+        text += " An argument with the name of a layer sets its output channels."
+    return _wrapped(text)
+
+
+def _wrapped(text: str) -> list[str]:
+    """A class's docstring; the closing quotes have a line of their own where it takes several."""
+    if len(text) + 10 <= WIDTH:
+        return [f'    """{text}"""']
+    # Narrow enough that it does take several: the quotes alone are not worth a line.
+    first, *rest = textwrap.wrap(f'"""{text}', min(WIDTH - 4, len(text)))
+    return [f"    {line}" for line in (first, *rest, '"""')]
+
+
+def _outputs(name: str, outputs: tuple[str, ...]) -> list[str]:
+    fields = [f"    {identifier(output)}: Tensor" for output in outputs]
+    return [
+        f"class {name}Outputs(NamedTuple):",
+        '    """What the network gives in training."""',
+        "",
+        *fields,
+    ]
+
+
+def _init_weights(kinds: list[str]) -> list[str]:
+    layers = " | ".join(f"nn.{kind}" for kind in kinds)
+    return [
+        "def init_weights(module: nn.Module) -> None:",
+        '    """Weights for ReLU by fan in (He et al. 2015), zero biases."""',
+        f"    if isinstance(module, {layers}):",
+        '        nn.init.kaiming_normal_(module.weight, nonlinearity="relu")',
+        "        if module.bias is not None:",
+        "            nn.init.zeros_(module.bias)",
+    ]
+
+
+def _main(graph: Graph, name: str) -> list[str]:
+    """What happens when the file is run: the output's shape and the parameters."""
+    given = []
+    for node in graph.inputs:
+        args = [*map(str, node.output.shape)]
+        if node.output.dtype != "float32":
+            args.append(f"dtype=torch.{node.output.dtype}")
+        given.append(Call("torch.zeros", args))
+    single = sum(not graph.nodes[v.source].training_only for v in graph.outputs.values()) == 1
+    return [
+        'if __name__ == "__main__":',
+        f"    network = {name}().eval()",
+        "    with torch.no_grad():",
+        *layout(8, "output = ", Call("network", given), "" if single else "[0]"),
+        "    parameters = sum(weight.numel() for weight in network.parameters())",
+        '    print(f"output {tuple(output.shape)}, {parameters:,} parameters")',
+    ]
