@@ -1,7 +1,135 @@
-"""The commands that build or run real modules, and so need torch."""
+"""The commands that build or run real modules, and so need torch: verify, reconcile, export."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
 import click
 
-COMMANDS: tuple[click.Command, ...] = ()
+from archcalc import registry
+from archcalc.cli.options import (
+    OUTPUT,
+    Output,
+    any_models,
+    one_model,
+    takes,
+    write,
+)
+from archcalc.errors import MissingExtraError, UsageError
+from archcalc.graph import Graph
+from archcalc.resolve import declared_input, is_torch, parse_settings, resolve
+
+if TYPE_CHECKING:
+    from archcalc.pytorch.crosscheck import Crosscheck
+
+UNEXPLAINED = 1
+
+INPUT = click.option("-i", "--input", metavar="HxWxC", default="", help="Input, or chw:CxHxW.")
+BATCH = click.option("--batch", metavar="N", type=int, default=1, help="Images at once.")
+SETTINGS = click.option(
+    "--set", "settings", metavar="KEY=VALUE", multiple=True, help="Set an option of the model."
+)
+TRAIN = click.option("--train", is_flag=True, help="Training mode: auxiliary heads run.")
+
+
+@click.command()
+@any_models
+@INPUT
+@BATCH
+@TRAIN
+@SETTINGS
+@takes(Output, *OUTPUT)
+def verify(
+    models: Sequence[str],
+    input: str,
+    batch: int,
+    train: bool,
+    settings: Sequence[str],
+    options: Output,
+) -> None:
+    """Count again with torch, fvcore, torchinfo, ...; explain each difference.
+
+    Every registered model unless some are named; exit code 1 when anything is left unexplained.
+
+    \b
+    archcalc verify nin googlenet-bn
+    archcalc verify --format md -o verify.md
+    """
+    from archcalc.report.crosscheck import verification
+
+    checks = []
+    names = models or registry.names()
+    for position, name in enumerate(names, start=1):
+        if sys.stderr.isatty():
+            click.echo(f"\r\x1b[K{position}/{len(names)} {name}", err=True, nl=False)
+        checks.append(_check(name, input, batch, train, settings))
+    if sys.stderr.isatty():
+        click.echo("\r\x1b[K", err=True, nl=False)
+    write(verification(checks), options)
+    if not all(check.explained for check in checks):
+        sys.exit(UNEXPLAINED)
+
+
+@click.command()
+@one_model
+@INPUT
+@BATCH
+@TRAIN
+@SETTINGS
+@takes(Output, *OUTPUT)
+def reconcile(
+    model: str,
+    input: str,
+    batch: int,
+    train: bool,
+    settings: Sequence[str],
+    options: Output,
+) -> None:
+    """From our number to each counter's, in steps that add up.
+
+    \b
+    archcalc reconcile googlenet-bn --units exact
+    """
+    from archcalc.report.crosscheck import reconciliation
+
+    check = _check(model, input, batch, train, settings)
+    write(reconciliation(check), options)
+    if not check.explained:
+        sys.exit(UNEXPLAINED)
+
+
+def _check(model: str, input: str, batch: int, train: bool, settings: Sequence[str]) -> Crosscheck:
+    graph = _declared(model, input, batch, train, settings)
+    crosscheck = _module("crosscheck")
+    found: Crosscheck = crosscheck.check(graph)
+    return found
+
+
+def _declared(model: str, input: str, batch: int, train: bool, settings: Sequence[str]) -> Graph:
+    """The graph of a registered model; a torch model is what the others are made into."""
+    if is_torch(model.partition(",")[0]):
+        raise UsageError(f"{model} is a torch model already; name one of `archcalc list`")
+    return resolve(
+        model,
+        input=declared_input(input),
+        batch=batch,
+        training=train,
+        options=parse_settings(settings),
+    )
+
+
+def _module(name: str) -> Any:
+    """``archcalc.pytorch.NAME``, or a sentence about what is missing."""
+    from importlib import import_module
+
+    try:
+        return import_module(f"archcalc.pytorch.{name}")
+    except ImportError as error:
+        raise MissingExtraError(
+            f"this needs {error.name}, which is not installed: pip install 'archcalc[torch]'"
+        ) from error
+
+
+COMMANDS: tuple[click.Command, ...] = (verify, reconcile)

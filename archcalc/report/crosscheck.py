@@ -1,0 +1,120 @@
+"""What ``archcalc verify`` and ``archcalc reconcile`` show: other counters beside ours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from archcalc.report import json
+from archcalc.report.table import Cell, Column, Report, Table
+
+if TYPE_CHECKING:
+    from archcalc.pytorch.crosscheck import Count, Crosscheck
+
+NOTE = (
+    "=: the counter's own figure, brought to ours by its convention (torch: half of its FLOPs), is "
+    "the declared one, and so are its parameters. A number is what its convention adds."
+)
+
+
+def verification(checks: Sequence[Crosscheck]) -> Report:
+    """A row a model; then every difference with its cause."""
+    counters = list(dict.fromkeys(count.counter for check in checks for count in check.counts))
+    columns = (
+        Column("model", "model"),
+        Column("params", "params", "count"),
+        Column("macs", "MACs", "count"),
+        *(Column(name, name) for name in counters),
+        Column("unexplained", "unexplained", "count"),
+    )
+    rows: list[tuple[Cell, ...]] = []
+    for check in checks:
+        found = {count.counter: count for count in check.counts}
+        rows.append(
+            (
+                check.spec,
+                check.params,
+                check.macs,
+                *(_answer(found.get(name)) for name in counters),
+                sum(_unexplained(count) for count in check.counts),
+            )
+        )
+    causes = [
+        (check.spec, count.counter, count.cause)
+        for check in checks
+        for count in check.counts
+        if count.cause and not _is_twice(count)
+    ]
+    tables = [Table(columns, tuple(rows))]
+    if causes:
+        heads = (
+            Column("model", "model"),
+            Column("counter", "counter"),
+            Column("cause", "cause", "prose"),
+        )
+        tables.append(Table(heads, tuple(causes), "What each counter's convention adds"))
+    tools = dict.fromkeys(count.tool for check in checks for count in check.counts)
+    data = json.head(checks=[_record(check) for check in checks])
+    return Report(tuple(tables), data, (NOTE, f"Counters: {', '.join(tools)}."))
+
+
+def reconciliation(check: Crosscheck) -> Report:
+    """From our number to each counter's, step by step."""
+    tables = []
+    for count in check.counts:
+        rows: list[tuple[Cell, ...]] = [("declared multiply-adds", count.steps[0].amount)]
+        rows += [(step.label, step.amount) for step in count.steps[1:]]
+        if count.unexplained:
+            rows.append(("unexplained", count.unexplained))
+        rows.append((f"what {count.counter} says", count.value))
+        columns = (Column("step", "step"), Column("value", count.unit, "signed"))
+        tables.append(Table(columns, tuple(rows), f"{check.spec}: {count.tool}", total=True))
+    notes = tuple(
+        f"{count.counter} has {count.params:,} parameters, declared are {count.declared_params:,}."
+        for count in check.counts
+        if count.unexplained_params
+    ) or (f"Every counter has the declared {check.params:,} parameters.",)
+    return Report(tuple(tables), json.head(checks=[_record(check)]), notes)
+
+
+def _answer(count: Count | None) -> str:
+    if count is None:
+        return "–"
+    from archcalc.report.units import count as text
+
+    if _unexplained(count):
+        return "differs"
+    added = count.value - count.steps[0].amount
+    return "=" if not added or _is_twice(count) else f"{'+' if added > 0 else ''}{text(added)}"
+
+
+def _is_twice(count: Count) -> bool:
+    """torch's FLOPs, which are no difference but another unit."""
+    return count.counter == "torch" and len(count.steps) == 2
+
+
+def _unexplained(count: Count) -> int:
+    return abs(count.unexplained) + abs(count.unexplained_params)
+
+
+def _record(check: Crosscheck) -> dict[str, Any]:
+    return {
+        "model": check.model,
+        "spec": check.spec,
+        "params": check.params,
+        "macs": check.macs,
+        "counts": [
+            {
+                "counter": count.counter,
+                "tool": count.tool,
+                "value": count.value,
+                "unit": count.unit,
+                "params": count.params,
+                "macs": count.macs,
+                "steps": [{"label": step.label, "amount": step.amount} for step in count.steps],
+                "unexplained": count.unexplained,
+                "unexplained_params": count.unexplained_params,
+            }
+            for count in check.counts
+        ],
+    }

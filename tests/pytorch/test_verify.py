@@ -1,0 +1,78 @@
+"""``archcalc verify`` and ``archcalc reconcile``."""
+
+import json
+
+import pytest
+
+from archcalc.cli import run
+from archcalc.pytorch.crosscheck import check
+from archcalc.report.crosscheck import reconciliation, verification
+from archcalc.resolve import resolve
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str]):
+    def call(line: str) -> tuple[int, str, str]:
+        try:
+            code = run(line.split())
+        except SystemExit as leaving:
+            code = int(leaving.code or 0)
+        captured = capsys.readouterr()
+        return code, captured.out, captured.err
+
+    return call
+
+
+def test_verify_explains_every_difference(cli) -> None:
+    code, out, err = cli("verify googlenet-bn nin,head=fc")
+    assert (code, err) == (0, "")
+    assert "+ 2 per BatchNorm element = 6,452,320" in " ".join(out.split())
+    assert "nin,head=fc" in out
+
+
+def test_reconcile_is_a_sum_that_adds_up(cli) -> None:
+    code, out, _ = cli("reconcile googlenet-bn --format json")
+    assert code == 0
+    (check,) = json.loads(out)["checks"]
+    for count in check["counts"]:
+        assert sum(step["amount"] for step in count["steps"]) == count["value"]
+        assert count["unexplained"] == count["unexplained_params"] == 0
+    assert {"traced", "torch", "fvcore", "torchinfo"} <= {row["counter"] for row in check["counts"]}
+
+
+def test_input_batch_training_and_options_are_taken(cli) -> None:
+    code, out, _ = cli("verify nin --input 64x64x3 --batch 2 --train --set num_classes=3 -f json")
+    assert code == 0
+    (check,) = json.loads(out)["checks"]
+    assert check["spec"] == "nin,num_classes=3"
+    assert check["macs"] > 2 * 4 * 222_000_000
+
+
+def test_a_counter_that_disagrees_is_seen() -> None:
+    found = check(resolve("inception-5x5"), tools=["torch"])
+    wrong = found.counts[1].__class__(
+        **{name: getattr(found.counts[1], name) for name in found.counts[1].__slots__}
+        | {"value": 7}
+    )
+    broken = found.__class__(
+        **{name: getattr(found, name) for name in found.__slots__} | {"counts": (wrong,)}
+    )
+    assert not broken.explained
+    (row,) = verification([broken]).tables[0].rows
+    assert "differs" in row
+    assert any("unexplained" in row for row in reconciliation(broken).tables[0].rows)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("verify torchvision:resnet50", "is a torch model already; name one of `archcalc list`"),
+        ("verify nim", "unknown model 'nim'"),
+        ("reconcile nin --input 3x3", "has 2 sizes, not three"),
+    ],
+)
+def test_wrong_input_ends_in_one_sentence_and_exit_2(cli, line: str, words: str) -> None:
+    code, out, err = cli(line)
+    assert (code, out) == (2, "")
+    assert words in err
+    assert err.count("\n") == 1
