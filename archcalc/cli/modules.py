@@ -13,6 +13,7 @@ from archcalc.cli.options import (
     OUTPUT,
     Output,
     any_models,
+    emit,
     one_model,
     takes,
     write,
@@ -100,6 +101,47 @@ def reconcile(
         sys.exit(UNEXPLAINED)
 
 
+@click.command()
+@one_model
+@INPUT
+@BATCH
+@SETTINGS
+@click.option(
+    "--to",
+    type=click.Choice(("py", "pt2", "onnx")),
+    help="A plain PyTorch file, a torch.export program, or ONNX; by FILE's ending unless given.",
+)
+@click.option("--seed", type=int, default=0, help="Of the weights in a program.")
+@click.option("-o", "--output", metavar="FILE", default="-", help="Write there; py also to stdout.")
+def export(
+    model: str,
+    input: str,
+    batch: int,
+    settings: Sequence[str],
+    to: str | None,
+    seed: int,
+    output: str,
+) -> None:
+    """Write a network as a file that needs no archcalc.
+
+    \b
+    archcalc export nin -o nin.py
+    archcalc export googlenet -o googlenet.onnx
+    """
+    ending = output.rpartition(".")[2] if "." in output else ""
+    form = to or (ending if ending in ("pt2", "onnx") else "py")
+    if form != "py" and output == "-":
+        raise UsageError(f"--to {form} writes a binary file: give -o {model}.{form}")
+    graph = _declared(model, input, batch, False, settings)
+    module = _module("export")
+    if form == "py":
+        emit(module.export_python(graph), output)
+        return
+    write_program = module.export_pt2 if form == "pt2" else module.export_onnx
+    write_program(graph, output, seed=seed)
+    click.echo(f"wrote {output}", err=True)
+
+
 def _check(model: str, input: str, batch: int, train: bool, settings: Sequence[str]) -> Crosscheck:
     graph = _declared(model, input, batch, train, settings)
     crosscheck = _module("crosscheck")
@@ -132,4 +174,4 @@ def _module(name: str) -> Any:
         ) from error
 
 
-COMMANDS: tuple[click.Command, ...] = (verify, reconcile)
+COMMANDS: tuple[click.Command, ...] = (verify, reconcile, export)
