@@ -64,6 +64,15 @@ def bilinear_work(node: Node, training: bool) -> Work:
     return {"macs": macs, "bias": ((out,),)}
 
 
+def einsum_work(node: Node, training: bool) -> Work:
+    """Two operands: each output value is a dot product over the indices that both share and the
+    output has not; without such an index it is one product."""
+    out, inner = rows(node.outputs[0].shape), node.attrs["contracted"]
+    if not inner:
+        return {"elementwise": ((out,),)}
+    return {"macs": ((*real_macs(node), out, inner),)}
+
+
 def embedding_bag_work(node: Node, training: bool) -> Work:
     """One addition for each value that is looked up; none of a table product."""
     width = node.outputs[0].shape[-1]
@@ -115,6 +124,13 @@ BILINEAR = operator(
     "linear",
     formula="(rows×out_features)×(in1_features×in2_features + in2_features) macs",
     work=bilinear_work,
+    saves="inputs",
+)
+EINSUM = operator(
+    "einsum",
+    "matmul",
+    formula="(outputs)×(sizes of the contracted indices) macs",
+    work=einsum_work,
     saves="inputs",
 )
 EMBEDDING_BAG = operator(

@@ -17,7 +17,7 @@ WEIGHTS = [
     for weight in torchvision.models.get_model_weights(name)
 ]
 NO_HEADS = ("googlenet",)
-"""Where torchvision's ``num_params`` leaves out the auxiliary heads; for inception_v3 it does not."""
+"""Where torchvision's ``num_params`` leaves out the auxiliary heads; inception_v3's has them."""
 
 
 def macs(graph: Graph) -> int:

@@ -10,14 +10,16 @@ Where a tensor came from stands in ``recorder.py``, what a call answers in ``tra
 
 from __future__ import annotations
 
+import gc
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 
 import torch
 from torch import nn
 
-from archcalc.errors import DefinitionError
+from archcalc.errors import ArchcalcError, DefinitionError
 from archcalc.graph import Graph
 from archcalc.pytorch.trace import layers, recurrent, tensors, views
 from archcalc.pytorch.trace.build import build_on_meta
@@ -68,7 +70,8 @@ def trace(
     args, named = arguments(inputs, kwargs)
 
     def run(model: Callable[..., Any], tracer: Tracer) -> Graph:
-        return _run(model, args, named, tracer, name=name, train=train, optimizer=optimizer)
+        with nullcontext() if tracer.real else _no_collection():
+            return _run(model, args, named, tracer, name=name, train=train, optimizer=optimizer)
 
     if way != "real":
         try:
@@ -99,6 +102,7 @@ def _run(
     if isinstance(root, nn.Module):
         training = train or root.training
         tracer.modules.add(root, "")
+        tracer.modules.keep()
     name = name or _title(model)
     device = CPU if tracer.real else META
     with same_random_state(), ExitStack() as cleanup:
@@ -119,6 +123,8 @@ def _run(
                 backward(tracer, out)
                 if optimizer is not None:
                     step(tracer, optimizer)
+        except ArchcalcError:
+            raise
         except Exception as error:  # the model's own code can fail in any way
             raise _failure(tracer, name, training, error) from error
     outputs = {
@@ -148,10 +154,21 @@ def _title(model: Any) -> str:
 @contextmanager
 def _eager() -> Iterator[None]:
     """Functions under torch.compile run as they are written."""
-    import sys
-
     if "torch._dynamo" in sys.modules:
         with torch.compiler.set_stance("force_eager"):
             yield
     else:
         yield
+
+
+@contextmanager
+def _no_collection() -> Iterator[None]:
+    """Pause the garbage collector: a run on ``meta`` makes thousands of small records and no
+    rubbish, and going through all of torch's objects for it takes longer than the run."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()

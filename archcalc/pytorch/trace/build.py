@@ -12,11 +12,14 @@ from torch.overrides import TorchFunctionMode
 from archcalc.pytorch.trace.recorder import tensors_in
 from archcalc.pytorch.trace.tracer import META
 
-MEMORY = frozenset((torch.empty, torch.rand, torch.randn, torch.empty_strided))
-FILLED = frozenset((torch.zeros, torch.ones, torch.full))
-LARGE = 4096
-"""Elements from which a constant tensor goes to ``meta`` too; smaller ones keep their values, for
-the models that compute settings with tensors."""
+MEMORY = frozenset(
+    [
+        *(torch.empty, torch.empty_strided, torch.rand, torch.randn),
+        *(torch.zeros, torch.ones, torch.full),
+    ]
+)
+"""What makes parameters. The rest (``linspace``, ``arange``, ``tensor``) keeps its values while the
+model is built: some compute their settings with them."""
 
 INITIALISERS = frozenset(
     function for name, function in vars(nn.init).items() if name.endswith("_") and name[0] != "_"
@@ -37,11 +40,20 @@ def build_on_meta(factory: Callable[[], nn.Module]) -> nn.Module:
     with same_random_state():
         try:
             with BuildMode():
-                return factory()
+                module = factory()
         except (RuntimeError, NotImplementedError) as error:
             if "meta" not in str(error).lower():
                 raise
             return factory()
+    for each in module.modules():
+        for name, parameter in each._parameters.items():
+            if parameter is not None and not parameter.is_meta:
+                moved = nn.Parameter(parameter.detach().to(META), parameter.requires_grad)
+                each._parameters[name] = moved
+        for name, buffer in each._buffers.items():
+            if buffer is not None and not buffer.is_meta:
+                each._buffers[name] = buffer.to(META)
+    return module
 
 
 class BuildMode(TorchFunctionMode):
@@ -57,9 +69,6 @@ class BuildMode(TorchFunctionMode):
             target = args[0] if args else next(iter(tensors_in(kwargs)), None)
             if isinstance(target, Tensor) and target.is_meta:
                 return target
-        elif func in FILLED:
-            out = func(*args, **{**kwargs, "device": META})
-            return out if out.numel() >= LARGE else func(*args, **kwargs)
         elif len(args) > 1:
             given = list(tensors_in(args))
             if len(given) > 1 and any(each.is_meta for each in given):

@@ -158,11 +158,11 @@ OPERANDS = frozenset(
 """Of these, the ones priced by their weights' shapes: all of them parameters, or all inputs."""
 
 
-class DispatchMode(TorchDispatchMode):
+class DispatchMode(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's
     """Records each operation that reaches torch's dispatcher."""
 
     def __init__(self, tracer: Tracer) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # torch's
         self.tracer = tracer
 
     def __torch_dispatch__(
@@ -178,7 +178,9 @@ class DispatchMode(TorchDispatchMode):
                 parts = func.decompose(*args, **kwargs)
             if parts is not NotImplemented:
                 return parts
-        out = func(*args, **kwargs)
+        # In the backward pass the function mode is there too, and must not see this call again.
+        with torch._C.DisableTorchFunction():
+            out = func(*args, **kwargs)
         self.record(func, name, op, inplace, args, kwargs, out)
         return out
 
@@ -241,7 +243,8 @@ class DispatchMode(TorchDispatchMode):
 
     def scope(self) -> Scope | None:
         """Of a backward operation: the scope of the call whose gradient it computes."""
-        node = torch._C._current_autograd_node()
+        # torch's stub has the property ``metadata`` as a method.
+        node: Any = torch._C._current_autograd_node()
         found: Scope | None = None if node is None else node.metadata.get(self.tracer.recorder.key)
         return found
 

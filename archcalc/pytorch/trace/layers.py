@@ -16,14 +16,14 @@ from archcalc.ops.window import each
 from archcalc.pytorch.trace.recorder import EMPTY, INPLACE
 from archcalc.pytorch.trace.tracer import CALLS, Tracer, UnusualCallError
 
-NAMESPACES = (torch, Tensor, F, torch._C._nn)
+NAMESPACES = (torch, Tensor, F, torch._C._nn, torch.linalg)
 
 
 def functions(*names: str) -> list[Any]:
     """The functions and methods of torch that have these names."""
     found = []
     for name in names:
-        matches = [getattr(space, name) for space in NAMESPACES if hasattr(space, name)]
+        matches = [getattr(space, name, None) for space in NAMESPACES]
         found += [match for match in matches if callable(match) and match not in found]
     return found
 

@@ -6,8 +6,10 @@ import random
 import sys
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import chain
+from operator import eq, is_
 from typing import Any, Protocol
 
 import torch
@@ -16,7 +18,7 @@ from torch import Tensor, nn
 from archcalc.graph import times
 from archcalc.pytorch.trace.recorder import Recorder, Scope, tensors_in
 
-CONTAINERS = (dict, OrderedDict, list, set)
+CONTAINERS = frozenset((dict, OrderedDict, list, set))
 
 
 class Modules:
@@ -25,7 +27,15 @@ class Modules:
     def __init__(self, recorder: Recorder) -> None:
         self.recorder = recorder
         self.paths: dict[int, tuple[str, bool]] = {}
-        self.saved: list[tuple[nn.Module, dict[str, Any], dict[str, Any]]] = []
+        self.modules: list[nn.Module] = []
+        self.states: list[dict[str, Any]] = []
+        self.before: list[dict[str, Any]] = []
+        """What each of ``states`` was."""
+        self.containers: list[Any] = []
+        """The dicts, lists and sets in them: hooks, parameters, children, and the user's own."""
+        self.contents: list[tuple[Any, Any]] = []
+        """Those of them that were not empty, and what was in them."""
+        self.kept = 0
         self.buffers: list[tuple[Tensor, Tensor]] = []
         self.failed = ""
         """Where the model's forward raised: the innermost module and what it was given."""
@@ -34,29 +44,40 @@ class Modules:
         """Enter a module and all below it. A module that is there already keeps its path."""
         if id(module) in self.paths:
             return
+        prefix = f"{path}." if path else ""
         state = module.__dict__
-        scripted = isinstance(module, torch.jit.ScriptModule)
-        if scripted:
-            children = dict(module.named_children())
-            parameters, buffers = module.named_parameters, module.named_buffers
-            own = [(f"{path}.{name}", each) for name, each in parameters(recurse=False)]
-            # A scripted module runs outside of Python's sight and may write to its buffers.
-            for _, buffer in buffers(recurse=False):
-                self.buffers.append((buffer, buffer.detach().clone()))
-        else:
-            children, own = state["_modules"], _named(state["_parameters"], path)
-            if state["_buffers"]:
-                self.recorder.add_buffers(_named(state["_buffers"], path))
-        self.paths[id(module)] = path, not children and not scripted
-        contents = {
-            key: value.copy() for key, value in state.items() if type(value) in CONTAINERS and value
-        }
-        self.saved.append((module, state.copy(), contents))
-        if own:
-            self.recorder.add_parameters(own)
+        self.modules.append(module)
+        self.states.append(state)
+        self.before.append(state.copy())
+        self.containers += [value for value in state.values() if type(value) in CONTAINERS]
+        if isinstance(module, torch.jit.ScriptModule):
+            self.add_scripted(module, path, prefix)
+            return
+        children = state["_modules"]
+        self.paths[id(module)] = path, not children
+        if state["_parameters"]:
+            self.recorder.add_parameters(state["_parameters"], prefix)
+        if state["_buffers"]:
+            self.recorder.add_buffers(state["_buffers"], prefix)
         for name, child in children.items():
             if child is not None:
-                self.add(child, f"{path}.{name}" if path else name)
+                self.add(child, prefix + name)
+
+    def add_scripted(self, module: torch.jit.ScriptModule, path: str, prefix: str) -> None:
+        """A scripted module runs out of Python's sight, on its own tensors: it can write to its
+        buffers, so that their values are kept."""
+        self.paths[id(module)] = path, False
+        self.recorder.add_parameters(dict(module.named_parameters(recurse=False)), prefix)
+        for buffer in module.buffers(recurse=False):
+            self.buffers.append((buffer, buffer.detach().clone()))
+        for name, child in module.named_children():
+            self.add(child, prefix + name)
+
+    def keep(self) -> None:
+        """Copy what is in the containers of the modules that were added since the last time."""
+        fresh = self.containers[self.kept :]
+        self.contents += [(each, each.copy()) for each in fresh if each]
+        self.kept = len(self.containers)
 
     def scope(self, module: nn.Module) -> Scope:
         """Where a call of this module happens."""
@@ -69,21 +90,29 @@ class Modules:
             while (path := name if number == 1 else f"{name}_{number}") in taken:
                 number += 1
             self.add(module, path)
+            self.keep()
             found = self.paths[id(module)]
         return Scope(*found)
 
     def restore(self) -> None:
         """Put every attribute of every module back."""
-        for module, before, contents in self.saved:
-            state = module.__dict__
-            if len(state) != len(before):
-                for key in state.keys() - before.keys():
-                    del state[key]
-            for key, value in before.items():
-                if state.get(key, state) is not value:
-                    state[key] = value
-                if type(value) in CONTAINERS:
-                    _restore_container(value, contents.get(key))
+        # First whether anything changed at all, without a step of Python for each attribute.
+        if not same(map(len, self.states), map(len, self.before)) or not all(
+            map(is_, values_of(self.states), values_of(self.before))
+        ):
+            for state, before in zip(self.states, self.before, strict=True):
+                _restore_dict(state, before)
+        if sum(map(bool, self.containers)) != len(self.contents):
+            full = {id(now) for now, _ in self.contents}
+            for container in self.containers:
+                if id(container) not in full:
+                    container.clear()
+        for now, before in self.contents:
+            if isinstance(now, dict):
+                _restore_dict(now, before)
+            elif len(now) != len(before) or not all(map(is_, now, before)):
+                now.clear()
+                now.extend(before) if isinstance(now, list) else now.update(before)
         for buffer, value in self.buffers:
             if not torch.equal(buffer, value):
                 with torch.no_grad():
@@ -99,41 +128,35 @@ class Modules:
             self.failed = f"{name} on {given}" if given else name
 
 
-def _named(tensors: dict[str, Tensor | None], path: str) -> list[tuple[str, Tensor]]:
-    return [
-        (f"{path}.{name}" if path else name, tensor)
-        for name, tensor in tensors.items()
-        if tensor is not None
-    ]
+def values_of(states: list[dict[str, Any]]) -> Iterator[Any]:
+    return chain.from_iterable(map(dict.values, states))
 
 
-def _restore_container(now: Any, before: Any) -> None:
-    if before is None:
-        if now:
-            now.clear()
-    elif isinstance(now, list):
-        if len(now) != len(before) or any(a is not b for a, b in zip(now, before, strict=True)):
-            now[:] = before
-    elif isinstance(now, set):
-        if now != before:
-            now.clear()
-            now.update(before)
-    elif len(now) != len(before) or any(now.get(key, now) is not before[key] for key in before):
+def same(a: Iterable[int], b: Iterable[int]) -> bool:
+    return all(map(eq, a, b))
+
+
+def _restore_dict(now: dict[str, Any], before: dict[str, Any]) -> None:
+    if len(now) != len(before) or not all(map(is_, now.values(), before.values())):
         now.clear()
         now.update(before)
 
 
 class Watcher(Protocol):
-    """What the patched ``Module.__call__`` needs of a running trace."""
+    """What the patched call of modules needs of a running trace."""
 
     recorder: Recorder
     modules: Modules
+
+    def scripted(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Run what torch.jit compiled, where only the dispatcher sees it."""
 
 
 _watching = threading.local()
 _patch_lock = threading.Lock()
 _patches = 0
-_original: Callable[..., Any] = nn.Module.__call__
+_original: Callable[..., Any] = nn.Module._call_impl
+_original_script: Callable[..., Any] = torch.jit.ScriptFunction.__call__
 
 
 def _call(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
@@ -144,6 +167,8 @@ def _call(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
     outer = recorder.scope
     recorder.scope = scope = modules.scope(module)
     try:
+        if isinstance(module, torch.jit.ScriptModule):
+            return watcher.scripted(_original, module, *args, **kwargs)
         return _original(module, *args, **kwargs)
     except BaseException:
         modules.fail(scope, module, args)
@@ -152,15 +177,29 @@ def _call(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
         recorder.scope = outer
 
 
+def _call_script(function: Any, *args: Any, **kwargs: Any) -> Any:
+    watcher: Watcher | None = getattr(_watching, "watcher", None)
+    if watcher is None:
+        return _original_script(function, *args, **kwargs)
+    return watcher.scripted(_original_script, function, *args, **kwargs)
+
+
+def _patch(call: Any, call_script: Any) -> None:
+    # By setattr: to a type checker these are methods, which nobody assigns to.
+    setattr(nn.Module, "_call_impl", call)  # noqa: B010
+    setattr(torch.jit.ScriptFunction, "__call__", call_script)  # noqa: B010
+
+
 @contextmanager
 def watch_modules(watcher: Watcher) -> Iterator[None]:
-    """Follow the calls of modules in this thread. torch's hooks would do it at thrice the price;
-    torch.fx patches the same method for the same reason."""
+    """Follow the calls of modules in this thread. torch's global hooks would do it at thrice the
+    price of a call, and to patch ``__call__`` itself, as torch.fx does, costs a walk over every
+    class of modules that there is."""
     global _patches, _original
     with _patch_lock:
         if not _patches:
-            _original = nn.Module.__call__
-            nn.Module.__call__ = _call  # type: ignore[method-assign]
+            _original = nn.Module._call_impl
+            _patch(_call, _call_script)
         _patches += 1
     before = getattr(_watching, "watcher", None)
     _watching.watcher = watcher
@@ -171,14 +210,19 @@ def watch_modules(watcher: Watcher) -> Iterator[None]:
         with _patch_lock:
             _patches -= 1
             if not _patches:
-                nn.Module.__call__ = _original  # type: ignore[method-assign]
+                _patch(_original, _original_script)
+
+
+def _cuda_runs() -> bool:
+    running: bool = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]  # torch's
+    return running
 
 
 @contextmanager
 def same_random_state() -> Iterator[None]:
     """Leave the random generators of Python, numpy and torch as they are."""
     python, cpu = random.getstate(), torch.get_rng_state()
-    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else []
+    cuda = torch.cuda.get_rng_state_all() if _cuda_runs() else []
     numpy = sys.modules.get("numpy")
     drawn = numpy.random.get_state() if numpy is not None else None
     try:

@@ -59,7 +59,7 @@ class Record(NamedTuple):
 class Recorder:
     """Collects the calls of one run."""
 
-    def __init__(self) -> None:
+    def __init__(self, by_storage: bool = False) -> None:
         self.records: list[Record] = []
         self.scope = Scope("", True)
         self.phase: Phase = "forward"
@@ -73,23 +73,25 @@ class Recorder:
         self.buffers: dict[int, str] = {}
         self.alive: list[object] = []
         """The tensors behind the identities above."""
-        self.storages: dict[int, Value] | None = None
+        self.storages: dict[int, Value] | None = {} if by_storage else None
         """The last Value in each storage, kept where autograd makes new tensors of old ones."""
 
     # -- the model's own tensors
 
-    def add_parameters(self, named: Iterable[tuple[str, Tensor]]) -> None:
-        """Parameters under their names. The first name of a shared one counts."""
-        for name, parameter in named:
-            if id(parameter) not in self.weights:
-                shape = tuple(parameter.shape)
-                self.weights[id(parameter)] = Weight(name, shape, dtype_name(parameter))
+    def add_parameters(self, named: Mapping[str, Tensor | None], prefix: str) -> None:
+        """Parameters of one module under their names. The first name of a shared one counts."""
+        weights = self.weights
+        for name, parameter in named.items():
+            if parameter is not None and id(parameter) not in weights:
+                dtype = DTYPE_NAME[parameter.dtype]
+                weights[id(parameter)] = Weight(prefix + name, tuple(parameter.shape), dtype)
                 self.alive.append(parameter)
 
-    def add_buffers(self, named: Iterable[tuple[str, Tensor]]) -> None:
-        for name, buffer in named:
-            self.buffers.setdefault(id(buffer), name)
-            self.alive.append(buffer)
+    def add_buffers(self, named: Mapping[str, Tensor | None], prefix: str) -> None:
+        for name, buffer in named.items():
+            if buffer is not None:
+                self.buffers.setdefault(id(buffer), prefix + name)
+                self.alive.append(buffer)
 
     def weight_of(self, tensor: Tensor) -> Weight | None:
         return self.weights.get(id(tensor))
@@ -118,12 +120,12 @@ class Recorder:
             # or a closure.
             weight = Weight(f"parameter_{len(self.weights)}", tuple(tensor.shape))
             self.weights[id(tensor)] = weight
+        outputs = ((tuple(tensor.shape), dtype_name(tensor)),)
         if weight is not None:
-            name, op, weights = weight.name, "parameter", (weight,)
+            value = self.append(weight.name, "parameter", (), outputs, (weight,))[0]
         else:
-            name, op, weights = self.buffers.get(id(tensor), ""), "constant", ()
-            name = name or _joined(self.scope.path, "constant")
-        value = self.append(name, op, (), ((tuple(tensor.shape), dtype_name(tensor)),), weights)[0]
+            name = self.buffers.get(id(tensor)) or _joined(self.scope.path, "constant")
+            value = self.append(name, "constant", (), outputs)[0]
         self.known[id(tensor)] = value
         self.alive.append(tensor)
         return value
@@ -156,7 +158,7 @@ class Recorder:
             [Value(shape, dtype, index, port) for port, (shape, dtype) in enumerate(outputs)]
         )
         scope = self.scope
-        if op not in SOURCES:
+        if op not in SOURCES and self.phase == "forward":
             scope.calls += 1
         self.records.append(
             Record(scope, name, op, inputs, values, attrs, weights, self.phase, where)
@@ -167,6 +169,14 @@ class Recorder:
         """A tensor that the caller gives to the model."""
         outputs = ((tuple(tensor.shape), dtype_name(tensor)),)
         self.bind(tensor, self.append(name, "input", (), outputs)[0])
+
+    def forget(self, mark: int) -> None:
+        """Drop what was recorded from ``mark`` on, of a call that failed half way."""
+        for record in self.records[mark:]:
+            record.scope.calls -= record.op not in SOURCES and record.phase == "forward"
+        del self.records[mark:]
+        for key in [key for key, value in self.known.items() if value.source >= mark]:
+            del self.known[key]
 
     # -- the end
 

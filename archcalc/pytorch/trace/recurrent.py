@@ -23,7 +23,7 @@ def recurrent(op: str, gates: int, states: int) -> None:
         state, weights, biases, layers, _, training, both = args[packed : packed + 7]
         x = t.value(input)
         operands = t.operands(*weights)
-        matrices = [each.shape for each in (*operands[0], *operands[1]) if len(each.shape) == 2]
+        matrices = [each.shape for each in operands[0] or operands[1] if len(each.shape) == 2]
         hidden = matrices[0][0] // gates
         projected = matrices[1][1] if matrices[1][1] != hidden else 0
         directions = 1 + both
@@ -89,7 +89,7 @@ def fused_attention(
             mixed = torch.matmul(scores, heads[2])
             weights = scores.mean(1) if average_attn_weights else scores
         else:
-            mixed = F.scaled_dot_product_attention(*heads)
+            mixed = F.scaled_dot_product_attention(heads[0], heads[1], heads[2])
         mixed = mixed.transpose(1, 2).reshape(batch, length, embed_dim)
         return F.linear(mixed, proj_weight, proj_bias), weights
 

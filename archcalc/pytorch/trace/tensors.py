@@ -65,9 +65,8 @@ def no_index(t: Tracer, *args: Any) -> int:
     return -1
 
 
-CALLS[Tensor.device.__get__] = on_cpu  # type: ignore[attr-defined]
-CALLS[Tensor.is_cpu.__get__] = yes  # type: ignore[attr-defined]
-CALLS[Tensor.is_meta.__get__] = no
+for _name, _answer in (("device", on_cpu), ("is_cpu", yes), ("is_meta", no)):
+    CALLS[getattr(Tensor, _name).__get__] = _answer
 CALLS[Tensor.get_device] = no_index
 
 
@@ -171,6 +170,27 @@ unary("neg", "__neg__")
 unary("pow", "__pow__")
 
 
+def clamp(op: str) -> None:
+    @answers(op)
+    def handler(t: Tracer, input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        if any(isinstance(bound, Tensor) for bound in (*args, *kwargs.values())):
+            raise UnusualCallError
+        x = floating(t.value(input))
+        return t.emit("clamp", (x,), x.shape, x.dtype)
+
+
+for _op in ("clamp", "clamp_min", "clamp_max", "clip"):
+    clamp(_op)
+
+
+@answers("masked_fill")
+def masked_fill(t: Tracer, input: Tensor, mask: Tensor, value: Any) -> Tensor:
+    if isinstance(value, Tensor):
+        raise UnusualCallError
+    x, where = t.value(input), t.value(mask)
+    return t.emit("masked_fill", (x, where), broadcast((x.shape, where.shape)), x.dtype)
+
+
 # -- matrix products
 
 
@@ -206,6 +226,35 @@ def outer(t: Tracer, input: Tensor, vec2: Tensor) -> Tensor:
     if a.dtype != b.dtype:
         raise UnusualCallError
     return t.emit("outer", (a, b), (*a.shape, *b.shape), a.dtype)
+
+
+@answers("einsum")
+def einsum(t: Tracer, equation: Any, *operands: Any) -> Tensor:
+    """Two tensors, every index named once in each; torch takes anything else apart itself."""
+    if len(operands) == 1 and isinstance(operands[0], (list, tuple)):
+        operands = tuple(operands[0])
+    if not isinstance(equation, str) or len(operands) != 2:
+        raise UnusualCallError
+    a, b = t.value(operands[0]), t.value(operands[1])
+    given, arrow, out = equation.replace(" ", "").partition("->")
+    left, _, right = given.partition(",")
+    if not arrow or "." in equation or (len(left), len(right)) != (len(a.shape), len(b.shape)):
+        raise UnusualCallError
+    pairs = [*zip(left, a.shape, strict=True), *zip(right, b.shape, strict=True)]
+    size = dict(pairs)
+    distinct = all(len(set(part)) == len(part) for part in (left, right, out))
+    summed = (set(left) | set(right)) - set(out)
+    if (
+        not distinct
+        or a.dtype != b.dtype
+        or any(size[index] != length for index, length in pairs)
+        or not summed <= set(left) & set(right)
+        or not set(out) <= size.keys()
+    ):
+        raise UnusualCallError
+    contracted = tuple([size[index] for index in left if index in summed])
+    attrs = Attributes(equation=equation, contracted=contracted)
+    return t.emit("einsum", (a, b), tuple([size[index] for index in out]), a.dtype, attrs)
 
 
 @answers("scaled_dot_product_attention")
@@ -265,6 +314,16 @@ def reduction(op: str) -> None:
 
 for _op in ("sum", "mean", "amax", "amin"):
     reduction(_op)
+
+
+@answers("vector_norm")
+def vector_norm(
+    t: Tracer, x: Tensor, ord: Any = 2, dim: Any = None, keepdim: bool = False, **kwargs: Any
+) -> Tensor:
+    value = floating(t.value(x))
+    if value.dtype.startswith("complex") or kwargs.get("dtype") is not None:
+        raise UnusualCallError
+    return t.emit("norm", (value,), reduced(value.shape, dim, keepdim), value.dtype)
 
 
 # -- casts, copies, constants

@@ -60,7 +60,7 @@ class Tracer:
     """The state of one run, and what handlers may ask of it."""
 
     def __init__(self, way: Way, *, gradients: bool) -> None:
-        self.recorder = Recorder()
+        self.recorder = Recorder(by_storage=gradients)
         self.modules = Modules(self.recorder)
         self.exact = way != "fast" or gradients
         self.real = way == "real"
@@ -222,7 +222,7 @@ class Tracer:
 
     def tag(self, out: Tensor) -> None:
         """Write the current module's scope on the autograd nodes that this call made."""
-        waiting = [out.grad_fn]
+        waiting: list[Any] = [out.grad_fn]
         while waiting:
             node = waiting.pop()
             if node is None or self.recorder.key in node.metadata:
@@ -245,11 +245,27 @@ class Tracer:
                 self.entered.pop()
         if not self.real and kwargs.get("device") is not None:
             kwargs = {**kwargs, "device": META}
-        args, kwargs = self.own(args), self.own(kwargs)
+        return self.dispatched(function, self.own(args), self.own(kwargs))
+
+    def scripted(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
+        """Run what torch.jit compiled, where only the dispatcher sees it."""
+        try:
+            return self.dispatched(function, self.own(args), self.own(kwargs))
+        except Exception as error:  # whatever the compiled code raises
+            if self.real:
+                raise
+            # It reads its own parameters, and not every operation takes those beside ``meta``.
+            reason = f"what torch.jit compiled cannot run on meta{users_line(' at ')}"
+            raise ValuesNeededError(reason) from error
+
+    def dispatched(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """Run a function and record what reaches torch's dispatcher."""
+        mark = len(self.recorder.records)
         try:
             with DispatchMode(self):
                 out = function(*args, **kwargs)
-        except (RuntimeError, NotImplementedError) as error:
+        except Exception as error:  # whatever torch or a custom operator raises
+            self.recorder.forget(mark)
             raise self.explained(error, function) from error
         if self.gradients and isinstance(out, Tensor):
             self.tag(out)
@@ -258,7 +274,8 @@ class Tracer:
     def explained(self, error: Exception, function: Any) -> BaseException:
         """The error itself, or where only ``meta`` is to blame, what says so."""
         text = str(error)
-        if not self.real and ("meta" in text.lower() or isinstance(error, NotImplementedError)):
+        absent = isinstance(error, NotImplementedError) or "fake impl" in text
+        if not self.real and (absent or "meta" in text.lower()):
             return ValuesNeededError(f"{function_name(function)} needs values{users_line(' at ')}")
         return error
 

@@ -153,7 +153,8 @@ def expand(t: Tracer, input: Tensor, *sizes: Any, **kwargs: Any) -> Tensor:
 @answers("expand_as")
 def expand_as(t: Tracer, input: Tensor, other: Tensor) -> Tensor:
     t.call = (Tensor.expand, (input, *t.value(other).shape), {})
-    return expand(t, *t.call[1])
+    out: Tensor = expand(t, *t.call[1])
+    return out
 
 
 @answers("narrow")
@@ -177,37 +178,62 @@ def select(t: Tracer, input: Tensor, dim: Any, index: Any) -> Tensor:
 
 @answers("__getitem__")
 def getitem(t: Tracer, input: Tensor, index: Any) -> Tensor:
-    """Whole numbers, slices, None and an ellipsis; torch answers anything else."""
+    """Whole numbers, slices, None, an ellipsis, or slices and one tensor of indices; torch answers
+    anything else."""
     x = t.value(input)
     parts = index if isinstance(index, tuple) else (index,)
     rest = list(x.shape)
     shape: list[int] = []
-    taken = sum(part is not None and part is not ... for part in parts)
+    picked: tuple[Value, ...] = ()
+    left = sum([part is not None and part is not ... for part in parts])
     for part in parts:
         kind = type(part)
         if part is None:
             shape.append(1)
-        elif part is ...:
-            keep = len(rest) - taken
+            continue
+        if part is ...:
+            keep = len(rest) - left
             if keep < 0:
                 raise UnusualCallError
             shape += rest[:keep]
             del rest[:keep]
-        elif kind is int and rest and -rest[0] <= part < rest[0]:
-            del rest[0]
-            taken -= 1
-        elif (
-            kind is slice
-            and rest
-            and all(
-                bound is None or type(bound) is int for bound in (part.start, part.stop, part.step)
-            )
-        ):
-            shape.append(len(range(*part.indices(rest.pop(0)))))
-            taken -= 1
+            continue
+        if not rest:
+            raise UnusualCallError
+        size = rest.pop(0)
+        left -= 1
+        if kind is slice and _plain(part.start) and _plain(part.stop) and _plain(part.step):
+            shape.append(len(range(*part.indices(size))))
+        elif kind is int and -size <= part < size and not picked:
+            continue
+        elif isinstance(part, Tensor) and not picked and int not in map(type, parts):
+            picked = (t.value(part),)
+            if not picked[0].dtype.startswith("int"):
+                raise UnusualCallError
+            shape += picked[0].shape
         else:
             raise UnusualCallError
+    if picked:
+        return t.emit("index", (x, *picked), (*shape, *rest), x.dtype)
     return spread(t, "slice", x, (*shape, *rest))
+
+
+def _plain(bound: Any) -> bool:
+    return bound is None or type(bound) is int
+
+
+@answers("pad")
+def pad(t: Tracer, input: Tensor, pad: Any, mode: str = "constant", value: Any = None) -> Tensor:
+    x = t.value(input)
+    sizes = tuple(pad)
+    if len(sizes) % 2 or len(sizes) > 2 * len(x.shape):
+        raise UnusualCallError
+    shape = list(x.shape)
+    for pair in range(len(sizes) // 2):
+        shape[-1 - pair] += sizes[2 * pair] + sizes[2 * pair + 1]
+    if min(shape) < 0:
+        raise UnusualCallError
+    return t.emit("pad", (x,), tuple(shape), x.dtype, Attributes(pad=sizes, mode=mode))
 
 
 @answers("__setitem__")
