@@ -1,0 +1,334 @@
+"""Random architectures, and what must hold for each: the two-counter rule far beyond the registry.
+
+    python -m tests.pytorch.random_architectures --examples 10000
+
+prints one line with what was checked, and exits with 1 and the smallest network that fails.
+"""
+
+from __future__ import annotations
+
+import argparse
+import ast
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from math import gcd, prod
+
+import torch
+from hypothesis import HealthCheck, Phase, given, seed, settings
+from hypothesis import strategies as st
+from torch.utils.flop_counter import FlopCounterMode
+
+from archcalc import ops
+from archcalc.graph import Builder, Graph, Handle
+from archcalc.models.senet import squeeze_excite
+from archcalc.models.sknet import selective_kernel
+from archcalc.pytorch.build import Network, build
+from archcalc.pytorch.export import export_python
+from archcalc.pytorch.trace import trace
+from archcalc.readings.profile import profile
+
+LARGEST = 200_000
+"""Elements of the largest attention map; what keeps an example fast."""
+
+
+@st.composite
+def graphs(draw: st.DrawFn) -> Graph:
+    """A network that runs: two to five parts in a row, a head, sometimes an auxiliary one."""
+    builder = Builder()
+    dims = draw(st.sampled_from([2, 2, 2, 2, 1, 3]))
+    sides = {1: (4, 40), 2: (3, 20), 3: (3, 8)}[dims]
+    size = tuple(draw(st.lists(st.integers(*sides), min_size=dims, max_size=dims)))
+    x = builder.input((draw(st.integers(1, 3)), draw(st.integers(1, 12)), *size))
+    outputs = {}
+    for number in range(draw(st.integers(2, 5))):
+        choices = [chain, chain, branches, residual, normal, squeeze, attention, scaled]
+        if dims == 2:
+            choices.append(selective)
+        part = draw(st.sampled_from(choices))
+        with x.scope(f"part{number}"):
+            x = part(draw, x)
+        if not outputs and draw(st.integers(0, 5)) == 0:
+            outputs["aux"] = head(draw, x.in_training_only(), "aux")
+    return builder.finish("random", {"output": head(draw, x, "head"), **outputs})
+
+
+def chain(draw: st.DrawFn, x: Handle) -> Handle:
+    """One to three layers one after another."""
+    for _ in range(draw(st.integers(1, 3))):
+        x = layer(draw, x)
+    return x
+
+
+def layer(draw: st.DrawFn, x: Handle) -> Handle:
+    """A convolution, plain or transposed, a pool, or what follows one."""
+    return draw(st.sampled_from([conv, conv, conv, pool, normal, transposed]))(draw, x)
+
+
+def conv(draw: st.DrawFn, x: Handle) -> Handle:
+    """Any kernel, stride, padding, dilation and grouping that fits."""
+    dims = len(x.shape) - 2
+    kernel, dilation, padding = [], [], []
+    for side in x.shape[2:]:
+        width = draw(st.integers(1, min(5, side)))
+        kernel.append(width)
+        dilation.append(draw(st.integers(1, 3)))
+        # Enough padding for the window to fit, up to "same" and a little beyond.
+        least = max(0, -(-(dilation[-1] * (width - 1) + 1 - side) // 2))
+        padding.append(least + draw(st.integers(0, 2)))
+    out = draw(st.integers(1, 12))
+    common = gcd(x.channels, out)
+    groups = draw(st.sampled_from([size for size in range(1, common + 1) if common % size == 0]))
+    stride = tuple(draw(st.integers(1, 3)) for _ in kernel)
+    same = all(step == 1 for step in stride) and draw(st.booleans())
+    return getattr(ops, f"conv{dims}d")(
+        x,
+        out,
+        tuple(kernel),
+        stride,
+        "same" if same else tuple(padding),
+        tuple(dilation),
+        groups,
+        draw(st.booleans()),
+    )
+
+
+def transposed(draw: st.DrawFn, x: Handle) -> Handle:
+    """A transposed convolution, where the map is still small."""
+    dims = len(x.shape) - 2
+    if prod(x.shape) > LARGEST // 50:
+        return conv(draw, x)
+    stride = tuple(draw(st.integers(1, 2)) for _ in range(dims))
+    out, common = (width := draw(st.integers(1, 8))), gcd(x.channels, width)
+    groups = draw(st.sampled_from([size for size in range(1, common + 1) if common % size == 0]))
+    return getattr(ops, f"conv_transpose{dims}d")(
+        x,
+        out,
+        draw(st.integers(2, 4)),
+        stride,
+        0,
+        tuple(draw(st.integers(0, step - 1)) for step in stride),
+        groups,
+        draw(st.booleans()),
+    )
+
+
+def pool(draw: st.DrawFn, x: Handle) -> Handle:
+    """A maximum or average pool, ceil_mode and padding drawn."""
+    dims = len(x.shape) - 2
+    kernel = tuple(draw(st.integers(1, min(4, side))) for side in x.shape[2:])
+    stride = tuple(draw(st.integers(1, 3)) for _ in kernel)
+    padding = tuple(draw(st.integers(0, width // 2)) for width in kernel)
+    kind = draw(st.sampled_from(["max", "avg"]))
+    return getattr(ops, f"{kind}_pool{dims}d")(
+        x, kernel, stride, padding, ceil_mode=draw(st.booleans())
+    )
+
+
+def normal(draw: st.DrawFn, x: Handle) -> Handle:
+    """Normalisation, an activation or dropout: the shape stays."""
+    channels = x.channels
+    groups = [size for size in range(1, channels + 1) if channels % size == 0]
+    choices: list[Callable[[], Handle]] = [
+        lambda: ops.relu(x),
+        lambda: ops.relu(ops.batch_norm(x)),
+        lambda: ops.batch_norm(x, affine=False),
+        lambda: ops.group_norm(x, draw(st.sampled_from(groups))),
+        lambda: ops.layer_norm(x, x.shape[2:]),
+        lambda: ops.local_response_norm(x, draw(st.integers(1, 5))),
+        lambda: ops.gelu(x),
+        lambda: ops.silu(x),
+        lambda: ops.hardswish(x),
+        lambda: ops.tanh(x),
+        lambda: ops.dropout(x, 0.3),
+        lambda: ops.softmax(x, 1),
+    ]
+    return draw(st.sampled_from(choices))()
+
+
+def keeping(draw: st.DrawFn, x: Handle, out: int) -> Handle:
+    """A convolution that keeps every side."""
+    dims = len(x.shape) - 2
+    width, dilation = 2 * draw(st.integers(0, 2)) + 1, draw(st.integers(1, 2))
+    padding = dilation * (width - 1) // 2
+    return getattr(ops, f"conv{dims}d")(x, out, width, 1, padding, dilation)
+
+
+def branches(draw: st.DrawFn, x: Handle) -> Handle:
+    """Inception's form: two to four branches side by side, joined along the channels."""
+    results = []
+    for number in range(draw(st.integers(2, 4))):
+        with x.scope(f"b{number}"):
+            y = keeping(draw, x, draw(st.integers(1, 8)))
+            if draw(st.booleans()):
+                y = normal(draw, y)
+            if draw(st.booleans()):
+                y = keeping(draw, y, draw(st.integers(1, 8)))
+            results.append(y)
+    return ops.concat(results)
+
+
+def residual(draw: st.DrawFn, x: Handle) -> Handle:
+    """ResNet's form, with the input itself or a projection added."""
+    project = draw(st.booleans())
+    out = draw(st.integers(1, 12)) if project else x.channels
+    y = keeping(draw, normal(draw, keeping(draw, x, draw(st.integers(1, 8)))), out)
+    if draw(st.booleans()):
+        y = squeeze(draw, y)
+    return ops.relu(ops.add(y, keeping(draw, x, out) if project else x))
+
+
+def squeeze(draw: st.DrawFn, x: Handle) -> Handle:
+    """An SE block; the registry's own in two dimensions."""
+    dims = len(x.shape) - 2
+    reduction = draw(st.sampled_from([1, 2, 4]))
+    if dims == 2:
+        return squeeze_excite(x, reduction)
+    pooled = ops.flatten(getattr(ops, f"adaptive_avg_pool{dims}d")(x))
+    hidden = ops.relu(ops.linear(pooled, max(x.channels // reduction, 1)))
+    scale = ops.sigmoid(ops.linear(hidden, x.channels))
+    return ops.mul(x, ops.reshape(scale, (*x.shape[:2], *(1,) * dims)))
+
+
+def selective(draw: st.DrawFn, x: Handle) -> Handle:
+    """The registry's SK unit."""
+    width = draw(st.integers(1, 3)) * 4
+    x = ops.relu(ops.conv2d(x, width, 1))
+    return selective_kernel(
+        x,
+        width,
+        draw(st.integers(1, 2)),
+        branches=draw(st.integers(2, 3)),
+        groups=draw(st.sampled_from([1, 2, 4])),
+        reduction=draw(st.sampled_from([2, 4])),
+        least=draw(st.sampled_from([1, 8])),
+    )
+
+
+def attention(draw: st.DrawFn, x: Handle) -> Handle:
+    """Every place looks at every other: two matrix products."""
+    if prod(x.shape[2:]) ** 2 * x.shape[0] > LARGEST:
+        return normal(draw, x)
+    rows = ops.permute(ops.flatten(x, 2), (0, 2, 1))
+    width = draw(st.integers(1, 8))
+    q, k = ops.linear(rows, width, name="q"), ops.linear(rows, width, bias=False, name="k")
+    weights = ops.softmax(ops.matmul(q, ops.permute(k, (0, 2, 1))), -1)
+    mixed = ops.permute(ops.matmul(weights, rows), (0, 2, 1))
+    return ops.add(x, ops.reshape(mixed, x.shape))
+
+
+def scaled(draw: st.DrawFn, x: Handle) -> Handle:
+    """A piece of the channels, worked on and joined to the rest."""
+    cut = draw(st.integers(1, x.channels))
+    first = normal(draw, ops.slice(x, 1, 0, cut))
+    if cut == x.channels:
+        return ops.mul(first, x)
+    return ops.concat([first, ops.slice(x, 1, cut, x.channels)])
+
+
+def head(draw: st.DrawFn, x: Handle, name: str) -> Handle:
+    """Global pooling or all values, then classes."""
+    dims = len(x.shape) - 2
+    with x.scope(name):
+        if draw(st.booleans()):
+            kind = draw(st.sampled_from(["avg", "max"]))
+            x = getattr(ops, f"adaptive_{kind}_pool{dims}d")(x, draw(st.integers(1, 3)))
+        x = ops.flatten(x)
+        if x.shape[1] > LARGEST // 40:
+            x = ops.slice(x, 1, 0, LARGEST // 40)
+        return ops.linear(x, draw(st.integers(1, 10)), draw(st.booleans()), name="fc")
+
+
+def check(graph: Graph) -> None:
+    """Declared == traced == FlopCounterMode / 2; shapes as a real run's; parameters as torch's; the
+    exported file computes the same."""
+    net = build(graph, seed=0)
+    inputs = [torch.randn(node.output.shape) for node in graph.inputs]
+    params = sum(weight.numel for weight in graph.weights)
+    assert sum(p.numel() for p in net.parameters()) == params
+    shapes = {name: value.shape for name, value in graph.outputs.items()}
+    for mode in modes(graph):
+        net.train(mode)
+        declared = profile(graph.train(mode))
+        traced_graph = trace(net, *[tuple(x.shape) for x in inputs])
+        traced = profile(traced_graph)
+        assert traced.macs == declared.macs
+        assert traced.cost == declared.cost
+        assert sum(weight.numel for weight in traced_graph.weights) == params
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            results = net(*inputs)
+        assert counter.get_total_flops() == 2 * declared.macs
+        wanted = list(shapes.values()) if mode else [graph.output.shape]
+        assert [tuple(result.shape) for result in tuple_of(results)] == wanted
+    same_when_exported(graph, net, inputs)
+
+
+def modes(graph: Graph) -> list[bool]:
+    """Training too, where batch normalisation has more than one value a channel."""
+    sizes = [
+        prod(node.output.shape) // node.output.shape[1] for node in graph if node.op == "batch_norm"
+    ]
+    return [False] if 1 in sizes else [True, False]
+
+
+def same_when_exported(graph: Graph, net: Network, inputs: list[torch.Tensor]) -> None:
+    text = export_python(graph)
+    first = next(node for node in ast.parse(text).body if isinstance(node, ast.ClassDef))
+    scope: dict[str, object] = {"__name__": "exported"}
+    exec(compile(text, "exported.py", "exec"), scope)
+    other = scope[first.name]()  # type: ignore[operator]
+    other.load_state_dict(net.state_dict(), strict=True)
+    for mode in modes(graph):
+        results = []
+        for module in (net, other):
+            with torch.random.fork_rng(), torch.no_grad():
+                torch.manual_seed(0)  # the same numbers for dropout
+                results.append(module.train(mode)(*inputs))
+        torch.testing.assert_close(*map(tuple_of, results))
+
+
+def tuple_of(results: torch.Tensor | tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+    return tuple(results) if isinstance(results, tuple) else (results,)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--examples", type=int, default=10_000)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args()
+    torch.set_num_threads(1)  # the networks are tiny
+    tally: Counter[str] = Counter()
+    operators: Counter[str] = Counter()
+    begin = time.perf_counter()
+
+    @seed(options.seed)
+    @settings(
+        max_examples=options.examples,
+        deadline=None,
+        database=None,
+        phases=[Phase.generate, Phase.shrink],
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(graphs())
+    def every(graph: Graph) -> None:
+        check(graph)
+        tally["networks"] += 1
+        tally["runs"] += len(modes(graph))
+        tally["macs"] += profile(graph).macs
+        operators.update(node.op for node in graph)
+
+    every()
+    say = sys.stdout.write
+    say(
+        f"{tally['networks']:,} random architectures (seed {options.seed}), "
+        f"{sum(operators.values()):,} nodes of {len(operators)} operators, "
+        f"{tally['runs']:,} runs in training and evaluation, {tally['macs']:,} multiply-adds: "
+        "declared == traced == FlopCounterMode / 2, shapes == a real run's, "
+        "parameters == torch's, exported outputs == built outputs; 0 differences "
+        f"in {time.perf_counter() - begin:,.0f} s, torch {torch.__version__}\n"
+    )
+
+
+if __name__ == "__main__":
+    main()
