@@ -121,6 +121,8 @@ class Graph:
     """How the model was asked for, options and all: ``nin,head=fc``."""
     notes: tuple[str, ...] = field(default=())
     """What a reader of the numbers should be told, a sentence each."""
+    declared: bool = False
+    """Its four-dimensional tensors are images, (N, C, H, W); of a traced one nobody knows."""
 
     @cached_property
     def executed(self) -> tuple[Node, ...]:
@@ -281,7 +283,7 @@ class Builder:
         spec: str = "",
     ) -> Graph:
         values = {key: handle.value for key, handle in outputs.items()}
-        return Graph(name, tuple(self.nodes), values, training, spec=spec or name)
+        return Graph(name, tuple(self.nodes), values, training, spec=spec or name, declared=True)
 
 
 class Scope:

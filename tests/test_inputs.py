@@ -76,9 +76,9 @@ def test_the_two_ways_out_of_the_other_order_mean_what_the_message_says() -> Non
     [
         ((1, 192, 28, 28), "H×W×C = 28×28×192"),
         ((8, 3, 224, 160), "H×W×C = 224×160×3, batch 8"),
-        ((1, 3, 16, 112, 112), "D×H×W×C = 16×112×112×3"),
-        ((2, 80, 3000), "L×C = 3000×80, batch 2"),
-        ((1, 784), "C = 784"),
+        ((1, 3, 16, 112, 112), "1×3×16×112×112"),
+        ((2, 80, 3000), "2×80×3000"),
+        ((1, 784), "1×784"),
     ],
 )
 def test_the_layout_that_was_understood_is_said(shape: Shape, text: str) -> None:

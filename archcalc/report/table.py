@@ -10,9 +10,10 @@ from archcalc.graph import Shape, times
 from archcalc.ops.operator import extent
 from archcalc.report.units import Units, count, ratio, size
 
-Kind = Literal["text", "prose", "count", "signed", "bytes", "shape", "ratio", "share"]
+Kind = Literal["text", "prose", "count", "signed", "bytes", "shape", "size", "ratio", "share"]
 """How a column's cells read: ``text`` stays on one line, ``prose`` may be broken; ``count`` and
-``signed`` are integers; ``shape`` is (N, C, H, W); ``share`` is a part of 1."""
+``signed`` are integers; ``shape`` is (N, C, H, W), shown as H×W×C; ``size`` is shown in torch's own
+order; ``share`` is a part of 1."""
 
 Cell = Any
 """A string, an integer, a float, a shape, or None for what is not known."""
@@ -74,6 +75,8 @@ def text(cell: Cell, kind: Kind, units: Units = "si") -> str:
         return size(cell, units)
     if kind == "shape":
         return shape_text(cell)
+    if kind == "size":
+        return times(cell)
     if kind == "ratio":
         return ratio(cell)
     if kind == "share":

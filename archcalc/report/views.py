@@ -94,7 +94,7 @@ def layers(found: Profile, depth: int | None = None) -> Report:
     columns = (
         Column("name", "name"),
         Column("op", "operator"),
-        Column("output", "output H×W×C", "shape"),
+        _output_column(found.graph),
         Column("params", "params", "count"),
         Column("macs", "MACs", "count"),
     )
@@ -251,7 +251,7 @@ def memory(found: Profile) -> Report:
     activations = Table(
         (
             Column("name", "node"),
-            Column("output", "output H×W×C", "shape"),
+            _output_column(found.graph),
             Column("bytes", "output", "bytes"),
             Column("live_bytes", "live", "bytes"),
             Column("saved_bytes", "saved", "bytes"),
@@ -298,7 +298,7 @@ def receptive_field(found: Profile) -> Report:
             rows.append((layer.name, layer.output, str(reach), *_stride_and_offset(reach)))
     columns = (
         Column("name", "node"),
-        Column("output", "output H×W×C", "shape"),
+        _output_column(found.graph),
         Column("receptive_field", "receptive field"),
         Column("stride", "stride"),
         Column("offset", "offset"),
@@ -327,7 +327,7 @@ def partial(graph: Graph, failed: str) -> str:
     columns = (
         Column("name", "name"),
         Column("op", "operator"),
-        Column("output", "output H×W×C", "shape"),
+        _output_column(found.graph),
     )
     table = Table(columns, (*rows, (failed, "fails", None)))
     return terminal(Report((table,), {}))
@@ -348,6 +348,13 @@ def _architecture_record(found: Architecture, priced: Profile) -> dict[str, Any]
             for option in found.options.values()
         },
     }
+
+
+def _output_column(graph: Graph) -> Column:
+    """H×W×C as the papers write it; in a traced model nothing says which dimension is which."""
+    if graph.declared:
+        return Column("output", "output H×W×C", "shape")
+    return Column("output", "output", "size")
 
 
 def _title(found: Profile) -> str:
