@@ -65,6 +65,8 @@ def test_every_command_named_exists(text: str) -> None:
 def test_the_python_shown_runs(text: str) -> None:
     shared: dict[str, object] = {}
     for block in re.findall(r"^```python\n(.*?)^```$", text, re.S | re.M):
+        if "import torch" in block:
+            continue  # tests/pytorch/test_readme_torch.py runs it
         exec(block, shared)
         for line in re.findall(r"^(profile\S+)  # (\S.*)$", block, re.M):
             if line[1][0].isdigit() or line[1][0] == "'":
