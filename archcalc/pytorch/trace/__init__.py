@@ -107,6 +107,8 @@ def _run(
     device = CPU if tracer.real else META
     with same_random_state(), ExitStack() as cleanup:
         cleanup.callback(tracer.modules.restore)
+        cleanup.enter_context(torch.inference_mode(False))
+        cleanup.enter_context(torch.set_grad_enabled(train))
         args = stand_in(args, device, tracer.real)
         kwargs = stand_in(kwargs, device, tracer.real)
         function = model.forward if isinstance(model, nn.Module) else model
@@ -114,8 +116,6 @@ def _run(
             recorder.input(tensor, label)
         cleanup.enter_context(watch_modules(tracer))
         cleanup.enter_context(_eager())
-        cleanup.enter_context(torch.inference_mode(False))
-        cleanup.enter_context(torch.set_grad_enabled(train))
         cleanup.enter_context(tracer.mode)
         try:
             out = model(*args, **kwargs)

@@ -1,0 +1,28 @@
+"""docs/hard-cases.md says what the cases say."""
+
+from __future__ import annotations
+
+import runpy
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_every_case_is_in_the_document_with_its_number() -> None:
+    cases = runpy.run_path(str(ROOT / "tests" / "pytorch" / "hard_cases.py"))["CASES"]
+    text = (ROOT / "docs" / "hard-cases.md").read_text(encoding="utf-8")
+    rows = [line for line in text.splitlines() if line.startswith("| ")]
+    assert len(rows) == len(cases) + 3
+    for case, row in zip(cases, rows[2:], strict=False):
+        title = f"{case.title} ({case.why})" if case.why else case.title
+        assert row.startswith(f"| {title} | {case.macs:,} | {case.macs:,} |")
+
+
+@pytest.mark.slow
+def test_the_document_is_what_the_script_writes() -> None:
+    script = ROOT / "benchmarks" / "hard_cases.py"
+    subprocess.run([sys.executable, str(script), "--check"], check=True)
