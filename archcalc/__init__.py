@@ -124,11 +124,11 @@ def trace(
     optimizer: str | Callable[..., Any] | None = None,
     **kwargs: Any,
 ) -> Graph:
-    """The Graph of one run of a torch module or callable: on ``meta``, without memory or arithmetic.
+    """The Graph of one run of a torch module or callable, on ``meta``: nothing is multiplied.
 
-    Inputs are tensors, shapes ``(1, 3, 224, 224)``, texts ``"ids=1,128:i64"``, or whatever the model
-    takes. With ``train`` the backward pass follows, and then the step of the ``optimizer``. The model
-    is afterwards as it was. Needs torch; see :func:`archcalc.pytorch.trace.trace`.
+    Inputs are tensors, shapes ``(1, 3, 224, 224)``, texts ``"ids=1,128:i64"``, or whatever the
+    model takes. With ``train`` the backward pass follows, and then the step of the ``optimizer``.
+    The model is afterwards as it was. Needs torch; see :func:`archcalc.pytorch.trace.trace`.
 
     >>> import torch
     >>> trace(torch.nn.Linear(8, 4), (1, 8)).profile().macs
@@ -146,9 +146,10 @@ def build(
     seed: int = 0,
     **options: Any,
 ) -> Network:
-    """A torch module from a registered name or a declared Graph, Kaiming-initialised from ``seed``.
+    """A torch module from a registered name or a declared Graph, Kaiming-initialised by ``seed``.
 
-    Its submodules have the names of the nodes. Needs torch; see :func:`archcalc.pytorch.build.build`.
+    Its submodules have the names of the nodes. Needs torch; see
+    :func:`archcalc.pytorch.build.build`.
 
     >>> build("nin").get_submodule("mlpconv1.conv")
     Conv2d(3, 192, kernel_size=(5, 5), stride=(1, 1), padding=(2, 2))

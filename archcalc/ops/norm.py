@@ -55,8 +55,8 @@ def batch_statistics(node: Node, training: bool) -> int:
 
 def layer_statistics(node: Node, training: bool) -> int:
     """Mean and deviation of each row."""
-    rows = node.outputs[0].nbytes // numel(node.attrs["normalized_shape"])
-    return 2 * rows
+    normalized: Shape = node.attrs["normalized_shape"]
+    return 2 * (node.outputs[0].nbytes // numel(normalized))
 
 
 def group_statistics(node: Node, training: bool) -> int:
@@ -68,7 +68,7 @@ def group_statistics(node: Node, training: bool) -> int:
 def local_response_steps(node: Node, training: bool) -> int:
     """torch computes it in steps, and keeps the padded squares, the sums and their power."""
     n, channels, *places = node.outputs[0].shape
-    padded = n * (channels + node.attrs["size"] - 1) * numel(tuple(places))
+    padded = n * (channels + int(node.attrs["size"]) - 1) * numel(tuple(places))
     return padded * ITEM_SIZE[node.outputs[0].dtype] + 2 * node.outputs[0].nbytes
 
 
