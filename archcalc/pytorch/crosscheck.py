@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 import torch
 from torch import nn
@@ -23,8 +24,9 @@ from archcalc.errors import MissingExtraError
 from archcalc.graph import Graph
 from archcalc.pytorch.build import build
 from archcalc.pytorch.trace import trace
-from archcalc.readings.conventions import CONVENTIONS, ConventionTotal, Step, total
+from archcalc.readings.conventions import CONVENTIONS, Step, total
 from archcalc.readings.profile import profile
+from archcalc.readings.record import Record
 
 Inputs = tuple[torch.Tensor, ...]
 
@@ -67,7 +69,7 @@ class Count:
     @property
     def cause(self) -> str:
         """The difference in words: ``+ 2 per BatchNorm element = 5,519,360``."""
-        parts = [f"{_signed(step.amount, step.label)}" for step in self.steps[1:]]
+        parts = [_signed(step.amount, step.label) for step in self.steps[1:]]
         if self.unexplained:
             parts.append(_signed(self.unexplained, "unexplained"))
         if self.unexplained_params:
@@ -75,8 +77,8 @@ class Count:
         return "; ".join(parts)
 
 
-@dataclass(frozen=True, slots=True)
-class Crosscheck:
+@dataclass(frozen=True)
+class Crosscheck(Record):
     """One network under all counters."""
 
     model: str
@@ -92,6 +94,25 @@ class Crosscheck:
     @property
     def explained(self) -> bool:
         return all(count.explained for count in self.counts)
+
+    def rows(self) -> list[dict[str, Any]]:
+        """One row a counter."""
+        return [
+            {
+                "model": self.spec,
+                "counter": count.counter,
+                "tool": count.tool,
+                "params": count.params,
+                "params_difference": count.unexplained_params,
+                "value": count.value,
+                "unit": count.unit,
+                "macs": count.macs,
+                "difference": count.value - self.macs,
+                "unexplained": count.unexplained,
+                "cause": count.cause,
+            }
+            for count in self.counts
+        ]
 
     def count(self, counter: str) -> Count:
         """The row of one counter. Raises KeyError."""
@@ -156,7 +177,7 @@ def _counted(graph: Graph, params: int, name: str) -> Count:
     net, inputs = _prepared(graph, tool.device)
     with _quiet():
         value, theirs = tool.ask(net, inputs)
-    expected: ConventionTotal = total(graph, name)
+    expected = total(graph, name)
     return Count(
         counter=name,
         tool=f"{tool.package} {tool.version}",

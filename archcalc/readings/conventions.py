@@ -1,10 +1,10 @@
 """What other counters report for the same graph, as sums that start from our multiply-adds.
 
 Every convention here was read off the tool's own source and is checked against the installed tool,
-to the integer, over the whole registry (``tests/pytorch/test_crosscheck.py``). The totals are those
-that a tool gives for a network of ``torch.nn`` layers, ``+`` and ``*``, as ``archcalc.build`` makes
-it: most of these tools look at modules, so the same network written with functions can give them
-another number.
+to the integer, on every operator and every registered model (``tests/pytorch/test_crosscheck.py``).
+The totals are those that a tool gives for a network of ``torch.nn`` layers, ``+`` and ``*``, as
+``archcalc.build`` makes it. Three of the tools look at modules, so the same network written with
+functions can give them another number (:attr:`Convention.by_module`).
 """
 
 from __future__ import annotations
@@ -53,6 +53,9 @@ class Convention:
     describes: str
     """The whole convention in a sentence."""
     rule: Rule
+    by_module: bool = False
+    """The tool looks at modules: where a traced network computes with functions or with modules of
+    its own, what the tool says of it can be another number."""
     evaluation_only: bool = False
     """The tool puts the model into evaluation mode, whatever mode it was in."""
 
@@ -292,6 +295,7 @@ CONVENTIONS: Mapping[str, Convention] = {
             "parameters times output positions of each layer, so biases and the parameters of "
             "normalisation are in and matrix products are not",
             _torchinfo,
+            by_module=True,
         ),
         Convention(
             "thop",
@@ -300,6 +304,7 @@ CONVENTIONS: Mapping[str, Convention] = {
             "1 per multiply-add, 4 per normalised element, 1 per value that an average pool reads "
             "and 1 per value that it gives",
             _thop,
+            by_module=True,
             evaluation_only=True,
         ),
         Convention(
@@ -309,6 +314,7 @@ CONVENTIONS: Mapping[str, Convention] = {
             "1 per multiply-add and per biased output, 2 per BatchNorm element, 2 per ReLU output "
             "and per pool input",
             _ptflops,
+            by_module=True,
             evaluation_only=True,
         ),
     )

@@ -104,6 +104,17 @@ def test_a_tool_that_is_not_installed_is_named_with_its_install_line(
     assert [count.counter for count in check(tiny()).counts] == ["traced"]
 
 
+def test_a_row_a_counter_carries_raw_numbers() -> None:
+    result = check(tiny(), ["fvcore", "torchinfo"])
+    rows = result.rows()
+    outputs = 6 * 6 * 4
+    assert [row["counter"] for row in rows] == ["traced", "fvcore", "torchinfo"]
+    assert [row["difference"] for row in rows] == [0, 0, outputs]
+    assert rows[2]["cause"] == "+ 1 per biased convolution output = 144"
+    assert {row["macs"] for row in rows} == {outputs * (3 * 3 * 3)}
+    assert list(result.to_frame().columns) == list(rows[0])
+
+
 def test_models_come_one_by_one_as_they_are_finished() -> None:
     results = crosscheck(["inception-5x5", "no-such-model"], tools=[])
     assert next(results).model == "inception-5x5"
