@@ -77,6 +77,7 @@ def explain(model: str, node: str, options: Options) -> None:
     \b
     archcalc explain inception-reduced
     archcalc explain googlenet --node 'inception_3a.*'
+    archcalc explain nin --node '*'
     """
     found = price(model, options)
     finish(views.explanation(found, node), options, found)

@@ -84,6 +84,13 @@ def backward_work(node: Node, training: bool) -> Work:
     return work
 
 
+def require_positive(out_channels: int, groups: int, name: str) -> None:
+    if out_channels < 1 or groups < 1:
+        raise ShapeError(
+            f"{name}: out_channels={out_channels} and groups={groups} must be at least 1"
+        )
+
+
 class Convolution:
     """``conv2d(x, 64, 3, padding=1)``: as ``torch.nn.Conv2d`` over (N, C, *spatial), the input
     channels read off ``x``. One instance for each number of spatial dimensions."""
@@ -114,6 +121,7 @@ class Convolution:
         name: str = "conv",
     ) -> Handle:
         dims = self.dims
+        require_positive(out_channels, groups, name)
         weights = {"weight": (out_channels, x.channels // groups, *each(kernel_size, dims))}
         if bias:
             weights["bias"] = (out_channels,)
@@ -156,6 +164,7 @@ class TransposedConvolution:
         name: str = "conv_transpose",
     ) -> Handle:
         dims = self.dims
+        require_positive(out_channels, groups, name)
         weights = {"weight": (x.channels, out_channels // groups, *each(kernel_size, dims))}
         if bias:
             weights["bias"] = (out_channels,)

@@ -305,6 +305,8 @@ class Profile(Record):
                 "macs": layer.macs,
                 "flops": layer.flops,
                 "formula": layer.formula or layer.reason,
+                "bytes_read": layer.bytes_moved[0] if layer.bytes_moved else None,
+                "bytes_written": layer.bytes_moved[1] if layer.bytes_moved else None,
             }
             for layer in self.layers
         ]

@@ -72,6 +72,8 @@ def layer_record(layer: Layer) -> dict[str, Any]:
         "macs": layer.macs,
         "flops": layer.flops,
         "formula": layer.formula,
+        "bytes_read": layer.bytes_moved[0] if layer.bytes_moved else None,
+        "bytes_written": layer.bytes_moved[1] if layer.bytes_moved else None,
     }
 
 

@@ -142,3 +142,11 @@ def test_an_impossible_shape_is_an_archcalc_error_and_a_value_error() -> None:
 def test_an_operator_is_declared_once() -> None:
     with pytest.raises(ValueError, match="operator 'conv2d' is declared twice"):
         ops.operator("conv2d", "conv")
+
+
+@pytest.mark.parametrize("settings", [{"groups": 0}, {"groups": -1}, {"out_channels": 0}])
+@pytest.mark.parametrize("convolution", [ops.conv2d, ops.conv_transpose2d])
+def test_a_convolution_needs_channels_and_groups(convolution, settings: dict[str, int]) -> None:
+    x = Builder().input((1, 8, 4, 4))
+    with pytest.raises(ShapeError, match="must be at least 1"):
+        convolution(x, **{"out_channels": 8, "kernel_size": 1, **settings})

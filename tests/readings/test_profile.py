@@ -60,6 +60,16 @@ def test_a_formula_is_given_for_each_class_of_work() -> None:
     }
 
 
+def test_bytes_are_inputs_and_weights_read_once_and_outputs_written_once() -> None:
+    found = priced("inception-5x5")
+    image, weights, output = 28 * 28 * 192, 153_632, 28 * 28 * 32
+    assert found["b5.conv"].bytes_moved == (4 * (image + weights), 4 * output)
+    assert found["b5.relu"].bytes_moved == (4 * output, 4 * output)
+    assert priced("nin")["dropout1"].bytes_moved == priced("nin")["flatten"].bytes_moved == (0, 0)
+    training = archcalc.graph("nin", training=True).profile()
+    assert training["dropout1"].bytes_moved != (0, 0)
+
+
 def test_free_has_a_reason_and_not_counted_is_not_zero() -> None:
     found = profile(with_unknown_operation())
     assert (found["input"].status, found["input"].reason) == ("free", "given")

@@ -128,6 +128,8 @@ def test_the_json_of_every_command_keeps_the_promised_keys(name: str, view: str)
         "macs",
         "flops",
         "formula",
+        "bytes_read",
+        "bytes_written",
     }
     assert sum(layer["macs"] for layer in model["layers"]) == model["macs"]
     assert isinstance(model["macs"], int)
