@@ -56,7 +56,7 @@ def load(
     if optimizer and not training:
         raise UsageError("--optimizer is a part of --train; give both")
     model = find(name, options)
-    inputs = _inputs(input, batch, model, name)
+    inputs = call_inputs(input, batch, model, name)
     if model.ready:
         module = model.build()
     else:
@@ -258,7 +258,7 @@ def _value(text: Any) -> Any:
         return text
 
 
-def _inputs(
+def call_inputs(
     input: Shape | str | Sequence[str] | None, batch: int, model: Model, name: str
 ) -> list[Any]:
     """What the model is called with: shapes, and texts that the tracer reads."""
