@@ -175,7 +175,7 @@ def _counted(graph: Graph, params: int, name: str) -> Count:
             f"{name} is not installed: pip install {tool.package}, or leave it out"
         )
     net, inputs = _prepared(graph, tool.device)
-    with _quiet():
+    with _quiet(), torch.no_grad():
         value, theirs = tool.ask(net, inputs)
     expected = total(graph, name)
     return Count(
@@ -204,7 +204,7 @@ def _prepared(graph: Graph, device: str = "meta") -> tuple[nn.Module, Inputs]:
 
 
 def _torch(net: nn.Module, inputs: Inputs) -> tuple[int, int]:
-    with FlopCounterMode(display=False) as counter, torch.no_grad():
+    with FlopCounterMode(display=False) as counter:
         net(*inputs)
     return counter.get_total_flops(), sum(p.numel() for p in net.parameters())
 

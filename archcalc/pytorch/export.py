@@ -121,7 +121,8 @@ def _head(graph: Graph, summary: str, source: str) -> list[str]:
 
 
 def _network_docstring(graph: Graph) -> list[str]:
-    order = "H×W×C" if len(graph.inputs[0].output.shape) == 4 else "channels last"
+    rank = len(graph.inputs[0].output.shape)
+    order = {4: "H×W×C", 5: "D×H×W×C"}.get(rank, "without the batch")
     text = f"The sizes in the comments ({order}) are those at the input named above."
     if len(graph.outputs) > 1:
         text += " Evaluation gives the main output alone."

@@ -1,4 +1,7 @@
+import subprocess
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
@@ -8,6 +11,7 @@ from archcalc import ops
 from archcalc.graph import Graph
 from archcalc.ops import TABLE
 from archcalc.pytorch import crosscheck
+from archcalc.pytorch.export import export_python
 from tests.pytorch import random_architectures
 from tests.pytorch.random_architectures import check, graphs
 
@@ -36,6 +40,27 @@ def test_declared_is_traced_is_flop_counter_mode_on_random_architectures(graph: 
 def test_every_tool_is_explained_to_the_integer_on_random_architectures(graph: Graph) -> None:
     result = crosscheck.check(graph)
     assert result.explained, [count.cause for count in result.counts]
+
+
+def test_exported_random_architectures_are_laid_out_as_ruff_would(tmp_path: Path) -> None:
+    texts: list[str] = []
+
+    @settings(RANDOM, max_examples=100)
+    @given(graphs())
+    def collect(graph: Graph) -> None:
+        texts.append(export_python(graph))
+
+    collect()
+    for index, text in enumerate(texts):
+        (tmp_path / f"network{index}.py").write_text(text)
+    for command in (["format", "--check"], ["check"]):
+        run = subprocess.run(
+            [sys.executable, "-m", "ruff", *command, "--isolated", str(tmp_path)],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert run.returncode == 0, run.stdout
 
 
 def test_random_architectures_use_every_operator_but_that_of_whole_numbers() -> None:
