@@ -1,0 +1,118 @@
+"""What a reader of a measurement should be told: a closed list, each with what to do next."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from archcalc.pytorch.bench.timer import Plan
+from archcalc.readings.latency import Warmup, quantile
+
+FEW = 10
+SPREAD = 0.15
+"""IQR over median from which the spread is worth a word."""
+DRIFT = 0.05
+OTHERS = 0.2
+"""Cores that other processes used, from which they are worth a word."""
+PROBE = 1.1
+"""p90 over p10 of the same fixed work, from which the processor's speed was not the same."""
+
+
+def about(
+    samples: Sequence[float],
+    warmup: Warmup,
+    plan: Plan,
+    conditions: Mapping[str, Any],
+    threads: int | None = None,
+    share_of_ceiling: float | None = None,
+) -> Iterator[str]:
+    """The warnings of one measurement, a sentence each."""
+    if not warmup.steady:
+        yield (
+            f"the running median was not steady after {warmup.seconds:.3g} s of warm-up; "
+            f"give more than --warmup {plan.warmup:g}, or a quieter machine"
+        )
+    if len(samples) < FEW:
+        yield f"{len(samples)} samples are few; give more than --time {plan.budget:g}"
+    speeds = two_speeds(samples)
+    if speeds:
+        low, high = speeds
+        yield (
+            f"two speeds, {1e3 * low:.3g} ms and {1e3 * high:.3g} ms: the median is of a mixture; "
+            "look at the samples"
+        )
+    elif relative_iqr(samples) > SPREAD:
+        yield (
+            f"the middle half of the samples spreads over {100 * relative_iqr(samples):.0f} % of "
+            "the median; measure on a quieter machine"
+        )
+    change = drift(samples)
+    if abs(change) > DRIFT:
+        way = "slower" if change > 0 else "faster"
+        yield f"it became {100 * abs(change):.0f} % {way} from the first half to the second"
+    far = outliers(samples)
+    if far:
+        yield (
+            f"{far} of {len(samples)} samples are outliers, more than 3 IQR above the third "
+            "quartile; they are kept"
+        )
+    cores = conditions.get("cores")
+    if threads is not None and cores is not None and threads > cores:
+        yield f"{threads} threads on {cores} cores: they wait for one another; give fewer --threads"
+    others = conditions.get("other_cores_used")
+    if others is not None and others > OTHERS:
+        yield f"other processes used {others:.1f} cores meanwhile; measure again without them"
+    spread = conditions.get("probe_spread")
+    if spread is not None and spread > PROBE:
+        yield (
+            f"a fixed piece of work took {spread:.2f} times as long at its 90th percentile as at "
+            "its 10th: the processor's frequency or its other users changed meanwhile"
+        )
+    if share_of_ceiling is not None and share_of_ceiling > 1:
+        yield (
+            f"it ran at {share_of_ceiling:.2f} times the measured ceiling, which is therefore too "
+            "low; measure that again on a quiet machine with --ceilings"
+        )
+    for reason in conditions.get("throttle_reasons") or ():
+        yield f"the GPU lowered its clocks meanwhile: {reason}"
+
+
+def relative_iqr(samples: Sequence[float]) -> float:
+    """The distance of the quartiles over the median."""
+    distance = quantile(samples, 0.75) - quantile(samples, 0.25)
+    return distance / statistics.median(samples)
+
+
+def drift(samples: Sequence[float]) -> float:
+    """How much larger the second half's median is than the first's, as a part of it; 0 for too few
+    samples to tell."""
+    half = len(samples) // 2
+    if half < FEW // 2:
+        return 0.0
+    return statistics.median(samples[half:]) / statistics.median(samples[:half]) - 1
+
+
+def outliers(samples: Sequence[float]) -> int:
+    """Samples further than 3 IQR above the third quartile, Tukey's far-out ones, and a tenth above
+    the median; a tenth lets the steps of a clock on very even samples pass."""
+    third = quantile(samples, 0.75)
+    limit = max(third + 3 * (third - quantile(samples, 0.25)), 1.1 * statistics.median(samples))
+    return sum(sample > limit for sample in samples)
+
+
+def two_speeds(samples: Sequence[float]) -> tuple[float, float] | None:
+    """The medians of two clusters: at least a fifth of the samples each, a tenth apart, with a gap
+    between them that is wider than both of their IQRs together."""
+    ordered = sorted(samples)
+    least = max(len(ordered) // 5, 3)
+    places = range(least, len(ordered) - least + 1)
+    if not places:
+        return None
+    cut = max(places, key=lambda place: ordered[place] - ordered[place - 1])
+    low, high = ordered[:cut], ordered[cut:]
+    gap = high[0] - low[-1]
+    inside = sum(quantile(part, 0.75) - quantile(part, 0.25) for part in (low, high))
+    if gap > inside and gap > 0.1 * low[-1]:
+        return statistics.median(low), statistics.median(high)
+    return None

@@ -1,0 +1,169 @@
+"""Time per node, in a pass of its own: looking inside costs time, so this is never the total.
+
+A network that archcalc built is walked node by node. Any other module is watched at its leaves, the
+modules without children, by hooks; what it does between them is not seen and is said to be missing.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from archcalc.errors import UsageError
+from archcalc.graph import Graph, Node
+from archcalc.pytorch.bench.devices import Call, Device
+from archcalc.pytorch.bench.targets import Prepared
+from archcalc.pytorch.build import Network
+from archcalc.pytorch.layers import Layer, realise
+from archcalc.readings.latency import Layers, LayerTime
+
+FEWEST = 5
+MOST = 100
+
+Names = list[tuple[str, str]]
+"""(name, operator) of what was timed, in order."""
+Pass = Callable[[], tuple[Names, list[float]]]
+
+
+def time_layers(prepared: Prepared, budget: float) -> Layers:
+    """Medians over passes that take ``budget`` seconds together, the whole call in turns with them.
+
+    The forward pass is timed, not compiled and not captured. Raises UsageError for a callable that
+    is no module.
+    """
+    module, device = prepared.module, prepared.device
+    if not isinstance(module, nn.Module):
+        raise UsageError(f"{prepared.target.spec} is no module; --layers needs one")
+
+    def forward() -> object:
+        return module(*prepared.args, **prepared.kwargs)
+
+    watched = isinstance(module, Network)
+    one = _walk(module, prepared) if isinstance(module, Network) else _watch(module, prepared)
+    wholes: list[float] = []
+    rows: list[list[float]] = []
+    names: Names = []
+    with torch.no_grad():
+        one()
+        begun = device.clock()
+        while len(rows) < FEWEST or (device.clock() - begun < budget and len(rows) < MOST):
+            wholes += _between(device, forward)
+            names, seconds = one()
+            if rows and len(rows[0]) != len(seconds):
+                raise UsageError(
+                    f"{prepared.target.spec} does not call the same modules each time; "
+                    "--layers cannot line them up"
+                )
+            rows.append(seconds)
+    times = tuple(
+        LayerTime(name, op, statistics.median(samples))
+        for (name, op), samples in zip(names, zip(*rows, strict=True), strict=True)
+    )
+    missing = "" if watched else "what happens between its leaf modules is not timed"
+    return Layers(times, statistics.median(wholes), missing)
+
+
+def _between(device: Device, call: Call) -> list[float]:
+    start = device.mark()
+    call()
+    return device.between([start, device.mark()])
+
+
+def _walk(network: Network, prepared: Prepared) -> Pass:
+    """Every node of a built network, by what it is called with."""
+    graph, device = network.architecture, prepared.device
+    indices = [
+        index
+        for index, node in enumerate(graph.nodes)
+        if node.op != "input" and (network.training or not node.training_only)
+    ]
+    calls = {index: _callable(network, graph.nodes[index]) for index in indices}
+    dead = _last_uses(graph, indices)
+    inputs = [index for index, node in enumerate(graph.nodes) if node.op == "input"]
+    names = [(graph.nodes[index].name, graph.nodes[index].op) for index in indices]
+
+    def one() -> tuple[Names, list[float]]:
+        made: dict[int, Tensor] = dict(zip(inputs, prepared.args, strict=True))
+        marks = [device.mark()]
+        for index in indices:
+            given = [made[value.source] for value in graph.nodes[index].inputs]
+            made[index] = calls[index](*given)
+            for each in dead[index]:
+                del made[each]
+            marks.append(device.mark())
+        return names, device.between(marks)
+
+    return one
+
+
+def _callable(network: Network, node: Node) -> Callable[..., Any]:
+    layer = realise(node)
+    return network.get_submodule(node.name) if isinstance(layer, Layer) else layer.apply
+
+
+def _last_uses(graph: Graph, indices: list[int]) -> dict[int, list[int]]:
+    """For each node the tensors that nobody reads after it: they are given back, as the whole call
+    gives them back."""
+    last: dict[int, int] = {}
+    for index in indices:
+        last[index] = index
+        for value in graph.nodes[index].inputs:
+            last[value.source] = index
+    dead: dict[int, list[int]] = {index: [] for index in indices}
+    kept = {value.source for value in graph.outputs.values()}
+    for source, index in last.items():
+        if source not in kept:
+            dead[index].append(source)
+    return dead
+
+
+def _watch(module: nn.Module, prepared: Prepared) -> Pass:
+    """Every call of a leaf module, by hooks, under the names of the traced nodes."""
+    device = prepared.device
+    known = {node.name: node.op for node in prepared.target.graph.executed}
+
+    def one() -> tuple[Names, list[float]]:
+        names: Names = []
+        marks: list[Any] = []
+        with _hooks(module, known, names, marks, device):
+            module(*prepared.args, **prepared.kwargs)
+        seconds = device.between(marks) if marks else []
+        return names, seconds[::2]  # from the beginning of each to its end; the rest lies between
+
+    return one
+
+
+@contextmanager
+def _hooks(
+    module: nn.Module, known: dict[str, str], names: Names, marks: list[Any], device: Device
+) -> Iterator[None]:
+    calls: dict[str, int] = {}
+    handles = []
+
+    def before(name: str, leaf: nn.Module) -> Callable[..., None]:
+        def hook(*_: Any) -> None:
+            calls[name] = calls.get(name, 0) + 1
+            # The tracer numbers the calls of one module from 2: relu, relu_2.
+            called = name if calls[name] == 1 else f"{name}_{calls[name]}"
+            names.append((called, known.get(called, type(leaf).__name__)))
+            marks.append(device.mark())
+
+        return hook
+
+    def after(*_: Any) -> None:
+        marks.append(device.mark())
+
+    try:
+        for name, leaf in module.named_modules():
+            if not any(True for _ in leaf.children()):
+                handles.append(leaf.register_forward_pre_hook(before(name, leaf)))
+                handles.append(leaf.register_forward_hook(after))
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()

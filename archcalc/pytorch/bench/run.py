@@ -1,0 +1,248 @@
+"""One run of ``archcalc bench``: every setting, and in each the models in turns."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import torch
+
+from archcalc.errors import UsageError
+from archcalc.graph import Shape
+from archcalc.pytorch.bench import cautions
+from archcalc.pytorch.bench.ceilings import ceilings
+from archcalc.pytorch.bench.devices import Cuda, Device, autotune, find_device, threads
+from archcalc.pytorch.bench.environment import cores, environment
+from archcalc.pytorch.bench.layers import time_layers
+from archcalc.pytorch.bench.targets import Prepared, Target, find_target, prepare
+from archcalc.pytorch.bench.timer import Plan, Timing, measure
+from archcalc.pytorch.bench.verify import beside_torch
+from archcalc.pytorch.bench.watch import Watch
+from archcalc.pytorch.trace.training import OPTIMIZERS
+from archcalc.readings.latency import Bench, Latency, Setting, Verified
+from archcalc.readings.profile import Profile, profile
+from archcalc.readings.roofline import Ceilings, bounds, bytes_moved, cast, lower_bound
+
+DTYPES = ("float32", "bfloat16", "float16", "float64")
+LAYERS_SHARE = 0.5
+"""Of the budget, for the pass that times every node."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What to measure, and how; each is an option of the command."""
+
+    device: str = "auto"
+    batches: Sequence[int] = (1,)
+    dtypes: Sequence[str] = ("float32",)
+    threads: Sequence[int] = ()
+    """Of the CPU; torch's own number where empty. 0 is all cores."""
+    channels_last: bool = False
+    compiled: bool = False
+    graphs: bool = False
+    train: bool = False
+    optimizer: str = "sgd"
+    layers: bool = False
+    verify: bool = False
+    roofline: bool = True
+    """Measure the ceilings, or take them from the cache, and price the models against them."""
+    ceilings_again: bool = False
+    plan: Plan = field(default_factory=Plan)
+
+
+def bench(
+    models: Sequence[str],
+    *,
+    input: Shape | str | Sequence[str] | None = None,
+    options: Mapping[str, Any] | None = None,
+    keep: Callable[[Bench], None] | None = None,
+    say: Callable[[str], None] | None = None,
+    find: Callable[[str], Device] = find_device,
+    **choice: Any,
+) -> Bench:
+    """Measure models by name.
+
+    ``choice`` are the fields of :class:`Choice`. ``keep`` gets what is finished after each setting,
+    so that an interruption loses no more than one; ``say`` is told what comes next. ``find`` gives
+    the device of a name. Raises UsageError for a choice or model that cannot be measured.
+    """
+    chosen = Choice(**choice)
+    device = find(chosen.device)
+    _check(models, chosen, device)
+    done: list[Latency] = []
+    tops: dict[tuple[str, int | None], Ceilings] = {}
+    with autotune(device):
+        made = environment(device)
+        for setting in _settings(chosen, device):
+            targets = _targets(models, setting, input, options or {})
+            with threads(setting.threads):
+                if chosen.roofline and (setting.dtype, setting.threads) not in tops:
+                    _tell(say, f"the ceilings of {setting.device} in {setting.dtype}")
+                    tops[setting.dtype, setting.threads] = ceilings(
+                        device, setting.dtype, setting.threads, again=chosen.ceilings_again
+                    )
+                _tell(say, f"{', '.join(target.spec for target in targets)} on {setting}")
+                top = tops.get((setting.dtype, setting.threads))
+                done += _group(targets, setting, device, chosen, top)
+            result = Bench(made, tuple(done), tuple(top.record() for top in tops.values()))
+            if keep is not None:
+                keep(result)
+    return result
+
+
+def _check(models: Sequence[str], choice: Choice, device: Device) -> None:
+    if not models:
+        raise UsageError("nothing to measure: name at least one model")
+    repeated = [spec for place, spec in enumerate(models) if spec in models[:place]]
+    if repeated:
+        raise UsageError(f"{repeated[0]} is named twice; each model is measured once")
+    if not (choice.batches and choice.dtypes):
+        raise UsageError("nothing to measure: give at least one batch and one dtype")
+    for dtype in choice.dtypes:
+        if dtype not in DTYPES:
+            raise UsageError(f"unknown dtype {dtype!r}: one of {', '.join(DTYPES)}")
+    if choice.optimizer not in OPTIMIZERS:
+        raise UsageError(f"unknown optimizer {choice.optimizer!r}: one of {', '.join(OPTIMIZERS)}")
+    on_cuda = isinstance(device, Cuda)
+    if choice.graphs and not on_cuda:
+        raise UsageError(f"--graphs are CUDA graphs; {device.name} has none")
+    if choice.threads and device.name != "cpu":
+        raise UsageError(f"--threads are the CPU's; {device.name} takes none")
+    if any(count < 0 for count in choice.threads):
+        raise UsageError("threads: at least 1 is needed, or all")
+    if choice.layers and choice.train:
+        raise UsageError("--layers times the forward pass; leave --train away")
+    if choice.plan.budget <= 0 or choice.plan.warmup <= 0:
+        raise UsageError("time and warm-up: more than 0 seconds are needed")
+    if device.name == "mps" and "float64" in choice.dtypes:
+        raise UsageError("an Apple GPU has no float64; give another dtype")
+
+
+def _settings(choice: Choice, device: Device) -> Iterator[Setting]:
+    counts: list[int | None] = [None]
+    if device.name == "cpu":
+        asked = choice.threads or (torch.get_num_threads(),)
+        counts = list(dict.fromkeys(count or cores() for count in asked))
+    for count, dtype, batch in itertools.product(counts, choice.dtypes, choice.batches):
+        yield Setting(
+            device=device.name,
+            dtype=dtype,
+            batch=batch,
+            threads=count,
+            channels_last=choice.channels_last,
+            compiled=choice.compiled,
+            graphs=choice.graphs,
+            train=choice.train,
+            optimizer=choice.optimizer if choice.train else "",
+        )
+
+
+def _targets(
+    models: Sequence[str],
+    setting: Setting,
+    input: Shape | str | Sequence[str] | None,
+    options: Mapping[str, Any],
+) -> list[Target]:
+    return [
+        find_target(
+            spec,
+            input=input,
+            batch=setting.batch,
+            train=setting.train,
+            optimizer=setting.optimizer,
+            options=options,
+        )
+        for spec in models
+    ]
+
+
+def _group(
+    targets: Sequence[Target],
+    setting: Setting,
+    device: Device,
+    choice: Choice,
+    top: Ceilings | None,
+) -> list[Latency]:
+    """The models of one setting, in turns; then what is looked at one by one."""
+    ready, peaks = [], []
+    with torch.set_grad_enabled(setting.train):
+        for target in targets:
+            prepared = prepare(target, setting, device)
+            peaks.append(device.peak_memory(prepared.call))
+            ready.append(prepared)
+        watch = Watch(device)
+        timings = measure(ready, choice.plan, device.clock, between=watch.look)
+        conditions = watch.conditions()
+        found = []
+        for prepared, timing, peak in zip(ready, timings, peaks, strict=True):
+            latency = _latency(prepared, timing, choice.plan, conditions, peak, top)
+            if choice.verify:
+                latency = _verified(latency, prepared, choice.plan)
+            if choice.layers:
+                layers = time_layers(prepared, LAYERS_SHARE * choice.plan.budget)
+                latency = replace(latency, layers=layers)
+            found.append(latency)
+    return found
+
+
+def _latency(
+    prepared: Prepared,
+    timing: Timing,
+    plan: Plan,
+    conditions: Mapping[str, Any],
+    peak: tuple[int | None, int | None],
+    top: Ceilings | None,
+) -> Latency:
+    target, setting = prepared.target, prepared.setting
+    priced = profile(cast(target.graph, setting.dtype))
+    samples = tuple(sample.wall for sample in timing.samples)
+    own = tuple(sample.device for sample in timing.samples if sample.device is not None)
+    known = not priced.nodes_not_counted
+    found = Latency(
+        model=target.name,
+        spec=target.spec,
+        inputs=target.shapes,
+        setting=setting,
+        samples=samples,
+        per_turn=timing.per_turn,
+        calls=timing.calls,
+        warmup=timing.warmup,
+        device_samples=own,
+        peak_bytes=peak[0],
+        peak_growth_bytes=peak[1],
+        macs=priced.macs if known else None,
+        flops=priced.flops if known else None,
+        bytes_moved=bytes_moved(priced),
+        bound=_bound(priced, setting, top),
+        ceiling=top.flops if top else None,
+        conditions=conditions,
+    )
+    warnings = cautions.about(
+        samples, timing.warmup, plan, conditions, setting.threads, found.share_of_ceiling
+    )
+    return replace(found, warnings=tuple(warnings))
+
+
+def _bound(priced: Profile, setting: Setting, top: Ceilings | None) -> float | None:
+    """What the roofline allows node by node; a compiler that joins nodes is not bound by it, and a
+    graph's replay launches nothing."""
+    if top is None or setting.compiled:
+        return None
+    return lower_bound(bounds(priced, replace(top, launch=1e-12) if setting.graphs else top))
+
+
+def _verified(latency: Latency, prepared: Prepared, plan: Plan) -> Latency:
+    """With torch's timer beside ours; the samples in turns with other models stay as they are."""
+    count = latency.setting.threads or torch.get_num_threads()
+    found = [
+        tuple(sample.wall for sample in timing.samples)
+        for timing in beside_torch(prepared, count, plan, prepared.device.clock)
+    ]
+    return replace(latency, verified=Verified(*found))
+
+
+def _tell(say: Callable[[str], None] | None, what: str) -> None:
+    if say is not None:
+        say(what)

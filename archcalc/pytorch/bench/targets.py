@@ -1,0 +1,199 @@
+"""From a model's name to calls that can be timed: built, cast, on its device, with its inputs."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from archcalc import registry
+from archcalc.errors import ArchcalcError, UsageError
+from archcalc.graph import Graph, Shape
+from archcalc.pytorch import load
+from archcalc.pytorch.bench.devices import Call, Cuda, Device
+from archcalc.pytorch.build import build
+from archcalc.pytorch.trace import trace
+from archcalc.pytorch.trace.inputs import arguments, stand_in, walk
+from archcalc.pytorch.trace.training import OPTIMIZERS
+from archcalc.readings.latency import Setting
+from archcalc.resolve import declared_input, is_torch, parse_settings, resolve
+
+PREPARING_CALLS = 3
+"""Before the warm-up: compiling, cuDNN's search, memory pools."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """One model at one batch: what it costs, and how it is made."""
+
+    spec: str
+    graph: Graph
+    """What is timed, priced: the forward pass, or with ``train`` the whole step."""
+    make: Callable[[], Any]
+    """A module with values, on the CPU, in float32."""
+    inputs: tuple[Any, ...]
+    """Shapes and texts, as :func:`archcalc.pytorch.trace.trace` takes them."""
+
+    @property
+    def name(self) -> str:
+        return self.graph.name
+
+    @property
+    def shapes(self) -> tuple[Shape, ...]:
+        return tuple(node.output.shape for node in self.graph.inputs)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A model ready to be called."""
+
+    target: Target
+    setting: Setting
+    module: Any
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    call: Call
+    """What is timed."""
+    device: Device
+
+    def sample(self, calls: int) -> Any:
+        return self.device.sample(self.call, calls)
+
+
+def find_target(
+    spec: str,
+    *,
+    input: Shape | str | Sequence[str] | None,
+    batch: int,
+    train: bool,
+    optimizer: str,
+    options: Mapping[str, Any],
+) -> Target:
+    """The model of a name. Raises what :func:`archcalc.resolve.resolve` raises."""
+    name, *inline = spec.split(",")
+    chosen = {**options, **parse_settings(inline)}
+    if not is_torch(name):
+        graph = registry.find(name).graph(
+            declared_input(input), batch=batch, training=train, options=chosen
+        )
+        shapes = tuple(node.output.shape for node in graph.inputs)
+        priced = graph
+        if train:  # declared graphs have no backward pass; the built module's trace has
+            net = build(graph, device="meta").train()
+            priced = trace(net, *shapes, name=graph.name, train=True, optimizer=optimizer)
+        return Target(graph.spec, priced, lambda: build(graph, seed=0), shapes)
+    graph = resolve(
+        spec, input=input, batch=batch, training=train, optimizer=optimizer, options=options
+    )
+    model = load.find(name, chosen)
+    inputs = tuple(load.call_inputs(input, batch, model, name))
+
+    def make() -> Any:
+        made = model.build()
+        return copy.deepcopy(made) if model.ready else made  # the owner's own stays as it is
+
+    return Target(spec, graph, make, inputs)
+
+
+def prepare(target: Target, setting: Setting, device: Device) -> Prepared:
+    """Build, cast, move, compile, capture, and call it a few times. Raises UsageError where the
+    model cannot run so."""
+    dtype = getattr(torch, setting.dtype)
+    try:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(0)
+            module = target.make()
+        given, named = arguments(target.inputs, {})
+        args = _moved(stand_in(given, torch.device("cpu"), True), setting, dtype, device)
+        kwargs = _moved(stand_in(named, torch.device("cpu"), True), setting, dtype, device)
+        if isinstance(module, nn.Module):
+            module.train(setting.train)
+            module.to(device=device.name, dtype=dtype)
+            if setting.channels_last:
+                _channels_last(module)
+        called = torch.compile(module) if setting.compiled else module
+        call = _call(called, module, args, kwargs, setting)
+        with torch.set_grad_enabled(setting.train):
+            for _ in range(PREPARING_CALLS):
+                call()
+            if setting.graphs:
+                assert isinstance(device, Cuda)
+                call = device.capture(call)
+            call()
+        device.synchronize()
+    except ArchcalcError:
+        raise
+    except Exception as error:  # the model's own code, a compiler or the device can fail in any way
+        text = str(error).strip().partition("\n")[0] or "no message"
+        raise UsageError(
+            f"{target.spec} cannot be timed on {setting}: {type(error).__name__}: {text}"
+        ) from error
+    return Prepared(target, setting, module, args, kwargs, call, device)
+
+
+def _call(
+    called: Any,
+    module: Any,
+    args: tuple[Any, ...],
+    kwargs: Mapping[str, Any],
+    setting: Setting,
+) -> Call:
+    if not setting.train:
+        return lambda: called(*args, **kwargs)
+    optimizer = _optimizer(module, setting)
+    gradients: list[Tensor] = []
+
+    def step() -> None:
+        optimizer.zero_grad(set_to_none=True)
+        out = called(*args, **kwargs)
+        roots = [tensor for _, tensor in walk(out, "") if tensor.requires_grad]
+        if not gradients:
+            # Ones in place of a loss's gradient: what the loss is, is the user's.
+            gradients.extend(torch.ones_like(root) for root in roots)
+        torch.autograd.backward(roots, gradients)
+        optimizer.step()
+
+    return step
+
+
+def _optimizer(module: Any, setting: Setting) -> torch.optim.Optimizer:
+    if not isinstance(module, nn.Module):
+        raise UsageError("only a module has parameters to train; leave --train away")
+    optimizer = OPTIMIZERS[setting.optimizer](
+        parameter for parameter in module.parameters() if parameter.requires_grad
+    )
+    for group in optimizer.param_groups:
+        # The same arithmetic, and the weights stay where they are however many steps are timed.
+        group["lr"] = 0.0
+        if setting.graphs and "capturable" in group:
+            group["capturable"] = True
+    return optimizer
+
+
+def _moved(tree: Any, setting: Setting, dtype: torch.dtype, device: Device) -> Any:
+    """The inputs on the device, floating ones in the dtype."""
+    if isinstance(tree, Tensor):
+        floating = tree.is_floating_point()
+        tensor = tree.to(device=device.name, dtype=dtype if floating else None)
+        if setting.channels_last and tensor.dim() == 4:
+            tensor = tensor.to(memory_format=torch.channels_last)
+        return tensor
+    if isinstance(tree, tuple):
+        return tuple(_moved(each, setting, dtype, device) for each in tree)
+    if isinstance(tree, list):
+        return [_moved(each, setting, dtype, device) for each in tree]
+    if isinstance(tree, dict):
+        return {key: _moved(each, setting, dtype, device) for key, each in tree.items()}
+    return tree
+
+
+def _channels_last(module: nn.Module) -> None:
+    """Weights of four dimensions as N×H×W×C in memory; torch's own overload takes a module that has
+    no others."""
+    for parameter in module.parameters():
+        if parameter.dim() == 4:
+            parameter.data = parameter.data.to(memory_format=torch.channels_last)

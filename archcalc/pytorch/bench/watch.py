@@ -1,0 +1,119 @@
+"""What else went on while something was measured: other processes, the processor's speed, the GPU's
+clocks and the reasons why it lowered them."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from archcalc.pytorch.bench.devices import Cuda, Device
+from archcalc.pytorch.bench.environment import cores
+from archcalc.readings.latency import quantile
+
+STAT = Path("/proc/stat")
+PROBE_WORK = 5000
+"""Additions of the probe: some hundred microseconds of one core."""
+
+# Bits of NVML's clock event reasons that mean the GPU ran slower than it could (nvml.h,
+# nvmlClocksEventReasons). Idle and clocks set by the owner are none of them.
+THROTTLE_REASONS: Mapping[int, str] = {
+    0x4: "power cap in software",
+    0x8: "hardware slowdown",
+    0x20: "temperature, in software",
+    0x40: "temperature, in hardware",
+    0x80: "power brake",
+}
+
+
+class Watch:
+    """Look at the machine now and then; ``conditions`` is what was seen."""
+
+    def __init__(self, device: Device, nvml: Any = None) -> None:
+        self.cpu = device.name == "cpu"
+        self.begun = time.perf_counter()
+        self.own = time.process_time()
+        self.busy = busy_seconds()
+        self.probes: list[float] = []
+        self.clocks: list[int] = []
+        self.reasons: set[int] = set()
+        self.handle = None
+        self.nvml = nvml
+        if isinstance(device, Cuda):
+            self.nvml = nvml if nvml is not None else _nvml()
+            self.handle = _handle(self.nvml, device)
+
+    def look(self) -> None:
+        """One glance; call it between samples."""
+        if self.cpu:
+            self.probes.append(probe())
+        if self.handle is not None:
+            clock = self.nvml.nvmlDeviceGetClockInfo(self.handle, self.nvml.NVML_CLOCK_SM)
+            self.clocks.append(int(clock))
+            bits = self.nvml.nvmlDeviceGetCurrentClocksThrottleReasons(self.handle)
+            self.reasons |= {bit for bit in THROTTLE_REASONS if bits & bit}
+
+    def conditions(self) -> dict[str, Any]:
+        found: dict[str, Any] = {"cores": cores()}
+        elapsed = time.perf_counter() - self.begun
+        own = time.process_time() - self.own
+        busy = busy_seconds()
+        if busy is not None and self.busy is not None and elapsed > 0:
+            found["other_cores_used"] = max(0.0, (busy - self.busy - own) / elapsed)
+        if len(self.probes) >= 5:
+            found["probe_spread"] = quantile(self.probes, 0.9) / quantile(self.probes, 0.1)
+        if self.handle is not None:
+            if self.clocks:
+                found["sm_clock_mhz"] = [min(self.clocks), max(self.clocks)]
+            found["throttle_reasons"] = [THROTTLE_REASONS[bit] for bit in sorted(self.reasons)]
+        return found
+
+
+def probe(clock: Callable[[], float] = time.perf_counter) -> float:
+    """Seconds of a fixed piece of work on one core."""
+    begun = clock()
+    total = 0
+    for number in range(PROBE_WORK):
+        total += number
+    return clock() - begun
+
+
+def busy_seconds() -> float | None:
+    """Processor time that anybody has used since the machine started, all cores together; None
+    where the system does not tell it.
+
+    The first line of /proc/stat has ticks by kind (proc(5)): user, nice, system, idle, iowait, irq,
+    softirq, steal. Idle and iowait are not busy; steal is another machine's on the same host.
+    """
+    try:
+        ticks = [int(field) for field in STAT.read_text().split("\n", 1)[0].split()[1:9]]
+        per_second = os.sysconf("SC_CLK_TCK")
+    except (OSError, ValueError, AttributeError):
+        return None
+    return (sum(ticks) - sum(ticks[3:5])) / per_second if len(ticks) >= 5 else None
+
+
+def _nvml() -> Any:
+    """NVIDIA's management library, where nvidia-ml-py and a driver are; None elsewhere."""
+    try:
+        pynvml = import_module("pynvml")
+        pynvml.nvmlInit()
+    except Exception:  # neither the package nor the driver has to be there
+        return None
+    return pynvml
+
+
+def _handle(nvml: Any, device: Cuda) -> Any:
+    """By the GPU's own number: torch's follows CUDA_VISIBLE_DEVICES, NVML's does not."""
+    if nvml is None:
+        return None
+    uuid = getattr(device.cuda.get_device_properties(device.index), "uuid", None)
+    if uuid is None:
+        return None
+    try:
+        return nvml.nvmlDeviceGetHandleByUUID(f"GPU-{uuid}")
+    except nvml.NVMLError:  # a part of a GPU (MIG) has no handle of this kind
+        return None
