@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 import torchvision
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 from torch.utils.flop_counter import FlopCounterMode
 
 import archcalc
@@ -475,6 +476,66 @@ def test_a_scripted_function_inside_is_seen() -> None:
     graph = trace(lambda x: product(x, x) + 1, (4, 4))
     assert [node.op for node in graph] == ["input", "matmul", "relu", "add"]
     assert graph["add"].inputs[0].source == 2
+
+
+class OwnFunction(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor) -> Tensor:
+        ctx.save_for_backward(x, weight)
+        return x @ weight
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Any:
+        x, weight = ctx.saved_tensors
+        return gradient @ weight.t(), x.t() @ gradient
+
+
+class Chain(nn.Module):
+    """A layer, and then what the case says."""
+
+    def __init__(self, then: Any) -> None:
+        super().__init__()
+        self.layer, self.last = nn.Linear(8, 8), nn.Linear(8, 8)
+        self.then = then
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.then(self, x)
+
+
+def force(model: Chain, x: Tensor) -> Tensor:
+    with torch.enable_grad():
+        x = x.requires_grad_()
+        return torch.autograd.grad(model.layer(x).sum(), x)[0]
+
+
+ONE = 2 * 8 * 8
+"""One pass of (2, 8) through a layer of 8 by 8."""
+
+
+class TestTransforms:
+    @pytest.mark.parametrize(
+        ("then", "forward", "backward"),
+        [
+            (lambda m, x: OwnFunction.apply(m.layer(x), m.last.weight), 2 * ONE, 3 * ONE),
+            # Its output hangs on the weight alone, and was linear in it: one product.
+            (force, 2 * ONE, None),
+            (lambda m, x: torch.func.grad(lambda y: m.layer(y).sum())(x), 2 * ONE, None),
+            (lambda m, x: torch.func.vmap(m.layer)(x[None].expand(5, 2, 8)), 5 * ONE, None),
+            (lambda m, x: checkpoint(lambda y: m.last(m.layer(y)), x, use_reentrant=False),
+             2 * ONE, 4 * ONE),
+        ],
+        ids=["autograd.Function", "autograd.grad", "func.grad", "func.vmap", "checkpoint"],
+    )  # fmt: skip
+    def test_what_is_differentiated_mapped_or_computed_again_is_counted(
+        self, then: Any, forward: int, backward: int | None
+    ) -> None:
+        model = Chain(then)
+        for way in ("fast", "exact", "real"):
+            assert macs(trace(model, (2, 8), way=way)) == forward
+        if backward is not None:
+            graph = trace(model, (2, 8), train=True)
+            assert macs(graph) == forward
+            assert macs(graph, "backward") == backward
 
 
 def test_causal_attention_tells_its_lower_half() -> None:

@@ -32,7 +32,14 @@ from archcalc.pytorch.trace.inputs import (
 )
 from archcalc.pytorch.trace.modules import same_random_state, watch_modules
 from archcalc.pytorch.trace.stub import stub
-from archcalc.pytorch.trace.tracer import CPU, META, Tracer, ValuesNeededError, Way
+from archcalc.pytorch.trace.tracer import (
+    CPU,
+    META,
+    GradientsNeededError,
+    Tracer,
+    ValuesNeededError,
+    Way,
+)
 from archcalc.pytorch.trace.training import Optimizer, backward, step
 
 __all__ = ["build_on_meta", "parse_tensor_spec", "stub", "trace"]
@@ -69,20 +76,24 @@ def trace(
     """
     args, named = arguments(inputs, kwargs)
 
-    def run(model: Callable[..., Any], tracer: Tracer) -> Graph:
+    def run(model: Callable[..., Any], way: Way, *notes: str, gradients: bool = train) -> Graph:
+        tracer = Tracer(way, gradients=gradients)
+        tracer.recorder.notes += notes
         with nullcontext() if tracer.real else _no_collection():
-            return _run(model, args, named, tracer, name=name, train=train, optimizer=optimizer)
+            try:
+                return _run(model, args, named, tracer, name, train, optimizer)
+            except GradientsNeededError:
+                # Once more, with a graph to differentiate.
+                return run(model, way, *notes, gradients=True)
 
     if way != "real":
         try:
-            return run(model, Tracer(way, gradients=train))
+            return run(model, way)
         except ValuesNeededError as reason:
             note = f"run on the CPU with real values, because {reason}"
     else:
         note = "run on the CPU with real values, as asked"
-    tracer = Tracer("real", gradients=train)
-    tracer.recorder.notes.append(note)
-    return run(real() if real is not None else model, tracer)
+    return run(real() if real is not None else model, "real", note)
 
 
 def _run(
@@ -90,7 +101,6 @@ def _run(
     args: tuple[Any, ...],
     kwargs: dict[str, Any],
     tracer: Tracer,
-    *,
     name: str,
     train: bool,
     optimizer: Optimizer | None,
@@ -108,7 +118,7 @@ def _run(
     with same_random_state(), ExitStack() as cleanup:
         cleanup.callback(tracer.modules.restore)
         cleanup.enter_context(torch.inference_mode(False))
-        cleanup.enter_context(torch.set_grad_enabled(train))
+        cleanup.enter_context(torch.set_grad_enabled(tracer.gradients))
         args = stand_in(args, device, tracer.real)
         kwargs = stand_in(kwargs, device, tracer.real)
         function = model.forward if isinstance(model, nn.Module) else model

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
+from torch._ops import HigherOrderOperator
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from archcalc.graph import Attributes, Value, Weight
@@ -34,6 +35,7 @@ ALIASES: dict[str, str] = {
     **aliases("slice", "select", "narrow", "slice_scatter", "select_scatter"),
     **aliases("split", "split_with_sizes", "chunk", "tensor_split", "unsafe_split", "unsafe_chunk"),
     **aliases("concat", "cat"),
+    **aliases("scaled_dot_product_attention", "flex_attention"),
     **aliases("constant", "lift_fresh", "lift_fresh_copy"),
     **aliases("conj", "_conj", "_neg_view"),
     **aliases("to", "_to_copy", "prims::convert_element_type"),
@@ -104,7 +106,15 @@ ALIASES: dict[str, str] = {
     **aliases("cross", "linalg_cross"),
     **aliases("pack_padded_sequence", "_pack_padded_sequence"),
     **aliases("lstm_cell", "_thnn_fused_lstm_cell"),
-    **aliases("assert", "_assert_async", "_assert_tensor_metadata", "_assert_scalar"),
+    **aliases("nll_loss", "nll_loss_forward", "nll_loss2d_forward"),
+    **aliases("nll_loss_backward", "nll_loss2d_backward"),
+    **aliases(
+        "assert",
+        "_linalg_check_errors",
+        "_assert_async",
+        "_assert_tensor_metadata",
+        "_assert_scalar",
+    ),
 }
 """aten's names, in-place underscore off, for what the table calls otherwise."""
 
@@ -161,6 +171,8 @@ OPERANDS = frozenset(
 class DispatchMode(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's
     """Records each operation that reaches torch's dispatcher."""
 
+    supports_higher_order_operators = True
+
     def __init__(self, tracer: Tracer) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # torch's
         self.tracer = tracer
@@ -169,6 +181,8 @@ class DispatchMode(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
         kwargs = kwargs or {}
+        if isinstance(func, HigherOrderOperator):
+            return self.higher_order(func, args, kwargs)
         name, op, inplace = identify(func)
         if self.tracer.muted or op in SILENT or name.startswith("profiler::"):
             return func(*args, **kwargs)
@@ -182,6 +196,26 @@ class DispatchMode(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch
         with torch._C.DisableTorchFunction():
             out = func(*args, **kwargs)
         self.record(func, name, op, inplace, args, kwargs, out)
+        return out
+
+    def higher_order(
+        self, func: HigherOrderOperator, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """An operator that takes functions: flex attention is attention, any other is unknown."""
+        with torch._C.DisableTorchFunction():
+            out = func(*args, **kwargs)
+        if not self.tracer.muted:
+            name: str = func.name()  # type: ignore[no-untyped-call]  # torch's
+            op = ALIASES.get(name, f"higher_order::{name}")
+            given = tensors_in(args[:3] if op in TABLE else (args, kwargs))
+            inputs = tuple([self.tracer.value(each) for each in given])
+            outs = list(tensors_in(out))
+            outputs = [(tuple(each.shape), dtype_name(each)) for each in outs]
+            recorder = self.tracer.recorder
+            where = "" if op in TABLE else users_line()
+            values = recorder.append(name, op, inputs, outputs, where=where)
+            for each, value in zip(outs, values, strict=True):
+                recorder.bind(each, value)
         return out
 
     def record(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import random
 import sys
 import threading
@@ -151,12 +152,16 @@ class Watcher(Protocol):
     def scripted(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Run what torch.jit compiled, where only the dispatcher sees it."""
 
+    def own(self, tree: Any) -> Any:
+        """Arguments to compute with in place of the model's tensors."""
+
 
 _watching = threading.local()
 _patch_lock = threading.Lock()
 _patches = 0
 _original: Callable[..., Any] = nn.Module._call_impl
 _original_script: Callable[..., Any] = torch.jit.ScriptFunction.__call__
+_original_apply: Any = inspect.getattr_static(torch.autograd.Function, "apply")
 
 
 def _call(module: nn.Module, *args: Any, **kwargs: Any) -> Any:
@@ -184,10 +189,19 @@ def _call_script(function: Any, *args: Any, **kwargs: Any) -> Any:
     return watcher.scripted(_original_script, function, *args, **kwargs)
 
 
-def _patch(call: Any, call_script: Any) -> None:
+def _apply(function: type[torch.autograd.Function], *args: Any, **kwargs: Any) -> Any:
+    watcher: Watcher | None = getattr(_watching, "watcher", None)
+    if watcher is not None:
+        # Autograd compares the gradients' devices with those of what the function was given.
+        args, kwargs = watcher.own(args), watcher.own(kwargs)
+    return _original_apply.__get__(None, function)(*args, **kwargs)
+
+
+def _patch(call: Any, call_script: Any, apply: Any) -> None:
     # By setattr: to a type checker these are methods, which nobody assigns to.
     setattr(nn.Module, "_call_impl", call)  # noqa: B010
     setattr(torch.jit.ScriptFunction, "__call__", call_script)  # noqa: B010
+    setattr(torch.autograd.Function, "apply", apply)  # noqa: B010
 
 
 @contextmanager
@@ -199,7 +213,7 @@ def watch_modules(watcher: Watcher) -> Iterator[None]:
     with _patch_lock:
         if not _patches:
             _original = nn.Module._call_impl
-            _patch(_call, _call_script)
+            _patch(_call, _call_script, classmethod(_apply))
         _patches += 1
     before = getattr(_watching, "watcher", None)
     _watching.watcher = watcher
@@ -210,7 +224,7 @@ def watch_modules(watcher: Watcher) -> Iterator[None]:
         with _patch_lock:
             _patches -= 1
             if not _patches:
-                _patch(_original, _original_script)
+                _patch(_original, _original_script, _original_apply)
 
 
 def _cuda_runs() -> bool:

@@ -209,7 +209,7 @@ class Recorder:
                 )
             )
         read = {weight.name for node in nodes for weight in node.weights}
-        unused = tuple(each for each in self.weights.values() if each.name not in read)
+        unused = tuple({each: None for each in self.weights.values() if each.name not in read})
         notes = tuple(self.notes)
         return Graph(name, tuple(nodes), dict(outputs), training, unused, spec=name, notes=notes)
 

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import types
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Literal
 
 import torch
@@ -38,6 +39,10 @@ Way = Literal["fast", "exact", "dispatch", "real"]
 """How a run finds its answers: from the table, from torch on ``meta``, from torch's dispatcher on
 ``meta`` without handlers, or from torch with values on the CPU."""
 
+PLAIN = (Tensor, torch.nn.Parameter, torch.nn.Buffer)
+transforming: Callable[[], bool] = torch._C._are_functorch_transforms_active
+wrapped: Callable[[Tensor], bool] = torch._C._functorch.is_functorch_wrapped_tensor
+
 Handler = Callable[..., Any]
 CALLS: dict[Any, Handler] = {}
 """What answers a torch function, by the function itself."""
@@ -54,6 +59,10 @@ class ValuesNeededError(BaseException):
 
     No Exception: a model that catches its own errors must not take it for one of them.
     """
+
+
+class GradientsNeededError(BaseException):
+    """The model differentiates in its own forward pass, and a fast run keeps no graph for that."""
 
 
 class Tracer:
@@ -202,21 +211,24 @@ class Tracer:
         found = self.twins.get(id(tensor))
         if found is not None:
             return found
-        if id(tensor) in self.originals:
+        if id(tensor) in self.originals or (transforming() and wrapped(tensor)):
             return tensor
-        with torch.no_grad():
+        with torch.no_grad(), _outside_transforms():
             if self.real:
                 twin = tensor.detach().clone()
-            elif type(tensor.data) is Tensor and tensor.layout is torch.strided:
+            elif type(tensor) in PLAIN and tensor.layout is torch.strided:
                 twin = torch.empty_strided(
                     tensor.shape, tensor.stride(), dtype=tensor.dtype, device=META
                 )
             else:
                 twin = tensor.detach().to(META)
-        if self.gradients and tensor.requires_grad:
-            twin.requires_grad_()
+            if self.gradients and tensor.requires_grad:
+                twin.requires_grad_()
         self.twins[id(tensor)] = twin
         self.originals[id(twin)] = tensor
+        weight = self.recorder.weights.get(id(tensor))
+        if weight is not None:
+            self.recorder.weights[id(twin)] = weight
         self.recorder.alive += tensor, twin
         return twin
 
@@ -297,6 +309,9 @@ class FunctionMode(TorchFunctionMode):
         kwargs = kwargs or {}
         if handler is None or "out" in kwargs:
             return tracer.unknown(func, args, kwargs)
+        if transforming() and handler not in ESSENTIAL:
+            # Inside vmap or grad of torch.func a tensor hides dimensions: the dispatcher sees them.
+            return tracer.unknown(func, args, kwargs)
         tracer.call = func, args, kwargs
         try:
             return handler(tracer, *args, **kwargs)
@@ -309,6 +324,15 @@ def ask(tracer: Tracer, *args: Any, **kwargs: Any) -> Any:
 
 
 ESSENTIAL.add(ask)
+
+
+def _outside_transforms() -> AbstractContextManager[Any]:
+    """Where a tensor made now belongs to no vmap or grad of torch.func that is running."""
+    if not transforming():
+        return nullcontext()
+    from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
+
+    return temporarily_clear_interpreter_stack()
 
 
 _BODIES: dict[Any, Any] = {}

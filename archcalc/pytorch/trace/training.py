@@ -11,7 +11,13 @@ from torch import Tensor
 from archcalc.errors import UsageError
 from archcalc.pytorch.trace.dispatch import DispatchMode
 from archcalc.pytorch.trace.recorder import Scope, tensors_in
-from archcalc.pytorch.trace.tracer import Tracer
+from archcalc.pytorch.trace.tracer import (
+    CALLS,
+    ESSENTIAL,
+    GradientsNeededError,
+    Tracer,
+    python_body,
+)
 
 Optimizer = str | Callable[[Iterable[Tensor]], torch.optim.Optimizer]
 
@@ -34,13 +40,27 @@ def backward(tracer: Tracer, out: Any) -> None:
         recorder.notes.append("no parameter needs a gradient, so there is no backward pass")
         return
     recorder.phase = "backward"
-    with DispatchMode(tracer):
-        tracer.muted = True
+    with torch._C.DisableTorchFunction():
         gradients = [torch.empty_like(root) for root in roots]
-        for gradient, root in zip(gradients, roots, strict=True):
-            recorder.bind(gradient, tracer.value(root))
-        tracer.muted = False
-        torch.autograd.backward(roots, gradients)
+    for gradient, root in zip(gradients, roots, strict=True):
+        recorder.bind(gradient, tracer.value(root))
+    torch.autograd.backward(roots, gradients)  # comes back to differentiate()
+
+
+def differentiate(tracer: Tracer, *args: Any, **kwargs: Any) -> Any:
+    """Run autograd, here or in a model's own forward pass, and record what it dispatches."""
+    if not tracer.gradients:
+        raise GradientsNeededError
+    function = tracer.call[0]
+    args, kwargs = tracer.own(args), tracer.own(kwargs)
+    # The function mode stays on, for what a checkpoint computes again.
+    with DispatchMode(tracer), tracer.mode:
+        return (python_body(function) or function)(*args, **kwargs)
+
+
+for _function in (torch.autograd.grad, torch.autograd.backward, Tensor.backward):
+    CALLS[_function] = differentiate
+ESSENTIAL.add(differentiate)
 
 
 def step(tracer: Tracer, optimizer: Optimizer) -> None:

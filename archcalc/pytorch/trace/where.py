@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
+from os import sep
 from pathlib import Path
 
 import torch
 
-LIBRARIES = (str(Path(torch.__file__).parent), str(Path(__file__).parents[2]))
+LIBRARIES = (f"{Path(torch.__file__).parent}{sep}", f"{Path(__file__).parents[2]}{sep}")
 
 
 def users_line(prefix: str = "") -> str:
