@@ -150,6 +150,11 @@ def names() -> list[str]:
     return list(_entries())
 
 
+def modules() -> Iterator[str]:
+    """The module that each name's definition is in; none of them is imported for it."""
+    return (entry.module for entry in _entries().values())
+
+
 def find(name: str) -> Architecture:
     """The architecture of this name or alias. Raises UnknownModelError with near matches."""
     entries = _entries()

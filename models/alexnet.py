@@ -12,15 +12,8 @@ from archcalc.graph import Handle
 from archcalc.registry import architecture
 
 from .blocks import conv_relu
-from .published import MILLION, Published
 
 PAPER = "Krizhevsky et al. 2012 (NIPS 2012)"
-
-PUBLISHED = (
-    Published(
-        "alexnet", "params", "60", MILLION, f"{PAPER}, abstract", "60.97 million, not rounded up"
-    ),
-)
 
 
 @architecture(

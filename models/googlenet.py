@@ -5,8 +5,6 @@ Szegedy et al. 2014, "Going deeper with convolutions" (arXiv:1409.4842), Table 1
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 from archcalc.graph import Handle
 from archcalc.ops import (
     adaptive_avg_pool2d,
@@ -22,52 +20,8 @@ from archcalc.registry import architecture
 
 from .blocks import conv_relu
 from .inception import inception
-from .published import BILLION, Published
 
 PAPER = "Szegedy et al. 2014 (arXiv:1409.4842)"
-
-
-class Row(NamedTuple):
-    """One printed row of Table 1: what its modules hold and do."""
-
-    modules: tuple[str, ...]
-    """The scopes of the definition that the row stands for."""
-    params: float
-    """In the table's K, which is 1024."""
-    ops: int
-    """Multiply-adds, in millions."""
-    difference: str = ""
-    """Where the row is more than 2 % off what its own widths give."""
-
-
-TABLE_1 = {
-    "conv 7×7/2": Row(
-        ("conv1",), 2.7, 34, "3.5 times low; a separable 7×7 of multiplier 8 fits both"
-    ),
-    "conv 3×3/1": Row(("conv2",), 112, 360),
-    "inception (3a)": Row(("inception_3a",), 159, 128),
-    "inception (3b)": Row(("inception_3b",), 380, 304),
-    "inception (4a)": Row(("inception_4a",), 364, 73),
-    "inception (4b)": Row(("inception_4b",), 437, 88),
-    "inception (4c)": Row(("inception_4c",), 463, 100, "parameters 7 % low"),
-    "inception (4d)": Row(("inception_4d",), 580, 119),
-    "inception (4e)": Row(("inception_4e",), 840, 170),
-    "inception (5a)": Row(("inception_5a",), 1072, 54, "both high; a 5×5 reduce of 48 fits both"),
-    "inception (5b)": Row(("inception_5b",), 1388, 71),
-    "linear": Row(("linear",), 1000, 1),
-}
-"""The last two columns of Table 1, row by row; rows without numbers are left out."""
-
-PUBLISHED = (
-    Published(
-        "googlenet",
-        "macs",
-        "1.5",
-        BILLION,
-        f"{PAPER}, section 1",
-        "the sum of Table 1's last column, whose first row is 3.5 times low",
-    ),
-)
 
 
 @architecture(

@@ -21,18 +21,6 @@ from archcalc.ops import (
 from archcalc.registry import architecture
 
 from . import blocks
-from .published import BILLION, Published
-
-PUBLISHED = (
-    Published(
-        "googlenet-bn",
-        "params_executed",  # torchvision leaves the heads out, and counts them for Inception v3
-        "6624904",
-        1,
-        "torchvision, GoogLeNet_Weights: num_params",
-    ),
-    Published("googlenet-bn", "macs", "1.498", BILLION, "torchvision, GoogLeNet_Weights: _ops"),
-)
 
 conv_bn = partial(blocks.conv_bn, eps=1e-3)
 

@@ -15,24 +15,11 @@ from archcalc.ops import adaptive_avg_pool2d, add, flatten, linear, max_pool2d, 
 from archcalc.registry import architecture
 
 from .blocks import conv_bn
-from .published import BILLION, Published
 
 StrideIn = Literal["1x1", "3x3"]
 
 Block = Callable[..., Handle]
 """(x, width, out_channels, stride, name=...) -> a residual block's output."""
-
-PUBLISHED = (
-    Published(
-        "resnet50",
-        "macs",
-        "3.8",
-        BILLION,
-        "arXiv:1512.03385, Table 1",
-        "3.858 billion, not rounded up",
-    ),
-    Published("resnet50", "macs", "3.86", BILLION, "Hu et al. 2017 (arXiv:1709.01507), Table 2"),
-)
 
 
 @architecture(

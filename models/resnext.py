@@ -11,23 +11,9 @@ from functools import partial
 from archcalc.graph import Handle
 from archcalc.registry import architecture
 
-from .published import BILLION, MILLION, Published
 from .resnet import bottleneck, classifier, stage, stem
 
 SK_TABLE = "Li et al. 2019 (arXiv:1903.06586), Table 2"
-
-PUBLISHED = (
-    Published("resnext50", "params", "25.0", MILLION, "arXiv:1611.05431, Table 1"),
-    Published("resnext50", "macs", "4.2", BILLION, "arXiv:1611.05431, Table 1"),
-    Published(
-        "resnext50",
-        "macs",
-        "4.24",
-        BILLION,
-        SK_TABLE,
-        "4.230 billion multiply-adds; the table does not say what else it counts",
-    ),
-)
 
 
 @architecture(

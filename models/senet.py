@@ -13,22 +13,9 @@ from archcalc.graph import Handle
 from archcalc.registry import architecture
 
 from .inception import inception
-from .published import BILLION, MILLION, Published
 from .resnet import StrideIn, bottleneck, classifier, stage, stem
 
 PAPER = "Hu et al. 2017 (arXiv:1709.01507)"
-
-PUBLISHED = (
-    Published("se-resnet50", "params", "28.1", MILLION, f"{PAPER}, the released model"),
-    Published(
-        "se-resnet50",
-        "macs",
-        "3.87",
-        BILLION,
-        f"{PAPER}, Table 2",
-        "3.860 billion multiply-adds; 3.87 needs the pools and scalings counted too",
-    ),
-)
 
 
 @architecture(

@@ -13,24 +13,11 @@ from archcalc.graph import Handle
 from archcalc.registry import architecture
 
 from .blocks import conv_bn
-from .published import BILLION, MILLION, Published
 from .resnet import classifier, join, stage, stem
 
 PAPER = "Li et al. 2019 (arXiv:1903.06586)"
 
 Branches = Literal[2, 3]
-
-PUBLISHED = (
-    Published("sknet50", "params", "27.5", MILLION, f"{PAPER}, Table 1"),
-    Published(
-        "sknet50",
-        "macs",
-        "4.47",
-        BILLION,
-        f"{PAPER}, Table 1",
-        "4.463 billion multiply-adds; the table does not say what else it counts",
-    ),
-)
 
 
 @architecture(

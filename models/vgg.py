@@ -11,12 +11,6 @@ from archcalc.graph import Handle
 from archcalc.registry import architecture
 
 from .blocks import conv_relu
-from .published import BILLION, MILLION, Published
-
-PUBLISHED = (
-    Published("vgg16", "params", "138", MILLION, "arXiv:1409.1556, Table 2, configuration D"),
-    Published("vgg16", "macs", "15.47", BILLION, "Hu et al. 2017 (arXiv:1709.01507), Table 2"),
-)
 
 
 @architecture(

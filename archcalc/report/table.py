@@ -10,10 +10,13 @@ from archcalc.graph import Shape, times
 from archcalc.ops.operator import extent
 from archcalc.report.units import Units, count, ratio, size
 
-Kind = Literal["text", "prose", "count", "signed", "bytes", "shape", "size", "ratio", "share"]
+Kind = Literal[
+    "text", "prose", "count", "exact", "signed", "bytes", "shape", "size", "ratio", "share"
+]
 """How a column's cells read: ``text`` stays on one line, ``prose`` may be broken; ``count`` and
-``signed`` are integers; ``shape`` is (N, C, H, W), shown as H×W×C; ``size`` is shown in torch's own
-order; ``share`` is a part of 1."""
+``signed`` are integers; ``exact`` is a number with all of its digits, whatever the units; ``shape``
+is (N, C, H, W), shown as H×W×C; ``size`` is shown in torch's own order; ``share`` is a part of
+1."""
 
 Cell = Any
 """A string, an integer, a float, a shape, or None for what is not known."""
@@ -30,7 +33,7 @@ class Column(NamedTuple):
 
     @property
     def is_number(self) -> bool:
-        return self.kind in ("count", "signed", "bytes", "ratio", "share")
+        return self.kind in ("count", "exact", "signed", "bytes", "ratio", "share")
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +72,10 @@ def text(cell: Cell, kind: Kind, units: Units = "si") -> str:
         return ""
     if kind == "count":
         return count(cell, units)
+    if kind == "exact":
+        if isinstance(cell, float):
+            return f"{cell:,.1f}" if abs(cell) >= 1000 else f"{cell:.4g}"
+        return f"{cell:,}"
     if kind == "signed":
         return f"{'+' if cell > 0 else ''}{count(cell, units)}"
     if kind == "bytes":

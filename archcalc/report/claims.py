@@ -1,0 +1,105 @@
+"""What ``archcalc claims`` shows: published figures beside the counted ones."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from archcalc.readings.claims import Claims, Finding, plain
+from archcalc.report import json
+from archcalc.report.table import Cell, Column, Report, Table, plain_table
+
+NOTES = (
+    "holds: the very number. rounds to it: within half of the last printed digit. off: beyond, by "
+    "at most a tenth. false: farther, or a whole number that is another. needs training: no count "
+    "can tell.",
+    "inference: nobody says so in print; it fits the figures.",
+)
+
+
+def claims(found: Claims, *, waterfall: bool = False, raw: bool = False) -> Report:
+    """How many of each verdict, then a table a model; with ``waterfall`` the way from our number to
+    each published one that is something else. ``raw`` is one table of raw values."""
+    data: dict[str, Any] = {"schema_version": json.SCHEMA_VERSION, "claims": found.rows()}
+    stepped = [each for each in found.findings if each.waterfall and each.verdict != "rounds to it"]
+    if waterfall:
+        data["waterfalls"] = [_waterfall_record(each) for each in stepped]
+    if raw:
+        return Report((plain_table(found.rows()),), data)
+    by_model: dict[str, list[Finding]] = {}
+    for each in found.findings:
+        by_model.setdefault(each.claim.base_model, []).append(each)
+    tables = [_counts(found), *(_model_table(name, rows) for name, rows in by_model.items())]
+    if waterfall:
+        tables += map(_waterfall_table, stepped)
+    return Report(tuple(tables), data, NOTES)
+
+
+def _counts(found: Claims) -> Table:
+    rows: list[tuple[Cell, ...]] = list(found.counts.items())
+    rows.append(("all", len(found.findings)))
+    columns = (Column("verdict", "verdict"), Column("claims", "claims", "exact"))
+    return Table(columns, tuple(rows), "Claims", total=True)
+
+
+def _model_table(name: str, findings: list[Finding]) -> Table:
+    columns = (
+        Column("source", "source", "prose"),
+        Column("published", "published", "prose"),
+        Column("computed", "computed", "exact"),
+        Column("difference", "difference", "exact"),
+        Column("verdict", "verdict"),
+        Column("cause", "cause", "prose"),
+    )
+    rows = [
+        (
+            _source(each),
+            _published(each),
+            plain(each.computed),
+            plain(each.difference),
+            each.verdict,
+            each.cause,
+        )
+        for each in findings
+    ]
+    return Table(columns, tuple(rows), name)
+
+
+def _waterfall_table(found: Finding) -> Table:
+    claim = found.claim
+    rows: list[tuple[Cell, ...]] = [("counted", plain(found.computed))]
+    rows += [
+        (f"{bar.why} (inference)" if bar.inference else bar.why, plain(bar.amount))
+        for bar in found.waterfall
+    ]
+    limit = f"{claim.limit} " if claim.limit else ""
+    rows.append((f"published: {limit}{claim.published}", plain(found.published)))
+    columns = (Column("step", "step", "prose"), Column("value", claim.full_unit, "exact"))
+    return Table(columns, tuple(rows), f"{_source(found)}: {claim.quote}", total=True)
+
+
+def _waterfall_record(found: Finding) -> dict[str, Any]:
+    return {
+        "id": found.claim.id,
+        "computed": plain(found.computed),
+        "steps": [
+            {
+                "why": bar.why,
+                "amount": plain(bar.amount),
+                "inference": bar.inference,
+                "explained": not bar.unexplained,
+            }
+            for bar in found.waterfall
+        ],
+        "published": plain(found.published),
+    }
+
+
+def _source(found: Finding) -> str:
+    options = found.claim.model.partition(",")[2]
+    return f"{found.claim.source} ({options})" if options else found.claim.source
+
+
+def _published(found: Finding) -> str:
+    claim = found.claim
+    limit = f"{claim.limit} " if claim.limit else ""
+    return f"{limit}{claim.published} {claim.full_unit}"
