@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from archcalc.pytorch.crosscheck import Count, Crosscheck
 
 NOTE = (
-    "Under a counter: what its convention adds to the declared multiply-adds (of torch's FLOPs, two "
-    "a multiply-add, half is taken). Unexplained: what no step accounts for, parameters included."
+    "Under a counter: what its convention adds to the declared multiply-adds (half of torch's "
+    "FLOPs, which are two each). Unexplained: what no step accounts for, parameters included."
 )
 
 
