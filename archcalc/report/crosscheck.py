@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from archcalc.pytorch.crosscheck import Count, Crosscheck
 
 NOTE = (
-    "=: the counter's own figure, brought to ours by its convention (torch: half of its FLOPs), is "
-    "the declared one, and so are its parameters. A number is what its convention adds."
+    "Under a counter: what its convention adds to the declared multiply-adds (half of torch's "
+    "FLOPs, which are two each). Unexplained: what no step accounts for, parameters included."
 )
 
 
@@ -24,7 +24,7 @@ def verification(checks: Sequence[Crosscheck]) -> Report:
         Column("model", "model"),
         Column("params", "params", "count"),
         Column("macs", "MACs", "count"),
-        *(Column(name, name) for name in counters),
+        *(Column(name, name, "signed") for name in counters),
         Column("unexplained", "unexplained", "count"),
     )
     rows: list[tuple[Cell, ...]] = []
@@ -35,7 +35,7 @@ def verification(checks: Sequence[Crosscheck]) -> Report:
                 check.spec,
                 check.params,
                 check.macs,
-                *(_answer(found.get(name)) for name in counters),
+                *(_added(found.get(name)) for name in counters),
                 sum(_unexplained(count) for count in check.counts),
             )
         )
@@ -77,15 +77,12 @@ def reconciliation(check: Crosscheck) -> Report:
     return Report(tuple(tables), json.head(checks=[_record(check)]), notes)
 
 
-def _answer(count: Count | None) -> str:
+def _added(count: Count | None) -> int | None:
+    """What the counter's own figure has beyond ours; None where it was not asked."""
     if count is None:
-        return "–"
-    from archcalc.report.units import count as text
-
-    if _unexplained(count):
-        return "differs"
-    added = count.value - count.steps[0].amount
-    return "=" if not added or _is_twice(count) else f"{'+' if added > 0 else ''}{text(added)}"
+        return None
+    ours = count.steps[0].amount
+    return count.value - (2 * ours if _is_twice(count) else ours)
 
 
 def _is_twice(count: Count) -> bool:
