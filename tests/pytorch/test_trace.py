@@ -261,6 +261,20 @@ class TestTraining:
         steps = [node for node in graph if node.phase == "optimizer"]
         assert [(node.op, node.output.shape) for node in steps] == [("add", (4, 8)), ("add", (4,))]
 
+    def test_steps_over_lists_count_as_steps_one_by_one(self) -> None:
+        def work(foreach: bool) -> int:
+            graph = trace(
+                nn.Sequential(nn.Linear(8, 4), nn.Linear(4, 2)),
+                (2, 8),
+                train=True,
+                optimizer=lambda parameters: torch.optim.AdamW(parameters, foreach=foreach),
+            )
+            steps = [node for node in graph if node.phase == "optimizer"]
+            assert all(node.op in TABLE for node in steps)
+            return sum(TABLE[node.op].cost(node, True).elementwise for node in steps)
+
+        assert work(True) == work(False)
+
     def test_an_unknown_optimizer_is_refused(self) -> None:
         with pytest.raises(UsageError, match="unknown optimizer 'lion'"):
             trace(nn.Linear(8, 4), (2, 8), train=True, optimizer="lion")
@@ -388,6 +402,20 @@ class TestDataDependence:
                 return x
 
         assert macs(trace(model, (4, 4))) == 64
+
+    def test_a_model_on_meta_without_values_says_what_to_do(self) -> None:
+        class Looks(nn.Module):
+            def __init__(self) -> None:
+                super().__init__()
+                self.layer = nn.Linear(8, 8)
+
+            def forward(self, x: Tensor) -> Tensor:
+                return self.layer(x) if x.sum() > -1 else x
+
+        model = build_on_meta(Looks)
+        with pytest.raises(UsageError, match="pass real=, a function that builds it"):
+            trace(model, (2, 8))
+        assert macs(trace(model, (2, 8), real=Looks)) == ONE
 
     def test_the_callers_own_values_are_used(self) -> None:
         def model(x: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import random
 import sys
@@ -248,3 +249,16 @@ def same_random_state() -> Iterator[None]:
             torch.cuda.set_rng_state_all(cuda)
         if numpy is not None:
             numpy.random.set_state(drawn)
+
+
+@contextmanager
+def no_collection() -> Iterator[None]:
+    """Pause the garbage collector: a run on ``meta`` makes thousands of small records and no
+    rubbish, and going through all of torch's objects for them takes longer than the run."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from archcalc.errors import ShapeError
+from archcalc.errors import ShapeError, UsageError
 from archcalc.graph import Attributes, Shape, Value, Weight
 from archcalc.pytorch.trace.dispatch import DispatchMode
 from archcalc.pytorch.trace.modules import Modules
@@ -214,8 +214,13 @@ class Tracer:
         if id(tensor) in self.originals or (transforming() and wrapped(tensor)):
             return tensor
         with torch.no_grad(), _outside_transforms():
+            if self.real and tensor.is_meta:
+                raise UsageError(
+                    f"the model asks for values and was built on meta ({self.recorder.notes[0]}): "
+                    "pass real=, a function that builds it anew"
+                )
             if self.real:
-                twin = tensor.detach().clone()
+                twin = tensor.detach().to(CPU, copy=True)
             elif type(tensor) in PLAIN and tensor.layout is torch.strided:
                 twin = torch.empty_strided(
                     tensor.shape, tensor.stride(), dtype=tensor.dtype, device=META
