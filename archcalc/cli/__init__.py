@@ -2,7 +2,8 @@
 writer. The functions of ``archcalc`` do the same and print nothing.
 
 ``options.py`` has what commands share, ``calculator.py`` the commands that never need torch,
-``claims.py`` and ``ci.py`` those that judge, ``modules.py`` those that build or run real modules.
+``claims.py`` and ``ci.py`` those that judge, ``modules.py`` those that build or run real modules,
+``bench.py`` the one that times them.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import NoReturn
 
 import click
 
-from archcalc.cli import calculator, claims, modules
+from archcalc.cli import bench, calculator, claims, modules
 from archcalc.errors import ArchcalcError, DefinitionError
 from archcalc.report import views
 from archcalc.version import VERSION
@@ -40,7 +41,12 @@ def app(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for command in (*calculator.COMMANDS, *claims.COMMANDS, *modules.COMMANDS):
+for command in (
+    *calculator.COMMANDS,
+    *claims.COMMANDS,
+    *modules.COMMANDS,
+    *bench.COMMANDS,
+):
     app.add_command(command)
 
 
