@@ -123,6 +123,8 @@ def _run(
         function = model.forward if isinstance(model, nn.Module) else model
         for label, tensor in named_tensors(function, args, kwargs):
             recorder.input(tensor, label)
+        if torch.is_autocast_enabled("cpu") or torch.is_autocast_enabled("cuda"):
+            recorder.notes.append("autocast is not followed: dtypes and bytes are as without it")
         cleanup.enter_context(watch_modules(tracer))
         cleanup.enter_context(_eager())
         cleanup.enter_context(tracer.mode)

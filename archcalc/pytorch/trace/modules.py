@@ -51,6 +51,9 @@ class Modules:
         self.modules.append(module)
         self.states.append(state)
         self.before.append(state.copy())
+        if state.get("_compiled_call_impl") is not None:
+            # What module.compile() put in the way of the call; restore() puts it back.
+            state["_compiled_call_impl"] = None
         self.containers += [value for value in state.values() if type(value) in CONTAINERS]
         if isinstance(module, torch.jit.ScriptModule):
             self.add_scripted(module, path, prefix)

@@ -293,7 +293,9 @@ class Tracer:
         text = str(error)
         absent = isinstance(error, NotImplementedError) or "fake impl" in text
         if not self.real and (absent or "meta" in text.lower()):
-            return ValuesNeededError(f"{function_name(function)} needs values{users_line(' at ')}")
+            return ValuesNeededError(
+                f"{function_name(function)}() needs values{users_line(' at ')}"
+            )
         return error
 
 
@@ -368,7 +370,4 @@ def _nobody(*args: Any) -> bool:
 
 
 def function_name(function: Any) -> str:
-    name = getattr(function, "__qualname__", None) or getattr(function, "__name__", None)
-    return (
-        str(name or function).removeprefix("TensorBase.").removeprefix("_VariableFunctionsClass.")
-    )
+    return str(getattr(function, "__name__", function))
