@@ -47,9 +47,8 @@ def layers(found: Profile, depth: int | None = None) -> Report:
             f"{len(found.layers)} nodes, gathered by module; --depth 9 shows each.",
             *notes,
         )
-    return Report(
-        (Table(columns, tuple(rows), title(found), total=True),), json.models([found]), notes
-    )
+    table = Table(columns, tuple(rows), title(found), total=True)
+    return Report((table,), json.models([found]), notes)
 
 
 def explanation(found: Profile, pattern: str = "") -> Report:
@@ -89,9 +88,9 @@ def parameters(found: Profile, depth: int | None = None) -> Report:
         weights = module.layers[0].node.weights if len(module.layers) == 1 else ()
         shapes = ", ".join(raw(weight.shape) for weight in weights)
         rows.append((module.name, shapes, module.params, module.params / everything))
-    outside = everything - found.params_executed
-    if outside:
-        rows.append(("not run in this pass", "", outside, outside / everything))
+    idle = everything - found.params_executed
+    if idle:
+        rows.append(("not run in this pass", "", idle, idle / everything))
     rows.append(("total", "", everything, 1.0 if everything else None))
     columns = (
         Column("name", "name"),
