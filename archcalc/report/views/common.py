@@ -10,8 +10,6 @@ from archcalc.readings.profile import Profile
 from archcalc.report.table import Cell, Column, Table
 
 MACS = "MACs: multiply-adds of convolutions, linear layers and matrix products."
-
-
 FLOPS = "FLOPs: 2 per MAC and 1 per other counted operation."
 
 

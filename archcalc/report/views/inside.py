@@ -13,7 +13,7 @@ from archcalc.readings.receptive_field import Reach
 from archcalc.readings.worked_example import counted
 from archcalc.report import json
 from archcalc.report.table import Cell, Column, Report, Table, raw
-from archcalc.report.views.common import class_table, conventions, output_column, title
+from archcalc.report.views.common import class_table, conventions, outside, output_column, title
 
 ROWS_AT_A_GLANCE = 40
 """``show`` folds deeper levels away when there would be more rows than this."""
@@ -47,9 +47,8 @@ def layers(found: Profile, depth: int | None = None) -> Report:
             f"{len(found.layers)} nodes, gathered by module; --depth 9 shows each.",
             *notes,
         )
-    return Report(
-        (Table(columns, tuple(rows), title(found), total=True),), json.models([found]), notes
-    )
+    table = Table(columns, tuple(rows), title(found), total=True)
+    return Report((table,), json.models([found]), notes)
 
 
 def explanation(found: Profile, pattern: str = "") -> Report:
@@ -89,9 +88,9 @@ def parameters(found: Profile, depth: int | None = None) -> Report:
         weights = module.layers[0].node.weights if len(module.layers) == 1 else ()
         shapes = ", ".join(raw(weight.shape) for weight in weights)
         rows.append((module.name, shapes, module.params, module.params / everything))
-    outside = everything - found.params_executed
-    if outside:
-        rows.append(("not run in this pass", "", outside, outside / everything))
+    idle = everything - found.params_executed
+    if idle:
+        rows.append(("not run in this pass", "", idle, idle / everything))
     rows.append(("total", "", everything, 1.0 if everything else None))
     columns = (
         Column("name", "name"),
