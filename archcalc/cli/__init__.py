@@ -15,7 +15,7 @@ from typing import NoReturn
 
 import click
 
-from archcalc.cli import bench, calculator, claims, modules
+from archcalc.cli import bench, calculator, claims, modules, report
 from archcalc.errors import ArchcalcError, DefinitionError
 from archcalc.report import views
 from archcalc.version import VERSION
@@ -46,6 +46,7 @@ for command in (
     *claims.COMMANDS,
     *modules.COMMANDS,
     *bench.COMMANDS,
+    *report.COMMANDS,
 ):
     app.add_command(command)
 
