@@ -196,8 +196,7 @@ def test_a_harness_without_warm_up_is_told_apart() -> None:
 
 def test_the_pilot_is_the_median_at_the_end_of_the_warm_up() -> None:
     clock = FakeClock()
-    warmup, pilot = warm_up(
-        FakeWork(clock, lambda call, now: 0.5 if call < 3 else 0.01), PLAN, clock
-    )
+    work = FakeWork(clock, lambda call, now: 0.5 if call < 3 else 0.01)
+    warmup, pilot = warm_up(work, PLAN, clock)
     assert warmup.steady
     assert pilot == pytest.approx(0.01)

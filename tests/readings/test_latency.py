@@ -52,7 +52,7 @@ def latency(samples, spec: str = "nin", **fields) -> Latency:
 
 
 def noisy(mean: float, seed: int, count: int = 60) -> list[float]:
-    """A normal distribution's own quantiles, shuffled: the median is the mean, whatever the seed."""
+    """A normal distribution's own quantiles, shuffled: the median is the mean for any seed."""
     normal = statistics.NormalDist(mean, 0.03 * mean)
     samples = [normal.inv_cdf((n + 0.5) / count) for n in range(count)]
     random.Random(seed).shuffle(samples)
