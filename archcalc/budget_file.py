@@ -62,7 +62,7 @@ def _budget(entry: dict[str, Any], path: str) -> Budget:
     for node, wanted in shapes.items():
         if not isinstance(wanted, str):
             raise UsageError(f'{place}: the shape of {node} is text such as "8x8x10"')
-    limits = {key: _figures(_table(entry, key, place), place) for key in ("at_most", "exactly")}
+    limits = {key: figures(_table(entry, key, place), place) for key in ("at_most", "exactly")}
     latency = _latency(_table(entry, "latency", place), place) if "latency" in entry else None
     if not (any(limits.values()) or shapes or latency):
         raise UsageError(f"{place} has no limit: give at_most, exactly, shapes or latency")
@@ -76,7 +76,9 @@ def _table(entry: Mapping[str, Any], key: str, place: str) -> dict[str, Any]:
     return found
 
 
-def _figures(table: Mapping[str, Any], place: str) -> dict[str, int]:
+def figures(table: Mapping[str, Any], place: str) -> dict[str, int]:
+    """Limits by name, as whole numbers; ``place`` is for the words of a refusal. Raises
+    UsageError."""
     found = {}
     for key, value in table.items():
         if key not in FIGURES:
