@@ -15,7 +15,7 @@ from typing import NoReturn
 
 import click
 
-from archcalc.cli import bench, calculator, claims, modules
+from archcalc.cli import bench, calculator, ci, claims, modules, report
 from archcalc.errors import ArchcalcError, DefinitionError
 from archcalc.report import views
 from archcalc.version import VERSION
@@ -44,8 +44,10 @@ def app(context: click.Context) -> None:
 for command in (
     *calculator.COMMANDS,
     *claims.COMMANDS,
+    *ci.COMMANDS,
     *modules.COMMANDS,
     *bench.COMMANDS,
+    *report.COMMANDS,
 ):
     app.add_command(command)
 

@@ -119,16 +119,17 @@ def bench(
 
     kept: list[Bench] = []
     with replacing(options.output) as beside:  # a place that cannot be written is refused at once
+        interrupted = False
         try:
-            found = _measured(models, budget, warmup, wanted, kept.append)
+            _measured(models, budget, warmup, wanted, kept.append)
         except KeyboardInterrupt:
             if not kept:
                 raise
-            _save(show(kept[-1]), options, beside)
-        else:
-            kept.append(found)
-            _save(show(found), options, beside)
+            interrupted = True  # what was finished is written all the same
+        beside.write_bytes(render(show(kept[-1]), options).encode())
     click.echo(f"wrote {options.output}", err=True)
+    if interrupted:
+        raise click.Abort
     if options.format == "json":
         write(show(kept[-1]), replace(options, format="table", output="-"))
 
@@ -183,10 +184,6 @@ def _measured(
     if shown:
         click.echo("\r\x1b[K", err=True, nl=False)
     return found
-
-
-def _save(report: Report, options: Output, beside: Path) -> None:
-    beside.write_bytes(render(report, options).encode())
 
 
 def _by_extension(options: Output) -> Output:

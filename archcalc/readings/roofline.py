@@ -113,7 +113,8 @@ def bytes_moved(profile: Profile) -> int | None:
         moved = layer.bytes_moved
         if moved is None:
             return None
-        total += sum(moved)
+        if layer.op != "input":  # it is there before the pass begins
+            total += sum(moved)
     return total
 
 
@@ -225,13 +226,13 @@ def _bound(layer: Layer, ceilings: Ceilings) -> Bound | None:
     moved = layer.bytes_moved
     if layer.flops is None or moved is None:
         return None
-    nbytes = sum(moved)
+    nbytes = 0 if layer.op == "input" else sum(moved)
     times: dict[Label, float] = {
         "compute": layer.flops / ceilings.flops,
         "memory": nbytes / ceilings.bandwidth_for(nbytes),
         "launch": ceilings.launch,
     }
-    if layer.op == "input" or not (nbytes or layer.flops):
+    if not (nbytes or layer.flops):
         label: Label = "free"
         seconds = 0.0
     else:

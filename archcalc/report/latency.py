@@ -92,7 +92,7 @@ def _times(found: Bench) -> Table:
         Column("share_of_ceiling", "of ceiling", "share"),
         Column("peak_bytes", memory, "bytes"),
         Column("peak_growth_bytes", "of the call", "bytes"),
-        Column("samples", "samples", "count"),
+        Column("samples", "samples", "exact"),
     ]
     rows: list[tuple[Cell, ...]] = []
     for row in latencies:
@@ -246,9 +246,9 @@ def _ceilings(found: Ceilings) -> str:
 
 
 SETTINGS = {
-    "threads": Column("threads", "threads", "count"),
+    "threads": Column("threads", "threads", "exact"),
     "dtype": Column("dtype", "dtype"),
-    "batch": Column("batch", "batch", "count"),
+    "batch": Column("batch", "batch", "exact"),
 }
 """What a run can have several of."""
 

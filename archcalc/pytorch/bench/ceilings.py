@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,8 @@ from archcalc.pytorch.bench.watch import Watch
 from archcalc.readings.roofline import Ceilings
 
 SCHEMA_VERSION = 1
+Kind = Callable[[int, torch.dtype, str], tuple[float, Call]]
+"""(size, dtype, device) -> the FLOPs of one call, and the call."""
 SIZES = (256, 512, 1024, 2048, 4096, 8192)
 WINDOWS = (1, 3, 5, 7)
 LONG_ENOUGH = 0.01
@@ -92,7 +95,7 @@ def measure_ceilings(device: Device, dtype: str, threads: int | None) -> Ceiling
 
 def _arithmetic(device: Device, dtype: torch.dtype) -> float:
     best = 0.0
-    kinds = [_product, *(partial(_convolution, window) for window in WINDOWS)]
+    kinds: list[Kind] = [_product, *(partial(_convolution, window) for window in WINDOWS)]
     for kind in kinds:
         for size in SIZES:
             flops, call = kind(size, dtype, device.name)
