@@ -18,10 +18,13 @@ from archcalc.registry import Architecture
 
 
 def is_declared(name: str) -> bool:
-    """Whether ``net.py:lenet`` is a function under ``@architecture``."""
+    """Whether ``net.py:lenet`` is a function under ``@architecture``. Raises UsageError where there
+    is no such file."""
     place, _, attribute = name.rpartition(":")
     if not place.endswith(".py"):
         return False
+    if not Path(place).is_file():
+        raise UsageError(f"there is no file {place}")
     try:
         tree = ast.parse(Path(place).read_text(encoding="utf-8"))
     except (OSError, ValueError, SyntaxError):

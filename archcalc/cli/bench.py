@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -112,26 +113,43 @@ def bench(
     def show(found: Bench) -> Report:
         return measurement(found, baseline)
 
+    with _target(options.output) as beside:  # a place that cannot be written is refused at once
+        found, finished = _until_interrupted(models, budget, warmup, wanted)
+        if beside is not None:
+            beside.write_bytes(render(show(found), options).encode())
     if options.output == "-":
-        write(show(_measured(models, budget, warmup, wanted)), options)
+        write(show(found), options)
+    else:
+        click.echo(f"wrote {options.output}", err=True)
+        if options.format == "json":
+            write(show(found), replace(options, format="table", output="-"))
+    if not finished:
+        raise click.Abort
+
+
+@contextmanager
+def _target(output: str) -> Iterator[Path | None]:
+    """The file to write, not yet in its place; None for stdout."""
+    if output == "-":
+        yield None
         return
     from archcalc.files import replacing
 
+    with replacing(output) as beside:
+        yield beside
+
+
+def _until_interrupted(
+    models: Sequence[str], budget: float, warmup: float, wanted: Mapping[str, Any]
+) -> tuple[Bench, bool]:
+    """What was measured, and whether that is all of it."""
     kept: list[Bench] = []
-    with replacing(options.output) as beside:  # a place that cannot be written is refused at once
-        interrupted = False
-        try:
-            _measured(models, budget, warmup, wanted, kept.append)
-        except KeyboardInterrupt:
-            if not kept:
-                raise
-            interrupted = True  # what was finished is written all the same
-        beside.write_bytes(render(show(kept[-1]), options).encode())
-    click.echo(f"wrote {options.output}", err=True)
-    if interrupted:
-        raise click.Abort
-    if options.format == "json":
-        write(show(kept[-1]), replace(options, format="table", output="-"))
+    try:
+        return _measured(models, budget, warmup, wanted, kept.append), True
+    except KeyboardInterrupt:
+        if not kept:
+            raise
+        return kept[-1], False
 
 
 def measured_comparison(

@@ -105,7 +105,7 @@ def _one_sided(model: ModelDiff, title: str) -> Table:
         Column("value", "value", "exact"),
     )
     what = "new" if model.before is None else "gone"
-    rows = [(what, FIGURES[key], there.figures[key]) for key in ("params", "macs")]
+    rows = [(what, FIGURES[key], there.figures[key]) for key in ("params_executed", "macs")]
     return Table(columns, tuple(rows), title)
 
 

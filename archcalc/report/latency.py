@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 from archcalc.readings.compare import Comparison
 from archcalc.readings.latency import Bench, Latency, Layers, speedup
@@ -191,8 +192,11 @@ def _layers(latency: Latency, layers: Layers) -> Table:
 
 def _notes(found: Bench) -> tuple[str, ...]:
     notes = [f"{found.environment}."]
-    notes += [_ceilings(Ceilings.read(record)) for record in found.ceilings]
+    notes += [describe_ceilings(Ceilings.read(record)) for record in found.ceilings]
     notes += [METHOD, CEILING] if found.ceilings else [METHOD]
+    notes.append(_warmups(found))
+    if found.environment.gpu:
+        notes += _gpu(found)
     if any(row.setting.train for row in found.latencies):
         notes.append(TRAINING)
     if any(row.layers for row in found.latencies):
@@ -209,6 +213,33 @@ def _notes(found: Bench) -> tuple[str, ...]:
             notes += [_story(group[0], row, _common_prefix(found, row)) for row in group[1:]]
     notes += _warnings(found.latencies)
     return tuple(note for note in notes if note)
+
+
+def _warmups(found: Bench) -> str:
+    seconds = [row.warmup.seconds for row in found.latencies]
+    calls = [row.warmup.calls for row in found.latencies]
+    unsteady = sum(not row.warmup.steady for row in found.latencies)
+    return f"Warm-up: {_range(seconds, duration)}, {_range(calls, str)} calls; " + (
+        f"{unsteady} of {len(calls)} not steady at its end." if unsteady else "steady then."
+    )
+
+
+def _gpu(found: Bench) -> list[str]:
+    """What of the GPU is not in the table: torch's switches, and the clocks where NVML tells."""
+    flags = ", ".join(f"{name} {value}" for name, value in found.environment.flags.items())
+    clocks = [row.conditions.get("sm_clock_mhz") for row in found.latencies]
+    seen = [clock for pair in clocks if pair for clock in pair]
+    notes = [f"Flags: {flags}."]
+    if seen:
+        notes.append(f"GPU clock: {_range(seen, str)} MHz.")
+    if any(row.device_samples for row in found.latencies):
+        notes.append("Median and quantiles have the launches in them; GPU alone is without.")
+    return notes
+
+
+def _range(values: Sequence[Any], text: Callable[[Any], str]) -> str:
+    low, high = text(min(values)), text(max(values))
+    return low if low == high else f"{low} to {high}"
 
 
 def _story(base: Latency, row: Latency, before: str = "") -> str:
@@ -233,7 +264,8 @@ def _warnings(latencies: Iterable[Latency]) -> list[str]:
     ]
 
 
-def _ceilings(found: Ceilings) -> str:
+def describe_ceilings(found: Ceilings) -> str:
+    """The ceilings of one device in one dtype, in a sentence."""
     fastest = max(speed for _, speed in found.copies)
     threads = (
         "" if found.threads is None else f" with {found.threads} thread{'s' * (found.threads != 1)}"

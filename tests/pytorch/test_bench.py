@@ -170,11 +170,11 @@ def test_a_training_step_moves_gradients_and_leaves_the_weights(optimizer: str) 
     target = find_target(name, input=None, batch=2, train=True, optimizer=optimizer, options={})
     setting = Setting("cpu", "float32", 2, 1, train=True, optimizer=optimizer)
     ready = prepare(target, setting, Cpu())
-    before = {name: value.clone() for name, value in ready.module.named_parameters()}
+    before = {key: value.clone() for key, value in ready.module.named_parameters()}
     ready.call()
-    for name, value in ready.module.named_parameters():
-        assert value.grad is not None, name
-        assert torch.equal(value, before[name])
+    for key, value in ready.module.named_parameters():
+        assert value.grad is not None, key
+        assert torch.equal(value, before[key])
     assert target.graph.profile().macs > 2.5 * archcalc.graph(name, batch=2).profile().macs
 
 

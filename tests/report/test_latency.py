@@ -110,6 +110,28 @@ def test_gpu_time_is_shown_where_there_is_one() -> None:
     assert "device_median_s" not in keys
 
 
+def test_switches_and_clocks_of_a_gpu_are_told() -> None:
+    machine = replace(ENVIRONMENT, gpu="a GPU", flags={"cudnn_allow_tf32": True})
+    on_gpu = row(
+        "nin",
+        1e-3,
+        1000,
+        Setting("cuda:0", "float32", 1),
+        device_samples=(4e-4,) * 20,
+        conditions={"sm_clock_mhz": [1200, 1980]},
+    )
+    text = told(replace(bench(on_gpu), environment=machine))
+    assert "Flags: cudnn_allow_tf32 True." in text
+    assert "GPU clock: 1200 to 1980 MHz." in text
+
+
+def test_the_warm_up_is_told() -> None:
+    assert "Warm-up: 200.0 ms, 20 calls; steady then." in told(bench(DIRECT, REDUCED))
+    cold = replace(REDUCED, warmup=Warmup(5.0, 7, False))
+    text = told(bench(DIRECT, cold))
+    assert "Warm-up: 200.0 ms to 5.000 s, 7 to 20 calls; 1 of 2 not steady at its end." in text
+
+
 def test_layers_are_shown_with_what_looking_inside_cost() -> None:
     times = (
         LayerTime("reduce", "conv2d", 6e-4, 2_408_448, 4_842_000, 660_000, 5e-4, "memory", "1×1"),

@@ -127,9 +127,9 @@ def _run(
             recorder.notes.append("autocast is not followed: dtypes and bytes are as without it")
         cleanup.enter_context(watch_modules(tracer))
         cleanup.enter_context(_eager())
-        cleanup.enter_context(tracer.mode)
         try:
-            out = model(*args, **kwargs)
+            with tracer.mode:
+                out = model(*args, **kwargs)
             if train:
                 backward(tracer, out)
                 if optimizer is not None:

@@ -403,7 +403,9 @@ def constant(t: Tracer, *args: Any, **kwargs: Any) -> Any:
         kwargs["device"] = META
         kwargs.pop("generator", None)
     t.call = (t.call[0], args, kwargs)
-    return t.run()
+    out = t.run()
+    t.adopt(out)
+    return out
 
 
 ESSENTIAL.update((on_cpu, yes, no, no_index, values, no_check, to, constant))

@@ -204,6 +204,12 @@ class Tracer:
             return kind(*[self.own(item) for item in tree])
         return tree
 
+    def adopt(self, tensor: Tensor) -> None:
+        """A tensor that the run made itself and that has no Value yet needs no twin."""
+        if self.exact:
+            self.originals[id(tensor)] = tensor
+            self.recorder.alive.append(tensor)
+
     def twin(self, tensor: Tensor) -> Tensor:
         """A tensor to compute with in place of the model's: on ``meta``, in a real run a copy."""
         if getattr(tensor, self.recorder.key, None) is not None:
