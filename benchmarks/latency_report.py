@@ -20,8 +20,10 @@ import archcalc
 from archcalc import registry
 from archcalc.files import write_text
 from archcalc.pytorch.bench.timer import Plan
-from archcalc.readings.latency import Bench, Latency, quantile, rank_correlation, speedup
+from archcalc.readings.latency import Bench, Latency
+from archcalc.readings.quantile import quantile, rank_correlation
 from archcalc.readings.roofline import Ceilings, story
+from archcalc.readings.speedup import speedup
 from archcalc.report.csv import csv
 from archcalc.report.latency import BOUND, CEILING, METHOD, describe_ceilings
 from archcalc.report.markdown import escape, markdown

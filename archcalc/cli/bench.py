@@ -161,7 +161,8 @@ def measured_comparison(
     measure: Mapping[str, Any],
 ) -> Report:
     """The comparison's report with measured columns: from a file, or measured now."""
-    from archcalc.readings.latency import find, load
+    from archcalc.readings.latency import find
+    from archcalc.readings.latency_file import load
     from archcalc.report.latency import with_latency
 
     specs = [profile.spec for profile in comparison.profiles]

@@ -18,7 +18,8 @@ from archcalc.pytorch.bench.devices import Cpu, Cuda, find_device, threads
 from archcalc.pytorch.bench.layers import time_layers
 from archcalc.pytorch.bench.targets import find_target, prepare
 from archcalc.pytorch.bench.timer import Plan
-from archcalc.readings.latency import Setting, load
+from archcalc.readings.latency import Setting
+from archcalc.readings.latency_file import load
 from archcalc.readings.roofline import Ceilings
 from tests.pytorch.bench_fakes import FakeClock, FakeCuda
 

@@ -12,7 +12,7 @@ from typing import Any
 
 from archcalc.pytorch.bench.devices import Cuda, Device
 from archcalc.pytorch.bench.environment import cores
-from archcalc.readings.latency import quantile
+from archcalc.readings.quantile import quantile
 
 STAT = Path("/proc/stat")
 PROBE_WORK = 5000
