@@ -170,13 +170,13 @@ def check(budget: str = "archcalc.toml") -> Checks:
     from pathlib import Path
 
     from archcalc import budget_file
-    from archcalc.readings import latency
+    from archcalc.readings import latency_file
     from archcalc.readings.budget import check_all
 
     limits = budget_file.load(budget)
     profiles = [profile(resolve(each.model, input=each.input or None)) for each in limits]
     benches = {each.latency.bench for each in limits if each.latency is not None}
-    measured = {path: latency.load(path) for path in benches if Path(path).exists()}
+    measured = {path: latency_file.load(path) for path in benches if Path(path).exists()}
     return check_all(limits, profiles, measured)
 
 

@@ -194,7 +194,7 @@ def _layers(latency: Latency, layers: Layers) -> Table:
 
 def _notes(found: Bench) -> tuple[str, ...]:
     notes = [f"{found.environment}."]
-    notes += [describe_ceilings(Ceilings.read(record)) for record in found.ceilings]
+    notes += [describe_ceilings(Ceilings.read(each)) for each in found.ceilings]
     notes += [METHOD, CEILING] if found.ceilings else [METHOD]
     notes.append(_warmups(found))
     if found.environment.gpu:
