@@ -81,7 +81,7 @@ def report(
         raise UsageError("where to? give -o FILE that ends with .md, .html, .csv or .json")
     profiles = _priced(asked) if config else _price(models, input, batch, settings)
 
-    from archcalc.readings.latency import load
+    from archcalc.readings.latency_file import load
     from archcalc.report.story import story
 
     measured = [*bench, *(str(asked.folder / path) for path in asked.bench)]

@@ -14,6 +14,7 @@ from archcalc.errors import UsageError
 from archcalc.readings.claims import Claims, check
 from archcalc.readings.compare import Comparison, compare
 from archcalc.readings.latency import Bench, Latency
+from archcalc.readings.latency_file import record as measurement
 from archcalc.readings.lint import Lint, lint
 from archcalc.readings.profile import Profile
 from archcalc.readings.worked_example import WorkedExample, worked_example
@@ -144,5 +145,5 @@ def record(told: Story) -> dict[str, Any]:
         }
     fields["claims"] = told.claims.rows()
     fields["lint"] = [row for found in told.lints for row in found.rows()]
-    fields["bench"] = [bench.record() for bench in told.benches]
+    fields["bench"] = [measurement(bench) for bench in told.benches]
     return json.models(told.profiles, **fields)
