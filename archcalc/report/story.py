@@ -15,7 +15,6 @@ from archcalc.readings.claims import Claims, check
 from archcalc.readings.compare import Comparison, compare
 from archcalc.readings.latency import Bench, Latency
 from archcalc.readings.latency_file import record as measurement
-from archcalc.readings.latency_file import record as measurement
 from archcalc.readings.lint import Lint, lint
 from archcalc.readings.profile import Profile
 from archcalc.readings.worked_example import WorkedExample, worked_example
