@@ -132,9 +132,14 @@ def _of_commits(sides: Sequence[str], asked: Sequence[Asked]) -> ReportDiff:
     for spec, words in new.failed.items():
         if spec in old.failed:
             raise UsageError(words)
-    return diff_reports(
-        old.models, new.models, (before, after or "working tree"), {**old.failed, **new.failed}
-    )
+    names = (_short(before), _short(after) or "working tree")
+    return diff_reports(old.models, new.models, names, {**old.failed, **new.failed})
+
+
+def _short(revision: str) -> str:
+    """A commit's hash as people write it; names stay as they are."""
+    is_hash = len(revision) == 40 and set(revision) <= set("0123456789abcdef")
+    return revision[:10] if is_hash else revision
 
 
 def _asked(
