@@ -10,15 +10,18 @@ def missing(package: str) -> bool:
 WITHOUT_TORCH = missing("torch")
 WITHOUT_REPORT = missing("altair") or missing("vl_convert") or missing("jinja2")
 WITHOUT_PLAYWRIGHT = missing("playwright")
+WITHOUT_MKDOCS = missing("mkdocs") or missing("material")
 
 TORCH = ["archcalc/pytorch", "tests/pytorch"]
 REPORT = [f"tests/report/test_{name}.py" for name in ("charts", "page", "story")]
 BROWSER = ["tests/browser"]
+DOCS = ["tests/test_docs.py"]
 
 collect_ignore = [
     *(TORCH if WITHOUT_TORCH else []),
     *(REPORT if WITHOUT_REPORT else []),
     *(BROWSER if WITHOUT_REPORT or WITHOUT_PLAYWRIGHT else []),
+    *(DOCS if WITHOUT_REPORT or WITHOUT_MKDOCS else []),
 ]
 
 
@@ -28,6 +31,7 @@ def pytest_report_header() -> list[str]:
         (WITHOUT_TORCH, "torch", TORCH),
         (WITHOUT_REPORT, "archcalc[report]", REPORT),
         (WITHOUT_REPORT or WITHOUT_PLAYWRIGHT, "playwright or archcalc[report]", BROWSER),
+        (WITHOUT_REPORT or WITHOUT_MKDOCS, "mkdocs-material or archcalc[report]", DOCS),
     ):
         if left_out:
             said.append(f"{what} is not installed: {', '.join(places)} are left out")
