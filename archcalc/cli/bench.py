@@ -111,7 +111,9 @@ def bench(
     }
 
     def show(found: Bench) -> Report:
-        return measurement(found, baseline)
+        # By its place: --set makes the model's full name longer than what was typed.
+        place = models.index(baseline) if baseline else 0
+        return measurement(found, found.groups()[0][place].spec)
 
     with _target(options.output) as beside:  # a place that cannot be written is refused at once
         found, finished = _until_interrupted(models, budget, warmup, wanted)

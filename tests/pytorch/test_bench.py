@@ -358,6 +358,14 @@ def test_the_command_prints_times_ratios_and_the_machine(cli) -> None:
     assert torch.__version__ in out
 
 
+def test_the_baseline_is_found_by_its_place_where_an_option_is_set(cli) -> None:
+    names = "inception-5x5-reduced inception-5x5"
+    line = f"bench {names} --baseline inception-5x5 --set c5=16 --device cpu {LINE}"
+    code, out, _ = cli(line)
+    assert code == 0
+    assert "Against inception-5x5,c5=16, in turns" in out
+
+
 def test_a_json_file_has_every_sample_and_the_table_is_shown_too(cli, tmp_path: Path) -> None:
     file = tmp_path / "bench.json"
     code, out, err = cli(
