@@ -194,6 +194,3 @@ def _read(path: Path) -> str | None:
         return path.read_bytes().decode()
     except (OSError, UnicodeDecodeError):
         return None
-
-
-COMMANDS: tuple[click.Command, ...] = (report,)
