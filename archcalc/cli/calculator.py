@@ -120,12 +120,14 @@ def flops(models: Sequence[str], options: Options) -> None:
     help="Smallest first: params, macs, flops, activations, ...",
 )
 @click.option("--diff", "with_diff", is_flag=True, help="Of two: nodes added, removed, changed.")
+@click.option("--runs", metavar="DIR", default="", help="Add the accuracy of the runs in there.")
 @takes(Options, *MODEL, *OUTPUT)
 def compare(
     models: Sequence[str],
     baseline: str,
     sort: str | None,
     with_diff: bool,
+    runs: str,
     options: Options,
 ) -> None:
     """Models side by side, with ratios to one of them.
@@ -134,13 +136,20 @@ def compare(
     archcalc compare nin googlenet torchvision:resnet50
     archcalc compare nin nin,mlp=false nin,head=fc --sort macs
     archcalc compare inception-naive inception-reduced --diff
+    archcalc compare nin nin,norm=batch --runs runs/
     """
     if with_diff and len(models) != 2:
         raise UsageError(f"--diff takes two models, got {len(models)}")
     profiles = price_all(models, options)
     found = compare_profiles(profiles, baseline=baseline, sort=sort or "")
     differences = diff(profiles[0], profiles[1]) if with_diff else None
-    finish(views.comparison(found, differences), options, *profiles)
+    report = views.comparison(found, differences)
+    if runs:
+        from archcalc.readings.runs import load_all
+        from archcalc.report.training import with_accuracy
+
+        report = with_accuracy(report, found, load_all(runs))
+    finish(report, options, *profiles)
 
 
 @click.command()
