@@ -136,9 +136,7 @@ def find(architecture: Architecture, name: str = "") -> tuple[str, Recipe]:
         )
     chosen = name or ("article" if "article" in known else next(iter(known)))
     if chosen not in known:
-        raise UsageError(
-            f"{architecture.name} has no recipe {chosen!r}; it has {', '.join(known)}"
-        )
+        raise UsageError(f"{architecture.name} has no recipe {chosen!r}; it has {', '.join(known)}")
     return chosen, known[chosen]
 
 

@@ -12,7 +12,7 @@ from archcalc import ops
 from archcalc.graph import Handle
 from archcalc.registry import architecture
 
-from .blocks import conv_relu
+from .blocks import conv_bn, conv_relu
 
 if TYPE_CHECKING:
     from archcalc.recipe import Recipe
@@ -85,21 +85,27 @@ def nin(
     dropout: float = 0.5,
     head: Literal["gap", "fc"] = "gap",
     mlp: bool = True,
+    norm: Literal["none", "batch"] = "none",
 ) -> Handle:
     """Network in Network for CIFAR-10: three mlpconv layers, then global average pooling.
 
     ``head=fc`` puts a fully connected layer in the pooling's place, as Table 5 does to compare the
     two; ``mlp=false`` leaves out the 1×1 layers, and a plain convolutional network remains.
+    ``norm=batch``, which is not the paper's (it is older than batch normalisation), normalises after
+    every convolution but the last, and leaves the last without ReLU; it trains faster.
     """
-    x = mlpconv(x, 192, 5, (160, 96), mlp, name="mlpconv1")
+    x = mlpconv(x, 192, 5, (160, 96), mlp, norm, name="mlpconv1")
     x = ops.max_pool2d(x, 3, stride=2, padding=1, name="pool1")  # authors: pad 0, rounding up
     x = ops.dropout(x, dropout, name="dropout1")
 
-    x = mlpconv(x, 192, 5, (192, 192), mlp, name="mlpconv2")
+    x = mlpconv(x, 192, 5, (192, 192), mlp, norm, name="mlpconv2")
     x = ops.max_pool2d(x, 3, stride=2, padding=1, name="pool2")  # the same
     x = ops.dropout(x, dropout, name="dropout2")
 
-    if mlp:
+    if norm == "batch":
+        x = mlpconv(x, 192, 3, (192,), mlp, norm, name="mlpconv3")
+        x = ops.conv2d(x, num_classes, 1, name="mlpconv3.classes")
+    elif mlp:
         x = mlpconv(x, 192, 3, (192, num_classes), name="mlpconv3")
     else:  # one map a class comes straight from the last linear convolution
         x = mlpconv(x, num_classes, 3, (), name="mlpconv3")
@@ -114,13 +120,15 @@ def mlpconv(
     kernel: int,
     hidden: tuple[int, ...],
     mlp: bool = True,
+    norm: str = "none",
     *,
     name: str,
 ) -> Handle:
     """A convolution, then a small perceptron over the channels: 1×1 convolutions (section 3.1),
     called cascaded cross-channel parametric pooling too. Without ``mlp``, the convolution alone."""
+    conv = conv_bn if norm == "batch" else conv_relu
     with x.scope(name):
-        x = conv_relu(x, channels, kernel, padding=kernel // 2, name="")
+        x = conv(x, channels, kernel, padding=kernel // 2, name="")
         for index, width in enumerate(hidden if mlp else (), start=1):
-            x = conv_relu(x, width, 1, name=f"cccp{index}")
+            x = conv(x, width, 1, name=f"cccp{index}")
         return x

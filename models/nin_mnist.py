@@ -64,9 +64,7 @@ def third_stage() -> dict[str, Recipe]:
     return found | {"article": replace(found["article"], lr=0.0004)}
 
 
-@architecture(
-    "nin-mnist-v0", input="224x224x1", source=f"{ARTICLE}, stage v0", recipes=first_stage
-)
+@architecture("nin-mnist-v0", input="224x224x1", source=f"{ARTICLE}, stage v0", recipes=first_stage)
 def v0(x: Handle, *, global_pool: bool = False) -> Handle:
     """NiN for MNIST, first stage: one 1×1 convolution a group.
 

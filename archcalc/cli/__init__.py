@@ -2,8 +2,8 @@
 writer. The functions of ``archcalc`` do the same and print nothing.
 
 ``options.py`` has what commands share, ``calculator.py`` the commands that never need torch,
-``claims.py`` and ``ci.py`` those that judge, ``modules.py`` those that build or run real modules, ``train.py`` those that
-train them.
+``claims.py`` and ``ci.py`` those that judge, ``modules.py`` those that build or run real modules,
+``train.py`` those that train them.
 """
 
 from __future__ import annotations

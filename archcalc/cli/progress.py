@@ -38,7 +38,8 @@ def epoch_line(row: Epoch, epochs: int) -> str:
     )
     if row.validation_accuracy is not None:
         said += f"  validation {100 * row.validation_accuracy:.2f} %"
-    return f"{said}  {row.images_per_second:,.0f} images/s  left {_clock((epochs - row.epoch) * row.seconds)}"
+    left = _clock((epochs - row.epoch) * row.seconds)
+    return f"{said}  {row.images_per_second:,.0f} images/s  left {left}"
 
 
 def step_line(step: Any) -> str:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from archcalc import registry
-from archcalc.cli.options import OUTPUT, Output, complete_model, one_model, takes, write
+from archcalc.cli.options import OUTPUT, Output, one_model, takes, write
 from archcalc.errors import MissingExtraError, UsageError
 from archcalc.resolve import is_torch, parse_settings
 
@@ -55,7 +54,9 @@ DATA = click.option(
 @click.option("--seeds", metavar="N", type=click.IntRange(min=1), help="This many, one by one.")
 @click.option("--staged", is_flag=True, help="Grow it from the smaller models that it grew from.")
 @click.option("--identity", is_flag=True, help="With --staged: new 1×1 layers change nothing.")
-@click.option("--ablate", metavar="OPTION", default="", help="With and without: dropout, head, mlp.")
+@click.option(
+    "--ablate", metavar="OPTION", default="", help="With and without: dropout, head, mlp."
+)
 @click.option("--precision", type=click.Choice(("fp32", "bf16", "fp16")), default="fp32")
 @DEVICE
 @click.option("--compile", "compiled", is_flag=True, help="Through torch.compile.")
@@ -97,9 +98,7 @@ def train(model: str, options: Output, **given: Any) -> None:
 @DEVICE
 @click.option("--precision", type=click.Choice(("fp32", "bf16", "fp16")), help="Else the run's.")
 @takes(Output, *OUTPUT)
-def evaluate(
-    run: str, data: str, device: str, precision: str | None, options: Output
-) -> None:
+def evaluate(run: str, data: str, device: str, precision: str | None, options: Output) -> None:
     """Test a run's best weights again.
 
     \b
@@ -146,10 +145,13 @@ def _train(settings: Settings, given: dict[str, Any]) -> list[Run]:
     found: list[Run] = []
     before: Settings | None = None
     for stage in staged.stages(settings):
-        new = "identity" if given["identity"] else None
-        stage = staged.after(before, stage, new) if before else stage  # noqa: PLW2901  # the same stage
-        found.append(_one(stage))
-        before = stage
+        grown = (
+            staged.after(before, stage, "identity" if given["identity"] else None)
+            if before
+            else stage
+        )
+        found.append(_one(grown))
+        before = grown
     return found
 
 

@@ -119,13 +119,15 @@ class Accuracy(NamedTuple):
 
 
 def best(history: Sequence[Epoch]) -> Epoch | None:
-    """The epoch of the best accuracy on the images held out, the earlier of two that are equal;
+    """The epoch of the best accuracy on the images held out, of equal ones that of the lower loss;
     the last one where none are held out."""
     if not history:
         return None
     if history[-1].validation_accuracy is None:
         return history[-1]
-    return max(history, key=lambda row: (row.validation_accuracy or 0.0, -row.epoch))
+    return max(
+        history, key=lambda row: (row.validation_accuracy or 0.0, -(row.validation_loss or 0.0))
+    )
 
 
 def load(folder: str | Path) -> Run:
@@ -135,7 +137,7 @@ def load(folder: str | Path) -> Run:
         raise UsageError(f"{folder} is no run: it has no {RUN}")
     try:
         config = json.loads((folder / RUN).read_text(encoding="utf-8"))
-        rows = ()
+        rows: tuple[Epoch, ...] = ()
         if (folder / HISTORY).is_file():
             rows = parse_history((folder / HISTORY).read_text(encoding="utf-8"))
         result = None
@@ -209,7 +211,7 @@ def interval(values: Sequence[float], images: int) -> tuple[float, float]:
         freedom = len(values) - 1
         t = T_95[freedom - 1] if freedom <= len(T_95) else Z_95
         half = t * statistics.stdev(values) / math.sqrt(len(values))
-        return mean - half, mean + half
+        return max(0.0, mean - half), min(1.0, mean + half)
     p, squared = values[0], Z_95**2 / images
     middle = (p + squared / 2) / (1 + squared)
     half = math.sqrt(p * (1 - p) * squared + squared**2 / 4) / (1 + squared)

@@ -134,9 +134,7 @@ def error_curves(runs: Sequence[Run], label: Callable[[Run], str]) -> str:
     held_out = {}
     training = {}
     for run in runs:
-        training[label(run)] = [
-            (row.epoch, 100 * (1 - row.train_accuracy)) for row in run.history
-        ]
+        training[label(run)] = [(row.epoch, 100 * (1 - row.train_accuracy)) for row in run.history]
         held_out[label(run)] = [
             (row.epoch, 100 * (1 - row.validation_accuracy))
             for row in run.history
@@ -183,14 +181,16 @@ def _panel(title: str, lines: Mapping[str, Line], width: int, height: int) -> li
             f'<path d="M{left} {y:.1f}H{right}" stroke="#ddd"/>'
             f'<text x="{left - 4}" y="{y + 4:.1f}" text-anchor="end">{value:.3g}</text>'
         )
-    for x in dict.fromkeys((first, round((first + last) / 2), last)):
-        parts.append(
-            f'<text x="{place(x, low)[0]:.1f}" y="{bottom + 14}" text-anchor="middle">{x:g}</text>'
-        )
+    parts += [
+        f'<text x="{place(x, low)[0]:.1f}" y="{bottom + 14}" text-anchor="middle">{x:g}</text>'
+        for x in dict.fromkeys((first, round((first + last) / 2), last))
+    ]
     for index, (label, line) in enumerate(lines.items()):
         colour = COLOURS[index % len(COLOURS)]
         path = " ".join(f"{x:.1f},{y:.1f}" for x, y in (place(*point) for point in line))
-        parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.5"/>')
+        parts.append(
+            f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.5"/>'
+        )
         if len(line) == 1:  # one point draws no line
             x, y = place(*line[0])
             parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="2.5" fill="{colour}"/>')

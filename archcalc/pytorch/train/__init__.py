@@ -2,7 +2,7 @@
 
 ``loop.py`` is the loop, top to bottom. ``data.py`` and ``augment.py`` feed it, ``network.py`` makes
 the model and its optimizer, ``run_folder.py`` keeps what happened; ``staged.py`` grows a network in
-stages, ``ablate.py`` trains variants, ``evaluate.py`` and ``featuremaps.py`` look at a finished run.
+stages, ``ablate.py`` trains variants, ``evaluate.py`` and ``featuremaps.py`` look at a run again.
 
     from archcalc.pytorch.train import Settings, train
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -27,25 +27,6 @@ NAMES = ("mnist", "fashion-mnist", "cifar-10", "cifar-100", "svhn", "digits")
 
 IN_MEMORY = 8 * 2**30
 """Bytes of decoded images beyond which a folder is read as it is needed."""
-
-
-class Images(Protocol):
-    """Images with labels, read by position."""
-
-    labels: Tensor
-    shape: tuple[int, int, int]
-
-    def __len__(self) -> int: ...
-
-    def read(self, batches: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
-        """Each batch of positions as ``uint8`` images (N, C, H, W) and labels, on the device."""
-        ...
-
-    def to(self, device: torch.device) -> Images: ...
-
-    def fingerprint(self) -> str:
-        """A digest of what is in it, so that two runs can tell that they saw the same."""
-        ...
 
 
 @dataclass(frozen=True)
@@ -72,8 +53,8 @@ class InMemory:
         return InMemory(self.images.to(device), self.labels.to(device))
 
     def fingerprint(self) -> str:
-        digest = hashlib.sha256(self.images.cpu().contiguous().numpy())
-        digest.update(self.labels.cpu().numpy())
+        digest = hashlib.sha256(self.images.cpu().contiguous().numpy().tobytes())
+        digest.update(self.labels.cpu().numpy().tobytes())
         return digest.hexdigest()[:16]
 
 
@@ -85,7 +66,7 @@ class OnDisk:
     labels: Tensor
     shape: tuple[int, int, int]
     workers: int
-    device: torch.device = torch.device("cpu")
+    device: torch.device
 
     def __len__(self) -> int:
         return len(self.files)
@@ -94,7 +75,7 @@ class OnDisk:
         return decode(self.files[position], self.shape), self.labels[position]
 
     def read(self, batches: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
-        loader = torch.utils.data.DataLoader(
+        loader: Iterable[tuple[Tensor, Tensor]] = torch.utils.data.DataLoader(
             self,  # type: ignore[arg-type]  # it has what a Dataset needs
             batch_sampler=[positions.tolist() for positions in batches],
             num_workers=self.workers,
@@ -113,6 +94,12 @@ class OnDisk:
             path = Path(file)
             digest.update(f"{label}/{path.name}:{path.stat().st_size}\n".encode())
         return digest.hexdigest()[:16]
+
+
+Images = InMemory | OnDisk
+"""Images with labels, read by position: ``read`` gives each batch of positions as ``uint8`` images
+(N, C, H, W) and labels on the device, ``fingerprint`` a digest by which two runs can tell that they
+saw the same."""
 
 
 @dataclass(frozen=True)
@@ -137,7 +124,6 @@ class ImageSet:
             kept = order[:count]
             if isinstance(images, InMemory):
                 return InMemory(images.images[kept], images.labels[kept])
-            assert isinstance(images, OnDisk)
             files = tuple(images.files[position] for position in kept.tolist())
             return replace(images, files=files, labels=images.labels[kept])
 
@@ -199,8 +185,8 @@ def _digits() -> ImageSet:
     # 17 grey levels, 0 to 16, spread over a byte: 255/16 keeps them apart.
     images = torch.from_numpy(found.images * (255 / 16)).round().to(torch.uint8).unsqueeze(1)
     labels = torch.from_numpy(found.target).long()
-    # scikit-learn gives one set and no split: every fifth image is kept for the test. The same hands
-    # wrote both parts, so this is easier than the split by writers at UCI.
+    # scikit-learn gives one set and no split: every fifth image is kept for the test. The same
+    # hands wrote both parts, so this is easier than the split by writers at UCI.
     test = torch.arange(len(labels)) % 5 == 4
     return ImageSet(
         "digits",
@@ -279,7 +265,8 @@ def _folder(root: str, size: tuple[int, int] | None) -> ImageSet:
     if halves[0].classes != halves[1].classes:
         raise UsageError(f"{root}: train/ and test/ have other classes; they must be the same")
     first = halves[0].samples[0][0]
-    shape = (3, *(size or tuple(decode(first).shape[1:])))
+    height, width = size or decode(first).shape[1:]
+    shape = (3, height, width)
     return ImageSet(
         f"folder:{Path(root).name}",
         _read(halves[0].samples, shape),
@@ -294,7 +281,7 @@ def _read(samples: Sequence[tuple[str, int]], shape: tuple[int, int, int]) -> Im
     workers = min(8, os.cpu_count() or 1)
     channels, height, width = shape
     if len(files) * channels * height * width > IN_MEMORY:
-        return OnDisk(tuple(files), labels, shape, workers)
+        return OnDisk(tuple(files), labels, shape, workers, torch.device("cpu"))
     with ThreadPoolExecutor(workers) as pool:  # the decoder lets go of Python's lock
         images = list(pool.map(lambda file: decode(file, shape), files))
     return InMemory(torch.stack(images), labels)
@@ -346,7 +333,7 @@ def pixels(normalise: str, images: Images, size: tuple[int, int]) -> Pixels:
     if normalise == "none":
         return Pixels(size, (0.0,) * channels, (1.0,) * channels)
     step = max(1, len(images) // 10_000)
-    positions = torch.arange(0, len(images), step).split(1000)
+    positions = torch.split(torch.arange(0, len(images), step), 1000)
     sums = torch.zeros(2, channels, dtype=torch.float64)
     count = 0
     for batch, _ in images.read(positions):
@@ -364,5 +351,3 @@ def hold_out(images: Images, part: float) -> tuple[Tensor, Tensor]:
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(2013))
     held = round(len(images) * part)
     return order[held:].sort().values, order[:held].sort().values
-
-

@@ -59,7 +59,7 @@ def score(
     model, made = network(run)
     model.to(accelerator.device)
     if settings.channels_last:
-        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch lacks it
+        model.to(memory_format=torch.channels_last)
     found = image_sets.load(settings.data, run.recipe.data, size=made.size)
     if found.shape[0] != run.config["input"][0] or len(found.classes) != len(run.config["classes"]):
         raise UsageError(

@@ -1,5 +1,5 @@
-"""What the maps before the global pool see, as NiN's Figure 4 shows it: one map a class, and of each
-the tenth of its activations that is largest."""
+"""What the maps before the global pool see, as NiN's Figure 4 shows it: one map a class, and of
+each the tenth of its activations that is largest."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from contextlib import nullcontext
 from typing import Any, NamedTuple
 
@@ -94,7 +94,7 @@ def run(settings: Settings) -> Iterator[Step | Epoch | Result]:
         )
         pixels = image_sets.pixels(recipe.normalise, found.train, (shape[1], shape[2]))
         if settings.channels_last:
-            model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch lacks it
+            model.to(memory_format=torch.channels_last)
         model.to(device)
         optimizer = networks.optimizer(model, recipe)
 
@@ -158,7 +158,7 @@ def one_epoch(
     learn: Tensor,
     pixels: Pixels,
     number: int,
-) -> Iterator[Step]:
+) -> Generator[Step, None, Score]:
     """One pass over the images to learn from; its Score is the generator's return value."""
     recipe = settings.recipe
     generator = torch.Generator().manual_seed(mix(settings.seed, number, -1))
@@ -195,9 +195,7 @@ def one_epoch(
             told = now
             loss_so_far = finite(totals[0].item() / totals[2].item(), number, settings)
             seen = min((piece.batch + 1) * recipe.batch, len(learn))
-            yield Step(
-                number, recipe.epochs, seen, len(learn), loss_so_far, seen / (now - started)
-            )
+            yield Step(number, recipe.epochs, seen, len(learn), loss_so_far, seen / (now - started))
     loss_sum, right, count = accelerator.reduce(totals, "sum").tolist()
     return Score(finite(loss_sum / count, number, settings), right / count, int(count))
 
@@ -232,7 +230,7 @@ def evaluate(
     bare = accelerator.unwrap_model(model).eval()
     mine = positions[accelerator.process_index :: accelerator.num_processes]
     totals = torch.zeros(3, device=accelerator.device)
-    for batch, labels in images.read(mine.split(EVALUATION_BATCH)):
+    for batch, labels in images.read(torch.split(mine, EVALUATION_BATCH)):
         logits = bare(layout(pixels(batch), settings)).float()
         loss = F.cross_entropy(logits, labels, reduction="sum")
         correct = (logits.argmax(1) == labels).sum()
@@ -316,7 +314,7 @@ def cut(order: Tensor, size: int, accumulate: int, accelerator: Accelerator) -> 
     give every process something is left out."""
     rank, processes = accelerator.process_index, accelerator.num_processes
     pieces = []
-    for number, batch in enumerate(order.split(size)):
+    for number, batch in enumerate(torch.split(order, size)):
         parts = min(accumulate, len(batch) // processes)
         for part in range(parts):
             edges = [

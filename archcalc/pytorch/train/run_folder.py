@@ -210,8 +210,10 @@ def _disk(folder: Path, epochs: int) -> Iterator[None]:
 
 
 def _cannot(folder: Path, epochs: int, why: str) -> str:
-    kept = f"its first {epochs} epochs are kept; make room and give --resume" if epochs else (
-        "nothing was trained yet; name another folder with --run"
+    kept = (
+        f"its first {epochs} epochs are kept; make room and give --resume"
+        if epochs
+        else ("nothing was trained yet; name another folder with --run")
     )
     return f"cannot write into the run {folder}: {why.lower()}; {kept}"
 

@@ -11,6 +11,7 @@ from archcalc.graph import Shape
 from archcalc.recipe import Recipe
 
 Precision = Literal["fp32", "bf16", "fp16"]
+New = float | Literal["identity"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +20,7 @@ class Growth:
 
     model: str
     weights: Path
-    new: float | Literal["identity"]
+    new: New
     """What the weights of a new 1×1 convolution are filled with."""
 
 

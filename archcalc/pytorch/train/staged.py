@@ -11,7 +11,7 @@ import io
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -20,7 +20,7 @@ from archcalc import registry
 from archcalc.errors import UsageError
 from archcalc.files import write_text
 from archcalc.pytorch.train import run_folder
-from archcalc.pytorch.train.settings import Growth, Settings
+from archcalc.pytorch.train.settings import Growth, New, Settings
 from archcalc.recipe import find
 
 
@@ -57,9 +57,7 @@ def stages(settings: Settings) -> list[Settings]:
     ]
 
 
-def after(
-    smaller: Settings, larger: Settings, new: float | Literal["identity"] | None = None
-) -> Settings:
+def after(smaller: Settings, larger: Settings, new: New | None = None) -> Settings:
     """The larger stage, beginning with the best weights of the smaller one's finished run."""
     growth = Growth(
         model=registry.find(smaller.model).name,
