@@ -91,8 +91,8 @@ def nin(
 
     ``head=fc`` puts a fully connected layer in the pooling's place, as Table 5 does to compare the
     two; ``mlp=false`` leaves out the 1×1 layers, and a plain convolutional network remains.
-    ``norm=batch``, which is not the paper's (it is older than batch normalisation), normalises after
-    every convolution but the last, and leaves the last without ReLU; it trains faster.
+    ``norm=batch`` is not the paper's, which is older than batch normalisation: it normalises after
+    every convolution but the last, and leaves the last without ReLU. It trains faster.
     """
     x = mlpconv(x, 192, 5, (160, 96), mlp, norm, name="mlpconv1")
     x = ops.max_pool2d(x, 3, stride=2, padding=1, name="pool1")  # authors: pad 0, rounding up

@@ -31,7 +31,6 @@ def recipes() -> dict[str, Recipe]:
             weight_decay=0.01,
             decay_biases=False,
             normalise="channel",
-            shift=1,
         )
     }
 
