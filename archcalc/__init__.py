@@ -38,6 +38,7 @@ from archcalc.version import VERSION
 
 if TYPE_CHECKING:
     from archcalc.pytorch.build import Network
+    from archcalc.readings.latency import Bench
 
 __all__ = [
     "ArchcalcError",
@@ -57,6 +58,7 @@ __all__ = [
     "WorkedExample",
     "__version__",
     "architecture",
+    "bench",
     "build",
     "compare",
     "diff",
@@ -157,6 +159,21 @@ def build(
     with _torch("build"):
         from archcalc.pytorch.build import build as make
     return make(model, input, seed=seed, options=options)
+
+
+def bench(models: Sequence[str], **choice: Any) -> Bench:
+    """Time models by name, in turns: a record with every sample and what made it.
+
+    ``choice``: ``device="auto"``, ``batches=(1,)``, ``dtypes=("float32",)``, ``threads=()``,
+    ``input``, ``options``, ``train``, ``compiled``, ``channels_last``, ``graphs``, ``layers``,
+    ``verify``, ``plan``. Needs torch; see :func:`archcalc.pytorch.bench.run.bench`.
+
+        before, after = archcalc.bench(["inception-naive", "inception-reduced"]).latencies
+        before.median, before.iqr  # seconds
+    """
+    with _torch("bench"):
+        from archcalc.pytorch.bench import bench as run
+    return run(models, **choice)
 
 
 @contextmanager

@@ -2,13 +2,14 @@
 
     nin                      a registered architecture or its alias
     nin,head=fc              the same with options, so that variants can be compared
-    ./net.py:Net             a class, a function that makes a module, or a module in a Python file
+    ./net.py:Net             a class, a function that makes a module, or a module in a Python file;
+                             or an @archcalc.architecture there, which needs no torch
     package.module:attr      the same in an installed package
     torchvision:resnet50     torchvision's own
     timm:convnext_tiny       timm's own
     net.pt2                  a program saved by torch.export
 
-All but the first two need torch, and only then is it imported.
+The others need torch, and only then is it imported.
 """
 
 from __future__ import annotations
@@ -39,12 +40,11 @@ def resolve(
     """
     name, *inline = spec.split(",")
     chosen = {**(options or {}), **parse_settings(inline)}
-    if not is_torch(name):
+    declared = _declared(name)
+    if declared is not None:
         if optimizer:
             raise UsageError(f"--optimizer is for torch models; {name} is declared, forward only")
-        return registry.find(name).graph(
-            declared_input(input), batch=batch, training=training, options=chosen
-        )
+        return declared.graph(declared_input(input), batch=batch, training=training, options=chosen)
     try:
         from archcalc.pytorch.load import load
     except ImportError as error:
@@ -61,6 +61,18 @@ def resolve(
         options=chosen,
         spec=spec,
     )
+
+
+def _declared(name: str) -> registry.Architecture | None:
+    """The declared network of this name; None for a torch model."""
+    if not is_torch(name):
+        return registry.find(name)
+    if ".py:" in name:
+        from archcalc import python_file
+
+        if python_file.is_declared(name):
+            return python_file.load(name)
+    return None
 
 
 def is_torch(name: str) -> bool:

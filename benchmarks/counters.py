@@ -7,7 +7,8 @@ the model, and analyses it at batch 1. The tools take turns, a round each, so th
 machine meets all of them. Each tool runs in its fastest form that works: on ``meta`` where it can.
 
 * analysis: from the built module to the numbers, the first time in the process, everything
-  imported. "again" is the median of four more times in the same process;
+  imported. "again" is the median of four more times in the same process. The garbage collector
+  runs before each time, so that no tool pays at random for what the imports left behind;
 * process: the whole process, imports of torch and torchvision (in "import" below) and building
   the model included;
 * memory: the peak of the process above what it has after ``import torch`` and torchvision.
@@ -17,6 +18,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import importlib.metadata
 import importlib.util
 import io
@@ -176,6 +178,7 @@ def measure(tool: str, model: str) -> dict[str, Any]:
         x = torch.empty(1, 3, size, size, device=TOOLS[tool].device)
         times = []
         for _ in range(5):
+            gc.collect()
             begun = time.perf_counter()
             macs = analyse(module, x)
             times.append(time.perf_counter() - begun)

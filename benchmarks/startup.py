@@ -17,12 +17,16 @@ import statistics
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import NamedTuple
 
 ARCHCALC = [sys.executable, "-m", "archcalc"]
+BUDGET = Path(__file__).resolve().parent.parent / "archcalc.toml"
 COMMANDS = {
     "archcalc compare nin googlenet": [*ARCHCALC, "compare", "nin", "googlenet"],
     "archcalc flops --input 28x28x192": [*ARCHCALC, "flops", "--input", "28x28x192"],
+    "archcalc check (ten models)": [*ARCHCALC, "check", "--budget", str(BUDGET)],
+    "archcalc claims all": [*ARCHCALC, "claims", "all"],
     "archcalc --help": [*ARCHCALC, "--help"],
     "python -c 'import torch'": [sys.executable, "-c", "import torch"],
     "python -c 'pass'": [sys.executable, "-c", "pass"],

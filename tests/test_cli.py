@@ -248,6 +248,9 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
         "params nin",
         "memory nin",
         "receptive-field nin",
+        "claims all --waterfall",
+        "lint",
+        "check --budget archcalc.toml",
     ],
 )
 def test_the_calculator_imports_neither_torch_nor_pandas(line: str) -> None:

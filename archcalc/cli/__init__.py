@@ -3,7 +3,7 @@ writer. The functions of ``archcalc`` do the same and print nothing.
 
 ``options.py`` has what commands share, ``calculator.py`` the commands that never need torch,
 ``claims.py`` and ``ci.py`` those that judge, ``modules.py`` those that build or run real modules,
-``train.py`` those that train them.
+``bench.py`` the one that times them, ``train.py`` those that train them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import NoReturn
 
 import click
 
-from archcalc.cli import calculator, claims, modules, train
+from archcalc.cli import bench, calculator, ci, claims, modules, report, train
 from archcalc.errors import ArchcalcError, DefinitionError
 from archcalc.report import views
 from archcalc.version import VERSION
@@ -41,7 +41,15 @@ def app(context: click.Context) -> None:
         click.echo(context.get_help())
 
 
-for command in (*calculator.COMMANDS, *claims.COMMANDS, *modules.COMMANDS, *train.COMMANDS):
+for command in (
+    *calculator.COMMANDS,
+    *claims.COMMANDS,
+    *ci.COMMANDS,
+    *modules.COMMANDS,
+    *bench.COMMANDS,
+    *report.COMMANDS,
+    *train.COMMANDS,
+):
     app.add_command(command)
 
 

@@ -30,7 +30,7 @@ from archcalc.readings.compare import compare as compare_profiles
 from archcalc.readings.diff import diff
 from archcalc.readings.worked_example import worked_example
 from archcalc.report import views
-from archcalc.resolve import declared_input
+from archcalc.resolve import declared_input, parse_settings
 
 
 @click.command("list")
@@ -119,6 +119,18 @@ def flops(models: Sequence[str], options: Options) -> None:
     type=click.Choice(METRICS),
     help="Smallest first: params, macs, flops, activations, ...",
 )
+@click.option(
+    "--latency",
+    metavar="DEVICE",
+    default="",
+    help="Measure them too: auto, cpu, cuda, cuda:1, mps (archcalc bench does more).",
+)
+@click.option(
+    "--bench",
+    metavar="FILE",
+    default="",
+    help="Times from a file of archcalc bench -o FILE.json.",
+)
 @click.option("--diff", "with_diff", is_flag=True, help="Of two: nodes added, removed, changed.")
 @click.option("--runs", metavar="DIR", default="", help="Add the accuracy of the runs in there.")
 @takes(Options, *MODEL, *OUTPUT)
@@ -126,6 +138,8 @@ def compare(
     models: Sequence[str],
     baseline: str,
     sort: str | None,
+    latency: str,
+    bench: str,
     with_diff: bool,
     runs: str,
     options: Options,
@@ -136,14 +150,28 @@ def compare(
     archcalc compare nin googlenet torchvision:resnet50
     archcalc compare nin nin,mlp=false nin,head=fc --sort macs
     archcalc compare inception-naive inception-reduced --diff
+    archcalc compare nin googlenet --latency cpu
     archcalc compare nin nin,norm=batch --runs runs/
     """
+    if latency and bench:
+        raise UsageError("--latency measures now and --bench takes a file; give one of them")
     if with_diff and len(models) != 2:
         raise UsageError(f"--diff takes two models, got {len(models)}")
     profiles = price_all(models, options)
     found = compare_profiles(profiles, baseline=baseline, sort=sort or "")
     differences = diff(profiles[0], profiles[1]) if with_diff else None
     report = views.comparison(found, differences)
+    if latency or bench:
+        from archcalc.cli.bench import measured_comparison
+
+        measure = {
+            "input": options.input,
+            "options": parse_settings(options.settings),
+            "batches": (options.batch,),
+            "train": options.train,
+            "optimizer": options.optimizer or "sgd",
+        }
+        report = measured_comparison(report, found, device=latency, file=bench, measure=measure)
     if runs:
         from archcalc.readings.runs import load_all
         from archcalc.report.training import with_accuracy

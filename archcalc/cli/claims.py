@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
+
 import click
 
 from archcalc import registry
-from archcalc.cli.options import OUTPUT, Output, complete_model, takes, write
+from archcalc.cli.options import OUTPUT, Output, any_models, complete_model, takes, write
 from archcalc.errors import UnknownModelError
+
+WARNED = 1
 
 
 @click.command()
@@ -46,4 +51,40 @@ def _canonical(model: str) -> str:
         return model
 
 
-COMMANDS: tuple[click.Command, ...] = (claims,)
+@click.command()
+@any_models
+@click.option("-i", "--input", metavar="HxWxC", multiple=True, help="Input, or chw:CxHxW.")
+@click.option(
+    "--set", "settings", metavar="KEY=VALUE", multiple=True, help="Set an option of the model."
+)
+@click.option("--strict", is_flag=True, help="Exit with 1 when there is a warning; for CI.")
+@takes(Output, *OUTPUT)
+def lint(
+    models: Sequence[str],
+    input: tuple[str, ...],
+    settings: tuple[str, ...],
+    strict: bool,
+    options: Output,
+) -> None:
+    """What a reader of an architecture would have wanted to know.
+
+    Every registered model unless some are named.
+
+    \b
+    archcalc lint nin-mnist-v2
+    archcalc lint ./net.py:Net --input 32x32x3 --strict
+    """
+    from archcalc.readings.lint import lint as read
+    from archcalc.report.lint import lint as report
+    from archcalc.resolve import parse_settings, resolve
+
+    chosen = parse_settings(settings)
+    found = [
+        read(resolve(model, input=input, options=chosen)) for model in models or registry.names()
+    ]
+    write(report(found, raw=options.format == "csv"), options)
+    if strict and any(each.warnings for each in found):
+        sys.exit(WARNED)
+
+
+COMMANDS: tuple[click.Command, ...] = (claims, lint)

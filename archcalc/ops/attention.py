@@ -39,7 +39,9 @@ def causal_macs(query: Shape, key: Shape, value: Shape) -> int:
     >>> causal_macs((1, 8, 4, 16), (1, 8, 4, 16), (1, 8, 4, 16))
     2560
     """
-    pairs = sum(min(row + 1, key[-2]) for row in range(query[-2]))
+    rows, columns = query[-2], key[-2]
+    full = min(rows, columns)
+    pairs = full * (full + 1) // 2 + (rows - full) * columns
     batch = 1
     for size in query[:-2]:
         batch *= size

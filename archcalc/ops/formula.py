@@ -13,7 +13,6 @@ setting of the call under the operator's own name for it. The answer is a number
 from __future__ import annotations
 
 import inspect
-import runpy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -54,6 +53,8 @@ def load_formulas(path: str | Path) -> tuple[str, ...]:
 
     Raises UsageError where the file cannot be read or run, or prices nothing.
     """
+    import runpy  # milliseconds that no other command needs
+
     before = dict(USERS)
     try:
         runpy.run_path(str(path), run_name="archcalc_formulas")

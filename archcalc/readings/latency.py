@@ -106,6 +106,34 @@ class LayerTime(NamedTuple):
     op: str
     seconds: float
     """Median over the passes."""
+    macs: int | None = None
+    flops: int | None = None
+    bytes: int | None = None
+    """Read and written when the node runs alone."""
+    bound: float | None = None
+    """Seconds that the roofline allows at best."""
+    label: str = ""
+    """What that bound is: ``compute``, ``memory``, ``launch``, or ``free``."""
+    window: str = ""
+    """``1×1`` of a convolution."""
+
+    @property
+    def flops_per_second(self) -> float | None:
+        return self.flops / self.seconds if self.flops and self.seconds else None
+
+    @property
+    def bytes_per_second(self) -> float | None:
+        return self.bytes / self.seconds if self.bytes and self.seconds else None
+
+    @property
+    def intensity(self) -> float | None:
+        """FLOPs a byte."""
+        return self.flops / self.bytes if self.flops is not None and self.bytes else None
+
+    @property
+    def distance(self) -> float | None:
+        """How many times its lower bound it takes."""
+        return self.seconds / self.bound if self.bound else None
 
 
 class Layers(NamedTuple):

@@ -73,10 +73,10 @@ def _reach(node: Node, known: dict[tuple[int, int], Reach]) -> Reach | None:
         return Reach(
             before.smallest._replace(is_global=True), before.largest._replace(is_global=True)
         )
-    window = _window(node)
-    if window is None:
+    slid = window(node)
+    if slid is None:
         return before
-    return Reach(_through(before.smallest, *window), _through(before.largest, *window))
+    return Reach(_through(before.smallest, *slid), _through(before.largest, *slid))
 
 
 def _join(reaches: list[Reach]) -> Reach:
@@ -99,11 +99,11 @@ def _sees_everything(node: Node) -> bool:
         return len(after) < len(before) and any(size > 1 for size in places)
     if TABLE[node.op].kind == "matmul" or (TABLE[node.op].kind == "reduction" and len(before) > 2):
         return True
-    window = _window(node)
-    if window is None or TABLE[node.op].kind != "pooling":
+    slid = window(node)
+    if slid is None or TABLE[node.op].kind != "pooling":
         return False
     return all(size == 1 for size in after[2:]) and all(
-        span >= size for span, size in zip(window[0], places, strict=True)
+        span >= size for span, size in zip(slid[0], places, strict=True)
     )
 
 
@@ -111,7 +111,7 @@ Window = tuple[Shape, Shape, Shape]
 """Span (dilation included), stride and left padding."""
 
 
-def _window(node: Node) -> Window | None:
+def window(node: Node) -> Window | None:
     """The window that a node slides over its input; None for those that have none."""
     attrs = node.attrs
     if node.op in ("conv1d", "conv2d", "conv3d"):

@@ -13,10 +13,13 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 from archcalc.graph import Graph, Value, Weight
-from archcalc.readings.latency import Latency, Layers, Ratio
+from archcalc.readings.latency import Latency, Layers, LayerTime, Ratio, speedup
 from archcalc.readings.profile import Layer, Profile
 
 Label = Literal["compute", "memory", "launch", "free"]
+
+FAR = 2.0
+"""Times its lower bound from which a node's label alone would say too much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +113,8 @@ def bytes_moved(profile: Profile) -> int | None:
         moved = layer.bytes_moved
         if moved is None:
             return None
-        total += sum(moved)
+        if layer.op != "input":  # it is there before the pass begins
+            total += sum(moved)
     return total
 
 
@@ -137,33 +141,23 @@ def cast(graph: Graph, dtype: str) -> Graph:
     return replace(graph, nodes=nodes, outputs=outputs)
 
 
-class LayerRow(NamedTuple):
-    """A node's time beside its work."""
-
-    bound: Bound | None
-    """None where the node is not counted."""
-    name: str
-    op: str
-    seconds: float
-
-    @property
-    def flops_per_second(self) -> float | None:
-        return self.bound.flops / self.seconds if self.bound and self.seconds else None
-
-    @property
-    def bytes_per_second(self) -> float | None:
-        return self.bound.bytes / self.seconds if self.bound and self.seconds else None
-
-    @property
-    def distance(self) -> float | None:
-        """How many times its lower bound it takes."""
-        return self.seconds / self.bound.seconds if self.bound and self.bound.seconds else None
-
-
-def by_layer(layers: Layers, found: Sequence[Bound | None]) -> list[LayerRow]:
-    """The times of a ``--layers`` pass beside the bounds of the same nodes, by name."""
+def priced(layers: Layers, found: Sequence[Bound | None]) -> Layers:
+    """The times of a pass beside the work and the bounds of the same nodes, by name."""
     known = {bound.name: bound for bound in found if bound is not None}
-    return [LayerRow(known.get(row.name), row.name, row.op, row.seconds) for row in layers.times]
+    return layers._replace(times=tuple(_priced(row, known.get(row.name)) for row in layers.times))
+
+
+def _priced(row: LayerTime, bound: Bound | None) -> LayerTime:
+    if bound is None:
+        return row
+    return row._replace(
+        macs=bound.macs,
+        flops=bound.flops,
+        bytes=bound.bytes,
+        bound=bound.seconds,
+        label=bound.label,
+        window=bound.window,
+    )
 
 
 class Story(NamedTuple):
@@ -187,13 +181,7 @@ class Story(NamedTuple):
         return f"{macs}, {faster}" + (f": {self.cause}" if self.cause else "")
 
 
-def story(
-    before: Latency,
-    after: Latency,
-    speed: Ratio,
-    rows_before: Sequence[LayerRow],
-    rows_after: Sequence[LayerRow],
-) -> Story | None:
+def story(before: Latency, after: Latency) -> Story | None:
     """Put the saving in multiply-adds beside the saving in time, and name the node that keeps them
     apart. None where the multiply-adds are not known.
 
@@ -204,63 +192,47 @@ def story(
     if not before.macs or not after.macs:
         return None
     saving = before.macs / after.macs
+    speed = speedup(before, after)
     if speed.low <= saving <= speed.high:
-        return Story(saving, speed, "" if saving == 1 else "the time follows the multiply-adds")
-    if speed.value < saving:
-        culprit, share = _largest_excess(rows_after, before)
-        whose = after
-    else:
-        culprit, share = _largest_excess(rows_before, after)
-        whose = before
-    if culprit is None or culprit.bound is None:
-        return Story(saving, speed, "")
-    return Story(saving, speed, f"{_named(culprit)} of {whose.spec} {_is_bound(culprit, share)}")
+        return Story(saving, speed, "the time follows the multiply-adds" if saving != 1 else "")
+    slow, quick = (after, before) if speed.value < saving else (before, after)
+    return Story(saving, speed, _cause(slow, quick))
 
 
-def _largest_excess(rows: Sequence[LayerRow], other: Latency) -> tuple[LayerRow | None, float]:
-    """The node that takes longest beyond its multiply-adds at the other model's rate, and its share
-    of its own model's time."""
-    assert other.macs is not None
-    pace = other.median / other.macs
-    counted = [row for row in rows if row.bound is not None]
+def _cause(slow: Latency, quick: Latency) -> str:
+    """The node of the slower one, multiply-add for multiply-add, that takes longest beyond its
+    multiply-adds at the other one's rate."""
+    assert quick.macs
+    pace = quick.median / quick.macs
+    rows = slow.layers.times if slow.layers is not None else ()
+    counted = [row for row in rows if row.macs is not None]
     if not counted:
-        return None, 0.0
-
-    def excess(row: LayerRow) -> float:
-        assert row.bound is not None
-        return row.seconds - row.bound.macs * pace
-
-    largest = max(counted, key=excess)
-    return largest, largest.seconds / sum(row.seconds for row in rows)
-
-
-def _named(row: LayerRow) -> str:
-    assert row.bound is not None
-    return f"the {row.bound.window} {row.name}" if row.bound.window else f"{row.op} {row.name}"
-
-
-def _is_bound(row: LayerRow, share: float) -> str:
-    assert row.bound is not None
-    part = f"and takes {100 * share:.0f} % of its time"
-    distance = row.distance
-    if distance is None:
-        return f"moves nothing {part}"
-    # A node far above its bound is held by something that the roofline does not know.
-    reached = f" ({distance:.2g} times its lower bound)" if distance >= 2 else ""
-    return f"is {row.bound.label} bound{reached} {part}"
+        return ""
+    culprit = max(counted, key=lambda row: row.seconds - (row.macs or 0) * pace)
+    what = f"the {culprit.window}" if culprit.window else culprit.op
+    share = culprit.seconds / sum(row.seconds for row in rows)
+    place = f"{what} {culprit.name} of {slow.spec}" if culprit.name != what else what
+    taken = f"takes {100 * share:.0f} % of its time"
+    if culprit.distance is None:
+        return f"{place}, which moves nothing, {taken}"
+    if culprit.distance < FAR:
+        return f"{place} is {culprit.label} bound and {taken}"
+    # Something holds it that the roofline does not know.
+    far = f"{culprit.distance:.1f}" if culprit.distance < 10 else f"{culprit.distance:,.0f}"
+    return f"{place} {taken}, {far} times what its {culprit.label} bound allows"
 
 
 def _bound(layer: Layer, ceilings: Ceilings) -> Bound | None:
     moved = layer.bytes_moved
     if layer.flops is None or moved is None:
         return None
-    nbytes = sum(moved)
+    nbytes = 0 if layer.op == "input" else sum(moved)
     times: dict[Label, float] = {
         "compute": layer.flops / ceilings.flops,
         "memory": nbytes / ceilings.bandwidth_for(nbytes),
         "launch": ceilings.launch,
     }
-    if layer.op == "input" or not (nbytes or layer.flops):
+    if not (nbytes or layer.flops):
         label: Label = "free"
         seconds = 0.0
     else:

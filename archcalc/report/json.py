@@ -74,7 +74,16 @@ def layer_record(layer: Layer) -> dict[str, Any]:
         "formula": layer.formula,
         "bytes_read": layer.bytes_moved[0] if layer.bytes_moved else None,
         "bytes_written": layer.bytes_moved[1] if layer.bytes_moved else None,
+        "attrs": {key: _plain(value) for key, value in layer.node.attrs.items()},
+        "weights": {weight.name.rpartition(".")[2]: weight.shape for weight in layer.node.weights},
     }
+
+
+def _plain(value: Any) -> Any:
+    """A setting as JSON has it; what JSON does not know as text."""
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
 
 
 def reach(found: Reach | None) -> dict[str, Any] | None:

@@ -8,15 +8,27 @@ from typing import Any, Literal, NamedTuple
 
 from archcalc.graph import Shape, times
 from archcalc.ops.operator import extent
-from archcalc.report.units import Units, count, ratio, size
+from archcalc.report.units import Units, count, duration, plain, ratio, size
 
 Kind = Literal[
-    "text", "prose", "count", "exact", "signed", "bytes", "shape", "size", "ratio", "share"
+    "text",
+    "prose",
+    "count",
+    "exact",
+    "signed",
+    "bytes",
+    "shape",
+    "size",
+    "ratio",
+    "share",
+    "seconds",
+    "giga",
+    "number",
 ]
 """How a column's cells read: ``text`` stays on one line, ``prose`` may be broken; ``count`` and
 ``signed`` are integers; ``exact`` is a number with all of its digits, whatever the units; ``shape``
 is (N, C, H, W), shown as H×W×C; ``size`` is shown in torch's own order; ``share`` is a part of
-1."""
+1; ``giga`` is shown in 10⁹, and ``number`` is a float in three figures."""
 
 Cell = Any
 """A string, an integer, a float, a shape, or None for what is not known."""
@@ -33,7 +45,7 @@ class Column(NamedTuple):
 
     @property
     def is_number(self) -> bool:
-        return self.kind in ("count", "exact", "signed", "bytes", "ratio", "share")
+        return self.kind not in ("text", "prose", "shape", "size")
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +100,10 @@ def text(cell: Cell, kind: Kind, units: Units = "si") -> str:
         return ratio(cell)
     if kind == "share":
         return f"{100 * cell:.1f} %"
+    if kind == "seconds":
+        return duration(cell)
+    if kind in ("giga", "number"):
+        return plain(cell / 1e9 if kind == "giga" else cell)
     return str(cell)
 
 

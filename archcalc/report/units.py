@@ -9,6 +9,7 @@ UNITS: tuple[Units, ...] = ("si", "zh", "exact")
 
 SI = ((10**15, "P"), (10**12, "T"), (10**9, "G"), (10**6, "M"), (10**3, "k"))
 ZH = ((10**12, "万亿"), (10**8, "亿"), (10**4, "万"))
+TIME = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"))
 BINARY = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
 
 
@@ -48,6 +49,30 @@ def ratio(value: float) -> str:
     if value >= 1:
         return f"{value:.3g}×" if value >= 10 else f"{value:.2f}×"
     return f"{value:.3g}×" if value else "0×"
+
+
+def duration(seconds: float) -> str:
+    """Seconds in four figures.
+
+    >>> duration(0.00063884), duration(1.25), duration(8.6e-7)
+    ('638.8 µs', '1.250 s', '860.0 ns')
+    """
+    for unit, name in TIME:
+        if float(f"{seconds / unit:.4g}") >= 1:
+            whole = len(str(int(float(f"{seconds / unit:.4g}"))))
+            return f"{seconds / unit:.{max(4 - whole, 0)}f} {name}"
+    return f"{seconds / 1e-9:.3g} ns"
+
+
+def plain(value: float) -> str:
+    """A number in three figures, never with an exponent.
+
+    >>> plain(1564.8), plain(0.0421), plain(37.96)
+    ('1,565', '0.0421', '38.0')
+    """
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.3g}" if abs(value) < 1 else f"{value:.{2 - len(str(int(abs(value)))) + 1}f}"
 
 
 def _scaled(

@@ -1,13 +1,17 @@
-"""docs/hard-cases.md says what the cases say."""
+"""docs/hard-cases.md says what the cases say, and the examples of docs/tracing.md run."""
 
 from __future__ import annotations
 
+import doctest
 import runpy
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from archcalc.ops import TABLE
+from archcalc.ops.formula import USERS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -20,6 +24,17 @@ def test_every_case_is_in_the_document_with_its_number() -> None:
     for case, row in zip(cases, rows[2:], strict=False):
         title = f"{case.title} ({case.why})" if case.why else case.title
         assert row.startswith(f"| {title} | {case.macs:,} | {case.macs:,} |")
+
+
+def test_the_examples_run() -> None:
+    path = ROOT / "docs" / "tracing.md"
+    try:
+        failed, tried = doctest.testfile(str(path), module_relative=False, encoding="utf-8")
+    finally:
+        TABLE.pop("mylib::scan", None)
+        USERS.pop("mylib::scan", None)
+    assert tried > 10
+    assert not failed
 
 
 @pytest.mark.slow

@@ -21,9 +21,9 @@ from archcalc.readings.claims import (
     about,
     check,
     plain,
-    quantity,
     verdict,
 )
+from archcalc.readings.printed import quantity
 from archcalc.report.claims import claims as claims_report
 from archcalc.resolve import resolve
 

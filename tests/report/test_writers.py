@@ -130,6 +130,8 @@ def test_the_json_of_every_command_keeps_the_promised_keys(name: str, view: str)
         "formula",
         "bytes_read",
         "bytes_written",
+        "attrs",
+        "weights",
     }
     assert sum(layer["macs"] for layer in model["layers"]) == model["macs"]
     assert isinstance(model["macs"], int)

@@ -13,6 +13,8 @@ FEW = 10
 SPREAD = 0.15
 """IQR over median from which the spread is worth a word."""
 DRIFT = 0.05
+OUTLIERS = 0.02
+"""The part of the samples from which outliers are worth a word."""
 OTHERS = 0.2
 """Cores that other processes used, from which they are worth a word."""
 PROBE = 1.1
@@ -52,7 +54,7 @@ def about(
         way = "slower" if change > 0 else "faster"
         yield f"it became {100 * abs(change):.0f} % {way} from the first half to the second"
     far = outliers(samples)
-    if far:
+    if far > OUTLIERS * len(samples):
         yield (
             f"{far} of {len(samples)} samples are outliers, more than 3 IQR above the third "
             "quartile; they are kept"

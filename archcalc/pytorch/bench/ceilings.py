@@ -2,8 +2,8 @@
 processes were in the way.
 
 Arithmetic: the best rate of a large matrix product, asked of every library that the models will
-use: ``torch.mm`` (BLAS), and convolutions of 1×1 and 3×3, which are matrix products done by oneDNN
-or cuDNN; on some processors either is far ahead of the other. Memory: the best rate of copies, from
+use: ``torch.mm`` (BLAS), and convolutions, which are matrix products done by oneDNN or cuDNN; on
+some processors either is far ahead of the other. Memory: the best rate of copies, from
 some KiB to far beyond any cache. Launch: a call on one element. A ceiling is the best of its tries,
 since whatever disturbs a try can only make it slower.
 """
@@ -13,6 +13,8 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +30,15 @@ from archcalc.pytorch.bench.watch import Watch
 from archcalc.readings.roofline import Ceilings
 
 SCHEMA_VERSION = 1
-LONG_ENOUGH = 0.05
-"""Seconds of one product from which a larger one would not be faster."""
+Kind = Callable[[int, torch.dtype, str], tuple[float, Call]]
+"""(size, dtype, device) -> the FLOPs of one call, and the call."""
+SIZES = (256, 512, 1024, 2048, 4096, 8192)
+WINDOWS = (1, 3, 5, 7)
+LONG_ENOUGH = 0.01
+"""Seconds of one product from which a larger one would not be faster, and would meet more of what
+disturbs it."""
 TRIES = 8
-LEAST = 0.05
+LEAST = 0.1
 """Seconds of tries: short work has many, so that some of them meet nobody."""
 LARGEST_COPY = 2**29
 """Bytes read and written; larger than any cache of today, or a quarter of the GPU's memory."""
@@ -88,15 +95,14 @@ def measure_ceilings(device: Device, dtype: str, threads: int | None) -> Ceiling
 
 def _arithmetic(device: Device, dtype: torch.dtype) -> float:
     best = 0.0
-    for kind in (_product, _convolution_1, _convolution_3):
-        size = 512
-        while True:
+    kinds: list[Kind] = [_product, *(partial(_convolution, window) for window in WINDOWS)]
+    for kind in kinds:
+        for size in SIZES:
             flops, call = kind(size, dtype, device.name)
             seconds = _best(device, call)
             best = max(best, flops / seconds)
-            if seconds >= LONG_ENOUGH or size >= 8192:
+            if seconds >= LONG_ENOUGH:
                 break
-            size *= 2
     return best
 
 
@@ -106,16 +112,12 @@ def _product(size: int, dtype: torch.dtype, device: str) -> tuple[float, Call]:
     return 2.0 * size**3, lambda: a @ b
 
 
-def _convolution_1(size: int, dtype: torch.dtype, device: str) -> tuple[float, Call]:
-    x = torch.ones(size // 256, size, 16, 16, dtype=dtype, device=device)
-    weight = torch.ones(size, size, 1, 1, dtype=dtype, device=device)
-    return 2.0 * size**3, lambda: F.conv2d(x, weight)
-
-
-def _convolution_3(size: int, dtype: torch.dtype, device: str) -> tuple[float, Call]:
-    x = torch.ones(size // 256, 256, 28, 28, dtype=dtype, device=device)
-    weight = torch.ones(256, 256, 3, 3, dtype=dtype, device=device)
-    return 2.0 * x.numel() * 9 * 256, lambda: F.conv2d(x, weight, padding=1)
+def _convolution(window: int, size: int, dtype: torch.dtype, device: str) -> tuple[float, Call]:
+    """The product of a (size/256·28·28)×(window²·128) matrix with a (window²·128)×128 one."""
+    x = torch.ones(size // 256, 128, 28, 28, dtype=dtype, device=device)
+    weight = torch.ones(128, 128, window, window, dtype=dtype, device=device)
+    flops = 2.0 * x.numel() * weight[0].numel()
+    return flops, lambda: F.conv2d(x, weight, padding=window // 2)
 
 
 def _copies(device: Device) -> tuple[tuple[int, float], ...]:

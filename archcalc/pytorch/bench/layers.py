@@ -43,7 +43,7 @@ def time_layers(prepared: Prepared, budget: float) -> Layers:
     def forward() -> object:
         return module(*prepared.args, **prepared.kwargs)
 
-    watched = isinstance(module, Network)
+    built = isinstance(module, Network)
     one = _walk(module, prepared) if isinstance(module, Network) else _watch(module, prepared)
     wholes: list[float] = []
     rows: list[list[float]] = []
@@ -64,8 +64,10 @@ def time_layers(prepared: Prepared, budget: float) -> Layers:
         LayerTime(name, op, statistics.median(samples))
         for (name, op), samples in zip(names, zip(*rows, strict=True), strict=True)
     )
-    missing = "" if watched else "what happens between its leaf modules is not timed"
-    return Layers(times, statistics.median(wholes), missing)
+    missing = [] if built else ["what happens between its leaf modules is not timed"]
+    if prepared.setting.compiled or prepared.setting.graphs:
+        missing.append("the nodes are timed neither compiled nor captured")
+    return Layers(times, statistics.median(wholes), "; ".join(missing))
 
 
 def _between(device: Device, call: Call) -> list[float]:

@@ -18,12 +18,18 @@ from archcalc.pytorch.bench.environment import cores, environment
 from archcalc.pytorch.bench.layers import time_layers
 from archcalc.pytorch.bench.targets import Prepared, Target, find_target, prepare
 from archcalc.pytorch.bench.timer import Plan, Timing, measure
-from archcalc.pytorch.bench.verify import beside_torch
 from archcalc.pytorch.bench.watch import Watch
 from archcalc.pytorch.trace.training import OPTIMIZERS
 from archcalc.readings.latency import Bench, Latency, Setting, Verified
 from archcalc.readings.profile import Profile, profile
-from archcalc.readings.roofline import Ceilings, bounds, bytes_moved, cast, lower_bound
+from archcalc.readings.roofline import (
+    Ceilings,
+    bounds,
+    bytes_moved,
+    cast,
+    lower_bound,
+    priced,
+)
 
 DTYPES = ("float32", "bfloat16", "float16", "float64")
 LAYERS_SHARE = 0.5
@@ -182,6 +188,9 @@ def _group(
                 latency = _verified(latency, prepared, choice.plan)
             if choice.layers:
                 layers = time_layers(prepared, LAYERS_SHARE * choice.plan.budget)
+                if top is not None:
+                    work = profile(cast(prepared.target.graph, setting.dtype))
+                    layers = priced(layers, bounds(work, top))
                 latency = replace(latency, layers=layers)
             found.append(latency)
     return found
@@ -196,10 +205,10 @@ def _latency(
     top: Ceilings | None,
 ) -> Latency:
     target, setting = prepared.target, prepared.setting
-    priced = profile(cast(target.graph, setting.dtype))
+    work = profile(cast(target.graph, setting.dtype))
     samples = tuple(sample.wall for sample in timing.samples)
     own = tuple(sample.device for sample in timing.samples if sample.device is not None)
-    known = not priced.nodes_not_counted
+    known = not work.nodes_not_counted
     found = Latency(
         model=target.name,
         spec=target.spec,
@@ -212,10 +221,10 @@ def _latency(
         device_samples=own,
         peak_bytes=peak[0],
         peak_growth_bytes=peak[1],
-        macs=priced.macs if known else None,
-        flops=priced.flops if known else None,
-        bytes_moved=bytes_moved(priced),
-        bound=_bound(priced, setting, top),
+        macs=work.macs if known else None,
+        flops=work.flops if known else None,
+        bytes_moved=bytes_moved(work),
+        bound=_bound(work, setting, top),
         ceiling=top.flops if top else None,
         conditions=conditions,
     )
@@ -225,16 +234,19 @@ def _latency(
     return replace(found, warnings=tuple(warnings))
 
 
-def _bound(priced: Profile, setting: Setting, top: Ceilings | None) -> float | None:
+def _bound(work: Profile, setting: Setting, top: Ceilings | None) -> float | None:
     """What the roofline allows node by node; a compiler that joins nodes is not bound by it, and a
     graph's replay launches nothing."""
     if top is None or setting.compiled:
         return None
-    return lower_bound(bounds(priced, replace(top, launch=1e-12) if setting.graphs else top))
+    return lower_bound(bounds(work, replace(top, launch=1e-12) if setting.graphs else top))
 
 
 def _verified(latency: Latency, prepared: Prepared, plan: Plan) -> Latency:
     """With torch's timer beside ours; the samples in turns with other models stay as they are."""
+    # Its package takes a second to import and looks for compilers: only who asks pays.
+    from archcalc.pytorch.bench.verify import beside_torch
+
     count = latency.setting.threads or torch.get_num_threads()
     found = [
         tuple(sample.wall for sample in timing.samples)

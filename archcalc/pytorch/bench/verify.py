@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
-
-from torch.utils.benchmark import Timer
+from typing import Any
 
 from archcalc.pytorch.bench.targets import Prepared
 from archcalc.pytorch.bench.timer import Clock, Plan, Sample, Timing, measure
+
+
+def _timer() -> Any:
+    """torch's class, imported without its remark that there is no CUDA compiler here."""
+    remarks = logging.getLogger("torch.utils.cpp_extension")
+    before = remarks.level
+    remarks.setLevel(logging.ERROR)
+    try:
+        from torch.utils.benchmark import Timer
+    finally:
+        remarks.setLevel(before)
+    return Timer
 
 
 class Theirs:
@@ -15,10 +27,10 @@ class Theirs:
     which is 1 unless told."""
 
     def __init__(self, call: Callable[[], object], threads: int) -> None:
-        self.timer = Timer("call()", globals={"call": call}, num_threads=threads)
+        self.timer = _timer()("call()", globals={"call": call}, num_threads=threads)
 
     def sample(self, calls: int) -> Sample:
-        return Sample(self.timer.timeit(calls).mean)
+        return Sample(float(self.timer.timeit(calls).mean))
 
 
 def beside_torch(

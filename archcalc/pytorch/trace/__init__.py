@@ -10,7 +10,6 @@ Where a tensor came from stands in ``recorder.py``, what a call answers in ``tra
 
 from __future__ import annotations
 
-import gc
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
@@ -30,7 +29,7 @@ from archcalc.pytorch.trace.inputs import (
     stand_in,
     walk,
 )
-from archcalc.pytorch.trace.modules import same_random_state, watch_modules
+from archcalc.pytorch.trace.modules import no_collection, same_random_state, watch_modules
 from archcalc.pytorch.trace.stub import stub
 from archcalc.pytorch.trace.tracer import (
     CPU,
@@ -79,7 +78,7 @@ def trace(
     def run(model: Callable[..., Any], way: Way, *notes: str, gradients: bool = train) -> Graph:
         tracer = Tracer(way, gradients=gradients)
         tracer.recorder.notes += notes
-        with nullcontext() if tracer.real else _no_collection():
+        with nullcontext() if tracer.real else no_collection():
             try:
                 return _run(model, args, named, tracer, name, train, optimizer)
             except GradientsNeededError:
@@ -124,11 +123,13 @@ def _run(
         function = model.forward if isinstance(model, nn.Module) else model
         for label, tensor in named_tensors(function, args, kwargs):
             recorder.input(tensor, label)
+        if torch.is_autocast_enabled("cpu") or torch.is_autocast_enabled("cuda"):
+            recorder.notes.append("autocast is not followed: dtypes and bytes are as without it")
         cleanup.enter_context(watch_modules(tracer))
         cleanup.enter_context(_eager())
-        cleanup.enter_context(tracer.mode)
         try:
-            out = model(*args, **kwargs)
+            with tracer.mode:
+                out = model(*args, **kwargs)
             if train:
                 backward(tracer, out)
                 if optimizer is not None:
@@ -169,16 +170,3 @@ def _eager() -> Iterator[None]:
             yield
     else:
         yield
-
-
-@contextmanager
-def _no_collection() -> Iterator[None]:
-    """Pause the garbage collector: a run on ``meta`` makes thousands of small records and no
-    rubbish, and going through all of torch's objects for it takes longer than the run."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()

@@ -162,6 +162,8 @@ CONVOLUTIONS = ("convolution", "_convolution", "mkldnn_convolution")
 SPECIAL = (*CONVOLUTIONS, "convolution_backward", "_trilinear")
 """What :func:`translated` gives a name of the table."""
 
+FOREACH = "_foreach_"
+
 OPERANDS = frozenset(
     op for op in READ_AS_WEIGHTS if op.startswith("conv") or op in ("embedding", "bilinear")
 )
@@ -186,7 +188,8 @@ class DispatchMode(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch
         name, op, inplace = identify(func)
         if self.tracer.muted or op in SILENT or name.startswith("profiler::"):
             return func(*args, **kwargs)
-        if op not in TABLE and name not in TABLE and op not in SPECIAL:
+        counted = op in TABLE or name in TABLE or op in SPECIAL
+        if not counted and not op.startswith(FOREACH):
             with self:
                 # Without autograd above it, torch leaves this to whoever comes first: us.
                 parts = func.decompose(*args, **kwargs)
@@ -195,8 +198,20 @@ class DispatchMode(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch
         # In the backward pass the function mode is there too, and must not see this call again.
         with torch._C.DisableTorchFunction():
             out = func(*args, **kwargs)
-        self.record(func, name, op, inplace, args, kwargs, out)
+        if op.startswith(FOREACH):
+            self.each(func, name, op, inplace, args, out)
+        else:
+            self.record(func, name, op, inplace, args, kwargs, out)
         return out
+
+    def each(
+        self, func: Any, name: str, op: str, inplace: bool, args: tuple[Any, ...], out: Any
+    ) -> None:
+        """An operation over lists of tensors, as optimizers call it: a node for each place."""
+        for place in range(len(args[0])):
+            taken = tuple([arg[place] if _is_list(arg) else arg for arg in args])
+            made = taken[0] if out is None else out[place]
+            self.record(func, name, op.removeprefix(FOREACH), inplace, taken, {}, made)
 
     def higher_order(
         self, func: HigherOrderOperator, args: tuple[Any, ...], kwargs: dict[str, Any]
@@ -326,6 +341,10 @@ def translated(
     if op in ("reshape", "to"):
         settings = {}
     return op, given, settings
+
+
+def _is_list(arg: Any) -> bool:
+    return isinstance(arg, (list, tuple))
 
 
 def _each(size: tuple[int, ...], dims: int) -> tuple[int, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import random
 import sys
@@ -50,6 +51,9 @@ class Modules:
         self.modules.append(module)
         self.states.append(state)
         self.before.append(state.copy())
+        if state.get("_compiled_call_impl") is not None:
+            # What module.compile() put in the way of the call; restore() puts it back.
+            state["_compiled_call_impl"] = None
         self.containers += [value for value in state.values() if type(value) in CONTAINERS]
         if isinstance(module, torch.jit.ScriptModule):
             self.add_scripted(module, path, prefix)
@@ -248,3 +252,16 @@ def same_random_state() -> Iterator[None]:
             torch.cuda.set_rng_state_all(cuda)
         if numpy is not None:
             numpy.random.set_state(drawn)
+
+
+@contextmanager
+def no_collection() -> Iterator[None]:
+    """Pause the garbage collector: a run on ``meta`` makes thousands of small records and no
+    rubbish, and going through all of torch's objects for them takes longer than the run."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()

@@ -79,8 +79,7 @@ CALLS[Tensor.get_device] = no_index
 def values(t: Tracer, *args: Any, **kwargs: Any) -> Any:
     """What cannot be answered without the tensor's values."""
     if not t.real:
-        name = function_name(t.call[0]).removeprefix("Tensor.")
-        raise ValuesNeededError(f"{name}() needs values{users_line(' at ')}")
+        raise ValuesNeededError(f"{function_name(t.call[0])}() needs values{users_line(' at ')}")
     return t.unknown(*t.call)
 
 
@@ -404,7 +403,9 @@ def constant(t: Tracer, *args: Any, **kwargs: Any) -> Any:
         kwargs["device"] = META
         kwargs.pop("generator", None)
     t.call = (t.call[0], args, kwargs)
-    return t.run()
+    out = t.run()
+    t.adopt(out)
+    return out
 
 
 ESSENTIAL.update((on_cpu, yes, no, no_index, values, no_check, to, constant))

@@ -24,7 +24,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from archcalc.errors import ShapeError
+from archcalc.errors import ShapeError, UsageError
 from archcalc.graph import Attributes, Shape, Value, Weight
 from archcalc.pytorch.trace.dispatch import DispatchMode
 from archcalc.pytorch.trace.modules import Modules
@@ -204,6 +204,12 @@ class Tracer:
             return kind(*[self.own(item) for item in tree])
         return tree
 
+    def adopt(self, tensor: Tensor) -> None:
+        """A tensor that the run made itself and that has no Value yet needs no twin."""
+        if self.exact:
+            self.originals[id(tensor)] = tensor
+            self.recorder.alive.append(tensor)
+
     def twin(self, tensor: Tensor) -> Tensor:
         """A tensor to compute with in place of the model's: on ``meta``, in a real run a copy."""
         if getattr(tensor, self.recorder.key, None) is not None:
@@ -214,8 +220,13 @@ class Tracer:
         if id(tensor) in self.originals or (transforming() and wrapped(tensor)):
             return tensor
         with torch.no_grad(), _outside_transforms():
+            if self.real and tensor.is_meta:
+                raise UsageError(
+                    f"the model asks for values and was built on meta ({self.recorder.notes[0]}): "
+                    "pass real=, a function that builds it anew"
+                )
             if self.real:
-                twin = tensor.detach().clone()
+                twin = tensor.detach().to(CPU, copy=True)
             elif type(tensor) in PLAIN and tensor.layout is torch.strided:
                 twin = torch.empty_strided(
                     tensor.shape, tensor.stride(), dtype=tensor.dtype, device=META
@@ -288,7 +299,9 @@ class Tracer:
         text = str(error)
         absent = isinstance(error, NotImplementedError) or "fake impl" in text
         if not self.real and (absent or "meta" in text.lower()):
-            return ValuesNeededError(f"{function_name(function)} needs values{users_line(' at ')}")
+            return ValuesNeededError(
+                f"{function_name(function)}() needs values{users_line(' at ')}"
+            )
         return error
 
 
@@ -363,7 +376,4 @@ def _nobody(*args: Any) -> bool:
 
 
 def function_name(function: Any) -> str:
-    name = getattr(function, "__qualname__", None) or getattr(function, "__name__", None)
-    return (
-        str(name or function).removeprefix("TensorBase.").removeprefix("_VariableFunctionsClass.")
-    )
+    return str(getattr(function, "__name__", function))

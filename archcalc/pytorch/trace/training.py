@@ -40,11 +40,11 @@ def backward(tracer: Tracer, out: Any) -> None:
         recorder.notes.append("no parameter needs a gradient, so there is no backward pass")
         return
     recorder.phase = "backward"
-    with torch._C.DisableTorchFunction():
-        gradients = [torch.empty_like(root) for root in roots]
+    gradients = [torch.empty_like(root) for root in roots]
     for gradient, root in zip(gradients, roots, strict=True):
         recorder.bind(gradient, tracer.value(root))
-    torch.autograd.backward(roots, gradients)  # comes back to differentiate()
+    tracer.call = torch.autograd.backward, (roots, gradients), {}
+    differentiate(tracer, roots, gradients)
 
 
 def differentiate(tracer: Tracer, *args: Any, **kwargs: Any) -> Any:
@@ -53,9 +53,12 @@ def differentiate(tracer: Tracer, *args: Any, **kwargs: Any) -> Any:
         raise GradientsNeededError
     function = tracer.call[0]
     args, kwargs = tracer.own(args), tracer.own(kwargs)
-    # The function mode stays on, for what a checkpoint computes again.
-    with DispatchMode(tracer), tracer.mode:
-        return (python_body(function) or function)(*args, **kwargs)
+    try:
+        # The function mode stays on, for what a checkpoint computes again.
+        with DispatchMode(tracer), tracer.mode:
+            return (python_body(function) or function)(*args, **kwargs)
+    except (RuntimeError, NotImplementedError) as error:
+        raise tracer.explained(error, function) from error
 
 
 for _function in (torch.autograd.grad, torch.autograd.backward, Tensor.backward):
@@ -77,8 +80,7 @@ def step(tracer: Tracer, optimizer: Optimizer) -> None:
         return
     tracer.recorder.phase = "optimizer"
     tracer.recorder.scope = Scope("optimizer", False)
-    # The optimizer's own steps are the dispatcher's to count, and its counters are real.
-    with torch.no_grad(), torch._C.DisableTorchFunction():
+    with torch.no_grad():
         running = optimizer(chosen)
         with DispatchMode(tracer):
             running.step()

@@ -1,0 +1,175 @@
+"""The commands that keep watch: check, diff. Neither needs torch for declared models."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+from archcalc.cli.options import OUTPUT, Output, emit, takes, write
+from archcalc.errors import UsageError
+
+if TYPE_CHECKING:
+    from archcalc.readings.diff import ReportDiff
+    from archcalc.readings.latency import Bench
+    from archcalc.revisions import Asked
+
+BREACHED = 1
+BUDGET = "archcalc.toml"
+
+
+@click.command()
+@click.option(
+    "--budget", "path", metavar="FILE", default=BUDGET, show_default=True, help="The limits."
+)
+@takes(Output, *OUTPUT)
+def check(path: str, options: Output) -> None:
+    """Keep models within a budget: one line a breach, and exit code 1.
+
+    Parameters, MACs, shapes and memory gate; a latency advises, unless the budget names the
+    machine.
+
+    \b
+    archcalc check --budget archcalc.toml
+    archcalc check --format md -o check.md
+    """
+    from archcalc import budget_file
+    from archcalc.readings.budget import check_all
+    from archcalc.readings.profile import profile
+    from archcalc.report import ci
+    from archcalc.resolve import resolve
+
+    budgets = budget_file.load(path)
+    profiles = [profile(resolve(each.model, input=each.input or None)) for each in budgets]
+    benches = [each.latency.bench for each in budgets if each.latency is not None]
+    found = check_all(budgets, profiles, _measured(benches))
+    if options.format == "table":
+        emit(ci.lines(found, path), options.output)
+    else:
+        write(ci.checks(found, path), options)
+    for each in found.advice:
+        click.echo(f"archcalc: advice: {each.sentence}", err=True)
+    if found.breaches:
+        sys.exit(BREACHED)
+
+
+def _measured(paths: Sequence[str]) -> dict[str, Bench]:
+    """The bench files that are there; a latency without one is advised to be measured."""
+    from archcalc.readings.latency import load
+
+    return {path: load(path) for path in dict.fromkeys(paths) if os.path.exists(path)}
+
+
+class WithModels(click.Command):
+    """A command whose arguments behind ``--`` are models, as git's are paths there."""
+
+    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
+        before, dashes, after = args, False, []
+        if "--" in args:
+            place = args.index("--")
+            before, dashes, after = args[:place], True, args[place + 1 :]
+        context.meta["models"] = after if dashes else None
+        return super().parse_args(context, list(before))
+
+
+@click.command(cls=WithModels)
+@click.argument("sides", metavar="BEFORE [AFTER] [-- MODEL...]", nargs=-1)
+@click.option("-i", "--input", metavar="HxWxC", multiple=True, help="Of the models at two commits.")
+@click.option(
+    "--set", "settings", metavar="KEY=VALUE", multiple=True, help="Set an option of the models."
+)
+@click.option(
+    "--budget", metavar="FILE", default="", help="Of two commits: the models that it names."
+)
+@takes(Output, *OUTPUT)
+@click.pass_context
+def diff(
+    context: click.Context,
+    sides: tuple[str, ...],
+    input: tuple[str, ...],
+    settings: tuple[str, ...],
+    budget: str,
+    options: Output,
+) -> None:
+    """What changed between two saved reports, or of models between two commits.
+
+    Silent when nothing did. Without AFTER, a commit is compared with the working tree, which stays
+    as it is.
+
+    \b
+    archcalc diff base.json head.json --format md
+    archcalc diff HEAD~1 -- ./net.py:Net
+    archcalc diff main --budget archcalc.toml
+    """
+    from archcalc.report import ci
+
+    models = context.meta["models"]
+    if models is None and not budget and len(sides) == 2 and all(map(_is_report, sides)):
+        found = _of_reports(*sides)
+    else:
+        found = _of_commits(sides, _asked(models, budget, input, settings))
+    if found.models or options.format == "json":
+        write(ci.differences(found), options)
+    elif options.output != "-":
+        emit("", options.output)
+
+
+def _is_report(name: str) -> bool:
+    return name.endswith(".json") or os.path.isfile(name)
+
+
+def _of_reports(before: str, after: str) -> ReportDiff:
+    from archcalc import saved_reports
+    from archcalc.readings.diff import diff_reports
+
+    return diff_reports(saved_reports.load(before), saved_reports.load(after), (before, after))
+
+
+def _of_commits(sides: Sequence[str], asked: Sequence[Asked]) -> ReportDiff:
+    from archcalc import revisions
+    from archcalc.readings.diff import diff_reports
+
+    if len(sides) == 1 and ".." in sides[0]:
+        sides = tuple(side or "HEAD" for side in sides[0].split("..", 1))
+    if not 1 <= len(sides) <= 2:
+        raise UsageError(
+            "give two reports, as base.json head.json, or a commit and models, "
+            f"as HEAD~1 -- ./net.py:Net; got {' '.join(sides) or 'nothing'}"
+        )
+    before, after = (*sides, revisions.WORKING_TREE)[:2]
+    old, new = revisions.count(before, asked), revisions.count(after, asked)
+    for spec, words in new.failed.items():
+        if spec in old.failed:
+            raise UsageError(words)
+    return diff_reports(
+        old.models, new.models, (before, after or "working tree"), {**old.failed, **new.failed}
+    )
+
+
+def _asked(
+    models: Sequence[str] | None, budget: str, input: tuple[str, ...], settings: tuple[str, ...]
+) -> list[Asked]:
+    """The models of two commits: those behind ``--``, else those of a budget that lie in files."""
+    from archcalc.revisions import Asked
+
+    if models:
+        asked = [Asked(model, input, settings) for model in models]
+        for each in asked:
+            if not each.in_repository:
+                raise UsageError(
+                    f"{each.spec} is of an installed package, the same at both commits; "
+                    "name a file's, as ./net.py:Net"
+                )
+        return asked
+    if not budget and not os.path.exists(BUDGET):
+        raise UsageError("which models? name them behind --, as HEAD~1 -- ./net.py:Net")
+    from archcalc import budget_file
+
+    found = [Asked(each.model, each.input) for each in budget_file.load(budget or BUDGET)]
+    return [each for each in dict.fromkeys(found) if each.in_repository]
+
+
+COMMANDS: tuple[click.Command, ...] = (check, diff)

@@ -1,0 +1,92 @@
+"""The fixture ``archcalc_budget``: a network's limits beside its other tests.
+
+    def test_the_network_stays_small(archcalc_budget):
+        archcalc_budget("./net.py:Net", input="32x32x3", params="1M", macs="225M", output="10")
+
+It is installed as the top-level package ``archcalc_pytest``, because every run of pytest imports
+its plugins: this one costs nothing until a test asks for the fixture.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+
+class BudgetCheck:
+    """Fails a test that goes beyond its limits, with one line a breach."""
+
+    def __call__(
+        self,
+        model: Any,
+        input: Any = None,
+        *,
+        exactly: dict[str, Any] | None = None,
+        shapes: dict[str, str] | None = None,
+        output: str = "",
+        **at_most: Any,
+    ) -> Any:
+        """Check one model; returns its profile.
+
+        ``model`` is a name as on the command line, a Graph, or a torch module, which is traced with
+        ``input``: ``"32x32x3"``, (N, C, H, W), or whatever :func:`archcalc.trace` takes.
+        ``at_most`` are figures by the names of the JSON format (``params``, ``macs``,
+        ``peak_activation_bytes``, ...), each a whole number or text such as ``"1.5M"``;
+        ``exactly`` the same; ``shapes`` are of nodes or modules, as ``"8x8x10"``, and ``output`` is
+        the model's.
+        """
+        from archcalc.budget_file import figures
+        from archcalc.readings.budget import Budget, check
+        from archcalc.readings.profile import profile
+
+        graph = _graph(model, input)
+        name = graph.spec or graph.name
+        wanted = dict(shapes or {}) | ({"output": output} if output else {})
+        budget = Budget(name, (), figures(at_most, name), figures(exactly or {}, name), wanted)
+        found = profile(graph)
+        _fail(each.sentence for each in check(budget, found) if each.outcome == "breach")
+        return found
+
+    def file(self, path: Any = "archcalc.toml") -> Any:
+        """Check every model of a budget file; returns all the checks."""
+        from archcalc import budget_file
+        from archcalc.readings.budget import check_all
+        from archcalc.readings.profile import profile
+        from archcalc.resolve import resolve
+
+        budgets = budget_file.load(str(path))
+        profiles = [profile(resolve(each.model, input=each.input or None)) for each in budgets]
+        found = check_all(budgets, profiles)
+        _fail(each.sentence for each in found.breaches)
+        return found
+
+
+@pytest.fixture(scope="session")
+def archcalc_budget() -> BudgetCheck:
+    """Limits of parameters, MACs, memory and shapes: ``archcalc_budget("nin", params="1M")``."""
+    return BudgetCheck()
+
+
+def _graph(model: Any, input: Any) -> Any:
+    from archcalc.graph import Graph
+
+    if isinstance(model, Graph):
+        return model
+    if isinstance(model, str):
+        from archcalc.resolve import resolve
+
+        return resolve(model, input=input)
+    from archcalc import trace
+    from archcalc.inputs import parse_input
+
+    if isinstance(input, str) and "," not in input:
+        input = (1, *parse_input(input))
+    return trace(model, *([] if input is None else [input]))
+
+
+def _fail(sentences: Any) -> None:
+    __tracebackhide__ = True
+    breaches = list(sentences)
+    if breaches:
+        pytest.fail("\n".join(breaches), pytrace=False)

@@ -1,0 +1,188 @@
+"""What ``archcalc check`` and ``archcalc diff`` show: short, since it is read in a pull request."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from archcalc.graph import Shape
+from archcalc.readings.budget import Check, Checks
+from archcalc.readings.diff import Change, Figure, ModelDiff, ReportDiff
+from archcalc.report import json
+from archcalc.report.table import Cell, Column, Report, Table, shape_text
+
+NODES = 30
+"""Changed nodes of a model that are listed; the others are counted."""
+
+FIGURES = {
+    "params": "params, with heads that run in training alone",
+    "params_executed": "params",
+    "macs": "MACs",
+    "flops": "FLOPs",
+    "activations": "activations",
+    "peak_activation_bytes": "peak activations, bytes",
+    "weight_bytes": "weights, bytes",
+}
+
+SIGN = {"added": "+", "removed": "−", "changed": "~"}
+
+
+def lines(found: Checks, path: str) -> str:
+    """One line a breach; without any, one line in all."""
+    if found.breaches:
+        return "".join(f"{check.sentence}\n" for check in found.breaches)
+    models = len(dict.fromkeys(check.model for check in found.checks))
+    limits = len(found.checks) - len(found.advice)
+    return f"{models} model{'s' * (models != 1)} within the {limits} limits of {path}\n"
+
+
+def checks(found: Checks, path: str) -> Report:
+    """Every limit, a row each."""
+    columns = (
+        Column("model", "model"),
+        Column("what", "limited"),
+        Column("found", "now", "prose"),
+        Column("limit", "limit", "prose"),
+        Column("outcome", "outcome"),
+    )
+    rows = [
+        (check.model, check.what, _text(check.found), _limit(check), check.outcome)
+        for check in found.checks
+    ]
+    notes = [check.sentence for check in (*found.breaches, *found.advice)]
+    data = json.head(budget=path, kept=not found.breaches, checks=found.rows())
+    return Report((Table(columns, tuple(rows), f"Budget {path}"),), data, tuple(notes))
+
+
+def _limit(check: Check) -> str:
+    return f"{check.bound} {_text(check.limit)}"
+
+
+def _text(value: Cell) -> str:
+    if isinstance(value, float):
+        return f"{1e3 * value:.3g} ms"
+    return "" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
+
+
+def differences(found: ReportDiff) -> Report:
+    """What changed, model by model; no table at all when nothing did."""
+    tables: list[Table] = []
+    notes: list[str] = []
+    for model in found.models:
+        title = f"{model.spec}: {found.before} -> {found.after}"
+        if model.before is None or model.after is None:
+            tables.append(_one_sided(model, title))
+            if model.why:
+                side = found.before if model.before is None else found.after
+                notes.append(f"{model.spec} at {side}: {model.why}")
+            continue
+        own = [change for change in model.changes if not _follows(change)]
+        if model.figures:
+            tables.append(_figures(model.figures, title))
+            title = ""
+        if own:
+            tables.append(_nodes(own[:NODES], title))
+        if len(own) > NODES:
+            notes.append(f"{model.spec}: {len(own) - NODES} more nodes changed.")
+        if follow := len(model.changes) - len(own):
+            only = "node only passes" if follow == 1 else "nodes only pass"
+            notes.append(f"{model.spec}: {follow} more {only} the new shape on.")
+    data = json.head(
+        before=found.before, after=found.after, models=[_record(model) for model in found.models]
+    )
+    return Report(tuple(tables), data, tuple(notes))
+
+
+def _follows(change: Change) -> bool:
+    return change.follows and not change.params and not change.macs
+
+
+def _one_sided(model: ModelDiff, title: str) -> Table:
+    there = model.after or model.before
+    assert there is not None  # a model that is on neither side is in no report
+    columns = (
+        Column("change", ""),
+        Column("figure", "figure"),
+        Column("value", "value", "exact"),
+    )
+    what = "new" if model.before is None else "gone"
+    rows = [(what, FIGURES[key], there.figures[key]) for key in ("params_executed", "macs")]
+    return Table(columns, tuple(rows), title)
+
+
+def _figures(figures: tuple[Figure, ...], title: str) -> Table:
+    columns = (
+        Column("figure", "figure"),
+        Column("before", "before"),
+        Column("after", "after"),
+        Column("change", "change"),
+    )
+    shown = [figure for figure in figures if not _same_as_another(figure, figures)]
+    rows = [
+        (
+            FIGURES.get(figure.name, f"{figure.name} H×W×C"),
+            _value(figure.before),
+            _value(figure.after),
+            _change(figure),
+        )
+        for figure in shown
+    ]
+    return Table(columns, tuple(rows), title)
+
+
+def _same_as_another(figure: Figure, figures: tuple[Figure, ...]) -> bool:
+    """Without auxiliary heads all parameters run: one row says it."""
+    return figure.name == "params" and any(
+        other.name == "params_executed" and other[1:] == figure[1:] for other in figures
+    )
+
+
+def _value(value: int | Shape) -> str:
+    return f"{value:,}" if isinstance(value, int) else shape_text(value)
+
+
+def _change(figure: Figure) -> str:
+    if not isinstance(figure.before, int) or not isinstance(figure.after, int):
+        return ""
+    by = figure.after - figure.before
+    share = f" ({100 * by / figure.before:+.1f} %)" if figure.before else ""
+    return f"{by:+,}{share}"
+
+
+def _nodes(changes: list[Change], title: str) -> Table:
+    columns = (
+        Column("change", ""),
+        Column("name", "node"),
+        Column("what", "what", "prose"),
+        Column("params", "Δ params", "signed"),
+        Column("macs", "Δ MACs", "signed"),
+    )
+    rows = [
+        (SIGN[change.kind], change.name, change.what, change.params or None, change.macs or None)
+        for change in changes
+    ]
+    return Table(columns, tuple(rows), title)
+
+
+def _record(model: ModelDiff) -> dict[str, Any]:
+    there = "changed"
+    if model.before is None or model.after is None:
+        there = "added" if model.before is None else "removed"
+    return {
+        "spec": model.spec,
+        "kind": there,
+        "figures": {
+            figure.name: {"before": figure.before, "after": figure.after}
+            for figure in model.figures
+        },
+        "nodes": [
+            {
+                "kind": change.kind,
+                "name": change.name,
+                "what": change.what,
+                "params": change.params,
+                "macs": change.macs,
+            }
+            for change in model.changes
+        ],
+        "why": model.why,
+    }

@@ -1,0 +1,308 @@
+"""What ``archcalc bench`` shows: times, ratios with their intervals, layers under the roofline."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from archcalc.readings.compare import Comparison
+from archcalc.readings.latency import Bench, Latency, Layers, speedup
+from archcalc.readings.roofline import Ceilings, story
+from archcalc.report.table import Cell, Column, Report, Table
+from archcalc.report.units import duration, plain
+
+METHOD = (
+    "Median, p10, p90 and IQR of every sample; warm-up until the running median is steady; models "
+    "of one setting took turns."
+)
+CEILING = "Of ceiling: FLOP/s reached, over those of the best large matrix product measured here."
+BOUND = (
+    "A node's bound is the longest of its FLOPs at the ceiling, its bytes at the speed of a copy "
+    "of that size, and one launch; × bound is how many times that it takes."
+)
+TRAINING = (
+    "A training step is forward, backward from gradients of ones in place of a loss, and the "
+    "optimizer's step at learning rate 0, so that the weights stay."
+)
+
+
+def measurement(found: Bench, baseline: str = "") -> Report:
+    """``archcalc bench``: a row a model and setting; then ratios, layers and the other timer."""
+    tables = [_times(found)]
+    tables += _ratios(found, baseline)
+    tables += _others(found)
+    tables += [_layers(row, row.layers) for row in found.latencies if row.layers is not None]
+    return Report(tuple(tables), found.record(), _notes(found))
+
+
+def with_latency(
+    report: Report, comparison: Comparison, found: Bench, matched: Mapping[str, Latency]
+) -> Report:
+    """The report of a comparison with measured columns. ``matched`` has the measurement of each
+    model by its spec."""
+    first = report.tables[0]
+    base = matched.get(comparison.baseline.spec)
+    rows = []
+    for priced, row in zip(comparison.profiles, first.rows, strict=True):
+        latency = matched.get(priced.spec)
+        more: tuple[Cell, ...] = (None, None)
+        if latency is not None:
+            more = (latency.median, latency.median / base.median if base is not None else None)
+        rows.append((*row, *more))
+    setting = next(iter(matched.values())).setting
+    columns = (
+        *first.columns,
+        Column("median_s", "median time", "seconds"),
+        Column("time_ratio", "× time", "ratio"),
+    )
+    table = Table(columns, tuple(rows), first.title, first.total)
+    stories = [
+        _story(base, row) for row in matched.values() if base is not None and row is not base
+    ]
+    unmeasured = [priced.spec for priced in comparison.profiles if priced.spec not in matched]
+    missing = [f"Not measured on this input: {', '.join(unmeasured)}."] if unmeasured else []
+    notes = (
+        f"Time: {setting}. {found.environment}.",
+        *stories,
+        *missing,
+        *_warnings(matched.values()),
+        *report.notes,
+    )
+    data = {**report.data, "bench": found.record()}
+    return replace(report, tables=(table, *report.tables[1:]), data=data, notes=notes)
+
+
+def _times(found: Bench) -> Table:
+    latencies = found.latencies
+    on_gpu = any(row.device_samples for row in latencies)
+    memory = "peak allocated" if on_gpu else "peak resident"
+    columns = [Column("model", "model"), *_varying(found)]
+    columns += [
+        Column("median_s", "median", "seconds"),
+        Column("p10_s", "p10", "seconds"),
+        Column("p90_s", "p90", "seconds"),
+        Column("iqr_s", "IQR", "seconds"),
+    ]
+    columns += [Column("device_median_s", "GPU alone", "seconds")] * on_gpu
+    columns += [
+        Column("throughput_per_s", "items/s", "number"),
+        Column("macs", "MACs", "count"),
+        Column("flops_per_s", "GFLOP/s", "giga"),
+        Column("share_of_ceiling", "of ceiling", "share"),
+        Column("peak_bytes", memory, "bytes"),
+        Column("peak_growth_bytes", "of the call", "bytes"),
+        Column("samples", "samples", "exact"),
+    ]
+    rows: list[tuple[Cell, ...]] = []
+    for row in latencies:
+        cells = [row.spec, *_varied(found, row), row.median, row.p10, row.p90, row.iqr]
+        cells += [row.device_median] * on_gpu
+        cells += [
+            row.throughput,
+            row.macs,
+            row.flops_per_second,
+            row.share_of_ceiling,
+            row.peak_bytes,
+            row.peak_growth_bytes,
+            len(row.samples),
+        ]
+        rows.append(tuple(cells))
+    same = latencies[0].setting
+    title = str(same) if len(found.groups()) == 1 else _common(found)
+    return Table(tuple(columns), tuple(rows), title)
+
+
+def _ratios(found: Bench, baseline: str) -> list[Table]:
+    """In each setting, every model against one of them; nothing for a single model."""
+    rows: list[tuple[Cell, ...]] = []
+    for group in found.groups():
+        base = next((row for row in group if row.spec == baseline), group[0])
+        for row in group:
+            if row is not base:
+                fewer = base.macs / row.macs if base.macs and row.macs else None
+                speed = speedup(base, row)
+                rows.append((row.spec, *_varied(found, row), fewer, speed.value, str(speed)))
+    if not rows:
+        return []
+    columns = (
+        Column("model", "model"),
+        *_varying(found),
+        Column("macs_ratio", "× fewer MACs", "ratio"),
+        Column("speedup", "× faster", "ratio"),
+        Column("interval", "which is"),
+    )
+    against = baseline or found.latencies[0].spec
+    return [Table(columns, tuple(rows), f"Against {against}, in turns")]
+
+
+def _others(found: Bench) -> list[Table]:
+    rows: list[tuple[Cell, ...]] = []
+    for row in found.latencies:
+        if row.verified is not None:
+            ours, theirs = map(statistics.median, row.verified)
+            rows.append((row.spec, *_varied(found, row), ours, theirs, row.verified.ratio))
+    if not rows:
+        return []
+    columns = (
+        Column("model", "model"),
+        *_varying(found),
+        Column("ours_s", "archcalc", "seconds"),
+        Column("theirs_s", "torch.utils.benchmark", "seconds"),
+        Column("ratio", "ratio of medians", "ratio"),
+    )
+    return [Table(columns, tuple(rows), "The same call by torch.utils.benchmark.Timer, in turns")]
+
+
+def _layers(latency: Latency, layers: Layers) -> Table:
+    columns = (
+        Column("node", "node"),
+        Column("op", "operator"),
+        Column("seconds", "time", "seconds"),
+        Column("share", "share", "share"),
+        Column("macs", "MACs", "count"),
+        Column("bytes", "bytes", "bytes"),
+        Column("flops_per_s", "GFLOP/s", "giga"),
+        Column("bytes_per_s", "GB/s", "giga"),
+        Column("intensity", "FLOP/byte", "number"),
+        Column("bound", "bound by"),
+        Column("distance", "× bound", "ratio"),
+    )
+    rows: list[tuple[Cell, ...]] = [
+        (
+            row.name,
+            row.op,
+            row.seconds,
+            row.seconds / layers.total,
+            row.macs,
+            row.bytes,
+            row.flops_per_second,
+            row.bytes_per_second,
+            row.intensity,
+            row.label,
+            row.distance,
+        )
+        for row in layers.times
+    ]
+    empty = (None,) * (len(columns) - 4)
+    rows.append(("total", "", layers.total, 1.0, *empty))
+    return Table(columns, tuple(rows), f"{latency.spec}, {latency.setting}: by node", total=True)
+
+
+def _notes(found: Bench) -> tuple[str, ...]:
+    notes = [f"{found.environment}."]
+    notes += [describe_ceilings(Ceilings.read(record)) for record in found.ceilings]
+    notes += [METHOD, CEILING] if found.ceilings else [METHOD]
+    notes.append(_warmups(found))
+    if found.environment.gpu:
+        notes += _gpu(found)
+    if any(row.setting.train for row in found.latencies):
+        notes.append(TRAINING)
+    if any(row.layers for row in found.latencies):
+        notes.append(BOUND)
+    for row in found.latencies:
+        if row.layers is not None:
+            missing = f"; {row.layers.missing}" if row.layers.missing else ""
+            notes.append(
+                f"{_label(found, row)}: the nodes' times come from a pass of their own and add up "
+                f"to {row.layers.overhead:.2f} times the whole call's{missing}."
+            )
+    for group in found.groups():
+        if all(row.layers is not None for row in group):
+            notes += [_story(group[0], row, _common_prefix(found, row)) for row in group[1:]]
+    notes += _warnings(found.latencies)
+    return tuple(note for note in notes if note)
+
+
+def _warmups(found: Bench) -> str:
+    seconds = [row.warmup.seconds for row in found.latencies]
+    calls = [row.warmup.calls for row in found.latencies]
+    unsteady = sum(not row.warmup.steady for row in found.latencies)
+    return f"Warm-up: {_range(seconds, duration)}, {_range(calls, str)} calls; " + (
+        f"{unsteady} of {len(calls)} not steady at its end." if unsteady else "steady then."
+    )
+
+
+def _gpu(found: Bench) -> list[str]:
+    """What of the GPU is not in the table: torch's switches, and the clocks where NVML tells."""
+    flags = ", ".join(f"{name} {value}" for name, value in found.environment.flags.items())
+    clocks = [row.conditions.get("sm_clock_mhz") for row in found.latencies]
+    seen = [clock for pair in clocks if pair for clock in pair]
+    notes = [f"Flags: {flags}."]
+    if seen:
+        notes.append(f"GPU clock: {_range(seen, str)} MHz.")
+    if any(row.device_samples for row in found.latencies):
+        notes.append("Median and quantiles have the launches in them; GPU alone is without.")
+    return notes
+
+
+def _range(values: Sequence[Any], text: Callable[[Any], str]) -> str:
+    low, high = text(min(values)), text(max(values))
+    return low if low == high else f"{low} to {high}"
+
+
+def _story(base: Latency, row: Latency, before: str = "") -> str:
+    told = story(base, row)
+    if told is None:
+        return ""
+    return f"{before}{row.spec} against {base.spec}: {told}."
+
+
+def _common_prefix(found: Bench, row: Latency) -> str:
+    return f"{row.setting}: " if len(found.groups()) > 1 else ""
+
+
+def _warnings(latencies: Iterable[Latency]) -> list[str]:
+    """Each warning once, with the models that it is about."""
+    about: dict[str, list[str]] = {}
+    for row in latencies:
+        for warning in row.warnings:
+            about.setdefault(warning, []).append(f"{row.spec} ({row.setting})")
+    return [
+        f"Beware: {warning} [{', '.join(dict.fromkeys(rows))}]." for warning, rows in about.items()
+    ]
+
+
+def describe_ceilings(found: Ceilings) -> str:
+    """The ceilings of one device in one dtype, in a sentence."""
+    fastest = max(speed for _, speed in found.copies)
+    threads = (
+        "" if found.threads is None else f" with {found.threads} thread{'s' * (found.threads != 1)}"
+    )
+    return (
+        f"Ceilings of {found.device} in {found.dtype}{threads}, measured: "
+        f"{plain(found.flops / 1e9)} GFLOP/s; copies {plain(found.bandwidth / 1e9)} GB/s in main "
+        f"memory, {plain(fastest / 1e9)} GB/s in cache; a call {duration(found.launch)}."
+    )
+
+
+SETTINGS = {
+    "threads": Column("threads", "threads", "exact"),
+    "dtype": Column("dtype", "dtype"),
+    "batch": Column("batch", "batch", "exact"),
+}
+"""What a run can have several of."""
+
+
+def _varying(found: Bench) -> list[Column]:
+    """The columns of the settings that differ; the others stand in the title."""
+    return [
+        column
+        for name, column in SETTINGS.items()
+        if len({getattr(row.setting, name) for row in found.latencies}) > 1
+    ]
+
+
+def _varied(found: Bench, row: Latency) -> list[Cell]:
+    return [getattr(row.setting, column.key) for column in _varying(found)]
+
+
+def _label(found: Bench, row: Latency) -> str:
+    return f"{row.spec} ({row.setting})" if len(found.groups()) > 1 else row.spec
+
+
+def _common(found: Bench) -> str:
+    """What all settings share, in words."""
+    texts = [str(group[0].setting).split(", ") for group in found.groups()]
+    return ", ".join(part for part in texts[0] if all(part in text for text in texts))

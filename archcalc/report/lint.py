@@ -1,0 +1,59 @@
+"""What ``archcalc lint`` shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from archcalc.readings.lint import Lint
+from archcalc.report import json
+from archcalc.report.table import Column, Report, Table
+
+
+def lint(found: Sequence[Lint], *, raw: bool = False) -> Report:
+    """A table a model that has findings; a sentence for those that have none. ``raw`` is one table
+    of raw values."""
+    data = json.head(findings=[row for each in found for row in each.rows()])
+    columns = (
+        Column("severity", "severity"),
+        Column("rule", "rule"),
+        Column("node", "node"),
+        Column("reason", "reason", "prose"),
+        Column("remedy", "instead", "prose"),
+        Column("params", "params", "exact"),
+        Column("macs", "MACs", "exact"),
+    )
+    if raw:
+        keys = ("model", *(column.key for column in columns))
+        table = Table(
+            (Column("model", "model"), *columns),
+            tuple(tuple(row[key] for key in keys) for each in found for row in each.rows()),
+        )
+        return Report((table,), data)
+    tables = [
+        Table(
+            columns,
+            tuple(
+                (
+                    one.severity,
+                    one.rule,
+                    one.node,
+                    one.reason,
+                    one.remedy,
+                    one.params or None,
+                    one.macs or None,
+                )
+                for one in each.findings
+            ),
+            each.spec,
+        )
+        for each in found
+        if each.findings
+    ]
+    quiet = [each.spec for each in found if not each.findings]
+    notes = [f"Nothing found in {', '.join(quiet)}."] if quiet else []
+    warnings = sum(len(each.warnings) for each in found)
+    total = sum(len(each.findings) for each in found)
+    if total:
+        notes.append(f"{warnings} warnings, {total - warnings} notes; --strict leaves with 1 for ")
+        notes[-1] += "warnings alone."
+    return Report(tuple(tables), data, tuple(notes))

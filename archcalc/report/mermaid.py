@@ -1,0 +1,64 @@
+"""A graph as a Mermaid flow chart: its modules, what they yield, and what they cost."""
+
+from __future__ import annotations
+
+from archcalc.readings.profile import Profile
+from archcalc.readings.where import block_depth, block_of
+from archcalc.report.table import shape_text
+from archcalc.report.units import Units, count
+
+SAFE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789 ._-×,()")
+
+
+def mermaid(profile: Profile, units: Units = "si") -> str:
+    """The modules of the first level, an arrow for every tensor between two of them.
+
+    >>> import archcalc
+    >>> print(mermaid(archcalc.graph("inception-5x5").profile()))
+    flowchart TD
+        n0(["input<br/>28×28×192"])
+        n1["b5.conv<br/>28×28×32<br/>120.4M MACs"]
+        n2["b5.relu<br/>28×28×32"]
+        n0 --> n1
+        n1 --> n2
+    """
+    depth = block_depth(profile)
+    blocks: dict[str, list[int]] = {}
+    for position, layer in enumerate(profile.layers):
+        blocks.setdefault(block_of(layer.name, depth), []).append(position)
+    ids = {name: f"n{index}" for index, name in enumerate(blocks)}
+    lines = ["flowchart TD"]
+    for name, positions in blocks.items():
+        layers = [profile.layers[position] for position in positions]
+        macs = sum(layer.macs or 0 for layer in layers)
+        label = [escape(name), escape(shape_text(layers[-1].output))]
+        if macs:
+            label.append(f"{count(macs, units)} MACs")
+        if any(layer.cost is None for layer in layers):
+            label.append("not counted")
+        is_input = layers[0].op == "input"
+        opening, closing = ("([", "])") if is_input else ("[", "]")
+        lines.append(f'    {ids[name]}{opening}"{"<br/>".join(label)}"{closing}')
+    lines += [f"    {ids[start]} --> {ids[end]}" for start, end in _arrows(profile, depth)]
+    return "\n".join(lines)
+
+
+def escape(name: str) -> str:
+    """Text that cannot leave its label: all but plain letters and digits by number.
+
+    >>> escape('a"]; click x')
+    'a#34;#93;#59; click x'
+    """
+    return "".join(sign if sign in SAFE else f"#{ord(sign)};" for sign in name)
+
+
+def _arrows(profile: Profile, depth: int) -> list[tuple[str, str]]:
+    shown = {block_of(layer.name, depth) for layer in profile.layers}
+    arrows: dict[tuple[str, str], None] = {}
+    for layer in profile.layers:
+        end = block_of(layer.name, depth)
+        for value in layer.node.inputs:
+            start = block_of(profile.graph.nodes[value.source].name, depth)
+            if start != end and start in shown:
+                arrows[start, end] = None
+    return list(arrows)

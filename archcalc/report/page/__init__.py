@@ -1,0 +1,91 @@
+"""A report as one HTML page that works offline: data, style, script and the charts' library in it.
+
+The page asks nobody for anything: its own security policy forbids it. Every text is escaped by
+jinja2; the charts' data is JSON in which no tag can begin.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+from archcalc.errors import MissingExtraError
+from archcalc.report.document import Document, Figure
+from archcalc.report.messages import Words
+from archcalc.report.page.prepare import layer_rows, module_rows, table_rows
+from archcalc.version import VERSION
+
+
+def page(document: Document) -> str:
+    """The whole page. Raises MissingExtraError where jinja2 or, for charts, vl-convert-python is
+    missing."""
+    words = Words(document.lang)
+    charts = {
+        block.key: {"spec": block.spec, "group": block.group}
+        for section in document.sections
+        for block in section.blocks
+        if isinstance(block, Figure)
+    }
+    template = _environment().get_template("page.html.j2")
+    text: str = template.render(
+        document=document,
+        words=words,
+        version=VERSION,
+        style=_source("page.css"),
+        script=_source("page.js"),
+        bundle=_bundle() if charts else "",
+        charts=_json(charts),
+        texts=_json({key: words(f"page.{key}") for key in ("rows", "save_svg", "save_png")}),
+        table_rows=lambda table: table_rows(table, document.units),
+        layer_rows=lambda block: layer_rows(block, document.units),
+        module_rows=lambda block: module_rows(block, document.units),
+    )
+    return text + "\n"
+
+
+@cache
+def _environment() -> Any:
+    """jinja2 with autoescape on: names come from users' code."""
+    try:
+        import jinja2
+    except ImportError as error:
+        raise _missing(error) from error
+    return jinja2.Environment(
+        loader=jinja2.PackageLoader("archcalc.report.page", "."),
+        autoescape=True,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        undefined=jinja2.StrictUndefined,
+    )
+
+
+@cache
+def _bundle() -> str:
+    """Vega, Vega-Lite and vega-embed in one script, as vl-convert carries them."""
+    try:
+        import vl_convert
+    except ImportError as error:
+        raise _missing(error) from error
+    text: str = vl_convert.javascript_bundle("globalThis.archcalcEmbed = vegaEmbed;")
+    # Inside a script only a closing tag or the start of a comment could end it early.
+    return text.replace("</script", "<\\/script").replace("<!--", "<\\!--")
+
+
+def _source(name: str) -> str:
+    return (files(__name__) / name).read_text(encoding="utf-8")
+
+
+def _json(data: Any) -> str:
+    """JSON that can stand in a script: no tag, no entity, no line that JavaScript ends early."""
+    text = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
+    for sign in "<>&\u2028\u2029":
+        text = text.replace(sign, f"\\u{ord(sign):04x}")
+    return text
+
+
+def _missing(error: ImportError) -> MissingExtraError:
+    return MissingExtraError(
+        f"the page needs {error.name}, which is not installed: pip install 'archcalc[report]'"
+    )

@@ -1,0 +1,120 @@
+"""What the template shows, cell by cell: the text for people and the value to sort by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from archcalc.readings.where import Branch, block_depth, block_of, tree
+from archcalc.report.document import LayerList
+from archcalc.report.table import Cell, Column, Table, shape_text, text
+from archcalc.report.units import Units, count
+
+
+class Shown(NamedTuple):
+    """One cell."""
+
+    text: str
+    value: str
+    """A number to sort by, or empty where the text itself sorts."""
+    exact: str
+    """All digits, where the text rounds."""
+    number: bool
+
+
+class Row(NamedTuple):
+    """One row of a table, and what it can be found by."""
+
+    cells: tuple[Shown, ...]
+    block: str = ""
+    kind: str = ""
+    macs: int = 0
+    params: int = 0
+    is_total: bool = False
+
+
+class ModuleRow(NamedTuple):
+    """One module of the tree."""
+
+    branch: Branch
+    detail: str
+    params: str
+    macs: str
+    share: float
+    """Of the network's MACs, 0 to 100."""
+    share_text: str
+    children: tuple[ModuleRow, ...]
+
+
+def table_rows(table: Table, units: Units) -> list[Row]:
+    """Any table."""
+    last = len(table.rows) - 1
+    return [
+        Row(_cells(row, table.columns, units), is_total=table.total and place == last)
+        for place, row in enumerate(table.rows)
+    ]
+
+
+def layer_rows(block: LayerList, units: Units) -> list[Row]:
+    """The full table of layers, each with its block and kind."""
+    depth = block_depth(block.profile)
+    kind = [column.key for column in block.full.columns].index("kind")
+    return [
+        Row(
+            _cells(row, block.full.columns, units),
+            block_of(layer.name, depth),
+            str(row[kind]),
+            layer.macs or 0,
+            layer.params,
+        )
+        for layer, row in zip(block.profile.layers, block.full.rows, strict=True)
+    ]
+
+
+def module_rows(block: LayerList, units: Units) -> tuple[ModuleRow, ...]:
+    """The tree of modules."""
+    total = block.profile.macs
+
+    def row(branch: Branch) -> ModuleRow:
+        share = 100 * (branch.macs or 0) / total if total else 0.0
+        return ModuleRow(
+            branch,
+            " · ".join(filter(None, (branch.op, shape_text(branch.output)))),
+            count(branch.params, units) if branch.params else "",
+            "" if branch.macs is None else count(branch.macs, units) if branch.macs else "",
+            round(share, 3),
+            f"{share:.1f} %" if branch.macs else "",
+            tuple(map(row, branch.children)),
+        )
+
+    return tuple(map(row, tree(block.profile)))
+
+
+def _cells(row: tuple[Cell, ...], columns: tuple[Column, ...], units: Units) -> tuple[Shown, ...]:
+    return tuple(_iterate(row, columns, units))
+
+
+def _iterate(row: tuple[Cell, ...], columns: tuple[Column, ...], units: Units) -> Iterator[Shown]:
+    for cell, column in zip(row, columns, strict=True):
+        shown = text(cell, column.kind, units)
+        exact = text(cell, column.kind, "exact")
+        yield Shown(
+            shown,
+            _value(cell, column),
+            exact if exact != shown and column.is_number else "",
+            column.is_number,
+        )
+
+
+def _value(cell: Cell, column: Column) -> str:
+    """What to sort by: a number as it is, a shape by its elements; empty sorts last."""
+    if cell is None:
+        return ""
+    if column.is_number:
+        return repr(cell)
+    if isinstance(cell, tuple):
+        product = 1
+        for size in cell:
+            product *= size
+        return str(product)
+    return ""

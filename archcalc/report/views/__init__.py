@@ -1,0 +1,26 @@
+"""What each command shows: records in, a Report out. Nothing is computed here."""
+
+from archcalc.report.views.beside import comparison, totals, worked
+from archcalc.report.views.catalogue import card, listing
+from archcalc.report.views.inside import (
+    explanation,
+    layers,
+    memory,
+    parameters,
+    partial,
+    receptive_field,
+)
+
+__all__ = [
+    "card",
+    "comparison",
+    "explanation",
+    "layers",
+    "listing",
+    "memory",
+    "parameters",
+    "partial",
+    "receptive_field",
+    "totals",
+    "worked",
+]

@@ -1,0 +1,83 @@
+"""What ``archcalc list`` shows: every architecture, or one and its options."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from archcalc.inputs import describe_input
+from archcalc.readings.profile import Profile, profile
+from archcalc.registry import Architecture
+from archcalc.report import json
+from archcalc.report.table import Column, Report, Table
+from archcalc.report.views.common import MACS
+
+
+def listing(architectures: Iterable[Architecture]) -> Report:
+    """``archcalc list``."""
+    rows, records = [], []
+    for found in architectures:
+        priced = profile(found.graph())
+        rows.append((found.name, priced.input, priced.params_executed, priced.macs, found.source))
+        records.append(_architecture_record(found, priced))
+    columns = (
+        Column("name", "model"),
+        Column("input", "input H×W×C", "shape"),
+        Column("params", "params", "count"),
+        Column("macs", "MACs", "count"),
+        Column("source", "source", "prose"),
+    )
+    return Report(
+        (Table(columns, tuple(rows)),),
+        json.head(architectures=records),
+        (
+            f"{MACS} Params are those that run in evaluation: no auxiliary heads.",
+            "archcalc list MODEL tells its options.",
+        ),
+    )
+
+
+def card(found: Architecture) -> Report:
+    """``archcalc list MODEL``: what it is, where it comes from, how it can be set."""
+    priced = profile(found.graph())
+    about = (
+        ("source", found.source),
+        ("input", describe_input(priced.input)),
+        ("params", f"{priced.params:,}, of which {priced.params_executed:,} run in evaluation"),
+        ("macs", f"{priced.macs:,}"),
+        ("aliases", ", ".join(found.aliases) or "none"),
+    )
+    options = [
+        (option.name, str(option.default).lower(), option.wanted)
+        for option in found.options.values()
+    ]
+    tables = [
+        Table((Column("what", found.name), Column("is", found.summary, "prose")), about),
+        Table(
+            (Column("option", "option"), Column("default", "default"), Column("values", "values")),
+            tuple(options),
+        ),
+    ]
+    return Report(
+        tuple(tables if options else tables[:1]),
+        json.head(architectures=[_architecture_record(found, priced)]),
+        (f"Set an option with --set KEY=VALUE, or by name: {found.name},KEY=VALUE.",)
+        * bool(options),
+    )
+
+
+def _architecture_record(found: Architecture, priced: Profile) -> dict[str, Any]:
+    return {
+        "name": found.name,
+        "aliases": found.aliases,
+        "input": priced.input,
+        "params": priced.params,
+        "params_executed": priced.params_executed,
+        "macs": priced.macs,
+        "source": found.source,
+        "summary": found.summary,
+        "options": {
+            option.name: {"default": option.default, "values": option.wanted}
+            for option in found.options.values()
+        },
+    }

@@ -1,0 +1,272 @@
+"""One model from the inside: its layers, formulas, parameters, memory and receptive fields."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from fnmatch import fnmatchcase
+from typing import Any
+
+from archcalc.errors import UsageError
+from archcalc.graph import Graph
+from archcalc.readings.profile import Module, Profile, profile
+from archcalc.readings.receptive_field import Reach
+from archcalc.readings.worked_example import counted
+from archcalc.report import json
+from archcalc.report.table import Cell, Column, Report, Table, raw
+from archcalc.report.views.common import class_table, conventions, outside, output_column, title
+
+ROWS_AT_A_GLANCE = 40
+"""``show`` folds deeper levels away when there would be more rows than this."""
+
+
+def layers(found: Profile, depth: int | None = None) -> Report:
+    """``archcalc show``: a row a module, repeated neighbours folded into one."""
+    modules = found.modules(depth or depth_at_a_glance(found))
+    rows: list[tuple[Cell, ...]] = [
+        (
+            folded_name(run),
+            run[0].op,
+            run[-1].output,
+            sum(module.params for module in run),
+            _sum(module.macs for module in run),
+        )
+        for run in fold(modules)
+    ]
+    rows.append(("total", "", found.output, found.params_executed, found.macs))
+    columns = (
+        Column("name", "name"),
+        Column("op", "operator"),
+        output_column(found.graph),
+        Column("params", "params", "count"),
+        Column("macs", "MACs", "count"),
+    )
+    notes = conventions([found])
+    hidden = len(found.layers) - len(modules)
+    if hidden:
+        notes = (
+            f"{len(found.layers)} nodes, gathered by module; --depth 9 shows each.",
+            *notes,
+        )
+    table = Table(columns, tuple(rows), title(found), total=True)
+    return Report((table,), json.models([found]), notes)
+
+
+def explanation(found: Profile, pattern: str = "") -> Report:
+    """``archcalc explain``: the working of every node with multiply-adds; with a pattern, all the
+    work and the reasons of the nodes that match. Raises UsageError when none does."""
+    chosen = [layer for layer in found.layers if _matches(layer.name, pattern)]
+    if pattern and not chosen:
+        near = ", ".join(module.name for module in found.modules(1)[:6])
+        raise UsageError(f"no node of {found.spec} matches {pattern!r}; its modules: {near}, ...")
+    rows: list[tuple[Cell, ...]] = []
+    if pattern:
+        for layer in chosen:
+            for field, formula in (layer.formulas or {layer.status: layer.reason}).items():
+                rows.append((layer.name, field, formula))
+    else:
+        rows = [(layer.name, "macs", layer.formula) for layer in counted(found)]
+    macs = sum(layer.macs or 0 for layer in chosen)
+    rows.append(("total", "macs", f"{macs:,}"))
+    columns = (
+        Column("name", "node"),
+        Column("class", "class"),
+        Column("formula", "working", "prose"),
+    )
+    return Report(
+        (Table(columns, tuple(rows), title(found), total=True), class_table(found)),
+        json.models([found]),
+        conventions([found]),
+    )
+
+
+def parameters(found: Profile, depth: int | None = None) -> Report:
+    """``archcalc params``: where the parameters are, and which this pass leaves out."""
+    modules = [module for module in found.modules(depth) if module.params]
+    everything = found.params
+    rows: list[tuple[Cell, ...]] = []
+    for module in modules:
+        weights = module.layers[0].node.weights if len(module.layers) == 1 else ()
+        shapes = ", ".join(raw(weight.shape) for weight in weights)
+        rows.append((module.name, shapes, module.params, module.params / everything))
+    idle = everything - found.params_executed
+    if idle:
+        rows.append(("not run in this pass", "", idle, idle / everything))
+    rows.append(("total", "", everything, 1.0 if everything else None))
+    columns = (
+        Column("name", "name"),
+        Column("weights", "weights", "prose"),
+        Column("params", "params", "count"),
+        Column("share", "share", "share"),
+    )
+    return Report(
+        (Table(columns, tuple(rows), title(found), total=True),),
+        json.models([found]),
+        (
+            "Weights are written as torch keeps them: out × in/groups × window, then the bias.",
+            *outside([found]),
+        ),
+    )
+
+
+def memory(found: Profile) -> Report:
+    """``archcalc memory``: weights, every activation, the peak, and what training keeps."""
+    reading = found.memory
+    saved = {row.name: row for row in reading.saved}
+    peak = reading.peak
+    rows = [
+        (
+            f"{row.name} ←peak" if row is peak else row.name,
+            row.shape,
+            row.nbytes,
+            row.live,
+            saved[row.name].nbytes if row.name in saved else None,
+        )
+        for row in reading.activations
+    ]
+    activations = Table(
+        (
+            Column("name", "node"),
+            output_column(found.graph),
+            Column("bytes", "output", "bytes"),
+            Column("live_bytes", "live", "bytes"),
+            Column("saved_bytes", "saved", "bytes"),
+        ),
+        tuple(rows),
+        title(found),
+    )
+    summary = Table(
+        (Column("what", "memory"), Column("bytes", "bytes", "bytes"), Column("where", "where")),
+        (
+            ("weights", reading.weight_bytes, ""),
+            ("peak activations, inference", reading.peak_bytes, peak.name if peak else ""),
+            ("kept for backward, training", reading.saved_bytes, ""),
+        ),
+    )
+    data = json.models([found])
+    data["models"][0]["memory"] = {
+        "weight_bytes": reading.weight_bytes,
+        "peak_activation_bytes": reading.peak_bytes,
+        "peak_at": peak.name if peak else None,
+        "saved_for_backward_bytes": reading.saved_bytes,
+        "activations": [row._asdict() for row in reading.activations],
+        "saved": [{"name": row.name, "bytes": row.nbytes} for row in reading.saved],
+    }
+    return Report(
+        (activations, summary),
+        data,
+        (
+            "Live: outputs that some later node still reads, while this node runs. Views are free.",
+            "Saved: what autograd keeps of this node for the backward pass in training.",
+            "No workspace, fragmentation, gradients or optimizer state.",
+        ),
+    )
+
+
+def receptive_field(found: Profile) -> Report:
+    """``archcalc receptive-field``: how much of the input one output position sees."""
+    rows: list[tuple[Cell, ...]] = []
+    for layer in found.layers:
+        reach = found.receptive_fields.get(layer.name)
+        if reach is None:
+            rows.append((layer.name, layer.output, "unknown", "", ""))
+        else:
+            rows.append((layer.name, layer.output, str(reach), *_stride_and_offset(reach)))
+    columns = (
+        Column("name", "node"),
+        output_column(found.graph),
+        Column("receptive_field", "receptive field"),
+        Column("stride", "stride"),
+        Column("offset", "offset"),
+    )
+    data = json.models([found])
+    data["models"][0]["receptive_fields"] = {
+        name: json.reach(reach) for name, reach in found.receptive_fields.items()
+    }
+    return Report(
+        (Table(columns, tuple(rows), title(found)),),
+        data,
+        (
+            "Pixels of the input, height×width; smallest to largest where branches differ.",
+            "Offset: where the first window starts; negative is inside the padding.",
+        ),
+    )
+
+
+def partial(graph: Graph, failed: str) -> str:
+    """The table up to the node that could not be added, for an error's reader."""
+    from archcalc.report.terminal import terminal
+
+    found = profile(graph)
+    modules = found.modules(depth_at_a_glance(found))
+    rows = [(folded_name(run), run[0].op, run[-1].output) for run in fold(modules)]
+    columns = (
+        Column("name", "name"),
+        Column("op", "operator"),
+        output_column(found.graph),
+    )
+    table = Table(columns, (*rows, (failed, "fails", None)))
+    return terminal(Report((table,), {}))
+
+
+def depth_at_a_glance(found: Profile) -> int | None:
+    """The deepest level that still fits a screen; None when everything does."""
+    if len(found.layers) <= ROWS_AT_A_GLANCE:
+        return None
+    deepest = max(layer.name.count(".") + 1 for layer in found.layers)
+    fitting = [
+        depth for depth in range(1, deepest) if len(fold(found.modules(depth))) <= ROWS_AT_A_GLANCE
+    ]
+    return max(fitting, default=1)
+
+
+def fold(modules: Sequence[Module]) -> list[list[Module]]:
+    """Runs of neighbours that are the same but for their names."""
+    runs: list[list[Module]] = []
+    for module in modules:
+        if runs and len(module.layers) > 1 and _structure(runs[-1][-1]) == _structure(module):
+            runs[-1].append(module)
+        else:
+            runs.append([module])
+    return runs
+
+
+def _structure(module: Module) -> list[tuple[Any, ...]]:
+    return [
+        (
+            layer.op,
+            layer.node.attrs,
+            [weight.shape for weight in layer.node.weights],
+            [value.shape for value in (*layer.node.inputs, *layer.node.outputs)],
+        )
+        for layer in module.layers
+    ]
+
+
+def folded_name(run: Sequence[Module]) -> str:
+    if len(run) == 1:
+        return run[0].name
+    return f"{run[0].name} … {run[-1].name.rpartition('.')[2]} ({len(run)}×)"
+
+
+def _matches(name: str, pattern: str) -> bool:
+    """A shell pattern on the whole name, or a module's name for everything in it."""
+    return not pattern or fnmatchcase(name, pattern) or name.startswith(f"{pattern}.")
+
+
+def _stride_and_offset(reach: Reach) -> tuple[str, str]:
+    fields = [field for field in dict.fromkeys(reach) if not field.is_global]
+
+    def both(part: str) -> str:
+        texts = dict.fromkeys(_square(getattr(field, part)) for field in fields)
+        return " to ".join(texts)
+
+    return both("stride"), both("offset")
+
+
+def _square(sizes: tuple[int, ...]) -> str:
+    return str(sizes[0]) if len(set(sizes)) == 1 else "×".join(map(str, sizes))
+
+
+def _sum(counts: Iterable[int | None]) -> int | None:
+    known = [found for found in counts if found is not None]
+    return sum(known) if known else None

@@ -1,0 +1,251 @@
+"""Measure the registry on this CPU and write ``reports/latency-cpu.md``.
+
+    python benchmarks/latency_report.py [--threads 1] [--time 1.0] [-o reports/latency-cpu.md]
+
+About five minutes on one core of a server; run it when nothing else runs. Beside the Markdown goes
+a CSV file of the same name with the registry's rows in base units.
+
+One thread unless told: a thread more on a machine that others use too can wait for them for longer
+than it works, and one core's time beside one core's ceiling is what can be compared.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import archcalc
+from archcalc import registry
+from archcalc.files import write_text
+from archcalc.pytorch.bench.timer import Plan
+from archcalc.readings.latency import Bench, Latency, quantile, rank_correlation, speedup
+from archcalc.readings.roofline import Ceilings, story
+from archcalc.report.csv import csv
+from archcalc.report.latency import BOUND, CEILING, METHOD, describe_ceilings
+from archcalc.report.markdown import escape, markdown
+from archcalc.report.table import Cell, Column, Table
+
+PAIRS = (("inception-5x5", "inception-5x5-reduced"), ("inception-naive", "inception-reduced"))
+BATCHES = (1, 8, 32)
+DTYPES = ("float32", "bfloat16")
+VERIFIED = (
+    "alexnet",
+    "googlenet",
+    "googlenet-bn",
+    "inception-5x5",
+    "inception-5x5-reduced",
+    "inception-naive",
+    "inception-reduced",
+    "nin",
+    "nin-mnist-v2",
+    "resnet50",
+)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Measure the registry on this CPU")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--time", type=float, default=1.0, help="seconds of samples a model")
+    parser.add_argument("-o", "--output", default="reports/latency-cpu.md")
+    given = parser.parse_args()
+    plan = Plan(budget=given.time, warmup=3 * given.time)
+
+    def measure(*models: str, **choice: object) -> Bench:
+        print(" ".join(models), *choice.values(), flush=True)
+        return archcalc.bench(models, device="cpu", threads=(given.threads,), plan=plan, **choice)
+
+    singles = [measure(name, verify=name in VERIFIED) for name in registry.names()]
+    pairs = [measure(*pair, batches=BATCHES, dtypes=DTYPES, layers=True) for pair in PAIRS]
+    rows = [latency for single in singles for latency in single.latencies]
+    target = Path(given.output)
+    write_text(target, report(singles[0], rows, pairs, given.threads))
+    write_text(target.with_suffix(".csv"), csv(registry_table(rows)))
+    print(f"wrote {target} and {target.with_suffix('.csv')}")
+
+
+def report(first: Bench, rows: Sequence[Latency], pairs: Sequence[Bench], threads: int) -> str:
+    """The whole page."""
+    ceilings = {repr(each): each for bench in (first, *pairs) for each in bench.ceilings}
+    plural = "s" * (threads != 1)
+    parts = [
+        "# Latency on a CPU, beside the multiply-adds",
+        f"Measured on {escape(str(first.environment))}, with {threads} thread{plural}. "
+        "`python benchmarks/latency_report.py` writes this page.",
+        *(escape(describe_ceilings(Ceilings.read(each))) for each in ceilings.values()),
+        "## The registry, batch 1, float32",
+        markdown([registry_table(rows)], [METHOD, CEILING, BOUND]),
+        "## What predicts the time",
+        markdown([correlation_table(rows)]),
+        spread(rows),
+        "## A 1×1 in front: fewer multiply-adds, and how much faster",
+        markdown([pair_table(pairs)]),
+        "\n".join(f"- {escape(line)}" for line in reasons(pairs)),
+        "## Beside torch.utils.benchmark",
+        markdown([verified_table(rows)]),
+        verdict(rows),
+        *warned([*rows, *(row for bench in pairs for row in bench.latencies)]),
+    ]
+    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def registry_table(rows: Sequence[Latency]) -> Table:
+    columns = (
+        Column("model", "model"),
+        Column("input", "input H×W×C", "shape"),
+        Column("macs", "MACs", "count"),
+        Column("median_s", "median", "seconds"),
+        Column("iqr_s", "IQR", "seconds"),
+        Column("flops_per_s", "GFLOP/s", "giga"),
+        Column("share_of_ceiling", "of ceiling", "share"),
+        Column("bound_s", "lower bound", "seconds"),
+        Column("distance", "× bound", "ratio"),
+        Column("samples", "samples", "exact"),
+    )
+    cells: list[tuple[Cell, ...]] = [
+        (
+            row.spec,
+            row.inputs[0],
+            row.macs,
+            row.median,
+            row.iqr,
+            row.flops_per_second,
+            row.share_of_ceiling,
+            row.bound,
+            row.median / row.bound if row.bound else None,
+            len(row.samples),
+        )
+        for row in rows
+    ]
+    return Table(columns, tuple(cells))
+
+
+def correlation_table(rows: Sequence[Latency]) -> Table:
+    predictors: tuple[tuple[str, Callable[[Latency], float | None]], ...] = (
+        ("multiply-adds", lambda row: row.macs),
+        ("bytes moved", lambda row: row.bytes_moved),
+        ("roofline's lower bound", lambda row: row.bound),
+    )
+    medians = [row.median for row in rows]
+    cells = []
+    for name, predict in predictors:
+        values = [float(predict(row) or 0) for row in rows]
+        cells.append((name, rank_correlation(values, medians), misplaced(rows, values, medians)))
+    columns = (
+        Column("predictor", "predictor"),
+        Column("spearman", "Spearman's ρ", "number"),
+        Column("misplaced", "most misplaced"),
+    )
+    return Table(columns, tuple(cells))
+
+
+def misplaced(rows: Sequence[Latency], values: Sequence[float], medians: Sequence[float]) -> str:
+    """The model whose place by the predictor is furthest from its place by time."""
+    by_value, by_time = sorted(values), sorted(medians)
+    places = [
+        (by_value.index(value) + 1, by_time.index(median) + 1)
+        for value, median in zip(values, medians, strict=True)
+    ]
+    worst = max(range(len(rows)), key=lambda index: abs(places[index][0] - places[index][1]))
+    predicted, measured = places[worst]
+    return f"{rows[worst].spec}: place {predicted}, in time {measured}"
+
+
+def spread(rows: Sequence[Latency]) -> str:
+    medians = [row.median for row in rows]
+    return (
+        f"Spearman's rank correlation with the measured median, over {len(rows)} models whose "
+        f"times differ by up to {max(medians) / min(medians):,.0f} times. It is blind to how far a "
+        "prediction is off: only the order counts."
+    )
+
+
+def pair_table(pairs: Sequence[Bench]) -> Table:
+    columns = (
+        Column("from", "from"),
+        Column("to", "to"),
+        Column("dtype", "dtype"),
+        Column("batch", "batch", "exact"),
+        Column("before_s", "before", "seconds"),
+        Column("after_s", "after", "seconds"),
+        Column("macs_ratio", "× fewer MACs", "ratio"),
+        Column("speedup", "× faster", "ratio"),
+        Column("interval", "95 %"),
+    )
+    cells: list[tuple[Cell, ...]] = []
+    for bench in pairs:
+        for before, after in bench.groups():
+            speed = speedup(before, after)
+            interval = f"{speed.low:.3g} to {speed.high:.3g}"
+            cells.append(
+                (
+                    before.spec,
+                    after.spec,
+                    before.setting.dtype,
+                    before.setting.batch,
+                    before.median,
+                    after.median,
+                    (before.macs or 0) / (after.macs or 1),
+                    speed.value,
+                    interval if speed.shown else f"no difference shown, {interval}",
+                )
+            )
+    return Table(columns, tuple(cells))
+
+
+def reasons(pairs: Sequence[Bench]) -> list[str]:
+    """Why the one ratio is not the other, a line a setting."""
+    found = []
+    for bench in pairs:
+        for before, after in bench.groups():
+            told = story(before, after)
+            setting = before.setting
+            found.append(f"{after.spec}, {setting.dtype}, batch {setting.batch}: {told}.")
+    return found
+
+
+def verified_table(rows: Sequence[Latency]) -> Table:
+    columns = (
+        Column("model", "model"),
+        Column("ours_s", "archcalc", "seconds"),
+        Column("theirs_s", "torch.utils.benchmark", "seconds"),
+        Column("ratio", "ratio of medians", "ratio"),
+        Column("ours_iqr", "our IQR", "share"),
+        Column("theirs_iqr", "their IQR", "share"),
+    )
+    cells: list[tuple[Cell, ...]] = []
+    for row in rows:
+        if row.verified is not None:
+            medians = tuple(map(statistics.median, row.verified))
+            spreads = tuple(
+                (quantile(samples, 0.75) - quantile(samples, 0.25)) / statistics.median(samples)
+                for samples in row.verified
+            )
+            cells.append((row.spec, *medians, row.verified.ratio, *spreads))
+    return Table(columns, tuple(cells))
+
+
+def verdict(rows: Sequence[Latency]) -> str:
+    ratios = [row.verified.ratio for row in rows if row.verified is not None]
+    return (
+        f"The same calls, in turns, over {len(ratios)} models: the ratio's median is "
+        f"{statistics.median(ratios):.3f}, its range {min(ratios):.3f} to {max(ratios):.3f}. An "
+        "IQR is given as a part of its median."
+    )
+
+
+def warned(rows: Sequence[Latency]) -> list[str]:
+    """Every warning of every measurement, with how many it is about."""
+    lines = [
+        f"- {escape(row.spec)}, {row.setting.dtype}, batch {row.setting.batch}: {escape(warning)}"
+        for row in rows
+        for warning in row.warnings
+    ]
+    if not lines:
+        return ["## Warnings", "None."]
+    return ["## Warnings", "\n".join(lines)]
+
+
+if __name__ == "__main__":
+    main()
