@@ -177,6 +177,7 @@ def test_the_registry_holds_the_architectures_of_the_story() -> None:
         "inception-naive",
         "inception-reduced",
         "nin",
+        "nin-digits",
         "nin-fashion",
         "nin-mnist-v0",
         "nin-mnist-v1",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,7 @@ from archcalc.errors import UsageError
 from archcalc.pytorch.train import data as image_sets
 from archcalc.pytorch.train import network as networks
 from archcalc.pytorch.train import run_folder
-from archcalc.pytorch.train.data import Pixels
+from archcalc.pytorch.train.data import ImageSet, Pixels
 from archcalc.pytorch.train.loop import Score, evaluate, start
 from archcalc.pytorch.train.settings import Settings
 from archcalc.readings import runs
@@ -48,6 +47,14 @@ def pixels(run: Run) -> Pixels:
     return Pixels((height, width), tuple(made["mean"]), tuple(made["std"]))
 
 
+def test_set(run: Run, data: str, made: Pixels) -> ImageSet:
+    """The run's own set, or the one that ``data`` names. Raises UsageError."""
+    folder = run.data.startswith("folder:")
+    if folder and not data:
+        raise UsageError(f"the run {run.folder} learned from a folder: say where it is with --data")
+    return image_sets.load(data, "folder" if folder else run.data, size=made.size)
+
+
 def score(
     folder: str | Path, *, data: str = "", device: str = "auto", precision: str = ""
 ) -> tuple[Run, Score, str]:
@@ -60,7 +67,7 @@ def score(
     model.to(accelerator.device)
     if settings.channels_last:
         model.to(memory_format=torch.channels_last)
-    found = image_sets.load(settings.data, run.recipe.data, size=made.size)
+    found = test_set(run, data, made)
     if found.shape[0] != run.config["input"][0] or len(found.classes) != len(run.config["classes"]):
         raise UsageError(
             f"{found.name} has {len(found.classes)} classes in {found.shape[0]} channels; the run "
@@ -74,7 +81,7 @@ def score(
 
 
 def _settings(run: Run, data: str, device: Any, precision: Any) -> Settings:
-    settings = Settings(
+    return Settings(
         model=run.model,
         recipe_name=run.recipe_name,
         recipe=run.recipe,
@@ -84,6 +91,3 @@ def _settings(run: Run, data: str, device: Any, precision: Any) -> Settings:
         precision=precision or run.config["precision"],
         channels_last=run.config["channels_last"],
     )
-    if not data and run.data.startswith("folder:"):
-        raise UsageError(f"the run {run.folder} learned from a folder: say where it is with --data")
-    return settings if data else replace(settings, data=run.data)

@@ -16,9 +16,8 @@ from archcalc.errors import UsageError
 from archcalc.files import replacing
 from archcalc.graph import Graph
 from archcalc.pytorch.build import Network
-from archcalc.pytorch.train import data as image_sets
 from archcalc.pytorch.train.data import Pixels, decode
-from archcalc.pytorch.train.evaluate import network
+from archcalc.pytorch.train.evaluate import network, test_set
 from archcalc.readings.runs import Run
 
 TOP = 0.1
@@ -125,9 +124,7 @@ def _pictures(
         return tuple(Path(image).name for image in images), torch.stack(
             [decode(image, shape) for image in images]
         )
-    if not data and run.data.startswith("folder:"):
-        raise UsageError(f"give --images, or --data: the run {run.folder} learned from a folder")
-    found = image_sets.load(data or run.data, run.recipe.data, size=pixels.size).test
+    found = test_set(run, data, pixels).test
     firsts = [
         int((found.labels == label).nonzero()[0])
         for label in range(len(classes))

@@ -43,7 +43,7 @@ def begin(folder: Path, config: Mapping[str, Any], resume: bool) -> None:
 
     Raises UsageError where there is a run and nobody said ``--resume``, or it is another run.
     """
-    if (folder / runs.RUN).is_file():
+    if (folder / RESUME).is_file():
         found = runs.load(folder)
         if not resume:
             raise UsageError(
