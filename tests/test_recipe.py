@@ -101,7 +101,7 @@ def test_the_article_is_taken_unless_another_is_named_and_a_wrong_name_is_told()
 def test_the_article_on_cifar_10_ends_at_the_rate_that_it_prints() -> None:
     article = recipe("nin", "article")
     assert (article.optimizer, article.batch, article.epochs) == ("adam", 128, 800)
-    # It prints 6.7108864e-05 and calls it the rate after eight steps of 0.8; 800 epochs hold seven.
+    # Its log ends with 6.7108864e-05, the rate after the eighth step: no epoch is left to use it.
     assert article.lr_at(799) == pytest.approx(4e-4 * 0.8**7)
     assert math.isclose(4e-4 * 0.8**8, 6.7108864e-05)
 

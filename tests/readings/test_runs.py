@@ -91,7 +91,7 @@ def test_a_run_is_loaded_finished_or_not(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_is_no_run_and_one_that_is_damaged_are_told(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="is no run: it has no run.json"):
+    with pytest.raises(UsageError, match=r"is no run: it has no run\.json"):
         load(tmp_path)
     with pytest.raises(UsageError, match="there is no run under"):
         load_all(tmp_path)
