@@ -64,7 +64,7 @@ DATA = click.option(
 @click.option("--accumulate", metavar="N", type=click.IntRange(min=1), default=1, help="Pieces.")
 @click.option("--limit", metavar="N", type=click.IntRange(min=1), help="So many images alone.")
 @click.option("--runs", metavar="DIR", default="runs", show_default=True, help="Of all runs.")
-@click.option("--run", "folder", metavar="DIR", default="", help="Of this run; else by its name.")
+@click.option("--folder", metavar="DIR", default="", help="Of this run; else by its name.")
 @click.option("--resume", is_flag=True, help="Go on with the run that is there.")
 @takes(Output, *OUTPUT)
 def train(model: str, options: Output, **given: Any) -> None:

@@ -48,7 +48,7 @@ def begin(folder: Path, config: Mapping[str, Any], resume: bool) -> None:
         if not resume:
             raise UsageError(
                 f"{folder} has a run of {len(found.history)} epochs already: give --resume to go "
-                "on with it, or another folder with --run"
+                "on with it, or another folder with --folder"
             )
         _same(found, config)
         if found.config["recipe"] == json.loads(json.dumps(config["recipe"])):
@@ -137,7 +137,7 @@ def _same(found: Run, config: Mapping[str, Any]) -> None:
             if was.get(name) != now[name]:
                 raise UsageError(
                     f"{found.folder} is another run: its {name} is {_short(was.get(name))}, now "
-                    f"asked for {_short(now[name])}; give the same, or another folder with --run"
+                    f"asked for {_short(now[name])}; give the same, or another folder with --folder"
                 )
 
 
@@ -213,7 +213,7 @@ def _cannot(folder: Path, epochs: int, why: str) -> str:
     kept = (
         f"its first {epochs} epochs are kept; make room and give --resume"
         if epochs
-        else ("nothing was trained yet; name another folder with --run")
+        else ("nothing was trained yet; name another folder with --folder")
     )
     return f"cannot write into the run {folder}: {why.lower()}; {kept}"
 

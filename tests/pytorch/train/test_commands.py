@@ -28,7 +28,7 @@ def environment() -> dict[str, str]:
 
 def begin(folder: Path, *more: str) -> subprocess.Popen[str]:
     """A run as a process of its own, two epochs into it."""
-    line = ["train", "nin-digits", "--device", "cpu", "--run", str(folder), *more]
+    line = ["train", "nin-digits", "--device", "cpu", "--folder", str(folder), *more]
     process = subprocess.Popen(
         [*COMMAND, *line],
         env=environment(),
@@ -54,7 +54,7 @@ def test_a_killed_run_goes_on_to_the_same_bits_as_an_unbroken_one(tmp_path: Path
     process.send_signal(signal.SIGKILL)
     process.communicate()
     assert 2 <= len(load(tmp_path / "killed").history) <= 12
-    line = ["train", "nin-digits", "--device", "cpu", "--epochs", "12", "--run"]
+    line = ["train", "nin-digits", "--device", "cpu", "--epochs", "12", "--folder"]
     assert archcalc([*line, str(tmp_path / "killed"), "--resume"]) == 0
     assert archcalc([*line, str(tmp_path / "whole")]) == 0
     assert learned(tmp_path / "killed") == learned(tmp_path / "whole")
@@ -75,10 +75,9 @@ def test_an_interrupted_run_says_so_in_one_sentence_and_keeps_its_epochs(tmp_pat
     assert len(load(tmp_path / "run").history) >= 2
 
 
-@pytest.mark.slow
 def test_two_processes_give_the_loss_curve_of_one_with_the_same_batch(tmp_path: Path) -> None:
     line = ["train", "nin-digits", "--device", "cpu", "--epochs", "3", "--set", "dropout=0.0"]
-    line += ["--with", "shift=1", "--run"]
+    line += ["--with", "shift=1", "--folder"]
     launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone"]
     two = subprocess.run(
         [*launcher, "--nproc-per-node", "2", "-m", "archcalc", *line, str(tmp_path / "two")],
@@ -128,7 +127,7 @@ def test_an_ablation_is_a_table_and_a_picture(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     line = ["train", "nin-digits", "--device", "cpu", "--epochs", "1", "--ablate", "head"]
-    assert archcalc([*line, "--run", str(tmp_path / "head")]) == 0
+    assert archcalc([*line, "--folder", str(tmp_path / "head")]) == 0
     assert (tmp_path / "head" / "head.svg").read_text().startswith("<svg")
     said = capsys.readouterr().out
     assert "nin-digits,head=gap" in said

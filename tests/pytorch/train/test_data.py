@@ -128,7 +128,7 @@ def test_a_damaged_set_is_one_sentence(tmp_path: Path) -> None:
     for half in ("train", "t10k"):
         (raw / f"{half}-images-idx3-ubyte").write_bytes(b"\0\0\x08\x03" + b"\0\0\0\x01" * 3)
         (raw / f"{half}-labels-idx1-ubyte").write_bytes(b"not labels")
-    with pytest.raises(UsageError, match="the data set mnist under .* is missing or damaged"):
+    with pytest.raises(UsageError, match=r"the data set mnist under .* is missing or damaged"):
         load(f"mnist:{tmp_path}", "digits")
 
 

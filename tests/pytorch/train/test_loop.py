@@ -60,7 +60,7 @@ def test_the_digits_are_learned_to_97_percent(settings: Make) -> None:
 
 def test_a_few_hundred_mnist_images_are_learned_to_85_percent(settings: Make) -> None:
     assert ROOT in os.environ, f"set {ROOT} to a folder with MNIST"
-    few = settings(data="mnist", size=(14, 14), limit=500, recipe={"epochs": 20})
+    few = settings(data="mnist", size=(14, 14), limit=600, recipe={"epochs": 12, "batch": 16})
     result = train(few).result
     assert result is not None
     assert result.accuracy > 0.85
