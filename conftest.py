@@ -1,13 +1,38 @@
-"""What pytest collects: without torch, all but the tests of what needs it."""
+"""What pytest collects: without an extra, all but the tests of what needs it."""
 
 import importlib.util
 
-WITHOUT_TORCH = importlib.util.find_spec("torch") is None
 
-collect_ignore = ["archcalc/pytorch", "tests/pytorch"] if WITHOUT_TORCH else []
+def missing(package: str) -> bool:
+    return importlib.util.find_spec(package) is None
 
 
-def pytest_report_header() -> str:
-    if WITHOUT_TORCH:
-        return "torch is not installed: archcalc/pytorch and tests/pytorch are left out"
-    return "torch is installed: everything is tested"
+WITHOUT_TORCH = missing("torch")
+WITHOUT_REPORT = missing("altair") or missing("vl_convert") or missing("jinja2")
+WITHOUT_PLAYWRIGHT = missing("playwright")
+WITHOUT_MKDOCS = missing("mkdocs") or missing("material")
+
+TORCH = ["archcalc/pytorch", "tests/pytorch"]
+REPORT = [f"tests/report/test_{name}.py" for name in ("charts", "page", "story")]
+BROWSER = ["tests/browser"]
+DOCS = ["tests/test_docs.py"]
+
+collect_ignore = [
+    *(TORCH if WITHOUT_TORCH else []),
+    *(REPORT if WITHOUT_REPORT else []),
+    *(BROWSER if WITHOUT_REPORT or WITHOUT_PLAYWRIGHT else []),
+    *(DOCS if WITHOUT_REPORT or WITHOUT_MKDOCS else []),
+]
+
+
+def pytest_report_header() -> list[str]:
+    said = []
+    for left_out, what, places in (
+        (WITHOUT_TORCH, "torch", TORCH),
+        (WITHOUT_REPORT, "archcalc[report]", REPORT),
+        (WITHOUT_REPORT or WITHOUT_PLAYWRIGHT, "playwright or archcalc[report]", BROWSER),
+        (WITHOUT_REPORT or WITHOUT_MKDOCS, "mkdocs-material or archcalc[report]", DOCS),
+    ):
+        if left_out:
+            said.append(f"{what} is not installed: {', '.join(places)} are left out")
+    return said or ["every extra is installed: everything is tested"]

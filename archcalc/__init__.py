@@ -16,6 +16,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from archcalc import registry
 from archcalc.errors import (
     ArchcalcError,
     DefinitionError,
@@ -38,7 +39,10 @@ from archcalc.version import VERSION
 
 if TYPE_CHECKING:
     from archcalc.pytorch.build import Network
+    from archcalc.readings.budget import Checks
+    from archcalc.readings.claims import Claims, Measurement
     from archcalc.readings.latency import Bench
+    from archcalc.readings.lint import Lint
 
 __all__ = [
     "ArchcalcError",
@@ -60,10 +64,13 @@ __all__ = [
     "architecture",
     "bench",
     "build",
+    "check",
+    "claims",
     "compare",
     "diff",
     "formula",
     "graph",
+    "lint",
     "load_formulas",
     "profile",
     "trace",
@@ -116,6 +123,61 @@ def compare(
     ]
     profiles = [profile(found, convention=convention) for found in graphs]
     return _compare.compare(profiles, baseline=baseline, sort=sort)
+
+
+def claims(
+    model: str = "all", *, file: str = "", measured: Mapping[str, Measurement] | None = None
+) -> Claims:
+    """Published figures against what the definitions count: the built-in ones, or a TOML file's.
+
+    ``measured`` has, by a claim's id, what a training run found. Raises UsageError for a file that
+    is wrong, and where there are no claims about ``model``.
+
+    >>> claims("inception-5x5").counts["rounds to it"]
+    1
+    """
+    from archcalc import claims_file
+    from archcalc.readings import claims as reading
+
+    known = claims_file.load(file) if file else claims_file.registered()
+    if model != "all":
+        known = reading.about(known, registry.canonical(model))
+    return reading.check(known, lambda name, given: resolve(name, input=given or None), measured)
+
+
+def lint(
+    model: str | Graph, *, input: Shape | str | Sequence[str] | None = None, **options: Any
+) -> Lint:
+    """What a reader of an architecture would have wanted to know. Raises what :func:`graph` does.
+
+    >>> [found.rule for found in lint("nin-mnist-v2").warnings]
+    ['relu-on-logits', 'global-pooling']
+    """
+    from archcalc.readings.lint import lint as read
+
+    return read(resolve(model, input=input, options=options) if isinstance(model, str) else model)
+
+
+def check(budget: str = "archcalc.toml") -> Checks:
+    """Every limit of a budget file; ``.breaches`` is empty when all were kept.
+
+    Times are taken from the files of ``archcalc bench`` that the budget names, where they are
+    there. Raises UsageError for a file that is wrong, and what :func:`graph` raises.
+
+    >>> check("archcalc.toml").breaches  # of this repository
+    ()
+    """
+    from pathlib import Path
+
+    from archcalc import budget_file
+    from archcalc.readings import latency_file
+    from archcalc.readings.budget import check_all
+
+    limits = budget_file.load(budget)
+    profiles = [profile(resolve(each.model, input=each.input or None)) for each in limits]
+    benches = {each.latency.bench for each in limits if each.latency is not None}
+    measured = {path: latency_file.load(path) for path in benches if Path(path).exists()}
+    return check_all(limits, profiles, measured)
 
 
 def trace(

@@ -187,6 +187,14 @@ def find(name: str) -> Architecture:
     raise UnknownModelError(f"unknown model {name!r}: {hint}`archcalc list` shows them all")
 
 
+def canonical(name: str) -> str:
+    """The name of an alias; what is not registered stays as it is."""
+    try:
+        return find(name).name
+    except UnknownModelError:
+        return name
+
+
 def every() -> Iterator[Architecture]:
     """All architectures."""
     return map(_load, _entries().values())

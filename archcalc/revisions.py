@@ -54,6 +54,8 @@ def count(revision: str, asked: Sequence[Asked]) -> Counted:
     that git does not know, and outside a repository."""
     models: list[SavedModel] = []
     failed: dict[str, str] = {}
+    if not asked:
+        return Counted((), {})
     with tree(revision) as folder:
         for each in asked:
             try:

@@ -19,9 +19,12 @@ from pathlib import Path
 import archcalc
 from archcalc import registry
 from archcalc.files import write_text
+from archcalc.pytorch.bench.cautions import OTHERS
 from archcalc.pytorch.bench.timer import Plan
-from archcalc.readings.latency import Bench, Latency, quantile, rank_correlation, speedup
+from archcalc.readings.latency import Bench, Latency
+from archcalc.readings.quantile import quantile, rank_correlation
 from archcalc.readings.roofline import Ceilings, story
+from archcalc.readings.speedup import speedup
 from archcalc.report.csv import csv
 from archcalc.report.latency import BOUND, CEILING, METHOD, describe_ceilings
 from archcalc.report.markdown import escape, markdown
@@ -73,6 +76,7 @@ def report(first: Bench, rows: Sequence[Latency], pairs: Sequence[Bench], thread
         "# Latency on a CPU, beside the multiply-adds",
         f"Measured on {escape(str(first.environment))}, with {threads} thread{plural}. "
         "`python benchmarks/latency_report.py` writes this page.",
+        neighbours([*rows, *(row for bench in pairs for row in bench.latencies)]),
         *(escape(describe_ceilings(Ceilings.read(each))) for each in ceilings.values()),
         "## The registry, batch 1, float32",
         markdown([registry_table(rows)], [METHOD, CEILING, BOUND]),
@@ -233,6 +237,21 @@ def verdict(rows: Sequence[Latency]) -> str:
         f"{statistics.median(ratios):.3f}, its range {min(ratios):.3f} to {max(ratios):.3f}. An "
         "IQR is given as a part of its median."
     )
+
+
+def neighbours(rows: Sequence[Latency]) -> str:
+    """How much of the machine others used: the first thing to know of a page of times."""
+    used = [row.conditions.get("other_cores_used") for row in rows]
+    seen = [cores for cores in used if cores is not None]
+    if not seen:
+        return "What other processes used meanwhile is not known."
+    told = (
+        f"Other processes used {statistics.median(seen):.2f} cores meanwhile in the median "
+        f"measurement, {max(seen):.2f} at most"
+    )
+    if statistics.median(seen) <= OTHERS:
+        return f"{told}."
+    return f"{told}: **the machine was busy, and these times should be measured again.**"
 
 
 def warned(rows: Sequence[Latency]) -> list[str]:

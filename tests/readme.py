@@ -1,9 +1,10 @@
-"""Output shown in the READMEs comes from runs: this script refreshes it, a test keeps it fresh.
+"""Output shown in the READMEs and in docs/ comes from runs: this script refreshes it, tests keep it
+fresh.
 
     python tests/readme.py
 
 Between ``<!-- run: archcalc ... -->`` and the end of the fenced block that follows stands what the
-command prints.
+command prints; between ``<!-- made: NAME -->`` and ``<!-- end -->`` what ``made_NAME`` here writes.
 """
 
 from __future__ import annotations
@@ -16,14 +17,19 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 FILES = [ROOT / "README.md", ROOT / "README.zh-CN.md"]
+DOCS = sorted((ROOT / "docs").glob("*.md"))
+WITH_TORCH = [ROOT / "docs" / "counters.md"]
+"""Pages whose commands need torch and the other counters."""
 SHOWN = re.compile(
     r"(<!-- run: (archcalc [^\n]*) -->\n```\w*\n).*?(^```$)", re.DOTALL | re.MULTILINE
 )
+MADE = re.compile(r"(<!-- made: (\w+) -->\n).*?(^<!-- end -->$)", re.DOTALL | re.MULTILINE)
 
 
 def refreshed(text: str) -> str:
     """The same text with every command's output as it is now."""
-    return SHOWN.sub(lambda found: found[1] + output(found[2]) + found[3], text)
+    text = SHOWN.sub(lambda found: found[1] + output(found[2]) + found[3], text)
+    return MADE.sub(lambda found: f"{found[1]}\n{MAKERS[found[2]]()}\n{found[3]}", text)
 
 
 def commands(text: str) -> list[str]:
@@ -42,13 +48,74 @@ def output(command: str) -> str:
     return done.stdout
 
 
+def made_operators() -> str:
+    """The operator table."""
+    from archcalc.ops import TABLE
+    from archcalc.ops.formula import USERS
+
+    rows = [
+        (
+            f"`{name}`",
+            operator.kind,
+            operator.formula or ("free" if operator.free else ""),
+            operator.free,
+        )
+        for name, operator in sorted(TABLE.items(), key=lambda row: (row[1].kind, row[0]))
+        if name not in USERS
+    ]
+    return _markdown(("operator", "kind", "counted work", "free, because"), rows)
+
+
+def made_counters() -> str:
+    """What each counter's convention is."""
+    from archcalc.readings.conventions import CONVENTIONS
+
+    rows = [
+        (
+            f"`{each.name}`",
+            each.tool,
+            each.unit,
+            each.describes,
+            "modules" if each.by_module else "",
+        )
+        for each in CONVENTIONS.values()
+    ]
+    return _markdown(("convention", "who", "unit", "counts", "looks at"), rows)
+
+
+def made_commands() -> str:
+    """The help of every command."""
+    import click
+
+    from archcalc.cli import app
+
+    parts = []
+    context = click.Context(app, info_name="archcalc")
+    for name in sorted(app.list_commands(context)):
+        command = app.get_command(context, name)
+        assert command
+        inner = click.Context(command, info_name=f"archcalc {name}", max_content_width=80)
+        parts.append(f"## {name}\n\n```text\n{command.get_help(inner)}\n```\n")
+    return "\n".join(parts)
+
+
+MAKERS = {"operators": made_operators, "counters": made_counters, "commands": made_commands}
+
+
+def _markdown(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:
+    lines = [heads, tuple("---" for _ in heads), *rows]
+    return "".join(
+        f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |\n" for line in lines
+    )
+
+
 def main() -> None:
-    for path in FILES:
+    for path in FILES + DOCS:
         before = path.read_text(encoding="utf-8")
         after = refreshed(before)
         if after != before:
             path.write_text(after, encoding="utf-8")
-            print(f"refreshed {path.name}")
+            print(f"refreshed {path.relative_to(ROOT)}")
 
 
 if __name__ == "__main__":

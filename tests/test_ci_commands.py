@@ -341,6 +341,7 @@ def test_a_pull_request_that_changes_a_width_shows_it_and_fails(
     assert "./net.py:small: 7,946 parameters, at most 6,000 allowed: 1,946 over (32.4 %)" in job.log
     assert job.summary.startswith("## archcalc: beyond the budget\n")
     assert "+2,528 (+46.7 %)" in job.summary
+    assert f"./net.py:small: {base[:10]} -" in job.summary
     assert "<details open><summary>Every limit</summary>" in job.summary
     assert len(job.summary.splitlines()) < 45
     assert "--method POST repos/someone/something/issues/7/comments" in job.gh

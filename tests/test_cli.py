@@ -7,12 +7,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
 import archcalc
 from archcalc.cli import app, run
 
-COMMANDS = sorted(app.commands)
+COMMANDS = sorted(app.list_commands(click.Context(app)))
 
 
 class Result:

@@ -11,20 +11,60 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from typing import NoReturn
 
 import click
 
-from archcalc.cli import bench, calculator, ci, claims, modules, report, train
 from archcalc.errors import ArchcalcError, DefinitionError
-from archcalc.report import views
 from archcalc.version import VERSION
 
 BAD_INPUT = 2
 INTERRUPTED = 130
 
 
+COMMANDS = {
+    "list": "calculator:list_models",
+    "show": "calculator:show",
+    "explain": "calculator:explain",
+    "flops": "calculator:flops",
+    "compare": "calculator:compare",
+    "params": "calculator:params",
+    "memory": "calculator:memory",
+    "receptive-field": "calculator:receptive_field",
+    "claims": "claims:claims",
+    "lint": "claims:lint",
+    "check": "ci:check",
+    "diff": "ci:diff",
+    "verify": "modules:verify",
+    "reconcile": "modules:reconcile",
+    "export": "modules:export",
+    "bench": "bench:bench",
+    "report": "report:report",
+    "train": "train:train",
+    "evaluate": "train:evaluate",
+    "featuremaps": "train:featuremaps",
+}
+"""Where each command is. A command's file is imported when it is called, so that start-up does not
+grow with their number."""
+
+
+class Commands(click.Group):
+    """The table above as a click group; and what is defined here."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*COMMANDS, *super().list_commands(ctx)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return super().get_command(ctx, cmd_name)
+        module, _, function = COMMANDS[cmd_name].partition(":")
+        found: click.Command = getattr(import_module(f"archcalc.cli.{module}"), function)
+        return found
+
+
 @click.group(
+    cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     invoke_without_command=True,
 )
@@ -39,18 +79,6 @@ def app(context: click.Context) -> None:
     """
     if context.invoked_subcommand is None:
         click.echo(context.get_help())
-
-
-for command in (
-    *calculator.COMMANDS,
-    *claims.COMMANDS,
-    *ci.COMMANDS,
-    *modules.COMMANDS,
-    *bench.COMMANDS,
-    *report.COMMANDS,
-    *train.COMMANDS,
-):
-    app.add_command(command)
 
 
 @app.command()
@@ -84,6 +112,8 @@ def run(arguments: Sequence[str] | None) -> int:
         app.main(arguments, "archcalc", standalone_mode=False)
         sys.stdout.flush()
     except DefinitionError as error:
+        from archcalc.report import views
+
         click.echo(f"archcalc: {error}\n\n{views.partial(error.partial, error.node)}", err=True)
         return BAD_INPUT
     except ArchcalcError as error:

@@ -111,7 +111,9 @@ def bench(
     }
 
     def show(found: Bench) -> Report:
-        return measurement(found, baseline)
+        # By its place: --set makes the model's full name longer than what was typed.
+        place = models.index(baseline) if baseline else 0
+        return measurement(found, found.groups()[0][place].spec)
 
     with _target(options.output) as beside:  # a place that cannot be written is refused at once
         found, finished = _until_interrupted(models, budget, warmup, wanted)
@@ -161,7 +163,8 @@ def measured_comparison(
     measure: Mapping[str, Any],
 ) -> Report:
     """The comparison's report with measured columns: from a file, or measured now."""
-    from archcalc.readings.latency import find, load
+    from archcalc.readings.latency import find
+    from archcalc.readings.latency_file import load
     from archcalc.report.latency import with_latency
 
     specs = [profile.spec for profile in comparison.profiles]

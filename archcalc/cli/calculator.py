@@ -219,15 +219,3 @@ def receptive_field(model: str, options: Options) -> None:
     """
     found = price(model, options)
     finish(views.receptive_field(found), options, found)
-
-
-COMMANDS: tuple[click.Command, ...] = (
-    list_models,
-    show,
-    explain,
-    flops,
-    compare,
-    params,
-    memory,
-    receptive_field,
-)

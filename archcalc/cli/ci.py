@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+import archcalc
 from archcalc.cli.options import OUTPUT, Output, emit, takes, write
 from archcalc.errors import UsageError
 
 if TYPE_CHECKING:
     from archcalc.readings.diff import ReportDiff
-    from archcalc.readings.latency import Bench
     from archcalc.revisions import Asked
 
 BREACHED = 1
@@ -36,16 +36,9 @@ def check(path: str, options: Output) -> None:
     archcalc check --budget archcalc.toml
     archcalc check --format md -o check.md
     """
-    from archcalc import budget_file
-    from archcalc.readings.budget import check_all
-    from archcalc.readings.profile import profile
     from archcalc.report import ci
-    from archcalc.resolve import resolve
 
-    budgets = budget_file.load(path)
-    profiles = [profile(resolve(each.model, input=each.input or None)) for each in budgets]
-    benches = [each.latency.bench for each in budgets if each.latency is not None]
-    found = check_all(budgets, profiles, _measured(benches))
+    found = archcalc.check(path)
     if options.format == "table":
         emit(ci.lines(found, path), options.output)
     else:
@@ -54,13 +47,6 @@ def check(path: str, options: Output) -> None:
         click.echo(f"archcalc: advice: {each.sentence}", err=True)
     if found.breaches:
         sys.exit(BREACHED)
-
-
-def _measured(paths: Sequence[str]) -> dict[str, Bench]:
-    """The bench files that are there; a latency without one is advised to be measured."""
-    from archcalc.readings.latency import load
-
-    return {path: load(path) for path in dict.fromkeys(paths) if os.path.exists(path)}
 
 
 class WithModels(click.Command):
@@ -107,6 +93,8 @@ def diff(
     from archcalc.report import ci
 
     models = context.meta["models"]
+    if models is None and len(sides) != 2 and any(side.endswith(".json") for side in sides):
+        raise UsageError(f"two reports are compared, as base.json head.json; got {len(sides)}")
     if models is None and not budget and len(sides) == 2 and all(map(_is_report, sides)):
         found = _of_reports(*sides)
     else:
@@ -144,9 +132,14 @@ def _of_commits(sides: Sequence[str], asked: Sequence[Asked]) -> ReportDiff:
     for spec, words in new.failed.items():
         if spec in old.failed:
             raise UsageError(words)
-    return diff_reports(
-        old.models, new.models, (before, after or "working tree"), {**old.failed, **new.failed}
-    )
+    names = (_short(before), _short(after) or "working tree")
+    return diff_reports(old.models, new.models, names, {**old.failed, **new.failed})
+
+
+def _short(revision: str) -> str:
+    """A commit's hash as people write it; names stay as they are."""
+    is_hash = len(revision) == 40 and set(revision) <= set("0123456789abcdef")
+    return revision[:10] if is_hash else revision
 
 
 def _asked(

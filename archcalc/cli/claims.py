@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import click
 
+import archcalc
 from archcalc import registry
 from archcalc.cli.options import OUTPUT, Output, any_models, complete_model, takes, write
-from archcalc.errors import UnknownModelError
 
 WARNED = 1
 
@@ -31,24 +31,10 @@ def claims(model: str, path: str, waterfall: bool, options: Output) -> None:
     archcalc claims googlenet --waterfall
     archcalc claims --file my_claims.toml
     """
-    from archcalc import claims_file
-    from archcalc.readings.claims import about, check
     from archcalc.report.claims import claims as report
-    from archcalc.resolve import resolve
 
-    known = claims_file.load(path) if path else claims_file.registered()
-    if model != "all":
-        known = about(known, _canonical(model))
-    found = check(known, lambda name, given: resolve(name, input=given or None))
+    found = archcalc.claims(model, file=path)
     write(report(found, waterfall=waterfall, raw=options.format == "csv"), options)
-
-
-def _canonical(model: str) -> str:
-    """A model's own name for an alias; what the registry does not know stays as it is."""
-    try:
-        return registry.find(model).name
-    except UnknownModelError:
-        return model
 
 
 @click.command()
@@ -74,13 +60,13 @@ def lint(
     archcalc lint nin-mnist-v2
     archcalc lint ./net.py:Net --input 32x32x3 --strict
     """
-    from archcalc.readings.lint import lint as read
     from archcalc.report.lint import lint as report
     from archcalc.resolve import parse_settings, resolve
 
     chosen = parse_settings(settings)
     found = [
-        read(resolve(model, input=input, options=chosen)) for model in models or registry.names()
+        archcalc.lint(resolve(model, input=input, options=chosen))
+        for model in models or registry.names()
     ]
     write(report(found, raw=options.format == "csv"), options)
     if strict and any(each.warnings for each in found):

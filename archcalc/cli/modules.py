@@ -172,6 +172,3 @@ def _module(name: str) -> Any:
         raise MissingExtraError(
             f"this needs {error.name}, which is not installed: pip install 'archcalc[torch]'"
         ) from error
-
-
-COMMANDS: tuple[click.Command, ...] = (verify, reconcile, export)

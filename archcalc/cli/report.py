@@ -81,13 +81,16 @@ def report(
         raise UsageError("where to? give -o FILE that ends with .md, .html, .csv or .json")
     profiles = _priced(asked) if config else _price(models, input, batch, settings)
 
+    from archcalc.readings.latency_file import load
     from archcalc.report.story import story
 
+    measured = [*bench, *(str(asked.folder / path) for path in asked.bench)]
     told = story(
         profiles,
         title=title or asked.title,
         baseline=baseline or asked.baseline,
         sections=sections or asked.sections,
+        benches=[load(path) for path in measured],
     )
     language = _chosen(lang or asked.lang or "en", LANGS, "language")
     numbers = _chosen(units or asked.units, UNITS, "units") if units or asked.units else None
@@ -126,7 +129,9 @@ def _files(
         from archcalc.report.json import json
 
         return {target: json(story.record(told))}
-    document = story.document(told, lang=lang, units=units, charts=charts)
+    from archcalc.report.telling import document as tell
+
+    document = tell(told, lang=lang, units=units, charts=charts)
     if form == "html":
         from archcalc.report.page import page
 

@@ -259,6 +259,3 @@ def _needs_torch() -> None:
         raise MissingExtraError(
             f"this needs {error.name}, which is not installed: pip install 'archcalc[torch]'"
         ) from error
-
-
-COMMANDS: tuple[click.Command, ...] = (train, evaluate, featuremaps)

@@ -50,14 +50,9 @@ class BudgetCheck:
 
     def file(self, path: Any = "archcalc.toml") -> Any:
         """Check every model of a budget file; returns all the checks."""
-        from archcalc import budget_file
-        from archcalc.readings.budget import check_all
-        from archcalc.readings.profile import profile
-        from archcalc.resolve import resolve
+        import archcalc
 
-        budgets = budget_file.load(str(path))
-        profiles = [profile(resolve(each.model, input=each.input or None)) for each in budgets]
-        found = check_all(budgets, profiles)
+        found = archcalc.check(str(path))
         _fail(each.sentence for each in found.breaches)
         return found
 

@@ -6,23 +6,14 @@ nothing is rounded before it is shown.
 
 from __future__ import annotations
 
-import json
-import os
-import random
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from pathlib import Path
 from typing import Any, NamedTuple
 
-from archcalc.errors import UsageError
 from archcalc.graph import Shape
+from archcalc.readings.quantile import quantile
 from archcalc.readings.record import Record
-
-SCHEMA_VERSION = 1
-KIND = "archcalc bench"
-RESAMPLES = 1000
-CONFIDENCE = 0.95
 
 
 @dataclass(frozen=True, slots=True)
@@ -282,89 +273,6 @@ class Bench(Record):
             for row in self.latencies
         ]
 
-    def record(self) -> dict[str, Any]:
-        """For JSON: everything, in base units."""
-        from archcalc.version import VERSION
-
-        return {
-            "schema_version": SCHEMA_VERSION,
-            "archcalc": VERSION,
-            "kind": KIND,
-            "environment": asdict(self.environment),
-            "ceilings": list(self.ceilings),
-            "latencies": [_latency_record(row) for row in self.latencies],
-        }
-
-
-class Ratio(NamedTuple):
-    """One median over another, with the interval that a bootstrap gives it."""
-
-    value: float
-    low: float
-    high: float
-
-    @property
-    def shown(self) -> bool:
-        """Whether there is a difference: the interval does not hold 1."""
-        return not self.low <= 1 <= self.high
-
-    def __str__(self) -> str:
-        """``3.1× faster (95 %: 2.9 to 3.3)``; which of the two is meant is the caller's to say."""
-        if not self.shown:
-            return f"no difference shown (95 %: {self.low:.3g}× to {self.high:.3g}×)"
-        value, low, high, word = self.value, self.low, self.high, "faster"
-        if value < 1:
-            value, low, high, word = 1 / value, 1 / high, 1 / low, "slower"
-        return f"{value:.3g}× {word} (95 %: {low:.3g}× to {high:.3g}×)"
-
-
-def speedup(before: Latency, after: Latency, *, seed: int = 0, resamples: int = RESAMPLES) -> Ratio:
-    """How many times faster ``after`` is: the ratio of medians, 1 when they are equal.
-
-    The interval is a percentile bootstrap over turns. Two models that took turns are resampled
-    together, turn by turn, so a drift of the machine that hit both does not widen it; two that were
-    measured apart are resampled each by itself.
-    """
-    value = before.median / after.median
-    left, right = turns(before), turns(after)
-    together = before.setting == after.setting and len(left) == len(right)
-    generator = random.Random(seed)
-    ratios = []
-    for _ in range(resamples):
-        chosen = generator.choices(range(len(left)), k=len(left))
-        other = chosen if together else generator.choices(range(len(right)), k=len(right))
-        ratios.append(_median_of(left, chosen) / _median_of(right, other))
-    tail = (1 - CONFIDENCE) / 2
-    return Ratio(value, quantile(ratios, tail), quantile(ratios, 1 - tail))
-
-
-def turns(latency: Latency) -> list[tuple[float, ...]]:
-    """The samples, turn by turn."""
-    samples, size = latency.samples, latency.per_turn
-    return [samples[start : start + size] for start in range(0, len(samples), size)]
-
-
-def quantile(samples: Sequence[float], share: float) -> float:
-    """The value below which this share of the samples lies, between neighbours in proportion.
-
-    >>> quantile([1.0, 2.0, 3.0, 4.0, 5.0], 0.1)
-    1.4
-    """
-    ordered = sorted(samples)
-    place = share * (len(ordered) - 1)
-    below = int(place)
-    above = min(below + 1, len(ordered) - 1)
-    return ordered[below] + (place - below) * (ordered[above] - ordered[below])
-
-
-def rank_correlation(xs: Sequence[float], ys: Sequence[float]) -> float:
-    """Spearman's: 1 where the one always grows with the other, equal values sharing their rank.
-
-    >>> rank_correlation([1, 2, 3, 4], [10, 20, 40, 30])
-    0.8
-    """
-    return statistics.correlation(_ranks(xs), _ranks(ys))
-
 
 def find(bench: Bench, spec: str, inputs: Sequence[Shape]) -> Latency | None:
     """The first measurement of this model on these inputs."""
@@ -373,80 +281,3 @@ def find(bench: Bench, spec: str, inputs: Sequence[Shape]) -> Latency | None:
         if latency.spec == spec and latency.inputs == wanted:
             return latency
     return None
-
-
-def load(path: str | os.PathLike[str]) -> Bench:
-    """A run of ``archcalc bench`` from its JSON file. Raises UsageError for any other file."""
-    try:
-        data = json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UsageError(f"there is no file {path}") from None
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from error
-    except ValueError as error:
-        raise UsageError(f"{path} is no JSON; write one with archcalc bench -o {path}") from error
-    if not isinstance(data, dict) or data.get("kind") != KIND:
-        raise UsageError(f"{path} holds no measurement; write one with archcalc bench -o FILE.json")
-    if data.get("schema_version") != SCHEMA_VERSION:
-        raise UsageError(
-            f"{path} has schema version {data.get('schema_version')}, this archcalc reads "
-            f"{SCHEMA_VERSION}; measure again with archcalc bench -o FILE.json"
-        )
-    try:
-        return _bench(data)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UsageError(f"{path} is damaged: {type(error).__name__}: {error}") from error
-
-
-def _latency_record(row: Latency) -> dict[str, Any]:
-    record = asdict(row)
-    record["warmup"] = row.warmup._asdict()
-    record["verified"] = row.verified and row.verified._asdict()
-    record["layers"] = row.layers and {
-        **row.layers._asdict(),
-        "times": [each._asdict() for each in row.layers.times],
-    }
-    summary = {
-        "median": row.median,
-        "p10": row.p10,
-        "p90": row.p90,
-        "iqr": row.iqr,
-        "throughput": row.throughput,
-    }
-    return {**record, "summary": summary}
-
-
-def _bench(data: Mapping[str, Any]) -> Bench:
-    latencies = tuple(map(_latency, data["latencies"]))
-    return Bench(Environment(**data["environment"]), latencies, tuple(data["ceilings"]))
-
-
-def _latency(record: Mapping[str, Any]) -> Latency:
-    fields = {key: value for key, value in record.items() if key != "summary"}
-    for key in ("samples", "device_samples"):
-        fields[key] = tuple(map(float, fields[key]))
-    if not fields["samples"] or min(fields["samples"]) <= 0 or fields["per_turn"] < 1:
-        raise ValueError(f"{fields['spec']} has no samples of positive length")
-    layers = fields["layers"]
-    if layers is not None:
-        times = tuple(LayerTime(**each) for each in layers["times"])
-        fields["layers"] = Layers(times, layers["whole"], layers["missing"])
-    if fields["verified"] is not None:
-        ours, theirs = (tuple(map(float, fields["verified"][key])) for key in Verified._fields)
-        fields["verified"] = Verified(ours, theirs)
-    fields["inputs"] = tuple(tuple(shape) for shape in fields["inputs"])
-    fields["setting"] = Setting(**fields["setting"])
-    fields["warmup"] = Warmup(**fields["warmup"])
-    fields["warnings"] = tuple(fields["warnings"])
-    return Latency(**fields)
-
-
-def _ranks(values: Sequence[float]) -> list[float]:
-    ordered = sorted(values)
-    last = {value: place for place, value in enumerate(ordered)}
-    # Equal values take the mean of the places that they fill.
-    return [(ordered.index(value) + last[value]) / 2 for value in values]
-
-
-def _median_of(groups: Sequence[Sequence[float]], chosen: Sequence[int]) -> float:
-    return statistics.median([sample for index in chosen for sample in groups[index]])

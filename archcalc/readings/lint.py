@@ -242,7 +242,9 @@ def linear_in_a_row(view: View) -> Iterator[Finding]:
         merged = _merged(first, second)
         now = first.weights[0].numel + second.weights[0].numel
         saved = now - merged if merged is not None else 0
-        narrow = middle < min(given, made)
+        narrow = middle < min(given, made) or (
+            _is_pointwise(first) and _is_pointwise(second) and middle == given < made
+        )
         if saved > 0:
             remedy = f"a ReLU between them, or one layer: {saved:,} parameters fewer"
         else:
@@ -269,6 +271,10 @@ def _pairs(view: View) -> Iterator[Pair]:
             reader = view.only_reader(reader)
         if reader is not None and is_layer(reader):
             yield Pair(node, reader)
+
+
+def _is_pointwise(node: Node) -> bool:
+    return prod(node.weights[0].shape[2:]) == 1
 
 
 def _width(node: Node, side: int) -> int:

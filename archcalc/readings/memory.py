@@ -15,6 +15,9 @@ from archcalc.ops import TABLE
 from archcalc.ops.operator import Saves
 from archcalc.readings.record import Record
 
+MODELS_OWN = ("parameter", "constant")
+"""Nodes of a traced graph that hand out the model's own tensors: no pass allocates those."""
+
 Key = tuple[int, int]
 """(node, port): the value that first owned a storage."""
 
@@ -122,7 +125,7 @@ def storages(graph: Graph) -> tuple[dict[Key, Key], dict[Key, int]]:
                 owner[key] = owner[first.source, first.port]
             else:
                 owner[key] = key
-                size[key] = value.nbytes
+                size[key] = 0 if node.op in MODELS_OWN else value.nbytes
     return owner, size
 
 

@@ -13,11 +13,14 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 from archcalc.graph import Graph, Value, Weight
-from archcalc.readings.latency import Latency, Layers, LayerTime, Ratio, speedup
+from archcalc.readings.latency import Latency, Layers, LayerTime
 from archcalc.readings.profile import Layer, Profile
+from archcalc.readings.speedup import Ratio, speedup
 
 Label = Literal["compute", "memory", "launch", "free"]
 
+WIDE = 1.25
+"""Upper end over lower end from which an interval shows little."""
 FAR = 2.0
 """Times its lower bound from which a node's label alone would say too much."""
 
@@ -194,9 +197,18 @@ def story(before: Latency, after: Latency) -> Story | None:
     saving = before.macs / after.macs
     speed = speedup(before, after)
     if speed.low <= saving <= speed.high:
-        return Story(saving, speed, "the time follows the multiply-adds" if saving != 1 else "")
+        return Story(saving, speed, _follows(speed) if saving != 1 else "")
     slow, quick = (after, before) if speed.value < saving else (before, after)
     return Story(saving, speed, _cause(slow, quick))
+
+
+def _follows(speed: Ratio) -> str:
+    if speed.high > WIDE * speed.low:
+        return (
+            f"too uncertain to tell from the multiply-adds (95 %: {speed.low:.3g} to "
+            f"{speed.high:.3g})"
+        )
+    return "the time follows the multiply-adds"
 
 
 def _cause(slow: Latency, quick: Latency) -> str:

@@ -287,13 +287,14 @@ def roofline(
         "x:Q",
         title=words("axis.intensity"),
         scale=alt.Scale(type="log", domain=[left, right], nice=False),
-        axis=alt.Axis(format="~g", tickCount=5),
+        axis=_axis(alt, PLAIN, _round_numbers([left, right])),
     )
+    speeds = [left * bandwidth, flops, *(point[2] for point in points)]
     y = alt.Y(
         "y:Q",
         title=words("axis.speed"),
-        scale=alt.Scale(type="log"),
-        axis=alt.Axis(format="~s", tickCount=5),
+        scale=_factors(alt, speeds),
+        axis=_axis(alt, _numbers("si"), _round_numbers(speeds)),
     )
     line = alt.Chart(alt.Data(values=roof)).mark_line(color="#999999", strokeWidth=2)
     dots = alt.Chart(alt.Data(values=rows)).mark_point(filled=True, size=80, opacity=1)
@@ -515,7 +516,7 @@ def _signed(amount: int, kind: str, units: Units) -> str:
 
 def _finished(chart: Any, rows: int, *, height: int = 0) -> Spec:
     """The chart as JSON, with its size and the common style."""
-    tall: Any = height or {"step": 20 if rows > 6 else 26}
+    tall = height or rows * (20 if rows > 6 else 26)
     sized = chart.properties(width=WIDTH, height=tall)
     spec: dict[str, Any] = sized.to_dict()
     spec["config"] = {

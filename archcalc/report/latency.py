@@ -8,8 +8,10 @@ from dataclasses import replace
 from typing import Any
 
 from archcalc.readings.compare import Comparison
-from archcalc.readings.latency import Bench, Latency, Layers, speedup
+from archcalc.readings.latency import Bench, Latency, Layers
+from archcalc.readings.latency_file import record
 from archcalc.readings.roofline import Ceilings, story
+from archcalc.readings.speedup import speedup
 from archcalc.report.table import Cell, Column, Report, Table
 from archcalc.report.units import duration, plain
 
@@ -34,7 +36,7 @@ def measurement(found: Bench, baseline: str = "") -> Report:
     tables += _ratios(found, baseline)
     tables += _others(found)
     tables += [_layers(row, row.layers) for row in found.latencies if row.layers is not None]
-    return Report(tuple(tables), found.record(), _notes(found))
+    return Report(tuple(tables), record(found), _notes(found))
 
 
 def with_latency(
@@ -70,7 +72,7 @@ def with_latency(
         *_warnings(matched.values()),
         *report.notes,
     )
-    data = {**report.data, "bench": found.record()}
+    data = {**report.data, "bench": record(found)}
     return replace(report, tables=(table, *report.tables[1:]), data=data, notes=notes)
 
 
@@ -192,7 +194,7 @@ def _layers(latency: Latency, layers: Layers) -> Table:
 
 def _notes(found: Bench) -> tuple[str, ...]:
     notes = [f"{found.environment}."]
-    notes += [describe_ceilings(Ceilings.read(record)) for record in found.ceilings]
+    notes += [describe_ceilings(Ceilings.read(each)) for each in found.ceilings]
     notes += [METHOD, CEILING] if found.ceilings else [METHOD]
     notes.append(_warmups(found))
     if found.environment.gpu:

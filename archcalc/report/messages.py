@@ -28,15 +28,15 @@ class Words:
     def term(self, word: str) -> str:
         """A word out of a record, such as a class of work; unknown ones stay as they are, for a
         user's own operators have names of their own."""
-        kind, _, window = word.partition(" ")
-        message = MESSAGES.get(f"term.{kind}")
-        if message is None or self.lang == "en":
-            return word
-        return message[self.lang] + (f" {window}" if window else "")
+        if f"term.{word}" in MESSAGES:
+            return MESSAGES[f"term.{word}"][self.lang]
+        kind, _, window = word.partition(" ")  # conv 3×3
+        known = f"term.{kind}" in MESSAGES and window
+        return f"{self.term(kind)} {window}" if known else word
 
 
 MESSAGES: Mapping[str, Mapping[Lang, str]] = {
-    "title": {"en": "What {models} cost", "zh": "{models} 的计算代价"},
+    "title": {"en": "What {models} cost", "zh": "{models}的计算代价"},
     "title.and": {"en": " and ", "zh": " 与 "},
     "title.comma": {"en": ", ", "zh": "、"},
     "title.more": {"en": "{first} and {more} more", "zh": "{first} 等 {total} 个网络"},
@@ -82,18 +82,22 @@ MESSAGES: Mapping[str, Mapping[Lang, str]] = {
     "column.saved": {"en": "kept for backward", "zh": "反向所需"},
     "column.peak_at": {"en": "peak at", "zh": "峰值位置"},
     "column.setting": {"en": "setting", "zh": "设置"},
-    "column.median": {"en": "median, ms", "zh": "中位数（毫秒）"},
-    "column.spread": {"en": "p10 to p90, ms", "zh": "p10 至 p90（毫秒）"},
-    "column.throughput": {"en": "images/s", "zh": "图/秒"},
-    "column.achieved": {"en": "FLOP/s", "zh": "FLOP/s"},
-    "column.bound": {"en": "bound, ms", "zh": "下界（毫秒）"},
-    "column.id": {"en": "claim", "zh": "说法"},
+    "column.median": {"en": "median", "zh": "中位数"},
+    "column.p10": {"en": "p10", "zh": "p10"},
+    "column.p90": {"en": "p90", "zh": "p90"},
+    "column.throughput": {"en": "items/s", "zh": "样本/秒"},
+    "column.achieved": {"en": "GFLOP/s", "zh": "GFLOP/s"},
+    "column.of_ceiling": {"en": "of ceiling", "zh": "占上限"},
+    "column.bound": {"en": "lower bound", "zh": "下界"},
     "column.source": {"en": "source", "zh": "出处"},
     "column.published": {"en": "published", "zh": "发表值"},
     "column.computed": {"en": "counted", "zh": "实算值"},
     "column.verdict": {"en": "verdict", "zh": "结论"},
     "column.cause": {"en": "cause", "zh": "原因"},
-    "column.finding": {"en": "remark", "zh": "提示"},
+    "column.severity": {"en": "severity", "zh": "级别"},
+    "column.rule": {"en": "rule", "zh": "规则"},
+    "column.reason": {"en": "reason", "zh": "理由"},
+    "column.remedy": {"en": "instead", "zh": "改法"},
     # Words out of records
     "term.direct": {"en": "direct", "zh": "直接"},
     "term.naive": {"en": "naive", "zh": "朴素"},
@@ -114,8 +118,11 @@ MESSAGES: Mapping[str, Mapping[Lang, str]] = {
     "term.input": {"en": "input", "zh": "输入"},
     "term.training": {"en": "training", "zh": "训练"},
     "term.evaluation": {"en": "evaluation", "zh": "推理"},
-    "term.rest": {"en": "rest", "zh": "其他"},
+    "term.warning": {"en": "warning", "zh": "警告"},
+    "term.note": {"en": "note", "zh": "提示"},
+    "term.not counted": {"en": "not counted", "zh": "未计入"},
     "term.holds": {"en": "holds", "zh": "成立"},
+    "term.rounds to it": {"en": "rounds to it", "zh": "四舍五入后相符"},
     "term.off": {"en": "off", "zh": "有偏差"},
     "term.false": {"en": "false", "zh": "不成立"},
     # The worked example
@@ -135,12 +142,12 @@ MESSAGES: Mapping[str, Mapping[Lang, str]] = {
     "example.branch_says": {
         "en": "Straight on the input the 5×5 needs {before} MACs. With a 1×1 in front of it "
         "it needs {after}, {ratio} times fewer.",
-        "zh": "5×5 直接作用于输入，需要 {before} 次乘加；先用 1×1 降维，只需 {after} 次，"
+        "zh": "5×5 直接作用于输入，需要 {before}次乘加；先用 1×1 降维，只需 {after}次，"
         "是原来的 1/{ratio}。",
     },
     "example.module_says": {
         "en": "All four branches together go from {before} MACs to {after}, {ratio} times fewer.",
-        "zh": "四条支路合计，从 {before} 次乘加降到 {after} 次，是原来的 1/{ratio}。",
+        "zh": "四条支路合计，从 {before}次乘加降到 {after}次，是原来的 1/{ratio}。",
     },
     "example.fewer": {
         "en": "{before} / {after} = {ratio} times fewer MACs",
@@ -181,8 +188,8 @@ MESSAGES: Mapping[str, Mapping[Lang, str]] = {
     },
     "figure.diagram": {"en": "{model}: its modules", "zh": "{model}：模块图"},
     "figure.latency": {
-        "en": "Measured latency against MACs",
-        "zh": "实测延迟与 MACs",
+        "en": "Measured latency against MACs, {setting}",
+        "zh": "实测延迟与 MACs，{setting}",
     },
     "figure.roofline": {
         "en": "Roofline of {device}, {dtype}: what each model reached under the measured ceilings",
@@ -267,14 +274,22 @@ MESSAGES: Mapping[str, Mapping[Lang, str]] = {
         "en": "Measured with archcalc bench on {environment}.",
         "zh": "由 archcalc bench 实测：{environment}。",
     },
+    "note.faster": {
+        "en": "{model} beside {baseline}, {setting}: {told}.",
+        "zh": "{model} 对比 {baseline}，{setting}：{told}。",
+    },
     "note.claims": {
-        "en": "A published figure is checked to the digits that it was printed with.",
-        "zh": "已发表的数字按其印出的位数核对。",
+        "en": "Holds: the very number. Rounds to it: within half of the last printed digit. Off: "
+        "beyond, by at most a tenth. False: farther. Inference: nobody says so in print; it fits "
+        "the figures.",
+        "zh": "成立：数字完全相同。四舍五入后相符：在末位的一半以内。有偏差：超出，但不过十分之一。"
+        "不成立：差得更多。inference（推断）：原文未说，但与数字相符。",
     },
-    "note.folded": {
-        "en": "{nodes} nodes, gathered by module.",
-        "zh": "共 {nodes} 个节点，按模块合并。",
+    "note.needs_training": {
+        "en": "{untold} more figures about these models, such as error rates, no count can check.",
+        "zh": "关于这些网络另有 {untold} 个数字（如错误率），靠计数无法核对。",
     },
+    "note.quiet": {"en": "Nothing found in {models}.", "zh": "{models} 没有发现问题。"},
     "note.cite": {
         "en": "These networks are defined after the following papers; cite them for the "
         "architectures, and archcalc for the counts.",

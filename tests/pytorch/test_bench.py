@@ -18,7 +18,8 @@ from archcalc.pytorch.bench.devices import Cpu, Cuda, find_device, threads
 from archcalc.pytorch.bench.layers import time_layers
 from archcalc.pytorch.bench.targets import find_target, prepare
 from archcalc.pytorch.bench.timer import Plan
-from archcalc.readings.latency import Setting, load
+from archcalc.readings.latency import Setting
+from archcalc.readings.latency_file import load
 from archcalc.readings.roofline import Ceilings
 from tests.pytorch.bench_fakes import FakeClock, FakeCuda
 
@@ -355,6 +356,14 @@ def test_the_command_prints_times_ratios_and_the_machine(cli) -> None:
     assert "cpu, float32, batch 1, 1 thread" in out
     assert "9.68×" in out
     assert torch.__version__ in out
+
+
+def test_the_baseline_is_found_by_its_place_where_an_option_is_set(cli) -> None:
+    names = "inception-5x5-reduced inception-5x5"
+    line = f"bench {names} --baseline inception-5x5 --set c5=16 --device cpu {LINE}"
+    code, out, _ = cli(line)
+    assert code == 0
+    assert "Against inception-5x5,c5=16, in turns" in out
 
 
 def test_a_json_file_has_every_sample_and_the_table_is_shown_too(cli, tmp_path: Path) -> None:

@@ -221,6 +221,18 @@ def test_clocks_and_the_reasons_for_lowering_them_are_kept() -> None:
     assert "probe_spread" not in conditions
 
 
+def test_a_gpu_that_tells_no_reasons_still_tells_its_clocks(monkeypatch) -> None:
+    device, cuda, _ = fake()
+    cuda.get_device_properties = lambda index: SimpleNamespace(uuid="abc")
+    nvml = FakeNvml()
+    nvml.bits = iter(())
+    nvml.NVMLError = StopIteration
+    seen = watch.Watch(device, nvml)
+    seen.look()
+    assert seen.conditions()["sm_clock_mhz"] == [1980, 1980]
+    assert seen.conditions()["throttle_reasons"] == []
+
+
 def test_on_the_cpu_other_processes_and_a_probe_are_watched(tmp_path: Path, monkeypatch) -> None:
     stat = tmp_path / "stat"
     stat.write_text("cpu  100 0 50 900 7 0 0 3 0 0\ncpu0 1 2 3\n")

@@ -48,3 +48,18 @@ def test_autograd_keeps_what_the_reading_says(name: str) -> None:
     # The mask is counted as the byte that CUDA keeps; on the CPU it is a float of four.
     cpu = sum(3 * node.output.numel for node in graph if node.op == "dropout")
     assert packed_bytes(model, torch.rand(graph.inputs[0].output.shape)) == counted + cpu
+
+
+def test_a_parameter_that_is_read_by_itself_is_no_activation() -> None:
+    class Shifted(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.shift = torch.nn.Parameter(torch.zeros(1, 16, 4, 4))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x + self.shift
+
+    memory = archcalc.trace(Shifted(), (1, 16, 4, 4)).profile().memory
+    kibibyte = 4 * 16 * 4 * 4
+    assert memory.weight_bytes == kibibyte
+    assert memory.peak_bytes == 2 * kibibyte  # the input and the sum

@@ -11,6 +11,7 @@ from archcalc import budget_file, ops
 from archcalc.cli import run
 from archcalc.errors import UsageError
 from archcalc.graph import Attributes, Handle
+from archcalc.readings import latency_file
 from archcalc.readings.budget import Budget, TimeLimit, check, check_all
 from archcalc.readings.latency import Bench, Environment, Latency, Setting, Warmup
 from archcalc.readings.profile import Profile
@@ -214,3 +215,14 @@ def test_the_repositorys_own_budget_is_kept(capsys: pytest.CaptureFixture[str]) 
     path = Path(__file__).resolve().parents[2] / "archcalc.toml"
     assert run(["check", "--budget", str(path)]) == 0
     assert capsys.readouterr().out.startswith("10 models within the 27 limits of ")
+
+
+def test_a_measurement_that_was_written_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("bench.json").write_text(json.dumps(latency_file.record(bench(0.009))), encoding="utf-8")
+    limit = '{ ms = 5, bench = "bench.json", machine = "cpu 9000" }'
+    Path("archcalc.toml").write_text(f'[[model]]\nname = "nin"\nlatency = {limit}')
+    (breach,) = archcalc.check().breaches
+    assert breach.sentence == "nin: 9 ms on Example CPU 9000, at most 5 ms allowed"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from archcalc import claims_file
+from archcalc import claims_file, registry
 from archcalc.cli import run
 from archcalc.errors import UsageError
 from archcalc.graph import Graph
@@ -343,6 +343,20 @@ def test_a_users_own_paper_is_checked(tmp_path: Path, capsys: pytest.CaptureFixt
             },
         ],
     }
+
+
+def test_claims_beside_a_third_partys_models_are_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    package = tmp_path / "their_models"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "lenet.toml").write_text(MINE, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(
+        registry, "modules", lambda: iter(["their_models.lenet", "their_models.other"])
+    )
+    assert [claim.id for claim in claims_file.registered()] == ["lenet/work", "lenet/t/b5/out"]
 
 
 @pytest.mark.parametrize(

@@ -133,6 +133,8 @@ def test_a_file_that_is_no_report_is_refused_in_words(
 def test_a_report_that_is_not_there_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["diff", "nowhere.json", "nothing.json"]) == 2
     assert "cannot read nowhere.json: no such file" in capsys.readouterr().err
+    assert run(["diff", "nowhere.json"]) == 2
+    assert "two reports are compared, as base.json head.json; got 1" in capsys.readouterr().err
 
 
 def test_what_was_saved_is_loaded(tmp_path: Path) -> None:

@@ -21,12 +21,10 @@ from archcalc.readings.latency import (
     Verified,
     Warmup,
     find,
-    load,
-    quantile,
-    rank_correlation,
-    speedup,
-    turns,
 )
+from archcalc.readings.latency_file import load, record
+from archcalc.readings.quantile import quantile, rank_correlation
+from archcalc.readings.speedup import speedup, turns
 
 SETTING = Setting("cpu", "float32", 1, threads=2)
 ENVIRONMENT = Environment(
@@ -170,17 +168,17 @@ def full() -> Bench:
 
 def test_everything_survives_a_file(tmp_path: Path) -> None:
     file = tmp_path / "bench.json"
-    file.write_text(json.dumps(full().record()), encoding="utf-8")
+    file.write_text(json.dumps(record(full())), encoding="utf-8")
     assert load(file) == full()
 
 
 def test_the_file_says_what_made_it_and_its_schema() -> None:
-    record = full().record()
-    assert record["schema_version"] == 1
-    assert record["environment"]["torch"] == "2.9"
-    assert record["latencies"][0]["setting"]["threads"] == 2
-    assert len(record["latencies"][0]["samples"]) == 60
-    assert record["latencies"][0]["summary"]["median"] == full().latencies[0].median
+    stored = record(full())
+    assert stored["schema_version"] == 1
+    assert stored["environment"]["torch"] == "2.9"
+    assert stored["latencies"][0]["setting"]["threads"] == 2
+    assert len(stored["latencies"][0]["samples"]) == 60
+    assert stored["latencies"][0]["summary"]["median"] == full().latencies[0].median
 
 
 @pytest.mark.parametrize(
@@ -202,12 +200,18 @@ def test_another_file_is_refused(tmp_path: Path, text: str, words: str) -> None:
 
 @pytest.mark.parametrize("samples", [[], [0.0], [-1.0], ["x"]])
 def test_samples_that_cannot_be_are_refused(tmp_path: Path, samples: list) -> None:
-    record = full().record()
-    record["latencies"][0]["samples"] = samples
+    stored = record(full())
+    stored["latencies"][0]["samples"] = samples
     file = tmp_path / "bench.json"
-    file.write_text(json.dumps(record), encoding="utf-8")
+    file.write_text(json.dumps(stored), encoding="utf-8")
     with pytest.raises(UsageError, match="is damaged"):
         load(file)
+
+
+def test_a_comparison_with_measured_columns_can_be_read_too(tmp_path: Path) -> None:
+    file = tmp_path / "compare.json"
+    file.write_text(json.dumps({"models": [], "bench": record(full())}), encoding="utf-8")
+    assert load(file) == full()
 
 
 def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:

@@ -96,10 +96,11 @@ def test_two_convolutions_in_a_row_tell_what_one_would_save() -> None:
     assert each.params == 64 * 3 + 16 * 64 * 9 - 16 * 3 * 9
 
 
-def test_a_bottleneck_without_activation_in_a_network_that_has_them_is_a_note() -> None:
+@pytest.mark.parametrize("width", [16, 24, 96])  # below, and as MobileNetV3 has it as wide
+def test_a_bottleneck_without_activation_in_a_network_that_has_them_is_a_note(width: int) -> None:
     def define(x: Handle) -> Handle:
         x = ops.relu(ops.conv2d(x, 96, 3, name="a"))
-        x = ops.conv2d(ops.conv2d(x, 24, 1, name="project"), 144, 1, name="expand")
+        x = ops.conv2d(ops.conv2d(x, width, 1, name="project"), 144, 1, name="expand")
         return ops.relu(x)
 
     assert found(declared(define), "note") == [("linear-in-a-row", "expand")]

@@ -1,5 +1,7 @@
 """The roofline: bounds in sight, labels, and the sentence that says why."""
 
+from dataclasses import replace
+
 import pytest
 
 import archcalc
@@ -159,6 +161,12 @@ def test_a_time_that_follows_the_multiply_adds_is_said_to() -> None:
     ratio = 120_422_400 / 12_443_648
     found = story(DIRECT, measured("reduced", 12_443_648, 3.1e-3 / ratio))
     assert "the time follows the multiply-adds" in str(found)
+
+
+def test_an_interval_too_wide_to_tell_is_said_to_be() -> None:
+    shaky = replace(DIRECT, samples=tuple(1e-3 * (1 + n % 7) for n in range(20)))
+    after = measured("reduced", 12_443_648, 4e-3 * 12_443_648 / 120_422_400)
+    assert "too uncertain to tell from the multiply-adds (95 %:" in str(story(shaky, after))
 
 
 def test_more_speed_than_saving_is_laid_on_the_slower_one() -> None:

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from archcalc.pytorch.bench.timer import Plan
-from archcalc.readings.latency import Warmup, quantile
+from archcalc.readings.latency import Warmup
+from archcalc.readings.quantile import quantile
 
 FEW = 10
 SPREAD = 0.15

@@ -12,7 +12,7 @@ from typing import Any
 
 from archcalc.pytorch.bench.devices import Cuda, Device
 from archcalc.pytorch.bench.environment import cores
-from archcalc.readings.latency import quantile
+from archcalc.readings.quantile import quantile
 
 STAT = Path("/proc/stat")
 PROBE_WORK = 5000
@@ -51,10 +51,15 @@ class Watch:
         if self.cpu:
             self.probes.append(probe())
         if self.handle is not None:
-            clock = self.nvml.nvmlDeviceGetClockInfo(self.handle, self.nvml.NVML_CLOCK_SM)
-            self.clocks.append(int(clock))
-            bits = self.nvml.nvmlDeviceGetCurrentClocksThrottleReasons(self.handle)
-            self.reasons |= {bit for bit in THROTTLE_REASONS if bits & bit}
+            self._look_at_gpu(self.nvml)
+
+    def _look_at_gpu(self, nvml: Any) -> None:
+        try:
+            self.clocks.append(int(nvml.nvmlDeviceGetClockInfo(self.handle, nvml.NVML_CLOCK_SM)))
+            bits = nvml.nvmlDeviceGetCurrentClocksThrottleReasons(self.handle)
+        except nvml.NVMLError:  # some GPUs tell one and not the other
+            return
+        self.reasons |= {bit for bit in THROTTLE_REASONS if bits & bit}
 
     def conditions(self) -> dict[str, Any]:
         found: dict[str, Any] = {"cores": cores()}

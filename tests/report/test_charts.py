@@ -1,0 +1,150 @@
+"""Charts: they show what was counted, in colours that everyone can tell apart, byte for byte."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+import archcalc
+from archcalc import registry
+from archcalc.readings.compare import compare
+from archcalc.readings.where import parts
+from archcalc.readings.worked_example import worked_example
+from archcalc.report import charts
+from archcalc.report.messages import Words
+from tests.report.hostile import HOSTILE, hostile_graph
+
+EN = Words("en")
+ZH = Words("zh")
+
+
+def shown(spec: charts.Spec) -> list[dict[str, object]]:
+    """The rows that a chart draws."""
+    layers = spec.get("layer", [spec])
+    return [row for layer in layers for row in layer.get("data", spec.get("data"))["values"]]
+
+
+@pytest.mark.parametrize("measure", ["macs", "params", "other"])
+@pytest.mark.parametrize("name", registry.names())
+def test_the_bars_of_every_model_add_up_to_its_totals(name: str, measure: str) -> None:
+    profile = archcalc.graph(name).profile()
+    total = {
+        "macs": profile.macs,
+        "params": profile.params_executed,
+        "other": profile.flops - 2 * profile.macs,
+    }[measure]
+    assert sum(part.amount for part in parts(profile, measure)) == total  # type: ignore[arg-type]
+    spec = charts.cost_by_block(profile, measure, EN, "si")  # type: ignore[arg-type]
+    assert spec is not None
+    assert sum(row["amount"] for row in shown(spec)) == total  # type: ignore[misc]
+
+
+def test_the_waterfall_leads_from_one_total_to_the_other() -> None:
+    spec = charts.waterfall(worked_example().module, EN, "si")
+    rows = (spec.get("data") or spec["layer"][0]["data"])["values"]
+    first, *steps, last = rows
+    assert (first["end"], last["end"]) == (303_464_448, 128_049_152)
+    level = first["end"]
+    for step in steps:
+        signed = (step["end"] - step["start"]) * (1 if step["kind"] == "added" else -1)
+        assert level in (step["start"], step["end"])
+        level += signed
+    assert level == last["end"]
+
+
+def test_the_branches_are_those_of_both_forms() -> None:
+    rows = shown(charts.branches(worked_example().module, EN, "si"))
+    assert sum(row["amount"] for row in rows) == 303_464_448 + 128_049_152  # type: ignore[misc]
+    assert {row["label"] for row in rows} >= {"b5, naive", "b5, reduced"}
+
+
+def test_the_pareto_line_holds_what_nothing_else_beats() -> None:
+    assert charts.pareto([(1, 5), (2, 2), (3, 3), (4, 1), (2, 2)]) == [0, 1, 3]
+    assert charts.pareto([(2, 2), (1, 1)]) == [1]
+    assert charts.pareto([]) == []
+
+
+@pytest.mark.parametrize("words", [EN, ZH], ids=["en", "zh"])
+def test_every_axis_names_its_unit_and_convention(words: Words) -> None:
+    example = worked_example()
+    profile = archcalc.graph("nin").profile()
+    specs = [
+        charts.waterfall(example.module, words, "si"),
+        charts.branches(example.module, words, "si"),
+        charts.memory(profile, words, "si"),
+        charts.scatter(compare([profile, example.module.direct]), words, "si"),
+        charts.latency([("a", 10, 0.1), ("b", 20, 0.2)], words, "si"),
+        charts.roofline([("a", 10.0, 1e9)], 1e11, 1e10, words),
+    ]
+    for spec in specs:
+        titles = set(re.findall(r'"title": "([^"]*)"', json.dumps(spec, ensure_ascii=False)))
+        units = "MACs|FLOP|MiB|KiB|ms|parameters|参数|毫秒"
+        assert any(re.search(units, title) for title in titles), titles
+
+
+def test_the_palette_is_okabe_and_itos() -> None:
+    assert set(charts.COLOURS.values()) <= set(charts.OKABE_ITO)
+    for name in registry.names():
+        spec = charts.cost_by_block(archcalc.graph(name).profile(), "macs", EN, "si")
+        assert spec is not None
+        colours = spec["encoding"]["color"]["scale"]["range"]
+        assert len(set(colours)) == len(colours)
+        assert set(colours) <= set(charts.OKABE_ITO)
+
+
+def test_a_chart_is_the_same_whatever_was_drawn_before() -> None:
+    def draw() -> str:
+        profile = archcalc.graph("nin").profile()
+        return json.dumps(charts.cost_by_block(profile, "macs", EN, "si"))
+
+    first = draw()
+    charts.branches(worked_example().module, EN, "si")
+    assert draw() == first
+
+
+def test_an_svg_is_a_picture_without_scripts_and_links() -> None:
+    text = charts.svg(charts.branches(worked_example().module, EN, "si"))
+    assert text.startswith("<svg")
+    assert "<script" not in text
+    assert "href" not in text
+
+
+def test_hostile_names_are_text_in_an_svg() -> None:
+    spec = charts.cost_by_block(hostile_graph().profile(), "params", EN, "si")
+    assert spec is not None
+    text = charts.svg(spec)
+    assert "<script>alert" not in text
+    assert "<img" not in text
+    # In the data alone: an expression or a field's name would be run.
+    told = json.dumps({key: value for key, value in spec.items() if key != "data"})
+    encoding = json.loads(told)["encoding"]
+    for channel in ("x", "color", "order"):
+        assert HOSTILE not in json.dumps(encoding[channel].get("field", ""))
+        assert HOSTILE not in json.dumps(encoding[channel].get("axis", ""))
+
+
+def test_nothing_to_draw_is_no_chart() -> None:
+    graph = archcalc.graph("nin")
+    empty = archcalc.Graph("none", graph.nodes[:1], {"output": graph.nodes[0].output})
+    assert charts.cost_by_block(empty.profile(), "macs", EN, "si") is None
+    assert charts.memory(empty.profile(), EN, "si") is None
+
+
+def test_axes_of_chinese_charts_count_in_wan_and_yi() -> None:
+    text = charts.svg(charts.branches(worked_example().module, ZH, "zh"))
+    assert re.search(r">1\.?\d*亿<", text)
+    assert "5000万" in text
+
+
+def test_no_chart_is_of_another_library() -> None:
+    """Report code alone imports altair, and only when a chart is drawn."""
+    package = Path(archcalc.__file__).parent
+    found = [
+        path.relative_to(package).as_posix()
+        for path in package.rglob("*.py")
+        if re.search(
+            r"^\s*(import|from) (altair|vl_convert|jinja2)\b", path.read_text("utf-8"), re.M
+        )
+    ]
+    assert sorted(found) == ["report/charts.py", "report/page/__init__.py"]
