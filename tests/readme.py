@@ -4,7 +4,8 @@ fresh.
     python tests/readme.py
 
 Between ``<!-- run: archcalc ... -->`` and the end of the fenced block that follows stands what the
-command prints; between ``<!-- made: NAME -->`` and ``<!-- end -->`` what ``made_NAME`` here writes.
+command prints, in a ``console`` block under the command itself; between ``<!-- made: NAME -->`` and
+``<!-- end -->`` stands what ``made_NAME`` here writes.
 """
 
 from __future__ import annotations
@@ -21,14 +22,19 @@ DOCS = sorted((ROOT / "docs").glob("*.md"))
 WITH_TORCH = [ROOT / "docs" / "counters.md"]
 """Pages whose commands need torch and the other counters."""
 SHOWN = re.compile(
-    r"(<!-- run: (archcalc [^\n]*) -->\n```\w*\n).*?(^```$)", re.DOTALL | re.MULTILINE
+    r"(<!-- run: (archcalc [^\n]*) -->\n```(\w*)\n).*?(^```$)", re.DOTALL | re.MULTILINE
 )
 MADE = re.compile(r"(<!-- made: (\w+) -->\n).*?(^<!-- end -->$)", re.DOTALL | re.MULTILINE)
 
 
 def refreshed(text: str) -> str:
     """The same text with every command's output as it is now."""
-    text = SHOWN.sub(lambda found: found[1] + output(found[2]) + found[3], text)
+
+    def shown(found: re.Match[str]) -> str:
+        prompt = f"$ {found[2]}\n" if found[3] == "console" else ""
+        return found[1] + prompt + output(found[2]) + found[4]
+
+    text = SHOWN.sub(shown, text)
     return MADE.sub(lambda found: f"{found[1]}\n{MAKERS[found[2]]()}\n{found[3]}", text)
 
 

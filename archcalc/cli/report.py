@@ -11,7 +11,6 @@ import click
 
 from archcalc.cli.options import complete_model
 from archcalc.errors import UsageError
-from archcalc.files import write_text
 from archcalc.report.messages import LANGS, Lang
 from archcalc.report.units import UNITS, Units
 
@@ -65,6 +64,7 @@ def report(
     archcalc report inception-naive inception-reduced -o story.html --lang zh
     archcalc report --config reports/story.toml
     """
+    from archcalc.files import write_text
     from archcalc.report.config import ReportConfig, ending, read_config
 
     if bool(models) == bool(config):

@@ -118,8 +118,9 @@ class Cuda:
     launches to run ahead; where that cannot be done, the time between the events has those gaps.
     """
 
-    QUEUE = 1e-3
-    """Seconds of launches up to which they run ahead: the queue holds some thousand kernels."""
+    QUEUE = 5e-3
+    """Seconds of launches up to which they run ahead: the queue holds some thousand kernels, and a
+    launch takes some microseconds."""
 
     def __init__(
         self, index: int = 0, clock: Clock = time.perf_counter, cuda: Any = torch.cuda
