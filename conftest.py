@@ -13,7 +13,7 @@ WITHOUT_PLAYWRIGHT = missing("playwright")
 WITHOUT_MKDOCS = missing("mkdocs") or missing("material")
 
 TORCH = ["archcalc/pytorch", "tests/pytorch"]
-REPORT = [f"tests/report/test_{name}.py" for name in ("charts", "page", "story")]
+REPORT = [f"tests/report/test_{name}.py" for name in ("charts", "page", "story", "story_measured")]
 BROWSER = ["tests/browser"]
 DOCS = ["tests/test_docs.py"]
 

@@ -96,11 +96,13 @@ def made_commands() -> str:
     from archcalc.cli import app
 
     parts = []
-    context = click.Context(app, info_name="archcalc")
+    context = click.Context(
+        app, info_name="archcalc", terminal_width=80, help_option_names=["-h", "--help"]
+    )
     for name in sorted(app.list_commands(context)):
         command = app.get_command(context, name)
         assert command
-        inner = click.Context(command, info_name=f"archcalc {name}", max_content_width=80)
+        inner = click.Context(command, parent=context, info_name=name)
         parts.append(f"## {name}\n\n```text\n{command.get_help(inner)}\n```\n")
     return "\n".join(parts)
 

@@ -112,7 +112,9 @@ def cost_by_block(profile: Profile, measure: Measure, words: Words, units: Units
     works = _works([part.work for part in found])
     axis = {"macs": "axis.macs", "params": "axis.params_of", "other": "axis.other"}[measure]
     legend = "legend.class" if measure == "other" else "legend.work"
-    return _bars(rows, order, works, words(axis), words(legend), words, units)
+    amount = {"macs": "column.macs", "params": "column.params", "other": "column.operations"}
+    titles = (words(axis), words(amount[measure]), words(legend))
+    return _bars(rows, order, works, titles, words, units)
 
 
 MEASURES: tuple[Measure, ...] = ("macs", "params")
@@ -140,7 +142,8 @@ def branches(side: Side, words: Words, units: Units) -> Spec:
             rows.append(row)
     for found in names.values():
         order += list(dict.fromkeys(row["label"] for row in found))
-    return _bars(rows, order, _works(works), words("axis.macs"), words("legend.work"), words, units)
+    titles = (words("axis.macs"), words("column.macs"), words("legend.work"))
+    return _bars(rows, order, _works(works), titles, words, units)
 
 
 def waterfall(side: Side, words: Words, units: Units) -> Spec:
@@ -247,7 +250,7 @@ def memory(profile: Profile, words: Words, units: Units) -> Spec | None:
             y2="floor:Q",
             tooltip=[
                 alt.Tooltip("node:N", title=words("column.node")),
-                alt.Tooltip("exact:N", title=title),
+                alt.Tooltip("exact:N", title=words("column.live")),
             ],
         )
     )
@@ -307,7 +310,7 @@ def roofline(
                 color=_model_colour(alt, [str(row["model"]) for row in rows], words),
                 tooltip=[
                     alt.Tooltip("model:N", title=words("legend.model")),
-                    alt.Tooltip("intensity:N", title=words("axis.intensity")),
+                    alt.Tooltip("intensity:N", title=words("column.intensity")),
                     alt.Tooltip("speed:N", title=words("column.achieved")),
                 ],
             ),
@@ -410,12 +413,13 @@ def _bars(
     rows: list[dict[str, Any]],
     order: list[str],
     works: list[str],
-    axis: str,
-    legend: str,
+    titles: tuple[str, str, str],
     words: Words,
     units: Units,
 ) -> Spec:
-    """Horizontal bars, stacked by kind of work."""
+    """Horizontal bars, stacked by kind of work. The titles are the axis's, the same in a word, and
+    the legend's."""
+    axis, amount, legend = titles
     alt = _altair()
     picked = alt.param(name=PICKED, value="")
     lit = f"{PICKED} === '' || datum.block === {PICKED}"
@@ -440,7 +444,7 @@ def _bars(
             tooltip=[
                 alt.Tooltip("block:N", title=words("column.block")),
                 alt.Tooltip("work:N", title=legend),
-                alt.Tooltip("exact:N", title=axis),
+                alt.Tooltip("exact:N", title=amount),
             ],
         )
         .add_params(picked)

@@ -54,6 +54,10 @@ def lint(found: Sequence[Lint], *, raw: bool = False) -> Report:
     warnings = sum(len(each.warnings) for each in found)
     total = sum(len(each.findings) for each in found)
     if total:
-        notes.append(f"{warnings} warnings, {total - warnings} notes; --strict leaves with 1 for ")
-        notes[-1] += "warnings alone."
+        counted = f"{_several(warnings, 'warning')}, {_several(total - warnings, 'note')}"
+        notes.append(f"{counted}; --strict leaves with 1 for warnings alone.")
     return Report(tuple(tables), data, tuple(notes))
+
+
+def _several(count: int, what: str) -> str:
+    return f"{count} {what}" + "s" * (count != 1)

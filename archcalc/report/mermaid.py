@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from archcalc.graph import times
 from archcalc.readings.profile import Profile
 from archcalc.readings.where import block_depth, block_of
 from archcalc.report.table import shape_text
@@ -27,11 +28,13 @@ def mermaid(profile: Profile, units: Units = "si") -> str:
     for position, layer in enumerate(profile.layers):
         blocks.setdefault(block_of(layer.name, depth), []).append(position)
     ids = {name: f"n{index}" for index, name in enumerate(blocks)}
+    # Of a traced tensor nobody knows which dimension is which: it stays in torch's own order.
+    shape = shape_text if profile.graph.declared else times
     lines = ["flowchart TD"]
     for name, positions in blocks.items():
         layers = [profile.layers[position] for position in positions]
         macs = sum(layer.macs or 0 for layer in layers)
-        label = [escape(name), escape(shape_text(layers[-1].output))]
+        label = [escape(name), escape(shape(layers[-1].output))]
         if macs:
             label.append(f"{count(macs, units)} MACs")
         if any(layer.cost is None for layer in layers):

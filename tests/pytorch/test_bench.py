@@ -205,6 +205,28 @@ def test_a_module_that_its_owner_made_is_left_as_it_was(net: str) -> None:
     assert again.module.conv.weight.dtype == torch.float32
 
 
+def test_a_compiled_model_is_compiled_once_and_has_no_bound(monkeypatch) -> None:
+    asked: list[object] = []
+
+    def compiled(module: torch.nn.Module) -> torch.nn.Module:
+        asked.append(module)
+        return module
+
+    monkeypatch.setattr(torch, "compile", compiled)
+    (row,) = timed("inception-5x5-reduced", compiled=True, layers=True).latencies
+    assert len(asked) == 1
+    assert row.setting.compiled
+    assert row.bound is None  # a compiler joins nodes, which then move fewer bytes
+    assert row.layers is not None
+    assert "neither compiled nor captured" in row.layers.missing
+
+
+@pytest.mark.slow
+def test_a_model_is_timed_through_the_real_compiler() -> None:
+    (row,) = timed("inception-5x5-reduced", compiled=True).latencies
+    assert row.samples
+
+
 def test_layers_are_those_of_the_graph_with_their_work() -> None:
     (row,) = timed("inception-reduced", layers=True).latencies
     assert row.layers is not None

@@ -131,6 +131,7 @@
       const { spec, group } = charts[place.dataset.chart];
       const { view } = await embed(place, styled(spec), {
         renderer: "svg",
+        tooltip: { theme: isDark() ? "dark" : "light" },
         actions: { export: true, source: false, compiled: false, editor: false },
         i18n: { SVG_ACTION: texts.save_svg, PNG_ACTION: texts.save_png },
       });

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from archcalc.graph import times
 from archcalc.readings.where import Branch, block_depth, block_of, tree
 from archcalc.report.document import LayerList
 from archcalc.report.table import Cell, Column, Table, shape_text, text
@@ -74,12 +75,14 @@ def layer_rows(block: LayerList, units: Units) -> list[Row]:
 def module_rows(block: LayerList, units: Units) -> tuple[ModuleRow, ...]:
     """The tree of modules."""
     total = block.profile.macs
+    # Of a traced tensor nobody knows which dimension is which: it stays in torch's own order.
+    shape = shape_text if block.profile.graph.declared else times
 
     def row(branch: Branch) -> ModuleRow:
         share = 100 * (branch.macs or 0) / total if total else 0.0
         return ModuleRow(
             branch,
-            " · ".join(filter(None, (branch.op, shape_text(branch.output)))),
+            " · ".join(filter(None, (branch.op, shape(branch.output)))),
             count(branch.params, units) if branch.params else "",
             "" if branch.macs is None else count(branch.macs, units) if branch.macs else "",
             round(share, 3),
