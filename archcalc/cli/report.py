@@ -36,6 +36,7 @@ STALE = 1
 @click.option("--check", is_flag=True, help="Write nothing; exit with 1 when a file is stale.")
 @click.option("-i", "--input", metavar="HxWxC", multiple=True, help="Input of every model.")
 @click.option("--batch", metavar="N", type=int, default=1, help="Images at once.")
+@click.option("--train", is_flag=True, help="Training mode: auxiliary heads run.")
 @click.option(
     "--set", "settings", metavar="KEY=VALUE", multiple=True, help="Set an option of every model."
 )
@@ -53,6 +54,7 @@ def report(
     check: bool,
     input: tuple[str, ...],
     batch: int,
+    train: bool,
     settings: Sequence[str],
 ) -> None:
     """Tables, charts, formulas and conventions of some models in one report.
@@ -71,15 +73,17 @@ def report(
         raise UsageError(
             "name models, as in `archcalc report nin googlenet`, or give --config FILE"
         )
-    if config and (input or settings or batch != 1):
-        raise UsageError("--input, --batch and --set belong into the file where there is --config")
+    if config and (input or settings or train or batch != 1):
+        raise UsageError(
+            "--input, --batch, --train and --set belong into the file where there is --config"
+        )
     asked = read_config(config) if config else ReportConfig(())
     targets = [(Path(path), ending(path)) for path in output] or [
         (asked.folder / path, ending(path)) for path in asked.output
     ]
     if not targets:
         raise UsageError("where to? give -o FILE that ends with .md, .html, .csv or .json")
-    profiles = _priced(asked) if config else _price(models, input, batch, settings)
+    profiles = _priced(asked) if config else _price(models, input, batch, train, settings)
 
     from archcalc.readings.latency_file import load
     from archcalc.report.story import story
@@ -144,13 +148,16 @@ def _files(
 
 
 def _price(
-    models: Sequence[str], input: tuple[str, ...], batch: int, settings: Sequence[str]
+    models: Sequence[str], input: tuple[str, ...], batch: int, train: bool, settings: Sequence[str]
 ) -> list[Profile]:
     from archcalc.readings.profile import profile
     from archcalc.resolve import parse_settings, resolve
 
     options = parse_settings(settings)
-    return [profile(resolve(model, input=input, batch=batch, options=options)) for model in models]
+    return [
+        profile(resolve(model, input=input, batch=batch, training=train, options=options))
+        for model in models
+    ]
 
 
 def _priced(asked: ReportConfig) -> list[Profile]:
@@ -187,6 +194,3 @@ def _read(path: Path) -> str | None:
         return path.read_bytes().decode()
     except (OSError, UnicodeDecodeError):
         return None
-
-
-COMMANDS: tuple[click.Command, ...] = (report,)

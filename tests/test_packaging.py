@@ -1,0 +1,25 @@
+"""What a wheel carries: every package, and the files that are no Python."""
+
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+SETUP = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
+
+
+def test_every_package_is_in_the_wheel() -> None:
+    found = {path.parent.relative_to(ROOT).as_posix() for path in (ROOT / "archcalc").rglob("*.py")}
+    folders = {
+        SETUP["package-dir"].get(package, package.replace(".", "/"))
+        for package in SETUP["packages"]
+    }
+    assert found <= folders
+
+
+def test_every_file_beside_the_python_is_in_the_wheel() -> None:
+    for package, patterns in SETUP["package-data"].items():
+        folder = ROOT / SETUP["package-dir"].get(package, package.replace(".", "/"))
+        assert all(list(folder.glob(pattern)) for pattern in patterns), package
+    page = ROOT / "archcalc" / "report" / "page"
+    beside = {path.name for path in page.iterdir() if path.is_file() and path.suffix != ".py"}
+    assert beside == set(SETUP["package-data"]["archcalc.report.page"])
