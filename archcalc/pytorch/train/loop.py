@@ -113,14 +113,14 @@ def run(settings: Settings) -> Iterator[Step | Epoch | Result]:
         for number in range(len(history) + 1, recipe.epochs + 1):
             torch.manual_seed(mix(settings.seed, number, accelerator.process_index))  # dropout
             started = time.perf_counter()
-            trained = yield from one_epoch(
+            trained, rate = yield from one_epoch(
                 settings, accelerator, prepared, optimizer, train, learn, pixels, number
             )
             seconds = time.perf_counter() - started
             validated = evaluate(accelerator, prepared, train, held_out, pixels, settings)
             row = Epoch(
                 number,
-                optimizer.param_groups[0]["lr"] / optimizer.param_groups[0]["scale"],
+                rate,
                 trained.loss,
                 trained.accuracy,
                 validated.loss if validated else None,
@@ -158,8 +158,8 @@ def one_epoch(
     learn: Tensor,
     pixels: Pixels,
     number: int,
-) -> Generator[Step, None, Score]:
-    """One pass over the images to learn from; its Score is the generator's return value."""
+) -> Generator[Step, None, tuple[Score, float]]:
+    """One pass over the images to learn from; its Score and the last learning rate are returned."""
     recipe = settings.recipe
     generator = torch.Generator().manual_seed(mix(settings.seed, number, -1))
     order = learn[torch.randperm(len(learn), generator=generator)]
@@ -167,6 +167,7 @@ def one_epoch(
     batches = pieces[-1].batch + 1
     totals = torch.zeros(3, device=accelerator.device)  # loss, correct, images
     drawn: Draw | None = None
+    rate = 0.0
     model.train()
     started = told = time.perf_counter()
     read = images.read([piece.positions for piece in pieces])
@@ -197,7 +198,7 @@ def one_epoch(
             seen = min((piece.batch + 1) * recipe.batch, len(learn))
             yield Step(number, recipe.epochs, seen, len(learn), loss_so_far, seen / (now - started))
     loss_sum, right, count = accelerator.reduce(totals, "sum").tolist()
-    return Score(finite(loss_sum / count, number, settings), right / count, int(count))
+    return Score(finite(loss_sum / count, number, settings), right / count, int(count)), rate
 
 
 def answers_and_loss(outputs: Any, labels: Tensor, recipe: Recipe) -> tuple[Tensor, Tensor]:
