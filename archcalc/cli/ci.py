@@ -163,6 +163,3 @@ def _asked(
 
     found = [Asked(each.model, each.input) for each in budget_file.load(budget or BUDGET)]
     return [each for each in dict.fromkeys(found) if each.in_repository]
-
-
-COMMANDS: tuple[click.Command, ...] = (check, diff)

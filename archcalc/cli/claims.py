@@ -71,6 +71,3 @@ def lint(
     write(report(found, raw=options.format == "csv"), options)
     if strict and any(each.warnings for each in found):
         sys.exit(WARNED)
-
-
-COMMANDS: tuple[click.Command, ...] = (claims, lint)

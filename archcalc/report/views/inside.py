@@ -13,7 +13,7 @@ from archcalc.readings.receptive_field import Reach
 from archcalc.readings.worked_example import counted
 from archcalc.report import json
 from archcalc.report.table import Cell, Column, Report, Table, raw
-from archcalc.report.views.common import class_table, conventions, outside, output_column, title
+from archcalc.report.views.common import class_table, conventions, output_column, outside, title
 
 ROWS_AT_A_GLANCE = 40
 """``show`` folds deeper levels away when there would be more rows than this."""
