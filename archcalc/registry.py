@@ -14,11 +14,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
 
 from archcalc.errors import ArchcalcError, UnknownModelError, UsageError
 from archcalc.graph import Builder, Graph, Handle, Shape
 from archcalc.inputs import parse_input
+
+if TYPE_CHECKING:
+    from archcalc.recipe import Recipe
 
 GROUP = "archcalc.models"
 
@@ -36,6 +39,13 @@ class Architecture:
     """Default (C, H, W)."""
     source: str
     aliases: tuple[str, ...] = ()
+    how_to_train: Callable[[], Mapping[str, Recipe]] = dict
+    """Makes :attr:`recipes`; called only when somebody trains."""
+
+    @property
+    def recipes(self) -> Mapping[str, Recipe]:
+        """How it is trained, by name."""
+        return self.how_to_train()
 
     @property
     def summary(self) -> str:
@@ -135,12 +145,21 @@ class Option:
 
 
 def architecture(
-    name: str, *, input: str, source: str, aliases: tuple[str, ...] = ()
+    name: str,
+    *,
+    input: str,
+    source: str,
+    aliases: tuple[str, ...] = (),
+    recipes: Callable[[], Mapping[str, Recipe]] = dict,
 ) -> Callable[[Definition], Architecture]:
-    """Make a definition an Architecture: ``@architecture("nin", input="32x32x3", ...)``."""
+    """Make a definition an Architecture: ``@architecture("nin", input="32x32x3", ...)``.
+
+    ``recipes`` is a function, so that a model that is only counted does not import what it takes
+    to train one.
+    """
 
     def wrap(definition: Definition) -> Architecture:
-        return Architecture(name, definition, parse_input(input), source, aliases)
+        return Architecture(name, definition, parse_input(input), source, aliases, recipes)
 
     return wrap
 

@@ -5,6 +5,8 @@ Szegedy et al. 2014, "Going deeper with convolutions" (arXiv:1409.4842), Table 1
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from archcalc.graph import Handle
 from archcalc.ops import (
     adaptive_avg_pool2d,
@@ -21,7 +23,32 @@ from archcalc.registry import architecture
 from .blocks import conv_relu
 from .inception import inception
 
+if TYPE_CHECKING:
+    from archcalc.recipe import Recipe
+
 PAPER = "Szegedy et al. 2014 (arXiv:1409.4842)"
+
+
+def recipes() -> dict[str, Recipe]:
+    """How it is trained on a folder of images of one's own."""
+    from archcalc.recipe import Recipe
+
+    return {
+        "fast": Recipe(
+            data="folder",
+            optimizer="adamw",
+            lr=5e-4,
+            batch=64,
+            epochs=40,
+            schedule="cosine",
+            warmup=2,
+            weight_decay=0.05,
+            decay_biases=False,
+            normalise="channel",
+            flip=True,
+            shift=8,
+        ),
+    }
 
 
 @architecture(
@@ -29,6 +56,7 @@ PAPER = "Szegedy et al. 2014 (arXiv:1409.4842)"
     input="224x224x3",
     source=f"{PAPER}, Table 1",
     aliases=("inception-v1", "googlenet-paper"),
+    recipes=recipes,
 )
 def googlenet(x: Handle, *, num_classes: int = 1000, aux: bool = True) -> dict[str, Handle]:
     """GoogLeNet: nine Inception modules, LRN, two auxiliary heads in training."""

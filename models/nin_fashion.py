@@ -3,11 +3,40 @@ layer is as wide as its convolution. The images are enlarged to 32×32."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from archcalc import ops
 from archcalc.graph import Handle
 from archcalc.registry import architecture
 
 from .nin import mlpconv
+
+if TYPE_CHECKING:
+    from archcalc.recipe import Recipe
+
+
+def recipes() -> dict[str, Recipe]:
+    """How the network is trained on FashionMNIST."""
+    from archcalc.recipe import Recipe
+
+    return {
+        "article": Recipe(
+            data="fashion-mnist", optimizer="adam", lr=1e-4, batch=32, epochs=12, init="torch"
+        ),
+        "fast": Recipe(
+            data="fashion-mnist",
+            optimizer="adamw",
+            lr=1e-3,
+            batch=128,
+            epochs=8,
+            schedule="cosine",
+            warmup=0.5,
+            weight_decay=0.02,
+            decay_biases=False,
+            normalise="channel",
+            flip=True,
+        ),
+    }
 
 
 @architecture(
@@ -15,6 +44,7 @@ from .nin import mlpconv
     input="32x32x1",
     source="the tutorial article on NiN for FashionMNIST",
     aliases=("nin-fashionmnist",),
+    recipes=recipes,
 )
 def nin_fashion(x: Handle, *, num_classes: int = 10, dropout: float = 0.5) -> Handle:
     """NiN for FashionMNIST: three blocks of one width each, global average pooling."""

@@ -6,14 +6,65 @@ images are enlarged to 224×224.
 
 from __future__ import annotations
 
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
 from archcalc.graph import Handle
 from archcalc.ops import adaptive_avg_pool2d, avg_pool2d, conv2d, flatten, max_pool2d, relu
 from archcalc.registry import architecture
 
+if TYPE_CHECKING:
+    from archcalc.recipe import Recipe
+
 ARTICLE = "the tutorial article on NiN for MNIST"
 
 
-@architecture("nin-mnist-v0", input="224x224x1", source=f"{ARTICLE}, stage v0")
+def first_stage() -> dict[str, Recipe]:
+    """How v0 is trained. The article says 95.19 % and not how many epochs that took."""
+    from archcalc.recipe import Recipe
+
+    article = Recipe(
+        data="mnist",
+        optimizer="sgd",
+        lr=0.001,
+        momentum=0.3,
+        batch=60,
+        epochs=10,
+        init="torch",
+        normalise="channel",  # its 0.1307 and 0.3081 are the mean and deviation of MNIST
+    )
+    fast = Recipe(
+        data="mnist",
+        optimizer="adamw",
+        lr=0.01,
+        batch=128,
+        epochs=20,
+        schedule="cosine",
+        warmup=1,
+        normalise="channel",
+        shift=2,
+    )
+    return {"article": article, "fast": fast}
+
+
+def second_stage() -> dict[str, Recipe]:
+    """How v1 goes on from v0: the new 1×1 convolutions begin with weights of 1."""
+    return {
+        name: replace(recipe, grows_from="nin-mnist-v0", new_weights=1.0)
+        for name, recipe in first_stage().items()
+    }
+
+
+def third_stage() -> dict[str, Recipe]:
+    """How v2 goes on from v1: 0.01 in the new convolution, and a smaller step."""
+    found = {
+        name: replace(recipe, grows_from="nin-mnist-v1", new_weights=0.01)
+        for name, recipe in first_stage().items()
+    }
+    return found | {"article": replace(found["article"], lr=0.0004)}
+
+
+@architecture("nin-mnist-v0", input="224x224x1", source=f"{ARTICLE}, stage v0", recipes=first_stage)
 def v0(x: Handle, *, global_pool: bool = False) -> Handle:
     """NiN for MNIST, first stage: one 1×1 convolution a group.
 
@@ -25,7 +76,9 @@ def v0(x: Handle, *, global_pool: bool = False) -> Handle:
     return head(x, global_pool)
 
 
-@architecture("nin-mnist-v1", input="224x224x1", source=f"{ARTICLE}, stage v1")
+@architecture(
+    "nin-mnist-v1", input="224x224x1", source=f"{ARTICLE}, stage v1", recipes=second_stage
+)
 def v1(x: Handle, *, global_pool: bool = False) -> Handle:
     """NiN for MNIST, second stage: groups 1 and 3 get a second 1×1 convolution.
 
@@ -38,7 +91,11 @@ def v1(x: Handle, *, global_pool: bool = False) -> Handle:
 
 
 @architecture(
-    "nin-mnist-v2", input="224x224x1", source=f"{ARTICLE}, stage v2", aliases=("nin-mnist",)
+    "nin-mnist-v2",
+    input="224x224x1",
+    source=f"{ARTICLE}, stage v2",
+    aliases=("nin-mnist",),
+    recipes=third_stage,
 )
 def v2(x: Handle, *, global_pool: bool = False) -> Handle:
     """NiN for MNIST, third stage: group 2 gets a second 1×1 convolution as well.

@@ -3,7 +3,7 @@ writer. The functions of ``archcalc`` do the same and print nothing.
 
 ``options.py`` has what commands share, ``calculator.py`` the commands that never need torch,
 ``claims.py`` and ``ci.py`` those that judge, ``modules.py`` those that build or run real modules,
-``bench.py`` the one that times them.
+``bench.py`` the one that times them, ``train.py`` those that train them.
 """
 
 from __future__ import annotations
@@ -41,6 +41,9 @@ COMMANDS = {
     "export": "modules:export",
     "bench": "bench:bench",
     "report": "report:report",
+    "train": "train:train",
+    "evaluate": "train:evaluate",
+    "featuremaps": "train:featuremaps",
 }
 """Where each command is. A command's file is imported when it is called, so that start-up does not
 grow with their number."""

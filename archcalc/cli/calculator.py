@@ -132,6 +132,7 @@ def flops(models: Sequence[str], options: Options) -> None:
     help="Times from a file of archcalc bench -o FILE.json.",
 )
 @click.option("--diff", "with_diff", is_flag=True, help="Of two: nodes added, removed, changed.")
+@click.option("--runs", metavar="DIR", default="", help="Add the accuracy of the runs in there.")
 @takes(Options, *MODEL, *OUTPUT)
 def compare(
     models: Sequence[str],
@@ -140,6 +141,7 @@ def compare(
     latency: str,
     bench: str,
     with_diff: bool,
+    runs: str,
     options: Options,
 ) -> None:
     """Models side by side, with ratios to one of them.
@@ -149,6 +151,7 @@ def compare(
     archcalc compare nin nin,mlp=false nin,head=fc --sort macs
     archcalc compare inception-naive inception-reduced --diff
     archcalc compare nin googlenet --latency cpu
+    archcalc compare nin nin,norm=batch --runs runs/
     """
     if latency and bench:
         raise UsageError("--latency measures now and --bench takes a file; give one of them")
@@ -169,6 +172,11 @@ def compare(
             "optimizer": options.optimizer or "sgd",
         }
         report = measured_comparison(report, found, device=latency, file=bench, measure=measure)
+    if runs:
+        from archcalc.readings.runs import load_all
+        from archcalc.report.training import with_accuracy
+
+        report = with_accuracy(report, found, load_all(runs))
     finish(report, options, *profiles)
 
 

@@ -17,6 +17,8 @@ FORMS: list[tuple[str, dict[str, Any]]] = [
     *((name, {}) for name in NAMES),
     ("nin", {"head": "fc"}),
     ("nin", {"mlp": False}),
+    ("nin", {"norm": "batch"}),
+    ("nin-digits", {"head": "fc"}),
     ("inception-naive", {"article": True}),
     ("inception-reduced", {"article": True}),
     ("googlenet", {"aux": False}),
@@ -29,6 +31,7 @@ FORMS: list[tuple[str, dict[str, Any]]] = [
 # These end in a global pool, or in none at all: nothing in them hangs on the size of the image.
 ANY_SIZE = [
     ("nin", {}),
+    ("nin-digits", {}),
     ("nin-fashion", {}),
     ("nin-mnist-v0", {}),
     ("nin-mnist-v1", {}),
@@ -174,6 +177,7 @@ def test_the_registry_holds_the_architectures_of_the_story() -> None:
         "inception-naive",
         "inception-reduced",
         "nin",
+        "nin-digits",
         "nin-fashion",
         "nin-mnist-v0",
         "nin-mnist-v1",

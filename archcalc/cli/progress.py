@@ -1,0 +1,62 @@
+"""How a run under way is told: one live line on a terminal, a line an epoch elsewhere."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from archcalc.readings.runs import Epoch, Result
+
+if TYPE_CHECKING:
+    from archcalc.pytorch.train import Settings
+
+BAR = 24
+
+
+def told(event: Any, settings: Settings) -> None:
+    """Say one event of :func:`archcalc.pytorch.train.run` on stderr."""
+    live = sys.stderr.isatty()
+    if isinstance(event, Result):
+        click.echo(
+            f"{settings.folder}: test accuracy {100 * event.accuracy:.2f} % "
+            f"({event.images:,} images, weights of epoch {event.epoch})",
+            err=True,
+        )
+    elif isinstance(event, Epoch):
+        click.echo(f"{_clear(live)}{epoch_line(event, settings.recipe.epochs)}", err=True)
+    elif live:
+        click.echo(f"{_clear(live)}{step_line(event)}", err=True, nl=False)
+
+
+def epoch_line(row: Epoch, epochs: int) -> str:
+    """An epoch in words."""
+    said = (
+        f"epoch {row.epoch}/{epochs}  lr {row.lr:.3g}  loss {row.train_loss:.4f}  "
+        f"accuracy {100 * row.train_accuracy:.2f} %"
+    )
+    if row.validation_accuracy is not None:
+        said += f"  validation {100 * row.validation_accuracy:.2f} %"
+    left = _clock((epochs - row.epoch) * row.seconds)
+    return f"{said}  {row.images_per_second:,.0f} images/s  left {left}"
+
+
+def step_line(step: Any) -> str:
+    """Where an epoch stands: a bar, the loss so far, the time left of the run."""
+    filled = round(BAR * step.images / step.of)
+    left = (step.of - step.images + (step.epochs - step.epoch) * step.of) / step.images_per_second
+    return (
+        f"epoch {step.epoch}/{step.epochs} [{'█' * filled}{'·' * (BAR - filled)}] "
+        f"loss {step.loss:.4f}  {step.images_per_second:,.0f} images/s  left {_clock(left)}"
+    )
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def _clear(live: bool) -> str:
+    return "\r\x1b[K" if live else ""

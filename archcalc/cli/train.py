@@ -1,0 +1,261 @@
+"""``archcalc train``, ``evaluate`` and ``featuremaps``: what needs torch and takes time."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from archcalc import registry
+from archcalc.cli.options import OUTPUT, Output, one_model, takes, write
+from archcalc.errors import MissingExtraError, UsageError
+from archcalc.resolve import is_torch, parse_settings
+
+if TYPE_CHECKING:
+    from archcalc.pytorch.train import Settings
+    from archcalc.readings.runs import Run
+
+INTERRUPTED = 130
+
+DEVICE = click.option(
+    "--device", type=click.Choice(("auto", "cpu", "cuda")), default="auto", show_default=True
+)
+DATA = click.option(
+    "--data",
+    metavar="SET",
+    default="",
+    help="mnist, fashion-mnist, cifar-10, cifar-100, svhn (in $ARCHCALC_DATA), NAME:DIR, digits, "
+    "folder:DIR with train/ and test/, or the folder of the recipe's own set.",
+)
+
+
+@click.command()
+@one_model
+@click.option("--recipe", metavar="NAME", default="", help="article, paper, fast; MODEL:NAME.")
+@DATA
+@click.option("--download", is_flag=True, help="Fetch the set if it is not there.")
+@click.option("--epochs", metavar="N", type=int)
+@click.option("--batch", metavar="N", type=int)
+@click.option("--lr", metavar="RATE", type=float)
+@click.option(
+    "--with",
+    "changes",
+    metavar="KEY=VALUE",
+    multiple=True,
+    help="Change any field of the recipe: optimizer=sgd, flip=true, weight_decay=0.01, ...",
+)
+@click.option("--set", "settings", metavar="KEY=VALUE", multiple=True, help="An option of MODEL.")
+@click.option("-i", "--input", metavar="HxW", default="", help="Bring images to this size.")
+@click.option("--seed", metavar="N", type=int, default=0)
+@click.option("--seeds", metavar="N", type=click.IntRange(min=1), help="This many, one by one.")
+@click.option("--staged", is_flag=True, help="Grow it from the smaller models that it grew from.")
+@click.option("--identity", is_flag=True, help="With --staged: new 1×1 layers change nothing.")
+@click.option(
+    "--ablate", metavar="OPTION", default="", help="With and without: dropout, head, mlp."
+)
+@click.option("--precision", type=click.Choice(("fp32", "bf16", "fp16")), default="fp32")
+@DEVICE
+@click.option("--compile", "compiled", is_flag=True, help="Through torch.compile.")
+@click.option("--contiguous", is_flag=True, help="Channels first in memory; else they come last.")
+@click.option("--accumulate", metavar="N", type=click.IntRange(min=1), default=1, help="Pieces.")
+@click.option("--limit", metavar="N", type=click.IntRange(min=1), help="So many images alone.")
+@click.option("--runs", metavar="DIR", default="runs", show_default=True, help="Of all runs.")
+@click.option("--folder", metavar="DIR", default="", help="Of this run; else by its name.")
+@click.option("--resume", is_flag=True, help="Go on with the run that is there.")
+@takes(Output, *OUTPUT)
+def train(model: str, options: Output, **given: Any) -> None:
+    """Train a model and keep the run.
+
+    \b
+    archcalc train nin-digits
+    archcalc train nin-fashion --data DIR --recipe fast --precision bf16 --resume
+    archcalc train nin-mnist --staged --data DIR --set global_pool=true --input 28x28
+    archcalc train nin --ablate dropout --data DIR --seeds 3
+    torchrun --nproc-per-node 4 -m archcalc train googlenet --data folder:DIR
+    """
+    _needs_torch()
+    from archcalc.pytorch.train import ablate
+
+    settings = _settings(model, given)
+    variants = ablate.ablate(settings, given["ablate"]) if given["ablate"] else [settings]
+    if given["seeds"]:
+        variants = [one for each in variants for one in ablate.seeds(each, given["seeds"])]
+    try:
+        found = [run for one in variants for run in _train(one, given)]
+    finally:
+        _leave_group()
+    if int(os.environ.get("RANK", "0")) == 0:
+        _show(found, settings, given, options)
+
+
+@click.command()
+@click.argument("run", metavar="RUN")
+@DATA
+@DEVICE
+@click.option("--precision", type=click.Choice(("fp32", "bf16", "fp16")), help="Else the run's.")
+@takes(Output, *OUTPUT)
+def evaluate(run: str, data: str, device: str, precision: str | None, options: Output) -> None:
+    """Test a run's best weights again.
+
+    \b
+    archcalc evaluate runs/nin-digits-fast-seed0
+    """
+    _needs_torch()
+    from archcalc.pytorch.train.evaluate import score
+    from archcalc.report.training import evaluation
+
+    write(evaluation(*score(run, data=data, device=device, precision=precision or "")), options)
+
+
+@click.command()
+@click.argument("run", metavar="RUN")
+@click.option("--images", metavar="FILE", multiple=True, help="Image files; else test images.")
+@DATA
+@click.option("-o", "--output", metavar="FILE", default="", help="Else RUN/featuremaps.png.")
+def featuremaps(run: str, images: Sequence[str], data: str, output: str) -> None:
+    """Draw what each class's map sees: the top 10 % of its activations.
+
+    \b
+    archcalc featuremaps runs/nin-digits-fast-seed0
+    archcalc featuremaps runs/nin-fast-seed0 --images cat.png -o cat-maps.png
+    """
+    _needs_torch()
+    from archcalc.pytorch.train import featuremaps as maps
+    from archcalc.readings import runs
+
+    record = runs.load(run)
+    found = maps.feature_maps(record, images, data)
+    target = output or str(record.folder / "featuremaps.png")
+    maps.draw(found, target)
+    for name, answer in zip(found.names, found.answers, strict=True):
+        click.echo(f"{name}: {answer}")
+    click.echo(f"wrote {target}", err=True)
+
+
+def _train(settings: Settings, given: dict[str, Any]) -> list[Run]:
+    """One run, or one of each stage."""
+    from archcalc.pytorch.train import staged
+
+    if not given["staged"]:
+        return [_one(settings)]
+    found: list[Run] = []
+    before: Settings | None = None
+    for stage in staged.stages(settings):
+        grown = (
+            staged.after(before, stage, "identity" if given["identity"] else None)
+            if before
+            else stage
+        )
+        found.append(_one(grown))
+        before = grown
+    return found
+
+
+def _one(settings: Settings) -> Run:
+    """Train, and tell how it goes: a bar on a terminal, lines elsewhere."""
+    from archcalc.cli.progress import told
+    from archcalc.pytorch.train import run as epochs
+    from archcalc.readings import runs
+
+    main = int(os.environ.get("RANK", "0")) == 0
+    try:
+        for event in epochs(settings):
+            if main:
+                told(event, settings)
+    except KeyboardInterrupt:
+        if main:
+            kept = f"{settings.folder} keeps every finished epoch; --resume goes on from there"
+            click.echo(f"\narchcalc: interrupted; {kept}", err=True)
+        sys.exit(INTERRUPTED)
+    return runs.load(settings.folder)
+
+
+def _settings(model: str, given: dict[str, Any]) -> Settings:
+    """The command line as one record."""
+    from archcalc.pytorch.train import Settings
+    from archcalc.recipe import find, override
+
+    _check(given)
+    place, _, name = given["recipe"].rpartition(":")
+    if not place and is_torch(model.partition(",")[0]):
+        raise UsageError(f"{model} has no recipe; take another model's: --recipe nin:fast, say")
+    name, recipe = find(registry.find(place or model.partition(",")[0]), name)
+    changed = {key: given[key] for key in ("epochs", "batch", "lr") if given[key] is not None}
+    recipe = override(recipe, {**parse_settings(given["changes"]), **changed})
+    settings = parse_settings(given["settings"])
+    label = "".join(sign if sign.isalnum() or sign in ".-=" else "_" for sign in model)
+    label += "".join(f"_{key}={value}" for key, value in settings.items())
+    several = given["seeds"] or given["staged"] or given["ablate"]
+    what = "staged" if given["staged"] else given["ablate"]
+    parts = [label, name, what, "" if several else f"seed{given['seed']}"]
+    folder = given["folder"] or Path(given["runs"], "-".join(part for part in parts if part))
+    return Settings(
+        model=model,
+        recipe_name=name,
+        recipe=recipe,
+        folder=Path(folder),
+        options=settings,
+        data=given["data"],
+        size=_size(given["input"]),
+        seed=given["seed"],
+        precision=given["precision"],
+        device=given["device"],
+        channels_last=not given["contiguous"],
+        compile=given["compiled"],
+        accumulate=given["accumulate"],
+        limit=given["limit"] or 0,
+        download=given["download"],
+        resume=given["resume"],
+    )
+
+
+def _check(given: dict[str, Any]) -> None:
+    if given["staged"] and (given["ablate"] or given["seeds"]):
+        raise UsageError("--staged trains its stages one by one; give it without --ablate, --seeds")
+    if given["identity"] and not given["staged"]:
+        raise UsageError("--identity says how the layers begin that --staged adds; give both")
+
+
+def _size(text: str) -> tuple[int, ...] | None:
+    """``32x32`` (or 32x32x3: the channels are the data's) as (H, W)."""
+    if not text:
+        return None
+    parts = text.lower().replace("×", "x").split("x")
+    if len(parts) not in (2, 3) or not all(part.isdigit() and int(part) for part in parts):
+        raise UsageError(f"--input {text}: write height and width, such as 32x32")
+    return int(parts[0]), int(parts[1])
+
+
+def _show(found: Sequence[Run], settings: Settings, given: dict[str, Any], options: Output) -> None:
+    from archcalc.files import write_text
+    from archcalc.report.training import error_curves, trained
+
+    if given["ablate"]:
+        firsts = [run for run in found if run.seed == settings.seed]
+        picture = settings.folder / f"{given['ablate']}.svg"
+        write_text(picture, error_curves(firsts, lambda run: run.model))
+        click.echo(f"wrote {picture}", err=True)
+    write(trained(found), options)
+
+
+def _leave_group() -> None:
+    """What torchrun began is ended, so that no process waits for another."""
+    import torch.distributed as group
+
+    if group.is_available() and group.is_initialized():
+        group.destroy_process_group()
+
+
+def _needs_torch() -> None:
+    try:
+        import accelerate  # noqa: F401
+        import safetensors  # noqa: F401
+        import torch  # noqa: F401
+    except ImportError as error:
+        raise MissingExtraError(
+            f"this needs {error.name}, which is not installed: pip install 'archcalc[torch]'"
+        ) from error

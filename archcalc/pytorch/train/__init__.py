@@ -1,0 +1,25 @@
+"""Training: one loop for every network, and what is made of its runs.
+
+``loop.py`` is the loop, top to bottom. ``data.py`` and ``augment.py`` feed it, ``network.py`` makes
+the model and its optimizer, ``run_folder.py`` keeps what happened; ``staged.py`` grows a network in
+stages, ``ablate.py`` trains variants, ``evaluate.py`` and ``featuremaps.py`` look at a run again.
+
+    from archcalc.pytorch.train import Settings, train
+
+    run = train(Settings(model="nin-digits", recipe_name="fast", recipe=recipe, folder=folder))
+    print(run.result.accuracy)
+"""
+
+from archcalc.pytorch.train.loop import Step, run
+from archcalc.pytorch.train.settings import Growth, Settings
+from archcalc.readings import runs
+from archcalc.readings.runs import Run
+
+__all__ = ["Growth", "Settings", "Step", "run", "train"]
+
+
+def train(settings: Settings) -> Run:
+    """Train to the end and give the run's record. Raises what :func:`run` raises."""
+    for _ in run(settings):
+        pass
+    return runs.load(settings.folder)

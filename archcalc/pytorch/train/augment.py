@@ -1,0 +1,82 @@
+"""Images changed at random, a whole batch at once, on the device that they lie on.
+
+What happens to an image hangs on a generator alone; it is drawn for the whole batch of all
+processes, so that two processes see what one would.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from archcalc.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Draw:
+    """What was drawn for some images: a row an image."""
+
+    mirrored: Tensor
+    shift: Tensor
+    """Rows and columns, N×2."""
+    blank: Tensor
+    """Where the blank square's middle is, N×2, as parts of height and width."""
+
+    def part(self, positions: slice) -> Draw:
+        return Draw(self.mirrored[positions], self.shift[positions], self.blank[positions])
+
+
+def draw(count: int, recipe: Recipe, generator: torch.Generator) -> Draw:
+    """Draw for ``count`` images. The numbers come from the CPU, the same for every device."""
+    return Draw(
+        torch.rand(count, generator=generator) < 0.5,
+        torch.randint(-recipe.shift, recipe.shift + 1, (count, 2), generator=generator),
+        torch.rand(count, 2, generator=generator),
+    )
+
+
+def augment(images: Tensor, recipe: Recipe, drawn: Draw) -> Tensor:
+    """The images (N, C, H, W) as the recipe wants them: mirrored, moved, blanked."""
+    if recipe.flip:
+        images = mirror(images, drawn.mirrored.to(images.device))
+    if recipe.shift:
+        images = move(images, drawn.shift.to(images.device))
+    if recipe.cutout:
+        images = cut_out(images, drawn.blank.to(images.device), recipe.cutout)
+    return images
+
+
+def mirror(images: Tensor, which: Tensor) -> Tensor:
+    """Left to right, those that are marked."""
+    return torch.where(which.view(-1, 1, 1, 1), images.flip(3), images)
+
+
+def move(images: Tensor, by: Tensor) -> Tensor:
+    """Each by its own rows and columns; 0 comes in at the edge."""
+    count, _, height, width = images.shape
+    rows = torch.arange(height, device=images.device) - by[:, :1]
+    columns = torch.arange(width, device=images.device) - by[:, 1:]
+    inside = ((rows >= 0) & (rows < height)).unsqueeze(2) & (
+        (columns >= 0) & (columns < width)
+    ).unsqueeze(1)
+    each = torch.arange(count, device=images.device).view(-1, 1, 1)
+    # The images' last axis is the channels here, so that whole pixels are picked.
+    moved = images.permute(0, 2, 3, 1)[
+        each, rows.clamp(0, height - 1).unsqueeze(2), columns.clamp(0, width - 1).unsqueeze(1)
+    ]
+    return (moved * inside.unsqueeze(3)).permute(0, 3, 1, 2)
+
+
+def cut_out(images: Tensor, middle: Tensor, size: int) -> Tensor:
+    """A square of 0 in each (DeVries and Taylor 2017, arXiv:1708.04552)."""
+    _, _, height, width = images.shape
+    top = (middle[:, :1] * height).floor() - size // 2
+    left = (middle[:, 1:] * width).floor() - size // 2
+    rows = torch.arange(height, device=images.device)
+    columns = torch.arange(width, device=images.device)
+    blank = ((rows >= top) & (rows < top + size)).unsqueeze(2) & (
+        (columns >= left) & (columns < left + size)
+    ).unsqueeze(1)
+    return images * ~blank.unsqueeze(1)

@@ -1,0 +1,353 @@
+"""The sets of images: read once, checked, and kept decoded as bytes on the device.
+
+A set that fits lies in memory, and a batch is an index into it; a folder of images that does not
+fit is decoded by worker processes as it is needed. Pixels stay ``uint8`` until a batch is made.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from archcalc.errors import MissingExtraError, UsageError
+
+ROOT = "ARCHCALC_DATA"
+"""The environment variable that says where the sets are."""
+
+NAMES = ("mnist", "fashion-mnist", "cifar-10", "cifar-100", "svhn", "digits")
+
+IN_MEMORY = 8 * 2**30
+"""Bytes of decoded images beyond which a folder is read as it is needed."""
+
+
+@dataclass(frozen=True)
+class InMemory:
+    """Images that lie decoded in one tensor."""
+
+    images: Tensor
+    labels: Tensor
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        _, channels, height, width = self.images.shape
+        return channels, height, width
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def read(self, batches: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+        for positions in batches:
+            here = positions.to(self.images.device)
+            yield self.images[here], self.labels[here]
+
+    def to(self, device: torch.device) -> InMemory:
+        return InMemory(self.images.to(device), self.labels.to(device))
+
+    def fingerprint(self) -> str:
+        digest = hashlib.sha256(self.images.cpu().contiguous().numpy().tobytes())
+        digest.update(self.labels.cpu().numpy().tobytes())
+        return digest.hexdigest()[:16]
+
+
+@dataclass(frozen=True)
+class OnDisk:
+    """Image files that are decoded as they are needed, by worker processes."""
+
+    files: tuple[str, ...]
+    labels: Tensor
+    shape: tuple[int, int, int]
+    workers: int
+    device: torch.device
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, position: int) -> tuple[Tensor, Tensor]:
+        return decode(self.files[position], self.shape), self.labels[position]
+
+    def read(self, batches: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
+        loader: Iterable[tuple[Tensor, Tensor]] = torch.utils.data.DataLoader(
+            self,  # type: ignore[arg-type]  # it has what a Dataset needs
+            batch_sampler=[positions.tolist() for positions in batches],
+            num_workers=self.workers,
+            pin_memory=self.device.type == "cuda",
+        )
+        for images, labels in loader:
+            yield images.to(self.device, non_blocking=True), labels.to(self.device)
+
+    def to(self, device: torch.device) -> OnDisk:
+        return replace(self, device=device)
+
+    def fingerprint(self) -> str:
+        """Of names and sizes: reading every byte would take as long as an epoch."""
+        digest = hashlib.sha256()
+        for file, label in zip(self.files, self.labels.tolist(), strict=True):
+            path = Path(file)
+            digest.update(f"{label}/{path.name}:{path.stat().st_size}\n".encode())
+        return digest.hexdigest()[:16]
+
+
+Images = InMemory | OnDisk
+"""Images with labels, read by position: ``read`` gives each batch of positions as ``uint8`` images
+(N, C, H, W) and labels on the device, ``fingerprint`` a digest by which two runs can tell that they
+saw the same."""
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """A data set: images to learn from and images to be tested on."""
+
+    name: str
+    train: Images
+    test: Images
+    classes: tuple[str, ...]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        return self.train.shape
+
+    def first(self, count: int) -> ImageSet:
+        """With the first ``count`` images of each half alone; their order is mixed in advance, for
+        sets that come sorted by class."""
+
+        def some(images: Images) -> Images:
+            order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))
+            kept = order[:count]
+            if isinstance(images, InMemory):
+                return InMemory(images.images[kept], images.labels[kept])
+            files = tuple(images.files[position] for position in kept.tolist())
+            return replace(images, files=files, labels=images.labels[kept])
+
+        if count >= max(len(self.train), len(self.test)):
+            return self
+        return replace(self, train=some(self.train), test=some(self.test))
+
+
+def load(
+    spec: str, default: str, *, size: tuple[int, int] | None = None, download: bool = False
+) -> ImageSet:
+    """The set that ``--data`` names.
+
+    ``spec`` is a name (found under the folder in ``ARCHCALC_DATA``), ``NAME:DIR``, ``folder:DIR``
+    with ``train/CLASS/*`` and ``test/CLASS/*``, or a folder in which the set ``default`` lies.
+    ``size`` is what the images of a folder are brought to. Raises UsageError for a set that is not
+    there or is damaged.
+    """
+    name, root = parse(spec, default)
+    if name == "digits":
+        return _digits()
+    if name == "folder":
+        return _folder(root, size)
+    if not root:
+        raise UsageError(
+            f"the data set {name} needs a folder: give --data {name}:DIR or set {ROOT}; "
+            "--download fetches it into that folder"
+        )
+    return _torchvision(name, root, download)
+
+
+def parse(spec: str, default: str) -> tuple[str, str]:
+    """``--data`` as a set's name and its folder. Raises UsageError."""
+    root = os.environ.get(ROOT, "")
+    if not spec:
+        spec = default
+    name, colon, place = spec.partition(":")
+    if name in (*NAMES, "folder") and (colon or name != "folder"):
+        return name, place or root
+    if Path(spec).is_dir() and default in NAMES:
+        return default, spec
+    if default == "folder" and Path(spec).is_dir():
+        return "folder", spec
+    if spec == "folder":
+        raise UsageError("this recipe has no data set of its own: give --data folder:DIR")
+    raise UsageError(
+        f"--data {spec} is neither a set nor a folder; the sets are {', '.join(NAMES)}, folder:DIR"
+    )
+
+
+def _digits() -> ImageSet:
+    try:
+        from sklearn.datasets import load_digits
+    except ImportError as error:
+        raise MissingExtraError(
+            "the digits come with scikit-learn: pip install 'archcalc[torch]'"
+        ) from error
+    found: Any = load_digits()
+    # 17 grey levels, 0 to 16, spread over a byte: 255/16 keeps them apart.
+    images = torch.from_numpy(found.images * (255 / 16)).round().to(torch.uint8).unsqueeze(1)
+    labels = torch.from_numpy(found.target).long()
+    # scikit-learn gives one set and no split: every fifth image is kept for the test. The same
+    # hands wrote both parts, so this is easier than the split by writers at UCI.
+    test = torch.arange(len(labels)) % 5 == 4
+    return ImageSet(
+        "digits",
+        InMemory(images[~test], labels[~test]),
+        InMemory(images[test], labels[test]),
+        tuple("0123456789"),
+    )
+
+
+def _torchvision(name: str, root: str, download: bool) -> ImageSet:
+    try:
+        from torchvision import datasets
+    except ImportError as error:
+        raise MissingExtraError(
+            f"{name} is read by torchvision: pip install 'archcalc[torch]'"
+        ) from error
+    halves: list[Any] = []
+    try:
+        for train in (True, False):
+            if name == "svhn":
+                split = "train" if train else "test"
+                halves.append(datasets.SVHN(root, split=split, download=download))
+                continue
+            # CIFAR is pickled; torchvision opens a file only when its published digest is right.
+            cls = {
+                "mnist": datasets.MNIST,
+                "fashion-mnist": datasets.FashionMNIST,
+                "cifar-10": datasets.CIFAR10,
+                "cifar-100": datasets.CIFAR100,
+            }[name]
+            halves.append(cls(root, train=train, download=download))
+        train_images, test_images = map(_bytes, halves)
+    except Exception as error:  # a damaged file fails in as many ways as there are formats
+        reason = str(error).strip().partition("\n")[0].rstrip(".")
+        raise UsageError(
+            f"the data set {name} under {root} is missing or damaged ({reason}); "
+            "--download fetches it"
+        ) from error
+    for half in (train_images, test_images):
+        if len(half) == 0 or len(half.images) != len(half.labels):
+            raise UsageError(
+                f"the data set {name} under {root} is damaged: {len(half.images)} images and "
+                f"{len(half.labels)} labels; --download fetches it"
+            )
+    classes = getattr(halves[0], "classes", None) or [str(digit) for digit in range(10)]
+    return ImageSet(name, train_images, test_images, tuple(map(str, classes)))
+
+
+def _bytes(half: Any) -> InMemory:
+    """torchvision's images, N×H×W, N×H×W×3 or (SVHN) N×3×H×W, as N×C×H×W."""
+    images = torch.as_tensor(half.data)
+    if images.dim() == 3:
+        images = images.unsqueeze(1)
+    elif images.shape[-1] == 3:
+        images = images.permute(0, 3, 1, 2)
+    labels = torch.as_tensor(half.targets if hasattr(half, "targets") else half.labels)
+    return InMemory(images.contiguous(), labels.long())
+
+
+def _folder(root: str, size: tuple[int, int] | None) -> ImageSet:
+    try:
+        from torchvision.datasets import ImageFolder
+    except ImportError as error:
+        raise MissingExtraError(
+            "folders of images are read by torchvision: pip install 'archcalc[torch]'"
+        ) from error
+    halves = []
+    for half in ("train", "test"):
+        folder = Path(root, half)
+        if not folder.is_dir():
+            raise UsageError(f"there is no folder {folder}: folder:DIR needs train/ and test/")
+        try:
+            halves.append(ImageFolder(str(folder)))
+        except (OSError, RuntimeError) as error:
+            raise UsageError(f"{folder} has no CLASS/IMAGE files: {error}") from error
+    if halves[0].classes != halves[1].classes:
+        raise UsageError(f"{root}: train/ and test/ have other classes; they must be the same")
+    first = halves[0].samples[0][0]
+    height, width = size or decode(first).shape[1:]
+    shape = (3, height, width)
+    return ImageSet(
+        f"folder:{Path(root).name}",
+        _read(halves[0].samples, shape),
+        _read(halves[1].samples, shape),
+        tuple(halves[0].classes),
+    )
+
+
+def _read(samples: Sequence[tuple[str, int]], shape: tuple[int, int, int]) -> Images:
+    files = [file for file, _ in samples]
+    labels = torch.tensor([label for _, label in samples])
+    workers = min(8, os.cpu_count() or 1)
+    channels, height, width = shape
+    if len(files) * channels * height * width > IN_MEMORY:
+        return OnDisk(tuple(files), labels, shape, workers, torch.device("cpu"))
+    with ThreadPoolExecutor(workers) as pool:  # the decoder lets go of Python's lock
+        images = list(pool.map(lambda file: decode(file, shape), files))
+    return InMemory(torch.stack(images), labels)
+
+
+def decode(file: str, shape: tuple[int, int, int] | None = None) -> Tensor:
+    """An image file as ``uint8`` (C, H, W); with a shape, grey or in colour and resized to it."""
+    from PIL import Image
+    from torchvision.transforms.functional import pil_to_tensor
+
+    try:
+        with Image.open(file) as image:
+            # A palette or an alpha channel is not what a network learns from.
+            picture = image.convert("L" if shape and shape[0] == 1 else "RGB")
+            if shape and (picture.height, picture.width) != shape[1:]:
+                picture = picture.resize((shape[2], shape[1]), Image.Resampling.BILINEAR)
+            found: Tensor = pil_to_tensor(picture)
+            return found
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{file} is not an image that can be read: {error}") from error
+
+
+@dataclass(frozen=True)
+class Pixels:
+    """From bytes to what a network takes: resized, from 0 to 1, then by mean and deviation."""
+
+    size: tuple[int, int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def __call__(self, images: Tensor) -> Tensor:
+        values = images.float().div_(255)
+        if tuple(values.shape[2:]) != self.size:
+            values = F.interpolate(
+                values, self.size, mode="bilinear", antialias=True, align_corners=False
+            )
+        if all(mean == 0 for mean in self.mean) and all(std == 1 for std in self.std):
+            return values
+        mean, std = (
+            torch.tensor(numbers, device=values.device).view(1, -1, 1, 1)
+            for numbers in (self.mean, self.std)
+        )
+        return values.sub_(mean).div_(std)
+
+
+def pixels(normalise: str, images: Images, size: tuple[int, int]) -> Pixels:
+    """How a recipe's images are normalised; by channel, over (at most 10,000 of) these images."""
+    channels = images.shape[0]
+    if normalise == "none":
+        return Pixels(size, (0.0,) * channels, (1.0,) * channels)
+    step = max(1, len(images) // 10_000)
+    positions = torch.split(torch.arange(0, len(images), step), 1000)
+    sums = torch.zeros(2, channels, dtype=torch.float64)
+    count = 0
+    for batch, _ in images.read(positions):
+        values = batch.double().div(255).cpu()
+        sums += torch.stack([values.sum((0, 2, 3)), values.square().sum((0, 2, 3))])
+        count += values.numel() // channels
+    mean = sums[0] / count
+    std = (sums[1] / count - mean.square()).clamp(min=1e-12).sqrt()
+    return Pixels(size, tuple(mean.tolist()), tuple(std.tolist()))
+
+
+def hold_out(images: Images, part: float) -> tuple[Tensor, Tensor]:
+    """Positions to learn from and positions to choose by. They are the same for every seed, so
+    that seeds differ in what the run does and not in what it sees."""
+    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(2013))
+    held = round(len(images) * part)
+    return order[held:].sort().values, order[:held].sort().values

@@ -1,0 +1,93 @@
+"""A finished run looked at again: its network with its best weights, and its accuracy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from archcalc.errors import UsageError
+from archcalc.pytorch.train import data as image_sets
+from archcalc.pytorch.train import network as networks
+from archcalc.pytorch.train import run_folder
+from archcalc.pytorch.train.data import ImageSet, Pixels
+from archcalc.pytorch.train.loop import Score, evaluate, start
+from archcalc.pytorch.train.settings import Settings
+from archcalc.readings import runs
+from archcalc.readings.runs import Run
+from archcalc.resolve import parse_settings
+
+
+def network(run: Run) -> tuple[nn.Module, Pixels]:
+    """The run's network with its best weights, in evaluation mode, and how its images are made.
+    Raises UsageError where the weights are missing or damaged."""
+    channels, *size = run.config["input"]
+    name, *options = run.model.split(",")
+    with torch.random.fork_rng(devices=[]):
+        model, _ = networks.make(
+            name,
+            parse_settings(options),
+            run.recipe,
+            channels=channels,
+            size=tuple(size),
+            classes=len(run.config["classes"]),
+            seed=run.seed,
+        )
+    file = run.folder / run_folder.BEST
+    run_folder.put(model, run_folder.weights(file), file)
+    return model.eval(), pixels(run)
+
+
+def pixels(run: Run) -> Pixels:
+    """How the run made its images."""
+    made = run.config["pixels"]
+    height, width = made["size"]
+    return Pixels((height, width), tuple(made["mean"]), tuple(made["std"]))
+
+
+def test_set(run: Run, data: str, made: Pixels) -> ImageSet:
+    """The run's own set, or the one that ``data`` names. Raises UsageError."""
+    folder = run.data.startswith("folder:")
+    if folder and not data:
+        raise UsageError(f"the run {run.folder} learned from a folder: say where it is with --data")
+    return image_sets.load(data, "folder" if folder else run.data, size=made.size)
+
+
+def score(
+    folder: str | Path, *, data: str = "", device: str = "auto", precision: str = ""
+) -> tuple[Run, Score, str]:
+    """Test a run again, on its own test images or on another set with the same classes: the run,
+    the score, and the set's name. Raises UsageError."""
+    run = runs.load(folder)
+    settings = _settings(run, data, device, precision)
+    accelerator = start(settings)
+    model, made = network(run)
+    model.to(accelerator.device)
+    if settings.channels_last:
+        model.to(memory_format=torch.channels_last)
+    found = test_set(run, data, made)
+    if found.shape[0] != run.config["input"][0] or len(found.classes) != len(run.config["classes"]):
+        raise UsageError(
+            f"{found.name} has {len(found.classes)} classes in {found.shape[0]} channels; the run "
+            f"{run.folder} learned {len(run.config['classes'])} in {run.config['input'][0]}"
+        )
+    test = found.test.to(accelerator.device)
+    prepared = accelerator.prepare(model)
+    tested = evaluate(accelerator, prepared, test, torch.arange(len(test)), made, settings)
+    assert tested is not None  # a set without test images is refused when it is read
+    return run, tested, found.name
+
+
+def _settings(run: Run, data: str, device: Any, precision: Any) -> Settings:
+    return Settings(
+        model=run.model,
+        recipe_name=run.recipe_name,
+        recipe=run.recipe,
+        folder=run.folder,
+        data=data,
+        device=device,
+        precision=precision or run.config["precision"],
+        channels_last=run.config["channels_last"],
+    )

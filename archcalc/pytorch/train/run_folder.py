@@ -1,0 +1,224 @@
+"""A run's folder: what was asked, what happened, and what is needed to go on.
+
+    run.json             model, recipe, data and its fingerprint, seed, environment, git commit
+    history.csv          an epoch a row
+    curve.svg            the same as a picture
+    best.safetensors     weights of the best epoch by the images held out
+    last.safetensors     weights of the last epoch
+    resume.safetensors   weights, optimizer state and history of the last epoch, in one piece
+    result.json          the test images' answer, once the run is finished
+
+Each file is written beside its place and renamed. ``resume.safetensors`` comes first and is whole
+in itself, so a kill at any moment loses no more than the epoch under way; the others are written
+again from it. safetensors holds numbers alone: loading never runs code.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor, nn
+
+from archcalc.errors import ArchcalcError, UsageError
+from archcalc.files import replacing, write_text
+from archcalc.readings import runs
+from archcalc.readings.runs import Epoch, Result, Run
+from archcalc.report.training import curve
+
+BEST, LAST, RESUME = "best.safetensors", "last.safetensors", "resume.safetensors"
+
+# Where it ran and how often, not what it learns.
+MAY_DIFFER = ("environment", "archcalc", "processes", "accumulate", "compile")
+
+
+def begin(folder: Path, config: Mapping[str, Any], resume: bool) -> None:
+    """Make the folder, or see that it has this very run.
+
+    Raises UsageError where there is a run and nobody said ``--resume``, or it is another run.
+    """
+    if (folder / RESUME).is_file():
+        found = runs.load(folder)
+        if not resume:
+            raise UsageError(
+                f"{folder} has a run of {len(found.history)} epochs already: give --resume to go "
+                "on with it, or another folder with --folder"
+            )
+        _same(found, config)
+        if found.config["recipe"] == json.loads(json.dumps(config["recipe"])):
+            return
+        # It goes on for more epochs than it was first asked for.
+    with _disk(folder, 0):
+        folder.mkdir(parents=True, exist_ok=True)
+        write_text(folder / runs.RUN, json.dumps(config, indent=2, ensure_ascii=False) + "\n")
+
+
+def save_epoch(
+    folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, history: Sequence[Epoch]
+) -> None:
+    """Keep an epoch. Raises ArchcalcError, which says what is kept, where the disk is full."""
+    with _disk(folder, len(history) - 1):
+        weights = _plain(model.state_dict())
+        tensors = {f"model.{name}": value for name, value in weights.items()}
+        tensors |= _optimizer_tensors(optimizer)
+        _write(folder / RESUME, tensors, {"history": runs.history_csv(history)})
+        write_derived(folder, weights, history)
+
+
+def write_derived(folder: Path, weights: Mapping[str, Tensor], history: Sequence[Epoch]) -> None:
+    """What follows from ``resume.safetensors``. A run that was killed between two files is made
+    whole by writing them again."""
+    best = runs.best(history)
+    epoch = history[-1].epoch
+    _write(folder / LAST, weights, {"epoch": str(epoch)})
+    if best is not None and best.epoch == epoch:
+        _write(folder / BEST, weights, {"epoch": str(epoch)})
+    if not (folder / runs.RESULT).exists() or len(history) > len(runs.load(folder).history):
+        (folder / runs.RESULT).unlink(missing_ok=True)  # of fewer epochs
+    write_text(folder / runs.HISTORY, runs.history_csv(history))
+    write_text(folder / "curve.svg", curve(history))
+
+
+def restore(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[Epoch, ...]:
+    """Put model and optimizer where the run left off and give its history; an empty one where no
+    epoch was finished."""
+    if not (folder / RESUME).is_file():
+        return ()
+    tensors, about = _read(folder / RESUME)
+    put(model, _model_part(tensors), folder / RESUME)
+    _put_optimizer(optimizer, tensors)
+    return runs.parse_history(about["history"])
+
+
+def repair(folder: Path, history: Sequence[Epoch]) -> None:
+    """Write the other files again from ``resume.safetensors``, after a kill between two of them."""
+    if history:
+        tensors, _ = _read(folder / RESUME)
+        with _disk(folder, len(history)):
+            write_derived(folder, _model_part(tensors), history)
+
+
+def save_result(folder: Path, result: Result, epochs: int) -> None:
+    with _disk(folder, epochs):
+        write_text(folder / runs.RESULT, json.dumps(result._asdict(), indent=2) + "\n")
+
+
+def weights(file: Path) -> dict[str, Tensor]:
+    """The tensors of a safetensors file. Raises UsageError where it is missing or damaged."""
+    return _read(file)[0]
+
+
+def put(model: nn.Module, values: Mapping[str, Tensor], file: Path) -> None:
+    """Load weights into a model. Raises UsageError where they are another model's."""
+    try:
+        model.load_state_dict(values)
+    except RuntimeError as error:
+        raise UsageError(f"{file} has the weights of another network: {_first(error)}") from error
+
+
+def _same(found: Run, config: Mapping[str, Any]) -> None:
+    """Raises UsageError for a run that was asked for differently."""
+    old, new = json.loads(json.dumps([found.config, config]))
+    for name in MAY_DIFFER:
+        old.pop(name, None)
+        new.pop(name, None)
+    recipe, wanted = old.pop("recipe"), new.pop("recipe")
+    if found.recipe.can_go_on:
+        recipe.pop("epochs")
+        wanted.pop("epochs")
+    for was, now in ((old, new), (recipe, wanted)):
+        for name in now:
+            if was.get(name) != now[name]:
+                raise UsageError(
+                    f"{found.folder} is another run: its {name} is {_short(was.get(name))}, now "
+                    f"asked for {_short(now[name])}; give the same, or another folder with --folder"
+                )
+
+
+def _short(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {found}" for key, found in value.items())
+    return str(value)
+
+
+def _plain(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """On the CPU and in one order of memory, as files want them."""
+    return {name: value.detach().cpu().contiguous() for name, value in state.items()}
+
+
+def _model_part(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    prefix = "model."
+    return {
+        name.removeprefix(prefix): value
+        for name, value in tensors.items()
+        if name.startswith(prefix)
+    }
+
+
+def _optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
+    state = optimizer.state_dict()["state"]
+    return {
+        f"optimizer.{index}.{name}": torch.as_tensor(value).detach().cpu().contiguous()
+        for index, values in state.items()
+        for name, value in values.items()
+        if value is not None
+    }
+
+
+def _put_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor]) -> None:
+    state: dict[int, dict[str, Tensor]] = {}
+    for name, value in tensors.items():
+        if name.startswith("optimizer."):
+            _, index, key = name.split(".", 2)
+            state.setdefault(int(index), {})[key] = value
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": state, "param_groups": groups})
+
+
+def _write(file: Path, tensors: Mapping[str, Tensor], about: dict[str, str]) -> None:
+    with replacing(file) as beside:
+        beside.write_bytes(save(dict(tensors), about))
+
+
+def _read(file: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    try:
+        with safe_open(str(file), framework="pt") as opened:
+            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118  # no mapping
+            return tensors, opened.metadata() or {}
+    except (OSError, SafetensorError) as error:
+        raise UsageError(f"the weights {file} cannot be read: {_first(error)}") from error
+
+
+@contextmanager
+def _disk(folder: Path, epochs: int) -> Iterator[None]:
+    """A disk that is full, or a folder that may not be written, in one sentence."""
+    try:
+        yield
+    except OSError as error:
+        raise ArchcalcError(_cannot(folder, epochs, error.strerror or str(error))) from error
+    except UsageError as error:
+        if not isinstance(error.__cause__, OSError):
+            raise
+        why = error.__cause__.strerror or str(error.__cause__)
+        raise ArchcalcError(_cannot(folder, epochs, why)) from error
+
+
+def _cannot(folder: Path, epochs: int, why: str) -> str:
+    kept = (
+        f"its first {epochs} epochs are kept; make room and give --resume"
+        if epochs
+        else ("nothing was trained yet; name another folder with --folder")
+    )
+    return f"cannot write into the run {folder}: {why.lower()}; {kept}"
+
+
+def _first(error: BaseException) -> str:
+    """The part of torch's message that says what is wrong."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return lines[min(1, len(lines) - 1)] if lines else type(error).__name__

@@ -1,0 +1,108 @@
+"""Growth in stages: a network begins with the trained weights of a smaller one.
+
+Weights are carried by the name of their node, so a map of indices, which goes wrong as soon as a
+layer is put in between, is not needed. What is new are 1×1 convolutions.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from archcalc import registry
+from archcalc.errors import UsageError
+from archcalc.files import write_text
+from archcalc.pytorch.train import run_folder
+from archcalc.pytorch.train.settings import Growth, New, Settings
+from archcalc.recipe import find
+
+
+class Carried(NamedTuple):
+    """Where one weight of the larger network came from."""
+
+    weight: str
+    shape: str
+    begins: str
+    """``carried``, or what it was filled with."""
+
+
+def stages(settings: Settings) -> list[Settings]:
+    """A run for each stage, the smallest network first; the folder of each lies in the settings'.
+    What each begins with is known when the one before is finished: :func:`after` says it.
+
+    Raises UsageError for a model that does not grow from another.
+    """
+    chain = [settings]
+    while chain[0].recipe.grows_from:
+        larger = chain[0]
+        name = larger.recipe.grows_from
+        _, recipe = find(registry.find(name), settings.recipe_name)
+        given = replace(recipe, epochs=settings.recipe.epochs, batch=settings.recipe.batch)
+        chain.insert(0, replace(larger, model=name, recipe=given))
+    if len(chain) == 1:
+        raise UsageError(
+            f"{settings.model} grows from no smaller model with the recipe "
+            f"{settings.recipe_name}; nin-mnist does"
+        )
+    return [
+        replace(one, folder=settings.folder / registry.find(one.model.partition(",")[0]).name)
+        for one in chain
+    ]
+
+
+def after(smaller: Settings, larger: Settings, new: New | None = None) -> Settings:
+    """The larger stage, beginning with the best weights of the smaller one's finished run."""
+    growth = Growth(
+        model=registry.find(smaller.model).name,
+        weights=smaller.folder / run_folder.BEST,
+        new=larger.recipe.new_weights if new is None else new,
+    )
+    return replace(larger, begins_with=growth)
+
+
+@torch.no_grad()
+def carry(model: nn.Module, growth: Growth) -> list[Carried]:
+    """Copy what has the same name and shape, and fill what is new. Raises UsageError for a new
+    weight that is no 1×1 convolution's: nobody says how that should begin."""
+    before = run_folder.weights(growth.weights)
+    found = []
+    for name, value in model.state_dict().items():
+        shape = "×".join(map(str, value.shape))
+        if name in before and before[name].shape == value.shape:
+            value.copy_(before[name])
+            begins = "carried"
+        else:
+            begins = _fill(name, value, growth)
+        found.append(Carried(name, shape, begins))
+    return found
+
+
+def write(folder: Path, transfer: Sequence[Carried]) -> None:
+    """The transfer map, beside the run."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerows([Carried._fields, *transfer])
+    write_text(folder / "transfer.csv", out.getvalue())
+
+
+def _fill(name: str, value: Tensor, growth: Growth) -> str:
+    if name.endswith(".bias"):
+        value.zero_()
+        return "new: 0"
+    if tuple(value.shape[2:]) != (1, 1):
+        raise UsageError(
+            f"{name} ({'×'.join(map(str, value.shape))}) is not in {growth.model}, and only 1×1 "
+            "convolutions can be added to a trained network"
+        )
+    if growth.new == "identity":
+        nn.init.dirac_(value)
+        return "new: identity"
+    value.fill_(growth.new)
+    return f"new: {growth.new:g}"

@@ -1,0 +1,153 @@
+"""Training throughput: the articles' loop as printed beside archcalc's, in turns.
+
+    python benchmarks/training.py --data /path/with/FashionMNIST [--models nin-fashion,nin]
+
+The articles' loop: float32, contiguous, each image opened by PIL and transformed by torchvision in
+a DataLoader. archcalc's: bytes in memory, batched on the device, channels last, bf16 where asked.
+The models take turns, a round each, so that a drift of the machine meets both; medians over the
+rounds and the range are printed. The ceiling is this machine's own bf16 matrix product, measured
+between the rounds; a training step is taken as three forward passes of 2 FLOPs a MAC.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import tempfile
+import time
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+import torch
+from PIL import Image
+from torch.nn import functional as F
+from torchvision import transforms
+
+from archcalc import registry
+from archcalc.pytorch.build import build
+from archcalc.pytorch.train import Settings, data, loop
+from archcalc.pytorch.train import network as networks
+from archcalc.readings.profile import profile
+from archcalc.recipe import find
+
+
+class Pictures(torch.utils.data.Dataset[tuple[torch.Tensor, int]]):
+    """Images as torchvision's data sets give them: through PIL, one at a time."""
+
+    def __init__(self, images: data.InMemory, size: tuple[int, int]) -> None:
+        self.arrays = images.images.permute(0, 2, 3, 1).squeeze(3).numpy()
+        self.labels = images.labels.tolist()
+        self.transform = transforms.Compose([transforms.Resize(size), transforms.ToTensor()])
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def __getitem__(self, position: int) -> tuple[torch.Tensor, int]:
+        return self.transform(Image.fromarray(self.arrays[position])), self.labels[position]
+
+
+def article(model: str, images: data.InMemory, batch: int, batches: int) -> float:
+    """Images a second of the loop as the articles print it."""
+    channels, size = images.shape[0], registry.find(model).input[1:]
+    net = build(model, (channels, *size)).train()
+    adam = torch.optim.Adam(net.parameters(), lr=1e-4)
+    loader = torch.utils.data.DataLoader(Pictures(images, size), batch_size=batch, shuffle=True)
+    turns = iter(loader)
+    for warm in (True, False):
+        started = time.perf_counter()
+        seen = 0
+        for x, y in islice(turns, 1 if warm else batches):
+            adam.zero_grad()
+            F.cross_entropy(net(x), y).backward()
+            adam.step()
+            seen += len(y)
+    return seen / (time.perf_counter() - started)
+
+
+def archcalc(model: str, images: data.InMemory, batch: int, batches: int, precision: str) -> float:
+    """Images a second of archcalc's loop over the same images."""
+    name, recipe = find(registry.find(model), "fast")
+    with tempfile.TemporaryDirectory() as folder:
+        settings = Settings(
+            model=model,
+            recipe_name=name,
+            recipe=replace(recipe, batch=batch, validation=0.0),
+            folder=Path(folder),
+            precision=precision,
+            device="cpu",
+        )
+    accelerator = loop.start(settings)
+    net, shape = networks.make(
+        model, {}, settings.recipe, channels=images.shape[0], size=None, classes=10, seed=0
+    )
+    net.to(memory_format=torch.channels_last)
+    pixels = data.pixels(recipe.normalise, images, (shape[1], shape[2]))
+    net, optimizer = accelerator.prepare(net, networks.optimizer(net, settings.recipe))
+    for count in (1, batches):
+        positions = torch.randperm(len(images))[: count * batch]
+        started = time.perf_counter()
+        for _ in loop.one_epoch(
+            settings, accelerator, net, optimizer, images, positions, pixels, 1
+        ):
+            pass
+    return len(positions) / (time.perf_counter() - started)
+
+
+def ceiling(size: int = 2048) -> float:
+    """FLOPs a second of a bf16 matrix product here."""
+    a = torch.randn(size, size, dtype=torch.bfloat16)
+    a @ a
+    started = time.perf_counter()
+    for _ in range(3):
+        a @ a
+    return 3 * 2 * size**3 / (time.perf_counter() - started)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--data", default=os.environ.get(data.ROOT, "."))
+    parser.add_argument("--models", default="nin-fashion,nin")
+    parser.add_argument("--precision", default="bf16", choices=("fp32", "bf16"))
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--batches", type=int, default=8)
+    parser.add_argument("--batch", type=int, default=128)
+    given = parser.parse_args()
+
+    found = data.load(f"fashion-mnist:{given.data}", "fashion-mnist").train
+    assert isinstance(found, data.InMemory)
+    print(
+        f"{torch.get_num_threads()} threads, torch {torch.__version__}, batch {given.batch}, "
+        f"{given.rounds} rounds of {given.batches} batches in turns, load "
+        f"{os.getloadavg()[0]:.1f} at the start\n"
+    )
+    print("| model | articles' loop, images/s | archcalc, images/s | ratio | of the ceiling |")
+    print("|:--|--:|--:|--:|--:|")
+    for model in given.models.split(","):
+        # The images are FashionMNIST's for every model; one that takes colour gets them thrice.
+        channels, *size = registry.find(model).input
+        images = data.InMemory(
+            found.images.expand(-1, channels, -1, -1)[:8192].contiguous(), found.labels[:8192]
+        )
+        theirs, ours, ceilings = [], [], []
+        for _ in range(given.rounds):
+            theirs.append(article(model, images, given.batch, given.batches))
+            ours.append(archcalc(model, images, given.batch, given.batches, given.precision))
+            ceilings.append(ceiling())
+        work = 3 * 2 * profile(registry.find(model).graph((channels, *size))).macs
+        share = statistics.median(ours) * work / statistics.median(ceilings)
+        print(
+            f"| {model} | {told(theirs)} | {told(ours)} | "
+            f"{statistics.median(ours) / statistics.median(theirs):.2f} | {100 * share:.0f} % of "
+            f"{statistics.median(ceilings) / 1e9:,.0f} GFLOP/s |",
+            flush=True,
+        )
+
+
+def told(values: list[float]) -> str:
+    return f"{statistics.median(values):,.0f} ({min(values):,.0f} to {max(values):,.0f})"
+
+
+if __name__ == "__main__":
+    main()

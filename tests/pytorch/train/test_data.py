@@ -1,0 +1,146 @@
+"""The sets: what they hold, what is held out, and what is said when one is missing or damaged."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from archcalc.errors import UsageError
+from archcalc.pytorch.train import data
+from archcalc.pytorch.train.data import InMemory, OnDisk, hold_out, load, parse, pixels
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Eight images of two classes, 6×4, a shade each."""
+    for half in ("train", "test"):
+        for label, name in enumerate(("cat", "dog")):
+            (tmp_path / half / name).mkdir(parents=True)
+            for number in range(2):
+                shade = 100 * label + 10 * number
+                image = Image.new("RGB", (4, 6), (shade, shade + 1, shade + 2))
+                image.save(tmp_path / half / name / f"{number}.png")
+    return tmp_path
+
+
+def test_the_digits_are_all_there_and_their_17_greys_stay_apart() -> None:
+    found = load("digits", "digits")
+    assert len(found.train) + len(found.test) == 1797
+    assert found.shape == (1, 8, 8)
+    assert isinstance(found.train, InMemory)
+    assert len(found.train.images.unique()) == 17
+    assert found.train.images.max() == 255
+
+
+def test_a_folder_of_images_is_read_with_its_classes(folder: Path) -> None:
+    found = load(f"folder:{folder}", "mnist")
+    assert found.classes == ("cat", "dog")
+    assert found.shape == (3, 6, 4)
+    assert found.train.labels.tolist() == [0, 0, 1, 1]
+    [(images, labels)] = found.train.read([torch.tensor([3, 0])])
+    assert images[:, :, 0, 0].tolist() == [[110, 111, 112], [0, 1, 2]]
+    assert labels.tolist() == [1, 0]
+
+
+def test_a_folder_beyond_memory_is_read_by_workers_to_the_same_bytes(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    decoded = load(f"folder:{folder}", "mnist", size=(8, 8))
+    monkeypatch.setattr(data, "IN_MEMORY", 0)
+    found = load(f"folder:{folder}", "mnist", size=(8, 8))
+    assert isinstance(found.train, OnDisk)
+    batches = [torch.tensor([3, 0]), torch.tensor([1])]
+    for one, other in zip(found.train.read(batches), decoded.train.read(batches), strict=True):
+        assert torch.equal(one[0], other[0])
+        assert torch.equal(one[1], other[1])
+    assert found.first(2).train.fingerprint() != found.train.fingerprint()
+
+
+def test_the_fingerprint_hangs_on_every_pixel_and_label() -> None:
+    found = InMemory(torch.zeros(2, 1, 2, 2, dtype=torch.uint8), torch.tensor([0, 1]))
+    pixel = InMemory(found.images.clone().index_fill_(0, torch.tensor([1]), 1), found.labels)
+    label = InMemory(found.images, torch.tensor([1, 1]))
+    assert len({found.fingerprint(), pixel.fingerprint(), label.fingerprint()}) == 3
+
+
+def test_images_held_out_are_not_learned_from_and_are_the_same_each_time() -> None:
+    images = load("digits", "digits").train
+    learn, held_out = hold_out(images, 0.1)
+    assert len(held_out) == round(len(images) * 0.1)
+    assert sorted([*learn.tolist(), *held_out.tolist()]) == list(range(len(images)))
+    assert torch.equal(hold_out(images, 0.1)[1], held_out)
+    assert len(hold_out(images, 0)[1]) == 0
+
+
+def test_normalised_by_channel_pixels_have_mean_0_and_deviation_1() -> None:
+    images = load("digits", "digits").train
+    assert isinstance(images, InMemory)
+    values = pixels("channel", images, (8, 8))(images.images)
+    assert values.mean().item() == pytest.approx(0, abs=1e-5)
+    assert values.std().item() == pytest.approx(1, abs=1e-3)
+    assert pixels("none", images, (8, 8))(images.images).max() == 1
+
+
+def test_pixels_bring_images_to_the_size_asked_for() -> None:
+    images = load("digits", "digits").train
+    assert isinstance(images, InMemory)
+    assert pixels("none", images, (16, 12))(images.images[:3]).shape == (3, 1, 16, 12)
+
+
+def test_the_folder_of_the_sets_comes_from_the_environment(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv(data.ROOT, "/somewhere")
+    assert parse("", "mnist") == ("mnist", "/somewhere")
+    assert parse("svhn", "mnist") == ("svhn", "/somewhere")
+    assert parse("svhn:/else", "mnist") == ("svhn", "/else")
+    assert parse(str(tmp_path), "mnist") == ("mnist", str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        ("mnits", "--data mnits is neither a set nor a folder; the sets are mnist"),
+        ("mnist", "the data set mnist needs a folder: give --data mnist:DIR or set ARCHCALC_DATA"),
+        ("mnist:/nowhere", "the data set mnist under /nowhere is missing or damaged"),
+        ("cifar-10:/nowhere", "the data set cifar-10 under /nowhere is missing or damaged"),
+        ("svhn:/nowhere", "the data set svhn under /nowhere is missing or damaged"),
+        ("folder:/nowhere", "there is no folder /nowhere/train: folder:DIR needs train/ and test/"),
+    ],
+)
+def test_a_set_that_is_not_there_is_one_sentence(
+    spec: str, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(data.ROOT, raising=False)
+    with pytest.raises(UsageError) as caught:
+        load(spec, "digits")
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_damaged_set_is_one_sentence(tmp_path: Path) -> None:
+    raw = tmp_path / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for half in ("train", "t10k"):
+        (raw / f"{half}-images-idx3-ubyte").write_bytes(b"\0\0\x08\x03" + b"\0\0\0\x01" * 3)
+        (raw / f"{half}-labels-idx1-ubyte").write_bytes(b"not labels")
+    with pytest.raises(UsageError, match=r"the data set mnist under .* is missing or damaged"):
+        load(f"mnist:{tmp_path}", "digits")
+
+
+def test_a_damaged_image_and_an_empty_folder_are_one_sentence(folder: Path) -> None:
+    (folder / "train" / "cat" / "0.png").write_bytes(b"no image")
+    with pytest.raises(UsageError, match=r"0\.png is not an image that can be read"):
+        load(f"folder:{folder}", "digits")
+    for file in (folder / "test" / "dog").iterdir():
+        file.unlink()
+    with pytest.raises(UsageError, match="has no CLASS/IMAGE files"):
+        load(f"folder:{folder}", "digits")
+
+
+def test_mnist_is_read_from_the_folder_of_the_environment(real_mnist: None) -> None:
+    found = load("mnist", "digits")
+    assert (len(found.train), len(found.test), found.shape) == (60_000, 10_000, (1, 28, 28))
