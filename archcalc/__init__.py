@@ -126,12 +126,17 @@ def compare(
 
 
 def claims(
-    model: str = "all", *, file: str = "", measured: Mapping[str, Measurement] | None = None
+    model: str = "all",
+    *,
+    file: str = "",
+    measured: Mapping[str, Measurement] | None = None,
+    runs: Mapping[str, Sequence[str]] | None = None,
 ) -> Claims:
     """Published figures against what the definitions count: the built-in ones, or a TOML file's.
 
-    ``measured`` has, by a claim's id, what a training run found. Raises UsageError for a file that
-    is wrong, and where there are no claims about ``model``.
+    ``runs`` has, by the id of a claim about an accuracy, the folders of the runs that follow it;
+    ``measured`` the same from anywhere else. Raises UsageError for a file or a folder that is
+    wrong, and where there are no claims about ``model``.
 
     >>> claims("inception-5x5").counts["rounds to it"]
     1
@@ -142,7 +147,13 @@ def claims(
     known = claims_file.load(file) if file else claims_file.registered()
     if model != "all":
         known = reading.about(known, registry.canonical(model))
-    return reading.check(known, lambda name, given: resolve(name, input=given or None), measured)
+    told = dict(measured or {})
+    if runs:
+        from archcalc.readings.claim_runs import measurements
+        from archcalc.readings.runs import load
+
+        told |= measurements(known, {name: [*map(load, made)] for name, made in runs.items()})
+    return reading.check(known, lambda name, given: resolve(name, input=given or None), told)
 
 
 def lint(

@@ -10,6 +10,7 @@ import click
 import archcalc
 from archcalc import registry
 from archcalc.cli.options import OUTPUT, Output, any_models, complete_model, takes, write
+from archcalc.errors import UsageError
 
 WARNED = 1
 
@@ -22,18 +23,32 @@ WARNED = 1
     is_flag=True,
     help="From our number to each published one that is another, in steps that add up.",
 )
+@click.option(
+    "--run",
+    "runs",
+    metavar="ID=FOLDER",
+    multiple=True,
+    help="A run that follows the claim of this id, for one that needs training; repeatable.",
+)
 @takes(Output, *OUTPUT)
-def claims(model: str, path: str, waterfall: bool, options: Output) -> None:
+def claims(model: str, path: str, waterfall: bool, runs: tuple[str, ...], options: Output) -> None:
     """Published figures against what the definitions count.
 
     \b
     archcalc claims all
     archcalc claims googlenet --waterfall
     archcalc claims --file my_claims.toml
+    archcalc claims nin --run ID=runs/nin-article-seed0
     """
     from archcalc.report.claims import claims as report
 
-    found = archcalc.claims(model, file=path)
+    linked: dict[str, list[str]] = {}
+    for text in runs:
+        name, equals, folder = text.rpartition("=")
+        if not (name and equals and folder):
+            raise UsageError(f"--run {text}: write ID=FOLDER; --format json has the ids")
+        linked.setdefault(name, []).append(folder)
+    found = archcalc.claims(model, file=path, runs=linked)
     write(report(found, waterfall=waterfall, raw=options.format == "csv"), options)
 
 
