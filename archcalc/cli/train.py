@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -79,6 +80,7 @@ def train(model: str, options: Output, **given: Any) -> None:
     """
     _needs_torch()
     from archcalc.pytorch.train import ablate
+    from archcalc.pytorch.train.group import leave_group
 
     settings = _settings(model, given)
     variants = ablate.ablate(settings, given["ablate"]) if given["ablate"] else [settings]
@@ -87,7 +89,7 @@ def train(model: str, options: Output, **given: Any) -> None:
     try:
         found = [run for one in variants for run in _train(one, given)]
     finally:
-        _leave_group()
+        leave_group()
     if int(os.environ.get("RANK", "0")) == 0:
         _show(found, settings, given, options)
 
@@ -242,20 +244,9 @@ def _show(found: Sequence[Run], settings: Settings, given: dict[str, Any], optio
     write(trained(found), options)
 
 
-def _leave_group() -> None:
-    """What torchrun began is ended, so that no process waits for another."""
-    import torch.distributed as group
-
-    if group.is_available() and group.is_initialized():
-        group.destroy_process_group()
-
-
 def _needs_torch() -> None:
-    try:
-        import accelerate  # noqa: F401
-        import safetensors  # noqa: F401
-        import torch  # noqa: F401
-    except ImportError as error:
-        raise MissingExtraError(
-            f"this needs {error.name}, which is not installed: pip install 'archcalc[torch]'"
-        ) from error
+    for name in ("torch", "accelerate", "safetensors"):
+        if find_spec(name) is None:
+            raise MissingExtraError(
+                f"this needs {name}, which is not installed: pip install 'archcalc[torch]'"
+            )
