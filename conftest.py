@@ -2,6 +2,8 @@
 
 import importlib.util
 
+import pytest
+
 
 def missing(package: str) -> bool:
     return importlib.util.find_spec(package) is None
@@ -13,6 +15,8 @@ WITHOUT_PLAYWRIGHT = missing("playwright")
 WITHOUT_MKDOCS = missing("mkdocs") or missing("material")
 
 TORCH = ["archcalc/pytorch", "tests/pytorch"]
+TORCH_EXAMPLES = ["archcalc.build", "archcalc.trace"]
+"""Docstrings outside those folders whose examples need it."""
 REPORT = [f"tests/report/test_{name}.py" for name in ("charts", "page", "story", "story_measured")]
 BROWSER = ["tests/browser"]
 DOCS = ["tests/test_docs.py"]
@@ -28,7 +32,7 @@ collect_ignore = [
 def pytest_report_header() -> list[str]:
     said = []
     for left_out, what, places in (
-        (WITHOUT_TORCH, "torch", TORCH),
+        (WITHOUT_TORCH, "torch", [*TORCH, *TORCH_EXAMPLES]),
         (WITHOUT_REPORT, "archcalc[report]", REPORT),
         (WITHOUT_REPORT or WITHOUT_PLAYWRIGHT, "playwright or archcalc[report]", BROWSER),
         (WITHOUT_REPORT or WITHOUT_MKDOCS, "mkdocs-material or archcalc[report]", DOCS),
@@ -36,3 +40,10 @@ def pytest_report_header() -> list[str]:
         if left_out:
             said.append(f"{what} is not installed: {', '.join(places)} are left out")
     return said or ["every extra is installed: everything is tested"]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if WITHOUT_TORCH:
+        left_out = [item for item in items if item.name in TORCH_EXAMPLES]
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]
