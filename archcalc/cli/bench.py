@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from archcalc.cli.modules import SETTINGS, TRAIN, _module
+from archcalc.cli.modules import SETTINGS, TRAIN, torch_module
 from archcalc.cli.options import FORMATS, OUTPUT, Output, render, some_models, takes, write
 from archcalc.errors import UsageError
 from archcalc.resolve import parse_settings
@@ -194,8 +194,8 @@ def _measured(
     wanted: Mapping[str, Any],
     keep: Callable[[Bench], None] | None = None,
 ) -> Bench:
-    run = _module("bench")
-    plan = _module("bench.timer").Plan(budget=budget, warmup=warmup)
+    run = torch_module("bench")
+    plan = torch_module("bench.timer").Plan(budget=budget, warmup=warmup)
     shown = sys.stderr.isatty()
 
     def say(what: str) -> None:

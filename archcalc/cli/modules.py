@@ -133,7 +133,7 @@ def export(
     if form != "py" and output == "-":
         raise UsageError(f"--to {form} writes a binary file: give -o {model}.{form}")
     graph = _declared(model, input, batch, False, settings)
-    module = _module("export")
+    module = torch_module("export")
     if form == "py":
         emit(module.export_python(graph), output)
         return
@@ -144,7 +144,7 @@ def export(
 
 def _check(model: str, input: str, batch: int, train: bool, settings: Sequence[str]) -> Crosscheck:
     graph = _declared(model, input, batch, train, settings)
-    crosscheck = _module("crosscheck")
+    crosscheck = torch_module("crosscheck")
     found: Crosscheck = crosscheck.check(graph)
     return found
 
@@ -162,7 +162,7 @@ def _declared(model: str, input: str, batch: int, train: bool, settings: Sequenc
     )
 
 
-def _module(name: str) -> Any:
+def torch_module(name: str) -> Any:
     """``archcalc.pytorch.NAME``, or a sentence about what is missing."""
     from importlib import import_module
 

@@ -11,7 +11,6 @@ import pytest
 import torch
 
 import archcalc
-from archcalc.cli import run
 from archcalc.errors import UsageError
 from archcalc.pytorch.bench import targets
 from archcalc.pytorch.bench.devices import Cpu, Cuda, find_device, threads
@@ -87,19 +86,6 @@ def net(tmp_path: Path) -> str:
     file = tmp_path / "net.py"
     file.write_text(NET)
     return str(file)
-
-
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str]):
-    def call(line: str) -> tuple[int, str, str]:
-        try:
-            code = run(line.split())
-        except SystemExit as leaving:
-            code = int(leaving.code or 0)
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
 
 
 def timed(*models: str, **choice):

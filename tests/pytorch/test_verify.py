@@ -5,23 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from archcalc.cli import run
 from archcalc.pytorch.crosscheck import check
 from archcalc.report.crosscheck import reconciliation, verification
 from archcalc.resolve import resolve
-
-
-@pytest.fixture
-def cli(capsys: pytest.CaptureFixture[str]):
-    def call(line: str) -> tuple[int, str, str]:
-        try:
-            code = run(line.split())
-        except SystemExit as leaving:
-            code = int(leaving.code or 0)
-        captured = capsys.readouterr()
-        return code, captured.out, captured.err
-
-    return call
 
 
 def test_verify_explains_every_difference(cli) -> None:
