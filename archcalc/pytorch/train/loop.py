@@ -23,9 +23,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from archcalc.errors import ArchcalcError, UsageError
+from archcalc.pytorch.train import cpu, run_folder, staged
 from archcalc.pytorch.train import data as image_sets
 from archcalc.pytorch.train import network as networks
-from archcalc.pytorch.train import run_folder, staged
 from archcalc.pytorch.train.augment import Draw, augment, draw
 from archcalc.pytorch.train.config import describe
 from archcalc.pytorch.train.data import Images, ImageSet, Pixels
@@ -76,7 +76,8 @@ def run(settings: Settings) -> Iterator[Step | Epoch | Result]:
     accelerator = start(settings)
     device = accelerator.device
     cuda = [device] if device.type == "cuda" else []
-    with torch.random.fork_rng(devices=cuda):  # the caller's random state stays as it was
+    # The caller's random state stays as it was.
+    with torch.random.fork_rng(devices=cuda), cpu.kept_memory(device):
         # Data: bytes on the device, a part held out to choose by.
         found = load_data(settings)
         train, test = found.train.to(device), found.test.to(device)
@@ -96,6 +97,7 @@ def run(settings: Settings) -> Iterator[Step | Epoch | Result]:
         if settings.channels_last:
             model.to(memory_format=torch.channels_last)
         model.to(device)
+        cpu.quicken(model, device)
         optimizer = networks.optimizer(model, recipe)
 
         # The run's folder, and where it left off.

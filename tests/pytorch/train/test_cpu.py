@@ -1,0 +1,104 @@
+"""What is faster on a CPU does what torch's own does."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+import torch
+from torch import nn
+
+from archcalc.pytorch.train import cpu
+
+CPU = torch.device("cpu")
+
+
+@pytest.mark.parametrize("p", [0.1, 0.4, 0.5, 0.7])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_dropout_drops_its_part_and_scales_what_it_keeps(p: float, dtype: torch.dtype) -> None:
+    torch.manual_seed(0)
+    x = torch.ones(16, 32, 20, 20, dtype=dtype).contiguous(memory_format=torch.channels_last)
+    y = cpu.Dropout(p)(x.requires_grad_())
+    count = x.numel()
+    # Five deviations of a binomial: one run in a million falls outside, and the seed is fixed.
+    assert abs((y == 0).sum().item() - p * count) < 5 * (count * p * (1 - p)) ** 0.5
+    kept = torch.nn.functional.dropout(torch.ones(1000, dtype=dtype), p).max()  # torch's own scale
+    torch.testing.assert_close(y.max(), kept, rtol=2**-14 / (1 - p), atol=0)
+    assert y.dtype == dtype
+    assert y.stride() == x.stride()
+    y.sum().backward()
+    assert x.grad is not None
+    assert torch.equal(x.grad, y)  # of ones: the gradient is the mask, scaled
+
+
+@pytest.mark.parametrize("shape", [(5,), (3, 7), (2, 3, 5, 7), (1, 1), (4, 3, 1, 1)])
+def test_dropout_takes_any_shape_and_layout(shape: tuple[int, ...]) -> None:
+    x = torch.randn(shape)
+    for given in (x, x.transpose(0, -1), x.flip(0)):
+        y = cpu.Dropout(0.5)(given)
+        assert y.shape == given.shape
+        assert torch.equal(y[y != 0], (given * 2)[y != 0])
+
+
+def test_neighbours_are_dropped_independently() -> None:
+    torch.manual_seed(0)
+    kept = (cpu.Dropout(0.5)(torch.ones(400_000)) != 0).float()
+    for distance in (1, 2, 3, 4):  # four elements come from one draw
+        both = (kept[distance:] * kept[:-distance]).mean().item()
+        assert abs(both - 0.25) < 0.005
+
+
+def test_dropout_hangs_on_torchs_seed_and_is_nothing_in_evaluation() -> None:
+    layer, x = cpu.Dropout(0.5), torch.ones(1000)
+    torch.manual_seed(3)
+    first = layer(x)
+    torch.manual_seed(3)
+    assert torch.equal(first, layer(x))
+    assert not torch.equal(first, layer(x))
+    assert layer.eval()(x) is x
+    assert cpu.Dropout(0.0)(x) is x
+
+
+def test_a_network_is_quickened_on_a_cpu_alone_and_keeps_its_weights() -> None:
+    net = nn.Sequential(nn.Linear(3, 3), nn.Sequential(nn.Dropout(0.3)), nn.Dropout(1.0)).eval()
+    names = list(net.state_dict())
+    cpu.quicken(net, torch.device("cuda"))
+    assert type(net[1][0]) is nn.Dropout
+    cpu.quicken(net, CPU)
+    assert type(net[1][0]) is cpu.Dropout
+    assert net[1][0].p == 0.3
+    assert not net[1][0].training
+    assert type(net[2]) is nn.Dropout  # drops everything: torch's own
+    assert list(net.state_dict()) == names
+
+
+FAULTS = """
+import resource, torch
+from archcalc.pytorch.train.cpu import kept_memory
+
+def faults():
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    for _ in range(4):
+        torch.ones(16 * 2**20)  # 64 MiB, 16,384 pages of 4 KiB
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
+
+print(faults())
+with kept_memory(torch.device("cpu")):
+    faults()
+    print(faults())
+print(faults())
+with kept_memory(torch.device("meta")):
+    faults()
+    print(faults())
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's allocator")
+def test_pages_are_asked_for_once_within_and_are_given_back_after() -> None:
+    script = [sys.executable, "-c", FAULTS]
+    output = subprocess.run(script, capture_output=True, text=True, check=True).stdout
+    before, within, after, elsewhere = map(int, output.split())
+    assert within < 100 < 10_000 < before
+    assert after > 10_000
+    assert elsewhere > 10_000
