@@ -32,6 +32,7 @@ STALE = 1
 @click.option("--baseline", metavar="MODEL", default="", help="Ratios are to it.")
 @click.option("--section", "sections", metavar="NAME", multiple=True, help="This section alone.")
 @click.option("--bench", metavar="FILE", multiple=True, help="Measurements of `archcalc bench`.")
+@click.option("--runs", metavar="DIR", multiple=True, help="Runs of `archcalc train`.")
 @click.option("--no-charts", is_flag=True, help="Tables and text alone; needs no extra.")
 @click.option("--check", is_flag=True, help="Write nothing; exit with 1 when a file is stale.")
 @click.option("-i", "--input", metavar="HxWxC", multiple=True, help="Input of every model.")
@@ -50,6 +51,7 @@ def report(
     baseline: str,
     sections: Sequence[str],
     bench: Sequence[str],
+    runs: Sequence[str],
     no_charts: bool,
     check: bool,
     input: tuple[str, ...],
@@ -86,8 +88,10 @@ def report(
     profiles = _priced(asked) if config else _price(models, input, batch, train, settings)
 
     from archcalc.readings.latency_file import load
+    from archcalc.readings.runs import load_all
     from archcalc.report.story import story
 
+    trained = [*runs, *(str(asked.folder / path) for path in asked.runs)]
     measured = [*bench, *(str(asked.folder / path) for path in asked.bench)]
     told = story(
         profiles,
@@ -95,6 +99,7 @@ def report(
         baseline=baseline or asked.baseline,
         sections=sections or asked.sections,
         benches=[load(path) for path in measured],
+        runs=[run for path in trained for run in load_all(path)],
     )
     language = _chosen(lang or asked.lang or "en", LANGS, "language")
     numbers = _chosen(units or asked.units, UNITS, "units") if units or asked.units else None

@@ -88,6 +88,11 @@ class Run(Record):
         return str(self.config["data"]["name"])
 
     @property
+    def input(self) -> tuple[int, ...]:
+        """(C, H, W)."""
+        return tuple(self.config["input"])
+
+    @property
     def seed(self) -> int:
         return int(self.config["seed"])
 
@@ -105,6 +110,8 @@ class Accuracy(NamedTuple):
     model: str
     recipe: str
     data: str
+    input: tuple[int, ...]
+    """(C, H, W) that it was trained at."""
     runs: int
     mean: float
     deviation: float | None
@@ -116,6 +123,10 @@ class Accuracy(NamedTuple):
     epochs: int
     seconds: float
     """Of training, the mean over the runs."""
+
+    @property
+    def interval(self) -> str:
+        return f"{100 * self.low:.2f} to {100 * self.high:.2f} %"
 
 
 def best(history: Sequence[Epoch]) -> Epoch | None:
@@ -144,7 +155,14 @@ def load(folder: str | Path) -> Run:
         if (folder / RESULT).is_file():
             result = Result(**json.loads((folder / RESULT).read_text(encoding="utf-8")))
         run = Run(folder, config, rows, result)
-        _ = (run.model, run.recipe, run.data, run.seed, run.recipe_name)  # it has what is needed
+        _ = (
+            run.model,
+            run.recipe,
+            run.data,
+            run.seed,
+            run.recipe_name,
+            run.input,
+        )  # it has what is needed
         return run
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UsageError(f"the run {folder} cannot be read: {error}") from error
@@ -180,13 +198,38 @@ def parse_history(text: str) -> tuple[Epoch, ...]:
     )
 
 
-def accuracies(runs: Iterable[Run]) -> list[Accuracy]:
-    """Finished runs put together: those that differ in the seed alone are one."""
-    groups: dict[str, list[Run]] = {}
+def groups(runs: Iterable[Run]) -> list[list[Run]]:
+    """Finished runs put together: those that differ in the seed alone are one group."""
+    found: dict[str, list[Run]] = {}
     for run in runs:
         if run.result is not None:
-            groups.setdefault(_identity(run), []).append(run)
-    return [_accuracy(group) for group in groups.values()]
+            found.setdefault(_identity(run), []).append(run)
+    return list(found.values())
+
+
+def accuracies(runs: Iterable[Run]) -> list[Accuracy]:
+    """What each group of finished runs reached."""
+    return [accuracy(group) for group in groups(runs)]
+
+
+def accuracy(group: Sequence[Run]) -> Accuracy:
+    """What finished runs that differ in the seed alone reached together."""
+    results = [run.result for run in group if run.result is not None]
+    values = [result.accuracy for result in results]
+    low, high = interval(values, results[0].images)
+    return Accuracy(
+        group[0].model,
+        group[0].recipe_name,
+        group[0].data,
+        group[0].input,
+        len(values),
+        statistics.fmean(values),
+        statistics.stdev(values) if len(values) > 1 else None,
+        low,
+        high,
+        max(len(run.history) for run in group),
+        statistics.fmean(result.seconds for result in results),
+    )
 
 
 def winner(found: Sequence[Accuracy]) -> Accuracy | None:
@@ -224,21 +267,3 @@ def _identity(run: Run) -> str:
     data = {key: config["data"].get(key) for key in ("name", "fingerprint", "train")}
     parts = [config[key] for key in ("model", "input", "recipe", "precision")]
     return json.dumps([*parts, data, config.get("begins_with")], sort_keys=True)
-
-
-def _accuracy(group: Sequence[Run]) -> Accuracy:
-    results = [run.result for run in group if run.result is not None]
-    values = [result.accuracy for result in results]
-    low, high = interval(values, results[0].images)
-    return Accuracy(
-        group[0].model,
-        group[0].recipe_name,
-        group[0].data,
-        len(values),
-        statistics.fmean(values),
-        statistics.stdev(values) if len(values) > 1 else None,
-        low,
-        high,
-        max(len(run.history) for run in group),
-        statistics.fmean(result.seconds for result in results),
-    )

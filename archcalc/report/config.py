@@ -8,7 +8,8 @@
         { model = "googlenet", input = "224x224x3", set = { num_classes = 10 } },
     ]
 
-Everything but ``models`` may be left out. Files are looked for in the TOML file's folder.
+Everything but ``models`` may be left out. Files, and folders of runs, are looked for in the TOML
+file's folder.
 """
 
 from __future__ import annotations
@@ -49,6 +50,7 @@ class ReportConfig:
     sections: tuple[str, ...] = ()
     charts: bool = True
     bench: tuple[str, ...] = ()
+    runs: tuple[str, ...] = ()
     folder: Path = Path()
 
 
@@ -62,6 +64,7 @@ TYPES: Mapping[str, type] = {
     "sections": list,
     "charts": bool,
     "bench": list,
+    "runs": list,
 }
 
 MODEL_TYPES: Mapping[str, type] = {
@@ -85,7 +88,7 @@ def read_config(path: str | Path) -> ReportConfig:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} is no TOML: {error}") from error
     place = str(path)
-    for key in ("output", "bench"):  # one file needs no list
+    for key in ("output", "bench", "runs"):  # one file needs no list
         if isinstance(given.get(key), str):
             given[key] = [given[key]]
     _check(given, TYPES, place)

@@ -50,6 +50,7 @@ MESSAGES: Mapping[str, Mapping[Lang, str]] = {
     },
     "section.memory": {"en": "Memory", "zh": "内存"},
     "section.latency": {"en": "Latency and roofline", "zh": "延迟与屋顶线（roofline）"},
+    "section.accuracy": {"en": "Measured accuracy", "zh": "实测准确率"},
     "section.claims": {"en": "Published figures, checked", "zh": "核对已发表的数字"},
     "section.lint": {"en": "Remarks on the architectures", "zh": "对结构的提示"},
     "section.conventions": {"en": "Conventions", "zh": "计数约定"},
@@ -92,6 +93,17 @@ MESSAGES: Mapping[str, Mapping[Lang, str]] = {
     "column.achieved": {"en": "GFLOP/s", "zh": "GFLOP/s"},
     "column.of_ceiling": {"en": "of ceiling", "zh": "占上限"},
     "column.bound": {"en": "lower bound", "zh": "下界"},
+    "column.recipe": {"en": "recipe", "zh": "训练方案"},
+    "column.data": {"en": "data", "zh": "数据集"},
+    "column.trained_at": {"en": "trained at H×W×C", "zh": "训练输入 H×W×C"},
+    "column.runs": {"en": "seeds", "zh": "随机种子数"},
+    "column.test_accuracy": {"en": "test accuracy", "zh": "测试准确率"},
+    "column.deviation": {"en": "deviation", "zh": "标准差"},
+    "column.interval": {"en": "95 % interval", "zh": "95 % 区间"},
+    "column.epochs": {"en": "epochs", "zh": "轮数"},
+    "column.epoch": {"en": "epoch", "zh": "轮"},
+    "column.training": {"en": "training", "zh": "训练时间"},
+    "column.validation": {"en": "validation accuracy", "zh": "验证准确率"},
     "column.source": {"en": "source", "zh": "出处"},
     "column.published": {"en": "published", "zh": "发表值"},
     "column.computed": {"en": "counted", "zh": "实算值"},
@@ -198,6 +210,18 @@ MESSAGES: Mapping[str, Mapping[Lang, str]] = {
         "en": "Roofline of {device}, {dtype}: what each model reached under the measured ceilings",
         "zh": "{device}（{dtype}）的屋顶线：各网络在实测上限之下达到的速度",
     },
+    "figure.accuracy": {
+        "en": "Measured test accuracy against MACs, {data}, with 95 % intervals",
+        "zh": "{data}：实测测试准确率与 MACs（含 95 % 区间）",
+    },
+    "figure.better": {
+        "en": "; the line joins those that no other beats in both",
+        "zh": "；连线上的各项，没有别的能在两方面都更好",
+    },
+    "figure.curves": {
+        "en": "Accuracy on the images held out, epoch by epoch, {data}",
+        "zh": "{data}：各轮之后的验证准确率",
+    },
     "axis.macs": {
         "en": "MACs (multiply-adds of conv, linear, matmul)",
         "zh": "MACs（卷积、全连接、矩阵乘的乘加次数）",
@@ -215,6 +239,9 @@ MESSAGES: Mapping[str, Mapping[Lang, str]] = {
     "axis.live_any": {"en": "alive, {unit} (inference)", "zh": "存活内存，{unit}（推理）"},
     "axis.node": {"en": "node, in order of execution", "zh": "节点（按执行次序）"},
     "axis.latency": {"en": "median latency, ms", "zh": "延迟中位数（毫秒）"},
+    "axis.accuracy": {"en": "test accuracy, %", "zh": "测试准确率（%）"},
+    "axis.validation": {"en": "validation accuracy, %", "zh": "验证准确率（%）"},
+    "axis.epoch": {"en": "epoch", "zh": "轮"},
     "axis.intensity": {
         "en": "FLOPs per byte moved (FLOPs: 2 per MAC, 1 per other operation)",
         "zh": "每读写一字节的 FLOPs（每次乘加 2，其他运算 1）",
@@ -280,6 +307,35 @@ MESSAGES: Mapping[str, Mapping[Lang, str]] = {
     "note.faster": {
         "en": "{model} beside {baseline}, {setting}: {told}.",
         "zh": "{model} 对比 {baseline}，{setting}：{told}。",
+    },
+    "note.accuracy": {
+        "en": "Measured with archcalc train. The best epoch is chosen by images held out of the "
+        "training set; the test images are touched once. Intervals are 95 %: over several seeds of "
+        "the mean, by Student's t; of a single run by Wilson's score, which knows only how many "
+        "images it was tested on. MACs are of the network as it was trained.",
+        "zh": "由 archcalc train 实测。最佳轮次由训练集中留出的图像选定，测试集只用一次。"
+        "区间为 95 %：多个种子时按 Student t 取均值的区间，单次训练时按 Wilson 得分，"
+        "只反映测试图像的多少。MACs 按训练时的输入与类别数计算。",
+    },
+    "note.trained_on": {
+        "en": "{runs} on {environment}.",
+        "zh": "{runs} 的训练环境：{environment}。",
+    },
+    "note.winner": {
+        "en": "{data}: {label} is the most accurate; its interval lies above all others'.",
+        "zh": "{data}：{label} 最准确，其区间高于其他各项。",
+    },
+    "note.overlap": {
+        "en": "{data}: the intervals overlap, so no winner is named.",
+        "zh": "{data}：区间相互重叠，不分高下。",
+    },
+    "note.data_apart": {
+        "en": "Accuracies on different data sets are not compared.",
+        "zh": "不同数据集上的准确率不作比较。",
+    },
+    "note.untrained": {
+        "en": "No finished run of {models}.",
+        "zh": "{models} 没有完成的训练。",
     },
     "note.claims": {
         "en": "Holds: the very number. Rounds to it: within half of the last printed digit. Off: "

@@ -1,26 +1,27 @@
 """A whole report on some networks: the records that it tells of.
 
-``telling.py`` puts them into words, tables and charts; programs get them as they are.
+``telling/`` puts them into words, tables and charts; programs get them as they are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
-from archcalc import claims_file
+from archcalc import claims_file, registry
 from archcalc.errors import UsageError
 from archcalc.readings.claims import Claims, check
 from archcalc.readings.compare import Comparison, compare
 from archcalc.readings.latency import Bench, Latency
 from archcalc.readings.latency_file import record as measurement
 from archcalc.readings.lint import Lint, lint
-from archcalc.readings.profile import Profile
+from archcalc.readings.profile import Profile, profile
+from archcalc.readings.runs import Accuracy, Run, accuracy, groups
 from archcalc.readings.worked_example import WorkedExample, worked_example
 from archcalc.report import json
 from archcalc.report.table import Column, Kind, Table
-from archcalc.resolve import resolve
+from archcalc.resolve import is_torch, resolve
 
 SECTIONS = (
     "summary",
@@ -29,12 +30,22 @@ SECTIONS = (
     "where",
     "memory",
     "latency",
+    "accuracy",
     "claims",
     "lint",
     "conventions",
     "citation",
 )
 """Every section in the order in which they are told."""
+
+
+class Trained(NamedTuple):
+    """One way of training that was measured, over its seeds."""
+
+    runs: tuple[Run, ...]
+    accuracy: Accuracy
+    macs: int
+    """Of the network as it was trained: with that input and that many classes."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +62,8 @@ class Story:
     lints: tuple[Lint, ...]
     benches: tuple[Bench, ...] = ()
     """Measurements, as they were loaded; a report tells those of its models."""
+    trained: tuple[Trained, ...] = ()
+    """Finished runs of these models."""
     sections: tuple[str, ...] = SECTIONS
 
     @property
@@ -70,12 +83,13 @@ def story(
     baseline: str = "",
     sections: Sequence[str] = (),
     benches: Sequence[Bench] = (),
+    runs: Sequence[Run] = (),
 ) -> Story:
     """Gather what a report on these models tells.
 
     Without ``sections`` it tells all that there is; the worked example where one of the models is
     GoogLeNet or an Inception module. Raises UsageError for a section that does not exist, and for
-    measurements of other models alone.
+    measurements or runs of other models alone.
     """
     for name in sections:
         if name not in SECTIONS:
@@ -94,6 +108,7 @@ def story(
         check(about, lambda name, given: resolve(name, input=given or None)),
         tuple(lint(each.graph) for each in profiles),
         tuple(benches),
+        _trained(profiles, runs),
         wanted,
     )
     for bench in benches:
@@ -103,6 +118,26 @@ def story(
                 f"none of the models was measured; the file has measurements of {there}"
             )
     return found
+
+
+def _trained(profiles: Sequence[Profile], runs: Sequence[Run]) -> tuple[Trained, ...]:
+    specs = {found.spec for found in profiles}
+    of_these = [run for run in runs if run.model in specs]
+    if runs and not of_these:
+        there = ", ".join(dict.fromkeys(run.model for run in runs))
+        raise UsageError(f"none of the models was trained; the runs are of {there}")
+    found = [Trained(tuple(group), accuracy(group), _macs(group[0])) for group in groups(of_these)]
+    if runs and not found:
+        raise UsageError("no run of these models is finished; `archcalc train --resume` goes on")
+    return tuple(found)
+
+
+def _macs(run: Run) -> int:
+    name = run.model.partition(",")[0]
+    options = {}
+    if not is_torch(name) and "num_classes" in registry.find(name).options:
+        options["num_classes"] = len(run.config["classes"])
+    return profile(resolve(run.model, input=run.input, options=options)).macs
 
 
 def table(told: Story) -> Table:
@@ -146,4 +181,14 @@ def record(told: Story) -> dict[str, Any]:
     fields["claims"] = told.claims.rows()
     fields["lint"] = [row for found in told.lints for row in found.rows()]
     fields["bench"] = [measurement(bench) for bench in told.benches]
+    fields["accuracies"] = [
+        {**one.accuracy._asdict(), "macs": one.macs, "runs": [_run(run) for run in one.runs]}
+        for one in told.trained
+    ]
     return json.models(told.profiles, **fields)
+
+
+def _run(run: Run) -> dict[str, Any]:
+    """A run without the folder it lay in: a report is the same wherever it is written."""
+    assert run.result is not None
+    return {**run.config, "history": run.rows(), "result": run.result._asdict()}

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 from archcalc.graph import Shape, times
 from archcalc.ops.operator import extent
-from archcalc.report.units import Units, count, duration, plain, ratio, size
+from archcalc.report.units import Units, clock, count, duration, plain, ratio, size
 
 Kind = Literal[
     "text",
@@ -21,14 +21,17 @@ Kind = Literal[
     "size",
     "ratio",
     "share",
+    "percent",
     "seconds",
+    "clock",
     "giga",
     "number",
 ]
 """How a column's cells read: ``text`` stays on one line, ``prose`` may be broken; ``count`` and
 ``signed`` are integers; ``exact`` is a number with all of its digits, whatever the units; ``shape``
 is (N, C, H, W), shown as H×W×C; ``size`` is shown in torch's own order; ``share`` is a part of
-1; ``giga`` is shown in 10⁹, and ``number`` is a float in three figures."""
+1, and ``percent`` one in two decimals; ``clock`` is seconds as hours, minutes and seconds; ``giga``
+is shown in 10⁹, and ``number`` is a float in three figures."""
 
 Cell = Any
 """A string, an integer, a float, a shape, or None for what is not known."""
@@ -100,6 +103,10 @@ def text(cell: Cell, kind: Kind, units: Units = "si") -> str:
         return ratio(cell)
     if kind == "share":
         return f"{100 * cell:.1f} %"
+    if kind == "percent":
+        return f"{100 * cell:.2f} %"
+    if kind == "clock":
+        return clock(cell)
     if kind == "seconds":
         return duration(cell)
     if kind in ("giga", "number"):

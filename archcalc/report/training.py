@@ -31,9 +31,9 @@ def trained(runs: Sequence[Run]) -> Report:
                 run.seed,
                 len(run.history),
                 best.epoch if best else None,
-                _percent(best.validation_accuracy if best else None),
-                _percent(run.result.accuracy if run.result else None),
-                _time(sum(row.seconds for row in run.history)),
+                best.validation_accuracy if best else None,
+                run.result.accuracy if run.result else None,
+                sum(row.seconds for row in run.history),
                 str(run.folder),
             )
         )
@@ -44,9 +44,9 @@ def trained(runs: Sequence[Run]) -> Report:
         Column("seed", "seed", "exact"),
         Column("epochs", "epochs", "exact"),
         Column("best_epoch", "best", "exact"),
-        Column("validation_accuracy", "validation"),
-        Column("test_accuracy", "test"),
-        Column("seconds", "training"),
+        Column("validation_accuracy", "validation", "percent"),
+        Column("test_accuracy", "test", "percent"),
+        Column("seconds", "training", "clock"),
         Column("run", "run"),
     )
     tables = [Table(columns, tuple(rows))]
@@ -69,10 +69,10 @@ def evaluation(run: Run, score: tuple[float, float, int], data: str) -> Report:
         Column("data", "data"),
         Column("images", "images", "exact"),
         Column("loss", "loss", "exact"),
-        Column("test_accuracy", "test accuracy"),
-        Column("written", "in the run"),
+        Column("test_accuracy", "test accuracy", "percent"),
+        Column("written", "in the run", "percent"),
     )
-    row = (run.model, data, images, loss, _percent(accuracy), _percent(written))
+    row = (run.model, data, images, loss, accuracy, written)
     found = {"data": data, "images": images, "loss": loss, "accuracy": accuracy}
     return Report((Table(columns, (row,)),), json.head(run=_record(run), score=found))
 
@@ -86,13 +86,13 @@ def with_accuracy(report: Report, found: Comparison, runs: Sequence[Run]) -> Rep
         spec: [one for one in measured if one.model == spec] for spec in specs
     }  # a model trained in two ways has no one accuracy
     cells = [
-        _percent(alone[profile.spec][0].mean) if len(alone[profile.spec]) == 1 else None
+        alone[profile.spec][0].mean if len(alone[profile.spec]) == 1 else None
         for profile in found.profiles
     ]
     tables = [
         replace(
             first,
-            columns=(*first.columns, Column("test_accuracy", "test acc.")),
+            columns=(*first.columns, Column("test_accuracy", "test acc.", "percent")),
             rows=tuple((*row, cell) for row, cell in zip(first.rows, cells, strict=True)),
         )
     ]
@@ -207,11 +207,11 @@ def _accuracy_table(found: Sequence[Accuracy]) -> Table:
         Column("recipe", "recipe"),
         Column("data", "data"),
         Column("runs", "runs", "exact"),
-        Column("test_accuracy", "test accuracy"),
-        Column("deviation", "± deviation"),
+        Column("test_accuracy", "test accuracy", "percent"),
+        Column("deviation", "± deviation", "percent"),
         Column("interval", "95 % interval"),
         Column("epochs", "epochs", "exact"),
-        Column("seconds", "training"),
+        Column("seconds", "training", "clock"),
     )
     rows = tuple(
         (
@@ -219,11 +219,11 @@ def _accuracy_table(found: Sequence[Accuracy]) -> Table:
             one.recipe,
             one.data,
             one.runs,
-            _percent(one.mean),
-            _percent(one.deviation),
-            f"{100 * one.low:.2f} to {100 * one.high:.2f} %",
+            one.mean,
+            one.deviation,
+            one.interval,
             one.epochs,
-            _time(one.seconds),
+            one.seconds,
         )
         for one in found
     )
@@ -243,18 +243,6 @@ def _verdict(found: Sequence[Accuracy]) -> tuple[str, ...]:
     else:
         said = f"{best.model} ({best.recipe}) is the most accurate: its interval lies above."
     return (said, INTERVALS)
-
-
-def _percent(part: float | None) -> str | None:
-    return None if part is None else f"{100 * part:.2f} %"
-
-
-def _time(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes:02} min"
-    return f"{minutes} min {rest:02} s" if minutes else f"{seconds:.1f} s"
 
 
 def _record(run: Run) -> dict[str, Cell]:

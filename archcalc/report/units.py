@@ -64,6 +64,19 @@ def duration(seconds: float) -> str:
     return f"{seconds / 1e-9:.3g} ns"
 
 
+def clock(seconds: float) -> str:
+    """Seconds of a long run.
+
+    >>> clock(4.21), clock(725), clock(7500)
+    ('4.2 s', '12 min 05 s', '2 h 05 min')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02} min"
+    return f"{minutes} min {rest:02} s" if minutes else f"{seconds:.1f} s"
+
+
 def plain(value: float) -> str:
     """A number in three figures, never with an exponent.
 

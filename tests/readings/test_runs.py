@@ -144,6 +144,7 @@ def test_there_is_a_winner_only_where_its_interval_lies_above_all_others(
             f"m{index}",
             "fast",
             f"set{index}" if data == "mixed" else data,
+            (3, 32, 32),
             2,
             (low + high) / 2,
             0.01,
@@ -169,7 +170,7 @@ def test_compare_gets_an_accuracy_column_and_names_no_winner_when_intervals_over
     found = compare(profiles)
     report = with_accuracy(comparison(found), found, load_all(tmp_path))
     assert [column.key for column in report.tables[0].columns][-1] == "test_accuracy"
-    assert [row[-1] for row in report.tables[0].rows] == ["80.00 %", "80.50 %", None]
+    assert [row[-1] for row in report.tables[0].rows] == [0.80, 0.805, None]
     assert "The intervals overlap: no winner." in report.notes
     assert "No finished run of nin-fashion was found." in report.notes
     assert [one["mean"] for one in report.data["accuracies"]] == [0.80, 0.805]
@@ -189,7 +190,7 @@ def test_the_report_of_runs_has_a_row_a_run_and_their_mean(tmp_path: Path) -> No
         make(tmp_path / f"s{seed}", 0.8 + 0.01 * seed, seed=seed)
     report = trained(load_all(tmp_path))
     assert len(report.tables[0].rows) == 2
-    assert report.tables[1].rows[0][4] == "80.50 %"
+    assert report.tables[1].rows[0][4] == pytest.approx(0.805)
     assert json.loads(json.dumps(report.data))["runs"][0]["result"]["accuracy"] == 0.8
 
 

@@ -12,6 +12,9 @@ from archcalc.readings.compare import compare
 from archcalc.readings.where import parts
 from archcalc.readings.worked_example import worked_example
 from archcalc.report import charts
+from archcalc.report.charts.blocks import COLOURS
+from archcalc.report.charts.style import OKABE_ITO
+from archcalc.report.document import Spec
 from archcalc.report.messages import Words
 from tests.report.hostile import HOSTILE, hostile_graph
 
@@ -19,7 +22,7 @@ EN = Words("en")
 ZH = Words("zh")
 
 
-def shown(spec: charts.Spec) -> list[dict[str, object]]:
+def shown(spec: Spec) -> list[dict[str, object]]:
     """The rows that a chart draws."""
     layers = spec.get("layer", [spec])
     return [row for layer in layers for row in layer.get("data", spec.get("data"))["values"]]
@@ -84,13 +87,13 @@ def test_every_axis_names_its_unit_and_convention(words: Words) -> None:
 
 
 def test_the_palette_is_okabe_and_itos() -> None:
-    assert set(charts.COLOURS.values()) <= set(charts.OKABE_ITO)
+    assert set(COLOURS.values()) <= set(OKABE_ITO)
     for name in registry.names():
         spec = charts.cost_by_block(archcalc.graph(name).profile(), "macs", EN, "si")
         assert spec is not None
         colours = spec["encoding"]["color"]["scale"]["range"]
         assert len(set(colours)) == len(colours)
-        assert set(colours) <= set(charts.OKABE_ITO)
+        assert set(colours) <= set(OKABE_ITO)
 
 
 def test_a_chart_is_the_same_whatever_was_drawn_before() -> None:
@@ -147,4 +150,4 @@ def test_no_chart_is_of_another_library() -> None:
             r"^\s*(import|from) (altair|vl_convert|jinja2)\b", path.read_text("utf-8"), re.M
         )
     ]
-    assert sorted(found) == ["report/charts.py", "report/page/__init__.py"]
+    assert sorted(found) == ["report/charts/style.py", "report/page/__init__.py"]

@@ -35,7 +35,7 @@ def test_chinese_is_chinese(key: str) -> None:
 
 
 def test_every_message_is_said_somewhere() -> None:
-    sources = [*ROOT.glob("*.py"), *ROOT.glob("page/*")]
+    sources = [*ROOT.rglob("*.py"), *ROOT.glob("page/*")]
     text = "\n".join(
         path.read_text(encoding="utf-8")
         for path in sources

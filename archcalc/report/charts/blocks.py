@@ -1,0 +1,290 @@
+"""Charts of one network: where its cost is, and what is alive when."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from archcalc.readings.diff import diff
+from archcalc.readings.profile import Profile
+from archcalc.readings.where import Measure, block_depth, block_of, parts, work_of
+from archcalc.readings.worked_example import Side
+from archcalc.report.charts import style
+from archcalc.report.document import Spec
+from archcalc.report.messages import Words
+from archcalc.report.units import Units, count, size
+
+COLOURS = {
+    "conv 1×1": "#0072B2",
+    "conv 3×3": "#E69F00",
+    "conv 5×5": "#009E73",
+    "conv 7×7": "#CC79A7",
+    "conv 11×11": "#56B4E9",
+    "linear": "#D55E00",
+    "matmul": "#F0E442",
+    "norm": "#56B4E9",
+    "bias": "#0072B2",
+    "activation": "#E69F00",
+    "pooling": "#009E73",
+    "elementwise": "#CC79A7",
+    "reduction": "#D55E00",
+}
+"""The same kind of work has the same colour in every chart."""
+
+PICKED = "picked"
+"""The signal through which the charts of one group point out the same block."""
+
+BYTES = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"), (1, "B"))
+
+MEASURES: tuple[Measure, ...] = ("macs", "params")
+
+
+def cost_by_block(profile: Profile, measure: Measure, words: Words, units: Units) -> Spec | None:
+    """One measure of every block, stacked by kind of work; None where there is nothing to draw."""
+    found = parts(profile, measure)
+    if not found:
+        return None
+    # All measures list the same blocks, so that charts side by side have the same rows.
+    order = list(
+        dict.fromkeys(part.block for each in MEASURES for part in parts(profile, each))
+        if measure != "other"
+        else dict.fromkeys(part.block for part in found)
+    )
+    order.sort(key=_places(profile).__getitem__)
+    rows = [
+        {
+            "label": part.block,
+            "block": part.block,
+            "work": words.term(part.work),
+            "amount": part.amount,
+            "exact": f"{part.amount:,}",
+        }
+        for part in found
+    ]
+    works = _works([part.work for part in found])
+    axis = {"macs": "axis.macs", "params": "axis.params_of", "other": "axis.other"}[measure]
+    legend = "legend.class" if measure == "other" else "legend.work"
+    amount = {"macs": "column.macs", "params": "column.params", "other": "column.operations"}
+    titles = (words(axis), words(amount[measure]), words(legend))
+    return _bars(rows, order, works, titles, words, units)
+
+
+def branches(side: Side, words: Words, units: Units) -> Spec:
+    """MACs inside one Inception module, branch by branch, before and after."""
+    rows, order, works = [], [], []
+    names: dict[str, list[dict[str, Any]]] = {}
+    for form, profile in ((side.before, side.direct), ("reduced", side.reduced)):
+        for layer in profile.layers:
+            if not layer.macs:
+                continue
+            branch = block_of(layer.name, block_depth(profile))
+            label = f"{branch}, {words.term(form)}"
+            works.append(work_of(layer))
+            row = {
+                "label": label,
+                "block": layer.name,
+                "work": words.term(work_of(layer)),
+                "amount": layer.macs,
+                "exact": layer.formula,
+            }
+            names.setdefault(branch, []).append(row)
+            rows.append(row)
+    for found in names.values():
+        order += list(dict.fromkeys(row["label"] for row in found))
+    titles = (words("axis.macs"), words("column.macs"), words("legend.work"))
+    return _bars(rows, order, _works(works), titles, words, units)
+
+
+def waterfall(side: Side, words: Words, units: Units) -> Spec:
+    """From the first form's MACs to the second's, a bar for every node that changes."""
+    alt = style.altair()
+    steps: list[tuple[str, int, int, str]] = [
+        (words("bar.start"), 0, side.direct.macs, "bar.total")
+    ]
+    level = side.direct.macs
+    for change in diff(side.direct, side.reduced).changes:
+        if change.macs:
+            kind = "bar.more" if change.macs > 0 else "bar.less"
+            steps.append((change.name, level, level + change.macs, kind))
+            level += change.macs
+    steps.append((words("bar.end"), 0, level, "bar.total"))
+    rows: list[dict[str, Any]] = [
+        {
+            "label": label,
+            "start": min(start, end),
+            "end": max(start, end),
+            "kind": words(kind),
+            "text": _signed(end - start, kind, units),
+            "exact": f"{end - start:+,}" if kind != "bar.total" else f"{end:,}",
+        }
+        for label, start, end, kind in steps
+    ]
+    kinds = ("bar.total", "bar.more", "bar.less")
+    base = alt.Chart(alt.Data(values=rows)).encode(
+        y=alt.Y("label:N", sort=[row["label"] for row in rows], title=None),
+        x=alt.X(
+            "start:Q",
+            title=words("axis.macs"),
+            axis=style.axis(alt, style.numbers(units)),
+            scale=alt.Scale(domain=[0, 1.12 * max(row["end"] for row in rows)], nice=False),
+        ),
+    )
+    bars = base.mark_bar().encode(
+        x2="end:Q",
+        color=alt.Color(
+            "kind:N",
+            title=None,
+            scale=alt.Scale(
+                domain=[words(kind) for kind in kinds], range=["#999999", "#D55E00", "#0072B2"]
+            ),
+            legend=alt.Legend(orient="top"),
+        ),
+        tooltip=[
+            alt.Tooltip("label:N", title=words("column.node")),
+            alt.Tooltip("exact:N", title=words("column.macs")),
+        ],
+    )
+    figures = base.mark_text(align="left", dx=4).encode(x=alt.X("end:Q"), text="text:N")
+    return style.finished(alt.layer(bars, figures), len(rows))
+
+
+def memory(profile: Profile, words: Words, units: Units) -> Spec | None:
+    """Bytes alive at each node, with the peak marked."""
+    alt = style.altair()
+    reading = profile.memory
+    if not reading.peak_bytes or len(reading.activations) < 2:
+        return None
+    depth = block_depth(profile)
+    unit, unit_name = next(each for each in BYTES if reading.peak_bytes >= each[0])
+    rows = [
+        {
+            "place": place,
+            "node": row.name,
+            "block": block_of(row.name, depth),
+            "live": row.live / unit,
+            "exact": size(row.live, "exact"),
+        }
+        for place, row in enumerate(reading.activations)
+    ]
+    assert reading.peak is not None
+    peak = reading.activations.index(reading.peak)
+    single = all(
+        value.dtype == "float32" for node in profile.graph.executed for value in node.outputs
+    )
+    # The last node's step ends where one more would begin.
+    steps = [*rows, rows[-1] | {"place": len(rows)}]
+    x = alt.X(
+        "place:Q",
+        title=words("axis.node"),
+        axis=alt.Axis(grid=False, tickMinStep=1, format="d"),
+        scale=alt.Scale(domain=[0, len(rows)], nice=False),
+    )
+    title = words("axis.live" if single else "axis.live_any", unit=unit_name)
+    live = (
+        alt.Chart(alt.Data(values=steps))
+        .mark_area(
+            interpolate="step-after", color="#56B4E9", opacity=0.55, line={"color": "#0072B2"}
+        )
+        .encode(x=x, y=alt.Y("live:Q", title=title, axis=alt.Axis(format="~r", tickCount=5)))
+    )
+    # A tooltip needs something to point at everywhere, and an area has no more than its first row.
+    points = (
+        alt.Chart(alt.Data(values=rows))
+        .mark_rect(opacity=0)
+        .transform_calculate(next="datum.place + 1", floor="0")
+        .encode(
+            x=x,
+            x2="next:Q",
+            y="live:Q",
+            y2="floor:Q",
+            tooltip=[
+                alt.Tooltip("node:N", title=words("column.node")),
+                alt.Tooltip("exact:N", title=words("column.live")),
+            ],
+        )
+    )
+    top = alt.Chart(alt.Data(values=[rows[peak]])).encode(x=x, y="live:Q")
+    mark = top.mark_point(color="#D55E00", filled=True, size=60, opacity=1)
+    last_half = peak > len(rows) / 2
+    name = top.mark_text(
+        align="right" if last_half else "left", dx=-8 if last_half else 8, dy=-6
+    ).encode(text="node:N")
+    return style.finished(alt.layer(live, points, mark, name), 0, height=180)
+
+
+def _bars(
+    rows: list[dict[str, Any]],
+    order: list[str],
+    works: list[str],
+    titles: tuple[str, str, str],
+    words: Words,
+    units: Units,
+) -> Spec:
+    """Horizontal bars, stacked by kind of work. The titles are the axis's, the same in a word, and
+    the legend's."""
+    axis, amount, legend = titles
+    alt = style.altair()
+    picked = alt.param(name=PICKED, value="")
+    lit = f"{PICKED} === '' || datum.block === {PICKED}"
+    stack = {work: index for index, work in enumerate(works)}
+    shown = [words.term(work) for work in works]
+    for row in rows:
+        row["rank"] = shown.index(row["work"])
+    chart = (
+        alt.Chart(alt.Data(values=rows))
+        .mark_bar()
+        .encode(
+            y=alt.Y("label:N", sort=order, scale=alt.Scale(domain=order), title=None),
+            x=alt.X(
+                "amount:Q", stack="zero", title=axis, axis=style.axis(alt, style.numbers(units))
+            ),
+            color=alt.Color(
+                "work:N",
+                title=legend,
+                scale=alt.Scale(domain=shown, range=_colours(list(stack))),
+                legend=alt.Legend(orient="top", columns=4),
+            ),
+            order=alt.Order("rank:Q"),
+            opacity=alt.condition(lit, alt.value(1), alt.value(0.3)),
+            tooltip=[
+                alt.Tooltip("block:N", title=words("column.block")),
+                alt.Tooltip("work:N", title=legend),
+                alt.Tooltip("exact:N", title=amount),
+            ],
+        )
+        .add_params(picked)
+    )
+    return style.finished(chart, len(order))
+
+
+def _works(found: Sequence[str]) -> list[str]:
+    """Each kind once, those with colours of their own first, in the table's order."""
+    present = list(dict.fromkeys(found))
+    known = [work for work in COLOURS if work in present]
+    return known + [work for work in present if work not in COLOURS]
+
+
+def _colours(works: Sequence[str]) -> list[str]:
+    """A colour for each kind: its own where nothing else has it here, else one that is left."""
+    taken: list[str] = []
+    for work in works:
+        own = COLOURS.get(work, "")
+        if not own or own in taken:
+            left = [colour for colour in style.OKABE_ITO if colour not in taken]
+            own = left[0] if left else style.OKABE_ITO[-1]
+        taken.append(own)
+    return taken
+
+
+def _places(profile: Profile) -> dict[str, int]:
+    depth = block_depth(profile)
+    places: dict[str, int] = {}
+    for place, layer in enumerate(profile.layers):
+        places.setdefault(block_of(layer.name, depth), place)
+    return places
+
+
+def _signed(amount: int, kind: str, units: Units) -> str:
+    if kind == "bar.total":
+        return count(amount, units)
+    return f"{'+' if amount > 0 else '−'}{count(abs(amount), units)}"

@@ -1,0 +1,100 @@
+"""What all charts share: colours, type, axes, and how one becomes a file."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from archcalc.errors import MissingExtraError
+from archcalc.report.document import Spec
+from archcalc.report.messages import Words
+from archcalc.report.units import Units
+
+OKABE_ITO = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#999999")
+"""Okabe and Ito 2008: told apart with any colour vision, on white and on black; their black is left
+out, and grey stands for the rest."""
+
+FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
+"""vl-convert carries the first itself, so that a chart is set alike on every machine; the others
+have its widths."""
+
+WIDTH = 560
+
+PLAIN = "format(datum.value, '~g')"
+
+
+def svg(spec: Spec) -> str:
+    """The chart as an SVG file. Raises MissingExtraError without vl-convert-python."""
+    try:
+        import vl_convert
+    except ImportError as error:
+        raise missing(error) from error
+    on_paper = dict(spec)
+    if "layer" in on_paper:  # what is there for the pointer alone stays on the page
+        on_paper["layer"] = [layer for layer in spec["layer"] if layer["mark"].get("opacity") != 0]
+    text: str = vl_convert.vegalite_to_svg(on_paper)
+    return text + "\n"
+
+
+def finished(chart: Any, rows: int, *, height: int = 0) -> Spec:
+    """The chart as JSON, with its size and the common style."""
+    tall = height or rows * (20 if rows > 6 else 26)
+    sized = chart.properties(width=WIDTH, height=tall)
+    spec: dict[str, Any] = sized.to_dict()
+    spec["config"] = {
+        "font": FONT,
+        "background": "white",
+        "view": {"stroke": None},
+        "axis": {"labelFontSize": 11, "titleFontSize": 11, "titleFontWeight": "normal"},
+        "axisY": {"labelLimit": 220},
+        "legend": {"labelFontSize": 11, "titleFontSize": 11, "titleFontWeight": "normal"},
+        "text": {"fontSize": 11},
+    }
+    return spec
+
+
+def axis(alt: Any, numbers: str, values: Sequence[float] = ()) -> Any:
+    """An axis with numbers by Vega's expression, at these values or at five that Vega chooses."""
+    where: dict[str, Any] = {"values": list(values)} if values else {"tickCount": 5}
+    return alt.Axis(labelExpr=numbers, **where)
+
+
+def numbers(units: Units) -> str:
+    """Vega's expression for a number of an axis in the report's units."""
+    value = "datum.value"
+    if units == "zh":
+        return (
+            f"{value} >= 1e8 ? format({value} / 1e8, '~r') + '亿' : "
+            f"{value} >= 1e4 ? format({value} / 1e4, '~r') + '万' : format({value}, ',')"
+        )
+    if units == "exact":
+        return f"format({value}, ',')"
+    return f"format({value}, '~s')"
+
+
+def model_colour(alt: Any, models: Sequence[str], words: Words) -> Any:
+    """A colour for each model, and the legend."""
+    names = list(dict.fromkeys(models))
+    shapes = [OKABE_ITO[place % len(OKABE_ITO)] for place in range(len(names))]
+    return alt.Color(
+        "model:N",
+        title=words("legend.model"),
+        scale=alt.Scale(domain=names, range=shapes),
+        legend=alt.Legend(orient="right", labelLimit=180),
+    )
+
+
+def altair() -> Any:
+    """Altair, whose own types are wider than what is built here. Raises MissingExtraError."""
+    try:
+        import altair
+    except ImportError as error:
+        raise missing(error) from error
+    return altair
+
+
+def missing(error: ImportError) -> MissingExtraError:
+    return MissingExtraError(
+        f"charts need {error.name}, which is not installed: pip install 'archcalc[report]', or "
+        "write CSV, JSON, or Markdown with --no-charts"
+    )

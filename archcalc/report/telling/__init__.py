@@ -1,0 +1,61 @@
+"""A story in words: every section as blocks of text, tables and charts, in one language."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+
+from archcalc.report.document import Block, Document, Figure, Section
+from archcalc.report.messages import Lang, Words
+from archcalc.report.story import Story
+from archcalc.report.telling import closing, costs, judged, measured
+from archcalc.report.telling.teller import Teller
+from archcalc.report.units import Units
+
+TOLD_BY: Mapping[str, Callable[[Teller], Iterator[Block]]] = {
+    "summary": costs.summary,
+    "example": costs.example,
+    "layers": costs.layers,
+    "where": costs.where,
+    "memory": costs.memory,
+    "latency": measured.latency,
+    "accuracy": measured.accuracy,
+    "claims": judged.claims,
+    "lint": judged.lint,
+    "conventions": closing.conventions,
+    "citation": closing.citation,
+}
+"""Each section of a Story; one that yields nothing is left out."""
+
+
+def document(
+    told: Story, *, lang: Lang = "en", units: Units | None = None, charts: bool = True
+) -> Document:
+    """The report in words. ``units`` are the language's own unless given. Raises MissingExtraError
+    where charts are wanted and altair is not installed."""
+    teller = Teller(told, Words(lang), units or ("zh" if lang == "zh" else "si"), charts)
+    sections = []
+    for name in told.sections:
+        blocks = tuple(TOLD_BY[name](teller))
+        if blocks:
+            sections.append(Section(name, teller.words(f"section.{name}"), blocks))
+    return _with_own_keys(Document(teller.title(), lang, teller.units, tuple(sections)))
+
+
+def _with_own_keys(found: Document) -> Document:
+    """The same document with every figure's key its own, where two names make the same one."""
+    taken: set[str] = set()
+    sections = []
+    for section in found.sections:
+        blocks: list[Block] = []
+        for block in section.blocks:
+            if isinstance(block, Figure):
+                key, number = block.key, 1
+                while key in taken:
+                    number += 1
+                    key = f"{block.key}-{number}"
+                taken.add(key)
+                block = block._replace(key=key)
+            blocks.append(block)
+        sections.append(replace(section, blocks=tuple(blocks)))
+    return replace(found, sections=tuple(sections))

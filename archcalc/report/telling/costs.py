@@ -1,0 +1,271 @@
+"""What the models cost: the counted sections."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from archcalc.inputs import describe_input
+from archcalc.readings.profile import Module, Profile
+from archcalc.readings.where import block_depth, work_of
+from archcalc.readings.worked_example import Side, counted
+from archcalc.report import views
+from archcalc.report.document import (
+    Block,
+    Diagram,
+    Figure,
+    LayerList,
+    Subsection,
+    Tabular,
+    Text,
+)
+from archcalc.report.table import Cell, Kind, Table
+from archcalc.report.telling.teller import Teller
+from archcalc.report.units import count
+
+
+def summary(teller: Teller) -> Iterator[Block]:
+    found = teller.told.comparison
+    rows = tuple(
+        (
+            profile.spec,
+            profile.input,
+            profile.params_executed,
+            profile.macs,
+            profile.flops,
+            profile.memory.peak_bytes,
+            found.ratio(profile, "params_executed"),
+            found.ratio(profile, "macs"),
+        )
+        for profile in found.profiles
+    )
+    columns = teller.columns(
+        ("model", "text"),
+        ("input", "shape"),
+        ("params", "count"),
+        ("macs", "count"),
+        ("flops", "count"),
+        ("peak", "bytes"),
+        ("params_ratio", "ratio"),
+        ("macs_ratio", "ratio"),
+    )
+    yield Tabular(Table(columns, rows))
+    if len(found.profiles) > 1:
+        yield Text(teller.words("note.baseline", baseline=found.baseline.spec))
+    if teller.charts and len([profile for profile in found.profiles if profile.macs]) > 1:
+        from archcalc.report import charts
+
+        spec = charts.scatter(found, teller.words, teller.units)
+        caption = teller.words("figure.scatter") + teller.front(
+            [(profile.macs, profile.params_executed) for profile in found.profiles]
+        )
+        yield Figure("scatter", caption, spec, "models")
+
+
+def example(teller: Teller) -> Iterator[Block]:
+    example = teller.told.example
+    if example is None:
+        return
+    yield Text(teller.words("example.intro"))
+    for name, side in (("branch", example.branch), ("module", example.module)):
+        given = describe_input(side.direct.input)
+        yield Subsection(teller.words(f"example.{name}", input=given))
+        yield Text(
+            teller.words(
+                f"example.{name}_says",
+                before=count(side.direct.macs, teller.units),
+                after=count(side.reduced.macs, teller.units),
+                ratio=f"{side.ratio:.2f}",
+            )
+        )
+        yield Tabular(_working(teller, side))
+    if teller.charts:
+        from archcalc.report import charts
+
+        for key, draw in (("waterfall", charts.waterfall), ("branches", charts.branches)):
+            spec = draw(example.module, teller.words, teller.units)
+            yield Figure(key, teller.words(f"figure.{key}"), spec, "example")
+
+
+def layers(teller: Teller) -> Iterator[Block]:
+    from archcalc.report.mermaid import mermaid
+
+    for profile in teller.told.profiles:
+        yield Subsection(_title(profile))
+        yield LayerList(profile, _short(teller, profile), _full(teller, profile))
+        yield Diagram(
+            teller.words("figure.diagram", model=profile.spec), mermaid(profile, teller.units)
+        )
+
+
+def where(teller: Teller) -> Iterator[Block]:
+    for place, profile in enumerate(teller.told.profiles):
+        yield Subsection(_title(profile))
+        yield Tabular(_blocks(teller, profile))
+        if not teller.charts:
+            continue
+        from archcalc.report import charts
+
+        for measure in ("macs", "params", "other"):
+            spec = charts.cost_by_block(profile, measure, teller.words, teller.units)
+            if spec is not None:
+                caption = teller.words(f"figure.{measure}", model=profile.spec)
+                key = f"{_slug(profile.spec)}-{measure}"
+                yield Figure(key, caption, spec, f"model-{place}")
+
+
+def memory(teller: Teller) -> Iterator[Block]:
+    rows: list[tuple[Cell, ...]] = []
+    for profile in teller.told.profiles:
+        reading = profile.memory
+        peak = reading.peak
+        rows.append(
+            (
+                profile.spec,
+                reading.weight_bytes,
+                reading.peak_bytes,
+                peak.name if peak else "",
+                reading.saved_bytes,
+            )
+        )
+    columns = teller.columns(
+        ("model", "text"),
+        ("weights", "bytes"),
+        ("peak", "bytes"),
+        ("peak_at", "text"),
+        ("saved", "bytes"),
+    )
+    yield Tabular(Table(columns, tuple(rows)))
+    yield Text(teller.words("note.memory"))
+    if not teller.charts:
+        return
+    from archcalc.report import charts
+
+    for place, profile in enumerate(teller.told.profiles):
+        spec = charts.memory(profile, teller.words, teller.units)
+        if spec is not None:
+            caption = teller.words("figure.memory", model=profile.spec)
+            yield Figure(f"{_slug(profile.spec)}-memory", caption, spec, f"model-{place}")
+
+
+def _working(teller: Teller, side: Side) -> Table:
+    """The sums of both forms, step by step."""
+    rows: list[tuple[Cell, ...]] = []
+    for form, found in ((side.before, side.direct), ("reduced", side.reduced)):
+        label = teller.words.term(form)
+        steps = counted(found)
+        rows += [(label, layer.name, layer.formula) for layer in steps]
+        if len(steps) > 1:
+            sizes = " + ".join(f"{layer.macs:,}" for layer in steps)
+            rows.append((label, teller.words.term("sum"), f"{sizes} = {found.macs:,}"))
+    fewer = teller.words(
+        "example.fewer",
+        before=f"{side.direct.macs:,}",
+        after=f"{side.reduced.macs:,}",
+        ratio=f"{side.ratio:.2f}",
+    )
+    rows.append((teller.words.term("ratio"), "", fewer))
+    columns = teller.columns(("form", "text"), ("node", "text"), ("working_macs", "prose"))
+    return Table(columns, tuple(rows), total=True)
+
+
+def _short(teller: Teller, profile: Profile) -> Table:
+    """The layers as ``archcalc show`` gathers them, in this language."""
+    shown = views.layers(profile).tables[0]
+    *rows, total = shown.rows
+    columns = teller.columns(
+        ("name", "text"),
+        ("op", "text"),
+        _output(profile),
+        ("params", "count"),
+        ("macs", "count"),
+    )
+    return Table(columns, (*rows, (teller.words.term("total"), *total[1:])), total=True)
+
+
+def _full(teller: Teller, profile: Profile) -> Table:
+    """Every layer by itself, with all that is known of it."""
+    image = profile.graph.declared
+    rows = [
+        (
+            layer.name,
+            layer.op,
+            teller.words.term(work_of(layer)),
+            layer.input,
+            layer.output,
+            layer.params,
+            layer.macs,
+            layer.macs / profile.macs if layer.macs and profile.macs else None,
+            layer.flops,
+            sum(layer.bytes_moved) if layer.bytes_moved else None,
+            "; ".join(f"{key}: {text}" for key, text in layer.formulas.items()) or layer.reason,
+        )
+        for layer in profile.layers
+    ]
+    columns = teller.columns(
+        ("name", "text"),
+        ("op", "text"),
+        ("kind", "text"),
+        ("given", "shape" if image else "size"),
+        _output(profile),
+        ("params", "count"),
+        ("macs", "count"),
+        ("macs_share", "share"),
+        ("flops", "count"),
+        ("moved", "bytes"),
+        ("working", "prose"),
+    )
+    return Table(columns, tuple(rows))
+
+
+def _blocks(teller: Teller, profile: Profile) -> Table:
+    """Blocks with parameters or work, and their shares."""
+    blocks: list[Module] = [
+        block for block in profile.modules(block_depth(profile)) if block.params or block.macs
+    ]
+    rows: list[tuple[Cell, ...]] = [
+        (
+            block.name,
+            block.params,
+            _share(block.params, profile.params_executed),
+            block.macs,
+            _share(block.macs, profile.macs),
+        )
+        for block in blocks
+    ]
+    rows.append(
+        (
+            teller.words.term("total"),
+            profile.params_executed,
+            _share(profile.params_executed, profile.params_executed),
+            profile.macs,
+            _share(profile.macs, profile.macs),
+        )
+    )
+    columns = teller.columns(
+        ("block", "text"),
+        ("params", "count"),
+        ("params_share", "share"),
+        ("macs", "count"),
+        ("macs_share", "share"),
+    )
+    return Table(columns, tuple(rows), total=True)
+
+
+def _title(profile: Profile) -> str:
+    given = ", ".join(describe_input(node.output.shape) for node in profile.graph.inputs)
+    return f"{profile.spec}, {given}" if given else profile.spec
+
+
+def _output(profile: Profile) -> tuple[str, Kind]:
+    """H×W×C where the graph is declared; of a traced one nothing says which dimension is which."""
+    return ("output", "shape") if profile.graph.declared else ("output_any", "size")
+
+
+def _share(part: int | None, whole: int) -> float | None:
+    return part / whole if part is not None and whole else None
+
+
+def _slug(name: str) -> str:
+    """A name as a part of a file's: ``nin,head=fc`` is ``nin-head-fc``."""
+    plain = "".join(sign if sign.isascii() and sign.isalnum() else " " for sign in name.lower())
+    return "-".join(plain.split())[:60] or "model"

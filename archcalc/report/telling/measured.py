@@ -1,0 +1,232 @@
+"""What was measured: latency and accuracy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from archcalc.inputs import describe_input
+from archcalc.readings.latency import Bench, Latency
+from archcalc.readings.roofline import Ceilings
+from archcalc.readings.roofline import story as why_so_fast
+from archcalc.readings.runs import winner
+from archcalc.report.document import Block, Figure, Tabular, Text
+from archcalc.report.story import Trained
+from archcalc.report.table import Table
+from archcalc.report.telling.teller import Teller
+
+
+def latency(teller: Teller) -> Iterator[Block]:
+    for number, bench in enumerate(teller.told.benches, start=1):
+        found = teller.told.measured(bench)
+        yield Text(teller.words("note.latency", environment=bench.environment))
+        yield Tabular(_times(teller, found))
+        groups: dict[str, list[Latency]] = {}
+        for latency in found:
+            groups.setdefault(str(latency.setting), []).append(latency)
+        for setting, rows in groups.items():
+            yield from _reasons(teller, setting, rows)
+            yield from (Text(f"{row.spec}: {warning}") for row in rows for warning in row.warnings)
+        if teller.charts:
+            yield from _measured_charts(teller, bench, groups, number)
+
+
+def accuracy(teller: Teller) -> Iterator[Block]:
+    trained = teller.told.trained
+    if not trained:
+        return
+    yield Text(teller.words("note.accuracy"))
+    yield Tabular(_accuracies(teller, trained))
+    sets: dict[str, list[Trained]] = {}
+    for one in trained:
+        sets.setdefault(one.accuracy.data, []).append(one)
+    for data, found in sets.items():
+        labels = _labels(found)
+        if len(found) > 1:
+            best = winner([one.accuracy for one in found])
+            if best is None:
+                yield Text(teller.words("note.overlap", data=data))
+            else:
+                label = labels[[one.accuracy for one in found].index(best)]
+                yield Text(teller.words("note.winner", data=data, label=label))
+    if len(sets) > 1:
+        yield Text(teller.words("note.data_apart"))
+    reached = {one.accuracy.model for one in trained}
+    missing = [found.spec for found in teller.told.profiles if found.spec not in reached]
+    if missing:
+        yield Text(teller.words("note.untrained", models=teller.words("title.comma").join(missing)))
+    for environment, where in _environments(trained).items():
+        listed = teller.words("title.comma").join(dict.fromkeys(where))
+        yield Text(teller.words("note.trained_on", runs=listed, environment=environment))
+    if teller.charts:
+        for number, (data, found) in enumerate(sets.items(), start=1):
+            yield from _accuracy_charts(teller, data, found, number)
+
+
+def _accuracies(teller: Teller, trained: Sequence[Trained]) -> Table:
+    columns = teller.columns(
+        ("model", "text"),
+        ("recipe", "text"),
+        ("data", "text"),
+        ("trained_at", "shape"),
+        ("macs", "count"),
+        ("runs", "exact"),
+        ("epochs", "exact"),
+        ("training", "clock"),
+        ("test_accuracy", "percent"),
+        ("deviation", "percent"),
+        ("interval", "text"),
+    )
+    rows = tuple(
+        (
+            found.model,
+            found.recipe,
+            found.data,
+            (1, *found.input),
+            macs,
+            found.runs,
+            found.epochs,
+            found.seconds,
+            found.mean,
+            found.deviation,
+            found.interval,
+        )
+        for _, found, macs in trained
+    )
+    return Table(columns, rows)
+
+
+def _accuracy_charts(
+    teller: Teller, data: str, trained: Sequence[Trained], number: int
+) -> Iterator[Block]:
+    """Of one data set; points where there are two, and every run's curve."""
+    from archcalc.report import charts
+
+    labels = _labels(trained)
+    points = [
+        (label, macs, found.mean, found.low, found.high)
+        for label, (_, found, macs) in zip(labels, trained, strict=True)
+        if macs
+    ]
+    if len(points) > 1:
+        joined = charts.pareto([(macs, -mean) for _, macs, mean, _, _ in points])
+        caption = teller.words("figure.accuracy", data=data)
+        caption += teller.words("figure.better") if len(joined) > 1 else ""
+        spec = charts.accuracy(points, teller.words, teller.units)
+        yield Figure(f"accuracy-{number}", caption, spec, "models")
+    lines = {label: one.runs for label, one in zip(labels, trained, strict=True)}
+    drawn = charts.curves(lines, teller.words)
+    if drawn is not None:
+        yield Figure(
+            f"curves-{number}", teller.words("figure.curves", data=data), drawn, "training"
+        )
+
+
+def _labels(trained: Sequence[Trained]) -> list[str]:
+    """The shortest names that tell these ways of training apart."""
+    parts = [
+        (
+            one.accuracy.model,
+            one.accuracy.recipe,
+            describe_input((1, *one.accuracy.input)),
+            str(one.runs[0].config["precision"]),
+            one.runs[0].folder.name,
+        )
+        for one in trained
+    ]
+    for length in range(1, len(parts[0])):
+        labels = [", ".join(part[:length]) for part in parts]
+        if len(set(labels)) == len(labels):
+            return labels
+    return [", ".join(part) for part in parts]
+
+
+def _environments(trained: Sequence[Trained]) -> dict[str, list[str]]:
+    """Where the runs ran: by a line on the machine, the models."""
+    found: dict[str, list[str]] = {}
+    for one in trained:
+        for run in one.runs:
+            there = run.config.get("environment", {})
+            parts = [
+                there.get("gpu") or there.get("processor"),
+                f"{there['threads']} threads" if there.get("threads") else None,
+                run.config["precision"],
+                f"torch {there['torch']}" if there.get("torch") else None,
+            ]
+            found.setdefault(", ".join(filter(None, parts)), []).append(run.model)
+    return found
+
+
+def _times(teller: Teller, found: Sequence[Latency]) -> Table:
+    columns = teller.columns(
+        ("model", "text"),
+        ("setting", "prose"),
+        ("median", "seconds"),
+        ("p10", "seconds"),
+        ("p90", "seconds"),
+        ("throughput", "number"),
+        ("macs", "count"),
+        ("achieved", "giga"),
+        ("of_ceiling", "share"),
+        ("bound", "seconds"),
+    )
+    rows = tuple(
+        (
+            row.spec,
+            str(row.setting),
+            row.median,
+            row.p10,
+            row.p90,
+            row.throughput,
+            row.macs,
+            row.flops_per_second,
+            row.share_of_ceiling,
+            row.bound,
+        )
+        for row in found
+    )
+    return Table(columns, rows)
+
+
+def _reasons(teller: Teller, setting: str, rows: Sequence[Latency]) -> Iterator[Block]:
+    """Why fewer multiply-adds are, or are not, faster than the baseline's."""
+    base = next((row for row in rows if row.spec == teller.told.comparison.baseline.spec), rows[0])
+    for row in rows:
+        told = why_so_fast(base, row) if row is not base else None
+        if told is not None:
+            yield Text(
+                teller.words(
+                    "note.faster",
+                    model=row.spec,
+                    baseline=base.spec,
+                    setting=setting,
+                    told=told,
+                )
+            )
+
+
+def _measured_charts(
+    teller: Teller, bench: Bench, groups: dict[str, list[Latency]], number: int
+) -> Iterator[Block]:
+    from archcalc.report import charts
+
+    for place, (setting, rows) in enumerate(groups.items(), start=1):
+        points = [(row.spec, row.macs, row.median) for row in rows if row.macs]
+        if len(points) > 1:
+            front = teller.front([(macs, seconds) for _, macs, seconds in points])
+            caption = teller.words("figure.latency", setting=setting) + front
+            spec = charts.latency(points, teller.words, teller.units)
+            yield Figure(f"latency-{number}-{place}", caption, spec, "models")
+    for place, ceilings in enumerate(map(Ceilings.read, bench.ceilings), start=1):
+        reached = [
+            (row.spec, row.flops / row.bytes_moved, row.flops_per_second)
+            for rows in groups.values()
+            for row in rows
+            if (row.setting.dtype, row.setting.threads) == (ceilings.dtype, ceilings.threads)
+            and row.flops
+            and row.bytes_moved
+            and row.flops_per_second
+        ]
+        if reached:
+            caption = teller.words("figure.roofline", device=ceilings.device, dtype=ceilings.dtype)
+            spec = charts.roofline(reached, ceilings.flops, ceilings.bandwidth, teller.words)
+            yield Figure(f"roofline-{number}-{place}", caption, spec, "models")
