@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from archcalc.readings.claims import Claims, Measurement
     from archcalc.readings.latency import Bench
     from archcalc.readings.lint import Lint
+    from archcalc.readings.runs import Run
 
 __all__ = [
     "ArchcalcError",
@@ -74,6 +75,7 @@ __all__ = [
     "load_formulas",
     "profile",
     "trace",
+    "train",
     "worked_example",
 ]
 
@@ -247,6 +249,24 @@ def bench(models: Sequence[str], **choice: Any) -> Bench:
     with _torch("bench"):
         from archcalc.pytorch.bench import bench as run
     return run(models, **choice)
+
+
+def train(model: str, *, recipe: str = "", data: str = "", **choice: Any) -> Run:
+    """Train a model by name to the end, and give the run's record.
+
+    ``recipe`` is one of the model's own, and ``data`` what ``archcalc train --data`` takes.
+    ``choice``: ``changes`` (fields of the recipe), ``options``, ``input``, ``folder`` or ``runs``,
+    ``seed=0``, ``precision="fp32"``, ``device="auto"``, ``resume``, ``download``, and further
+    fields of :class:`archcalc.pytorch.train.Settings`. Raises UsageError, and ArchcalcError for a
+    run that breaks off, with everything that was finished kept. Needs torch.
+
+        run = archcalc.train("nin-digits", changes={"epochs": 3})
+        run.result.accuracy, run.history[-1].train_loss
+    """
+    with _torch("train"):
+        from archcalc.pytorch.train import Settings
+        from archcalc.pytorch.train import train as run
+    return run(Settings.of(model, recipe=recipe, data=data, **choice))
 
 
 @contextmanager

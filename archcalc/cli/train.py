@@ -6,15 +6,13 @@ import os
 import sys
 from collections.abc import Sequence
 from importlib.util import find_spec
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from archcalc import registry
 from archcalc.cli.options import OUTPUT, Output, one_model, takes, write
 from archcalc.errors import MissingExtraError, UsageError
-from archcalc.resolve import is_torch, parse_settings
+from archcalc.resolve import parse_settings
 
 if TYPE_CHECKING:
     from archcalc.pytorch.train import Settings
@@ -179,30 +177,20 @@ def _one(settings: Settings) -> Run:
 def _settings(model: str, given: dict[str, Any]) -> Settings:
     """The command line as one record."""
     from archcalc.pytorch.train import Settings
-    from archcalc.recipe import find, override
 
     _check(given)
-    place, _, name = given["recipe"].rpartition(":")
-    if not place and is_torch(model.partition(",")[0]):
-        raise UsageError(f"{model} has no recipe; take another model's: --recipe nin:fast, say")
-    name, recipe = find(registry.find(place or model.partition(",")[0]), name)
     changed = {key: given[key] for key in ("epochs", "batch", "lr") if given[key] is not None}
-    recipe = override(recipe, {**parse_settings(given["changes"]), **changed})
-    settings = parse_settings(given["settings"])
-    label = "".join(sign if sign.isalnum() or sign in ".-=" else "_" for sign in model)
-    label += "".join(f"_{key}={value}" for key, value in settings.items())
     several = given["seeds"] or given["staged"] or given["ablate"]
-    what = "staged" if given["staged"] else given["ablate"]
-    parts = [label, name, what, "" if several else f"seed{given['seed']}"]
-    folder = given["folder"] or Path(given["runs"], "-".join(part for part in parts if part))
-    return Settings(
-        model=model,
-        recipe_name=name,
-        recipe=recipe,
-        folder=Path(folder),
-        options=settings,
+    return Settings.of(
+        model,
+        recipe=given["recipe"],
+        changes={**parse_settings(given["changes"]), **changed},
+        options=parse_settings(given["settings"]),
         data=given["data"],
-        size=_size(given["input"]),
+        input=given["input"],
+        folder=given["folder"],
+        runs=given["runs"],
+        label=(given["ablate"] or ("staged" if given["staged"] else "")) if several else None,
         seed=given["seed"],
         precision=given["precision"],
         device=given["device"],
@@ -220,16 +208,6 @@ def _check(given: dict[str, Any]) -> None:
         raise UsageError("--staged trains its stages one by one; give it without --ablate, --seeds")
     if given["identity"] and not given["staged"]:
         raise UsageError("--identity says how the layers begin that --staged adds; give both")
-
-
-def _size(text: str) -> tuple[int, ...] | None:
-    """``32x32`` (or 32x32x3: the channels are the data's) as (H, W)."""
-    if not text:
-        return None
-    parts = text.lower().replace("×", "x").split("x")
-    if len(parts) not in (2, 3) or not all(part.isdigit() and int(part) for part in parts):
-        raise UsageError(f"--input {text}: write height and width, such as 32x32")
-    return int(parts[0]), int(parts[1])
 
 
 def _show(found: Sequence[Run], settings: Settings, given: dict[str, Any], options: Output) -> None:

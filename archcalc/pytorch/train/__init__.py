@@ -6,7 +6,7 @@ stages, ``ablate.py`` trains variants, ``evaluate.py`` and ``featuremaps.py`` lo
 
     from archcalc.pytorch.train import Settings, train
 
-    run = train(Settings(model="nin-digits", recipe_name="fast", recipe=recipe, folder=folder))
+    run = train(Settings.of("nin-digits", changes={"epochs": 3}))
     print(run.result.accuracy)
 """
 

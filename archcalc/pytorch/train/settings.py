@@ -7,8 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from archcalc import registry
+from archcalc.errors import UsageError
 from archcalc.graph import Shape
-from archcalc.recipe import Recipe
+from archcalc.recipe import Recipe, find, override
+from archcalc.resolve import is_torch
 
 Precision = Literal["fp32", "bf16", "fp16"]
 New = float | Literal["identity"]
@@ -49,3 +52,73 @@ class Settings:
     download: bool = False
     resume: bool = False
     begins_with: Growth | None = None
+
+    @classmethod
+    def of(
+        cls,
+        model: str,
+        *,
+        recipe: str = "",
+        changes: Mapping[str, Any] | None = None,
+        options: Mapping[str, Any] | None = None,
+        data: str = "",
+        input: Shape | str | None = None,
+        folder: str | Path = "",
+        runs: str | Path = "runs",
+        label: str | None = None,
+        **how: Any,
+    ) -> Settings:
+        """Everything by name, as the command line has it.
+
+        ``recipe`` is one of the model's, ``article`` or else its first unless given, or another
+        model's (``nin:fast``); ``changes`` replace fields of it; ``input`` is (H, W) or text.
+        Without ``folder`` the run lies in ``runs`` under a name made of model, recipe, a data set
+        that is not the recipe's own, and ``label`` (the seed unless given). ``how`` are further
+        fields. Raises UsageError.
+
+        >>> Settings.of("nin-digits", changes={"epochs": 3}, seed=1).folder.as_posix()
+        'runs/nin-digits-fast-seed1'
+        """
+        place, _, name = recipe.rpartition(":")
+        own = model.partition(",")[0]
+        if not place and is_torch(own):
+            raise UsageError(f"{model} has no recipe; take another model's: --recipe nin:fast, say")
+        name, found = find(registry.find(place or own), name)
+        found = override(found, changes or {})
+        if not folder:
+            called = "".join(sign if sign.isalnum() or sign in ".-=" else "_" for sign in model)
+            called += "".join(f"_{key}={value}" for key, value in (options or {}).items())
+            parts = [
+                called,
+                name,
+                _set(data, found),
+                f"seed{how.get('seed', 0)}" if label is None else label,
+            ]
+            folder = Path(runs, "-".join(part for part in parts if part))
+        return cls(
+            model=model,
+            recipe_name=name,
+            recipe=found,
+            folder=Path(folder),
+            options=dict(options or {}),
+            data=data,
+            size=_size(input) if isinstance(input, str) else input,
+            **how,
+        )
+
+
+def _set(data: str, recipe: Recipe) -> str:
+    """The data set's part of a run's name: empty for the one that the recipe was written for."""
+    name, colon, place = data.partition(":")
+    name = Path(place).name if name == "folder" else name
+    return "" if name == recipe.data or (not colon and Path(data).is_dir()) else name
+
+
+def _size(text: str) -> tuple[int, ...] | None:
+    """``32x32`` (or 32x32x3: the channels are the data's) as (H, W)."""
+    if not text:
+        return None
+    parts = text.lower().replace("×", "x").split("x")
+    if len(parts) not in (2, 3) or not all(part.isdigit() and int(part) for part in parts):
+        raise UsageError(f"--input {text}: write height and width, such as 32x32")
+    return int(parts[0]), int(parts[1])

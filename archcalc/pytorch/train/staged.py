@@ -9,7 +9,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -39,13 +39,18 @@ def stages(settings: Settings) -> list[Settings]:
 
     Raises UsageError for a model that does not grow from another.
     """
+    _, own = find(registry.find(settings.model.partition(",")[0]), settings.recipe_name)
+    # What was changed in the last stage's recipe is changed in all of them.
+    changes = {
+        field.name: getattr(settings.recipe, field.name)
+        for field in fields(own)
+        if getattr(settings.recipe, field.name) != getattr(own, field.name)
+    }
     chain = [settings]
     while chain[0].recipe.grows_from:
-        larger = chain[0]
-        name = larger.recipe.grows_from
+        name = chain[0].recipe.grows_from
         _, recipe = find(registry.find(name), settings.recipe_name)
-        given = replace(recipe, epochs=settings.recipe.epochs, batch=settings.recipe.batch)
-        chain.insert(0, replace(larger, model=name, recipe=given))
+        chain.insert(0, replace(settings, model=name, recipe=replace(recipe, **changes)))
     if len(chain) == 1:
         raise UsageError(
             f"{settings.model} grows from no smaller model with the recipe "

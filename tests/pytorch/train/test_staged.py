@@ -98,3 +98,14 @@ def test_three_stages_train_one_after_another(
 def test_a_model_that_does_not_grow_is_told(settings: Callable[..., Settings]) -> None:
     with pytest.raises(UsageError, match="nin-digits grows from no smaller model"):
         stages(settings())
+
+
+def test_what_is_changed_in_the_recipe_is_changed_in_every_stage(tmp_path: Path) -> None:
+    asked = Settings.of(
+        "nin-mnist", recipe="article", changes={"epochs": 2, "momentum": 0.9}, folder=tmp_path
+    )
+    found = [stage.recipe for stage in stages(asked)]
+    assert [recipe.momentum for recipe in found] == [0.9, 0.9, 0.9]
+    assert [recipe.epochs for recipe in found] == [2, 2, 2]
+    assert [recipe.lr for recipe in found] == [0.001, 0.001, 0.0004]  # the stages' own
+    assert [recipe.new_weights for recipe in found] == [0.0, 1.0, 0.01]

@@ -1,0 +1,59 @@
+"""A run by names: its recipe, its folder, and what is refused."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import archcalc
+from archcalc.errors import UsageError
+from archcalc.pytorch.train import Settings
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        ("", "nin-fast-seed0"),
+        ("cifar-10", "nin-fast-seed0"),
+        ("cifar-10:/data", "nin-fast-seed0"),
+        ("cifar-100", "nin-fast-cifar-100-seed0"),
+        ("folder:/data/cifar10-jpeg", "nin-fast-cifar10-jpeg-seed0"),
+    ],
+)
+def test_a_folder_is_named_after_all_that_two_runs_may_differ_in(data: str, name: str) -> None:
+    assert Settings.of("nin", recipe="fast", data=data).folder == Path("runs", name)
+
+
+def test_a_folder_of_the_recipes_own_set_adds_nothing_to_the_name(tmp_path: Path) -> None:
+    made = Settings.of("nin,norm=batch", recipe="fast", data=str(tmp_path), seed=3, runs=tmp_path)
+    assert made.folder == tmp_path / "nin_norm=batch-fast-seed3"
+
+
+def test_recipes_are_ones_own_or_anothers_and_can_be_changed() -> None:
+    assert Settings.of("nin").recipe_name == "article"
+    made = Settings.of("./net.py:Net", recipe="nin:fast", changes={"lr": "0.5"}, input="8x9")
+    assert (made.recipe_name, made.recipe.lr, made.size) == ("fast", 0.5, (8, 9))
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"model": "./net.py:Net"}, "has no recipe"),
+        ({"model": "nin", "recipe": "slow"}, "has no recipe 'slow'"),
+        ({"model": "nin", "input": "32"}, "--input 32: write height and width"),
+        ({"model": "nin", "changes": {"epoch": 3}}, "a recipe has no 'epoch'"),
+    ],
+)
+def test_what_cannot_be_is_refused(given: dict[str, object], said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        Settings.of(**given)  # type: ignore[arg-type]  # as users may give it
+
+
+def test_a_run_from_python(tmp_path: Path) -> None:
+    run = archcalc.train(
+        "nin-digits", changes={"epochs": 2}, folder=tmp_path / "run", limit=200, device="cpu"
+    )
+    assert run.result is not None
+    assert len(run.history) == 2
+    assert run.folder == tmp_path / "run"
