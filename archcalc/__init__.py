@@ -12,8 +12,7 @@ Importing it costs milliseconds; what needs torch imports it when it is called.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from archcalc import registry
@@ -24,6 +23,7 @@ from archcalc.errors import (
     ShapeError,
     UnknownModelError,
     UsageError,
+    needs,
 )
 from archcalc.graph import Graph, Handle, Node, Shape
 from archcalc.ops.formula import formula, load_formulas
@@ -211,7 +211,7 @@ def trace(
     >>> trace(torch.nn.Linear(8, 4), (1, 8)).profile().macs
     32
     """
-    with _torch("trace"):
+    with needs("torch", "archcalc.trace"):
         from archcalc.pytorch.trace import trace as run
     return run(model, *inputs, name=name, train=train, optimizer=optimizer, **kwargs)
 
@@ -231,7 +231,7 @@ def build(
     >>> build("nin").get_submodule("mlpconv1.conv")
     Conv2d(3, 192, kernel_size=(5, 5), stride=(1, 1), padding=(2, 2))
     """
-    with _torch("build"):
+    with needs("torch", "archcalc.build"):
         from archcalc.pytorch.build import build as make
     return make(model, input, seed=seed, options=options)
 
@@ -246,7 +246,7 @@ def bench(models: Sequence[str], **choice: Any) -> Bench:
         before, after = archcalc.bench(["inception-naive", "inception-reduced"]).latencies
         before.median, before.iqr  # seconds
     """
-    with _torch("bench"):
+    with needs("torch", "archcalc.bench"):
         from archcalc.pytorch.bench import bench as run
     return run(models, **choice)
 
@@ -263,18 +263,7 @@ def train(model: str, *, recipe: str = "", data: str = "", **choice: Any) -> Run
         run = archcalc.train("nin-digits", changes={"epochs": 3})
         run.result.accuracy, run.history[-1].train_loss
     """
-    with _torch("train"):
+    with needs("torch", "archcalc.train"):
         from archcalc.pytorch.train import Settings
         from archcalc.pytorch.train import train as run
     return run(Settings.of(model, recipe=recipe, data=data, **choice))
-
-
-@contextmanager
-def _torch(what: str) -> Iterator[None]:
-    """A missing torch in one sentence."""
-    try:
-        yield
-    except ImportError as error:
-        raise MissingExtraError(
-            f"archcalc.{what} needs {error.name}: pip install 'archcalc[torch]'"
-        ) from error

@@ -13,6 +13,8 @@ command line prints it on stderr and exits with 2; the library lets the caller c
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -46,3 +48,29 @@ class DefinitionError(ShapeError):
 
 class MissingExtraError(ArchcalcError, ImportError):
     """A feature needs an extra of archcalc that is not installed."""
+
+
+@contextmanager
+def needs(extra: str, what: str, *, otherwise: str = "") -> Iterator[None]:
+    """Around imports: raises MissingExtraError, which names the extra of archcalc that has them.
+
+    >>> with needs("report", "the page"):
+    ...     import no_such_module
+    Traceback (most recent call last):
+    archcalc.errors.MissingExtraError: the page needs no_such_module, which is not installed: pip \
+install 'archcalc[report]'
+    """
+    try:
+        yield
+    except ImportError as error:
+        if isinstance(error, MissingExtraError):
+            raise
+        raise missing(extra, what, error.name, otherwise=otherwise) from error
+
+
+def missing(extra: str, what: str, name: str | None, *, otherwise: str = "") -> MissingExtraError:
+    """The one sentence about something that is not installed."""
+    instead = f", or {otherwise}" if otherwise else ""
+    return MissingExtraError(
+        f"{what} needs {name}, which is not installed: pip install 'archcalc[{extra}]'{instead}"
+    )

@@ -62,6 +62,8 @@ class Recipe:
     """With ``--staged``: the model whose trained weights this one begins with."""
     new_weights: float = 0.0
     """With ``--staged``: what the weights of a new 1×1 convolution are filled with."""
+    identity: bool = False
+    """With ``--staged``: a new 1×1 convolution begins with weights that change nothing instead."""
 
     def __post_init__(self) -> None:
         """Raises UsageError for a value that no run can have."""

@@ -18,7 +18,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from archcalc import registry
-from archcalc.errors import MissingExtraError, UsageError
+from archcalc.errors import UsageError, needs
 from archcalc.graph import Graph, Shape
 
 
@@ -45,13 +45,8 @@ def resolve(
         if optimizer:
             raise UsageError(f"--optimizer is for torch models; {name} is declared, forward only")
         return declared.graph(declared_input(input), batch=batch, training=training, options=chosen)
-    try:
+    with needs("torch", f"{name} is a torch model and"):
         from archcalc.pytorch.load import load
-    except ImportError as error:
-        raise MissingExtraError(
-            f"{name} is a torch model, and {error.name} is not installed: "
-            "pip install 'archcalc[torch]'"
-        ) from error
     return load(
         name,
         input=input,

@@ -48,20 +48,22 @@ def first_stage() -> dict[str, Recipe]:
 
 
 def second_stage() -> dict[str, Recipe]:
-    """How v1 goes on from v0: the new 1×1 convolutions begin with weights of 1."""
+    """How v1 goes on from v0: the article begins the new 1×1 convolutions with weights of 1."""
+    found = first_stage()
     return {
-        name: replace(recipe, grows_from="nin-mnist-v0", new_weights=1.0)
-        for name, recipe in first_stage().items()
+        "article": replace(found["article"], grows_from="nin-mnist-v0", new_weights=1.0),
+        "fast": replace(found["fast"], grows_from="nin-mnist-v0", identity=True),
     }
 
 
 def third_stage() -> dict[str, Recipe]:
-    """How v2 goes on from v1: 0.01 in the new convolution, and a smaller step."""
-    found = {
-        name: replace(recipe, grows_from="nin-mnist-v1", new_weights=0.01)
-        for name, recipe in first_stage().items()
+    """How v2 goes on from v1: the article begins with 0.01, and takes smaller steps."""
+    found = first_stage()
+    article = replace(found["article"], grows_from="nin-mnist-v1", new_weights=0.01, lr=0.0004)
+    return {
+        "article": article,
+        "fast": replace(found["fast"], grows_from="nin-mnist-v1", identity=True),
     }
-    return found | {"article": replace(found["article"], lr=0.0004)}
 
 
 @architecture("nin-mnist-v0", input="224x224x1", source=f"{ARTICLE}, stage v0", recipes=first_stage)

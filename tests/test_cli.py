@@ -296,6 +296,6 @@ def test_without_torch_a_torch_model_is_refused_with_the_install_line() -> None:
     done = archcalc_process("show", "torchvision:resnet50", code=code)
     assert done.returncode == 2
     assert done.stderr == (
-        "archcalc: torchvision:resnet50 is a torch model, and torch is not installed: "
+        "archcalc: torchvision:resnet50 is a torch model and needs torch, which is not installed: "
         "pip install 'archcalc[torch]'\n"
     )

@@ -18,7 +18,7 @@ from archcalc.cli.options import (
     takes,
     write,
 )
-from archcalc.errors import MissingExtraError, UsageError
+from archcalc.errors import UsageError, needs
 from archcalc.graph import Graph
 from archcalc.resolve import declared_input, is_torch, parse_settings, resolve
 
@@ -166,9 +166,5 @@ def torch_module(name: str) -> Any:
     """``archcalc.pytorch.NAME``, or a sentence about what is missing."""
     from importlib import import_module
 
-    try:
+    with needs("torch", "this"):
         return import_module(f"archcalc.pytorch.{name}")
-    except ImportError as error:
-        raise MissingExtraError(
-            f"this needs {error.name}, which is not installed: pip install 'archcalc[torch]'"
-        ) from error

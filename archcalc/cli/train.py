@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from archcalc.cli.options import OUTPUT, Output, one_model, takes, write
-from archcalc.errors import MissingExtraError, UsageError
+from archcalc.errors import UsageError, missing
 from archcalc.resolve import parse_settings
 
 if TYPE_CHECKING:
@@ -145,11 +145,7 @@ def _train(settings: Settings, given: dict[str, Any]) -> list[Run]:
     found: list[Run] = []
     before: Settings | None = None
     for stage in staged.stages(settings):
-        grown = (
-            staged.after(before, stage, "identity" if given["identity"] else None)
-            if before
-            else stage
-        )
+        grown = staged.after(before, stage) if before else stage
         found.append(_one(grown))
         before = grown
     return found
@@ -180,6 +176,8 @@ def _settings(model: str, given: dict[str, Any]) -> Settings:
 
     _check(given)
     changed = {key: given[key] for key in ("epochs", "batch", "lr") if given[key] is not None}
+    if given["identity"]:
+        changed["identity"] = True
     several = given["seeds"] or given["staged"] or given["ablate"]
     return Settings.of(
         model,
@@ -225,6 +223,4 @@ def _show(found: Sequence[Run], settings: Settings, given: dict[str, Any], optio
 def _needs_torch() -> None:
     for name in ("torch", "accelerate", "safetensors"):
         if find_spec(name) is None:
-            raise MissingExtraError(
-                f"this needs {name}, which is not installed: pip install 'archcalc[torch]'"
-            )
+            raise missing("torch", "this", name)

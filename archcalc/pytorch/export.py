@@ -10,7 +10,7 @@ from importlib.util import find_spec
 
 import torch
 
-from archcalc.errors import MissingExtraError, UnknownModelError
+from archcalc.errors import UnknownModelError, missing
 from archcalc.files import replacing
 from archcalc.graph import Graph
 from archcalc.inputs import describe_input
@@ -74,11 +74,9 @@ def export_onnx(graph: Graph, path: str | os.PathLike[str], *, seed: int = 0) ->
     Raises MissingExtraError without onnx and onnxscript, UsageError when ``path`` cannot be
     written.
     """
-    missing = [name for name in ("onnx", "onnxscript") if find_spec(name) is None]
-    if missing:
-        raise MissingExtraError(
-            f"writing ONNX needs {' and '.join(missing)}: pip install 'archcalc[onnx]'"
-        )
+    absent = [name for name in ("onnx", "onnxscript") if find_spec(name) is None]
+    if absent:
+        raise missing("onnx", "writing ONNX", " and ".join(absent))
     with replacing(path) as beside, warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporter's, about its own internals
         torch.onnx.export(

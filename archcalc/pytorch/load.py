@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from archcalc.errors import ArchcalcError, MissingExtraError, UsageError
+from archcalc.errors import ArchcalcError, MissingExtraError, UsageError, needs
 from archcalc.graph import Graph, Shape
 from archcalc.inputs import parse_input
 from archcalc.pytorch.trace import build_on_meta, trace
@@ -88,12 +88,8 @@ def find(name: str, options: Mapping[str, Any]) -> Model:
 
 
 def _torchvision(name: str, options: Mapping[str, Any]) -> Model:
-    try:
+    with needs("torch", f"torchvision:{name}"):
         from torchvision import models
-    except ImportError as error:
-        raise MissingExtraError(
-            "torchvision is not installed: pip install 'archcalc[torch]'"
-        ) from error
     if name not in models.list_models():
         raise UsageError(f"torchvision has no model {name!r}{_near(name, models.list_models())}")
     weights = models.get_model_weights(name)

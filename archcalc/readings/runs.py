@@ -126,7 +126,7 @@ class Accuracy(NamedTuple):
 
     @property
     def interval(self) -> str:
-        return f"{100 * self.low:.2f} to {100 * self.high:.2f} %"
+        return f"{100 * self.low:.2f} – {100 * self.high:.2f} %"
 
 
 def best(history: Sequence[Epoch]) -> Epoch | None:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from archcalc.errors import MissingExtraError, UsageError
+from archcalc.errors import UsageError, needs
 
 ROOT = "ARCHCALC_DATA"
 """The environment variable that says where the sets are."""
@@ -175,12 +175,8 @@ def parse(spec: str, default: str) -> tuple[str, str]:
 
 
 def _digits() -> ImageSet:
-    try:
+    with needs("torch", "the set digits"):
         from sklearn.datasets import load_digits
-    except ImportError as error:
-        raise MissingExtraError(
-            "the digits come with scikit-learn: pip install 'archcalc[torch]'"
-        ) from error
     found: Any = load_digits()
     # 17 grey levels, 0 to 16, spread over a byte: 255/16 keeps them apart.
     images = torch.from_numpy(found.images * (255 / 16)).round().to(torch.uint8).unsqueeze(1)
@@ -197,12 +193,8 @@ def _digits() -> ImageSet:
 
 
 def _torchvision(name: str, root: str, download: bool) -> ImageSet:
-    try:
+    with needs("torch", f"the set {name}"):
         from torchvision import datasets
-    except ImportError as error:
-        raise MissingExtraError(
-            f"{name} is read by torchvision: pip install 'archcalc[torch]'"
-        ) from error
     halves: list[Any] = []
     try:
         for train in (True, False):
@@ -247,12 +239,8 @@ def _bytes(half: Any) -> InMemory:
 
 
 def _folder(root: str, size: tuple[int, int] | None) -> ImageSet:
-    try:
+    with needs("torch", "a folder of images"):
         from torchvision.datasets import ImageFolder
-    except ImportError as error:
-        raise MissingExtraError(
-            "folders of images are read by torchvision: pip install 'archcalc[torch]'"
-        ) from error
     halves = []
     for half in ("train", "test"):
         folder = Path(root, half)

@@ -20,7 +20,7 @@ from archcalc import registry
 from archcalc.errors import UsageError
 from archcalc.files import write_text
 from archcalc.pytorch.train import run_folder
-from archcalc.pytorch.train.settings import Growth, New, Settings
+from archcalc.pytorch.train.settings import Growth, Settings
 from archcalc.recipe import find
 
 
@@ -62,12 +62,12 @@ def stages(settings: Settings) -> list[Settings]:
     ]
 
 
-def after(smaller: Settings, larger: Settings, new: New | None = None) -> Settings:
+def after(smaller: Settings, larger: Settings) -> Settings:
     """The larger stage, beginning with the best weights of the smaller one's finished run."""
     growth = Growth(
         model=registry.find(smaller.model).name,
         weights=smaller.folder / run_folder.BEST,
-        new=larger.recipe.new_weights if new is None else new,
+        new="identity" if larger.recipe.identity else larger.recipe.new_weights,
     )
     return replace(larger, begins_with=growth)
 

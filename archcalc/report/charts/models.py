@@ -73,20 +73,16 @@ def accuracy(
     front = [points[place] for place in pareto([(row["x"], -row["y"]) for row in points])]
     edges = [row[edge] for row in points for edge in ("low", "high")]
     room = max(0.1 * (max(edges) - min(edges)), 0.2)
-    y = alt.Y(
-        "y:Q",
-        title=words("axis.accuracy"),
-        scale=alt.Scale(
-            domain=[max(0.0, min(edges) - room), min(100.0, max(edges) + room)], nice=False
-        ),
-        axis=style.axis(alt, style.PLAIN),
+    scale = alt.Scale(
+        domain=[max(0.0, min(edges) - room), min(100.0, max(edges) + room)], nice=False, zero=False
     )
+    y = alt.Y("y:Q", title=words("axis.accuracy"), scale=scale, axis=style.axis(alt, style.PLAIN))
     bars = (
         alt.Chart(alt.Data(values=points))
         .mark_rule(strokeWidth=1.5)
         .encode(
             x=_macs_axis(alt, points, words, units),
-            y=alt.Y("low:Q"),
+            y=alt.Y("low:Q", scale=scale),
             y2="high:Q",
             color=style.model_colour(alt, [row["model"] for row in points], words),
         )

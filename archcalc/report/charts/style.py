@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from archcalc.errors import MissingExtraError
+from archcalc.errors import needs
 from archcalc.report.document import Spec
 from archcalc.report.messages import Words
 from archcalc.report.units import Units
@@ -20,15 +20,15 @@ have its widths."""
 
 WIDTH = 560
 
+OTHERWISE = "write CSV, JSON, or Markdown with --no-charts"
+
 PLAIN = "format(datum.value, '~g')"
 
 
 def svg(spec: Spec) -> str:
     """The chart as an SVG file. Raises MissingExtraError without vl-convert-python."""
-    try:
+    with needs("report", "a chart", otherwise=OTHERWISE):
         import vl_convert
-    except ImportError as error:
-        raise missing(error) from error
     on_paper = dict(spec)
     if "layer" in on_paper:  # what is there for the pointer alone stays on the page
         on_paper["layer"] = [layer for layer in spec["layer"] if layer["mark"].get("opacity") != 0]
@@ -86,15 +86,6 @@ def model_colour(alt: Any, models: Sequence[str], words: Words) -> Any:
 
 def altair() -> Any:
     """Altair, whose own types are wider than what is built here. Raises MissingExtraError."""
-    try:
+    with needs("report", "a chart", otherwise=OTHERWISE):
         import altair
-    except ImportError as error:
-        raise missing(error) from error
     return altair
-
-
-def missing(error: ImportError) -> MissingExtraError:
-    return MissingExtraError(
-        f"charts need {error.name}, which is not installed: pip install 'archcalc[report]', or "
-        "write CSV, JSON, or Markdown with --no-charts"
-    )

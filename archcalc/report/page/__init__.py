@@ -11,7 +11,7 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-from archcalc.errors import MissingExtraError
+from archcalc.errors import needs
 from archcalc.report.document import Document, Figure
 from archcalc.report.messages import Words
 from archcalc.report.page.prepare import layer_rows, module_rows, table_rows
@@ -48,10 +48,8 @@ def page(document: Document) -> str:
 @cache
 def _environment() -> Any:
     """jinja2 with autoescape on: names come from users' code."""
-    try:
+    with needs("report", "the page"):
         import jinja2
-    except ImportError as error:
-        raise _missing(error) from error
     return jinja2.Environment(
         loader=jinja2.PackageLoader("archcalc.report.page", "."),
         autoescape=True,
@@ -64,10 +62,8 @@ def _environment() -> Any:
 @cache
 def _bundle() -> str:
     """Vega, Vega-Lite and vega-embed in one script, as vl-convert carries them."""
-    try:
+    with needs("report", "the page"):
         import vl_convert
-    except ImportError as error:
-        raise _missing(error) from error
     text: str = vl_convert.javascript_bundle("globalThis.archcalcEmbed = vegaEmbed;")
     # Inside a script only a closing tag or the start of a comment could end it early.
     return text.replace("</script", "<\\/script").replace("<!--", "<\\!--")
@@ -83,9 +79,3 @@ def _json(data: Any) -> str:
     for sign in "<>&\u2028\u2029":
         text = text.replace(sign, f"\\u{ord(sign):04x}")
     return text
-
-
-def _missing(error: ImportError) -> MissingExtraError:
-    return MissingExtraError(
-        f"the page needs {error.name}, which is not installed: pip install 'archcalc[report]'"
-    )

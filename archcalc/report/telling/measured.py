@@ -63,32 +63,33 @@ def accuracy(teller: Teller) -> Iterator[Block]:
 
 
 def _accuracies(teller: Teller, trained: Sequence[Trained]) -> Table:
+    several = any(one.accuracy.deviation is not None for one in trained)
     columns = teller.columns(
         ("model", "text"),
         ("recipe", "text"),
         ("data", "text"),
-        ("trained_at", "shape"),
-        ("macs", "count"),
+        ("test_accuracy", "percent"),
+        *([("deviation", "percent")] if several else []),
+        ("interval", "text"),
         ("runs", "exact"),
         ("epochs", "exact"),
         ("training", "clock"),
-        ("test_accuracy", "percent"),
-        ("deviation", "percent"),
-        ("interval", "text"),
+        ("trained_at", "shape"),
+        ("macs", "count"),
     )
     rows = tuple(
         (
             found.model,
             found.recipe,
             found.data,
-            (1, *found.input),
-            macs,
+            found.mean,
+            *([found.deviation] if several else []),
+            found.interval,
             found.runs,
             found.epochs,
             found.seconds,
-            found.mean,
-            found.deviation,
-            found.interval,
+            (1, *found.input),
+            macs,
         )
         for _, found, macs in trained
     )

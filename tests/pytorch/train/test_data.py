@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import gzip
+import hashlib
+import struct
+import threading
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 import torch
 from PIL import Image
+from torchvision.datasets import MNIST
 
 from archcalc.errors import UsageError
 from archcalc.pytorch.train import data
@@ -144,3 +151,37 @@ def test_a_damaged_image_and_an_empty_folder_are_one_sentence(folder: Path) -> N
 def test_mnist_is_read_from_the_folder_of_the_environment(real_mnist: None) -> None:
     found = load("mnist", "digits")
     assert (len(found.train), len(found.test), found.shape) == (60_000, 10_000, (1, 28, 28))
+
+
+def test_a_set_is_fetched_when_that_is_asked_for_and_not_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over HTTP, from a server of its own that has two images of each half."""
+    served = tmp_path / "served"
+    served.mkdir()
+    resources = []
+    for half in ("train", "t10k"):
+        pixels_of = bytes(range(256)) * 6 + bytes(2 * 28 * 28 - 256 * 6)
+        for kind, sizes, body in (
+            ("images-idx3", (2, 28, 28), pixels_of),
+            ("labels-idx1", (2,), bytes([7, 3])),
+        ):
+            head = struct.pack(f">BBBB{len(sizes)}I", 0, 0, 8, len(sizes), *sizes)
+            packed = gzip.compress(head + body)
+            name = f"{half}-{kind}-ubyte.gz"
+            (served / name).write_bytes(packed)
+            resources.append((name, hashlib.md5(packed).hexdigest()))
+    handler = partial(SimpleHTTPRequestHandler, directory=str(served))
+    monkeypatch.setattr(SimpleHTTPRequestHandler, "log_message", lambda *_: None)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setattr(MNIST, "mirrors", [f"http://127.0.0.1:{server.server_port}/"])
+        monkeypatch.setattr(MNIST, "resources", resources)
+        with pytest.raises(UsageError, match="--download fetches it"):
+            load(f"mnist:{tmp_path}", "digits")
+        found = load(f"mnist:{tmp_path}", "digits", download=True)
+        server.shutdown()
+    assert found.train.labels.tolist() == found.test.labels.tolist() == [7, 3]
+    assert isinstance(found.train, InMemory)
+    assert found.train.images[0, 0, 0, :4].tolist() == [0, 1, 2, 3]
+    assert len(load(f"mnist:{tmp_path}", "digits").train) == 2  # it is there now

@@ -89,10 +89,10 @@ def test_three_stages_train_one_after_another(
         run = train(after(before, stage) if before else stage)
         assert run.result is not None
         before = stage
-    assert run.config["begins_with"] == {"model": "nin-mnist-v1", "new_weights": 0.01}
+    assert run.config["begins_with"] == {"model": "nin-mnist-v1", "new_weights": "identity"}
     transfer = (run.folder / "transfer.csv").read_text().splitlines()
     assert "group1.cccp2.weight,10×10×1×1,carried" in transfer
-    assert "group2.cccp2.weight,20×20×1×1,new: 0.01" in transfer
+    assert "group2.cccp2.weight,20×20×1×1,new: identity" in transfer
 
 
 def test_a_model_that_does_not_grow_is_told(settings: Callable[..., Settings]) -> None:
