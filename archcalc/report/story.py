@@ -63,7 +63,7 @@ class Story:
     benches: tuple[Bench, ...] = ()
     """Measurements, as they were loaded; a report tells those of its models."""
     trained: tuple[Trained, ...] = ()
-    """Finished runs of these models."""
+    """Finished runs of these models, in their order."""
     sections: tuple[str, ...] = SECTIONS
 
     @property
@@ -121,8 +121,10 @@ def story(
 
 
 def _trained(profiles: Sequence[Profile], runs: Sequence[Run]) -> tuple[Trained, ...]:
-    specs = {found.spec for found in profiles}
-    of_these = [run for run in runs if run.model in specs]
+    specs = [found.spec for found in profiles]
+    of_these = sorted(
+        (run for run in runs if run.model in specs), key=lambda run: specs.index(run.model)
+    )
     if runs and not of_these:
         there = ", ".join(dict.fromkeys(run.model for run in runs))
         raise UsageError(f"none of the models was trained; the runs are of {there}")

@@ -30,7 +30,7 @@ def told(*names: str, **options: object) -> stories.Story:
     return stories.story([archcalc.graph(name).profile() for name in names], **options)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("config", ["story.toml", "story.zh.toml"])
+@pytest.mark.parametrize("config", ["story.toml", "story.zh.toml", "accuracy.toml"])
 def test_the_committed_report_is_what_is_written_now(
     config: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -39,10 +39,11 @@ def test_the_committed_report_is_what_is_written_now(
     assert code == 0, capsys.readouterr().err
 
 
-def test_every_file_of_the_committed_report_is_in_use() -> None:
-    text = (ROOT / "reports" / "story.md").read_text(encoding="utf-8")
-    drawn = set(re.findall(r"\]\((story-[^)]*\.svg)\)", text))
-    assert drawn == {path.name for path in (ROOT / "reports").glob("story-*.svg")}
+@pytest.mark.parametrize("name", ["story", "accuracy"])
+def test_every_file_of_the_committed_report_is_in_use(name: str) -> None:
+    text = (ROOT / "reports" / f"{name}.md").read_text(encoding="utf-8")
+    drawn = set(re.findall(rf"\]\(({name}-[^)]*\.svg)\)", text))
+    assert drawn == {path.name for path in (ROOT / "reports").glob(f"{name}-*.svg")}
 
 
 def test_two_runs_write_the_same_bytes() -> None:

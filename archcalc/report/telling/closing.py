@@ -12,6 +12,7 @@ from archcalc.version import VERSION
 
 
 def conventions(teller: Teller) -> Iterator[Block]:
+    """How it was counted, and what was not."""
     first = teller.told.profiles[0]
     mode = "training" if first.graph.training else "evaluation"
     batch = first.input[0] if first.input else 1
@@ -31,6 +32,7 @@ def conventions(teller: Teller) -> Iterator[Block]:
 
 
 def citation(teller: Teller) -> Iterator[Block]:
+    """The papers of the architectures, and archcalc itself."""
     yield Text(teller.words("note.cite"))
     rows = []
     for profile in teller.told.profiles:

@@ -24,6 +24,7 @@ from archcalc.report.units import count
 
 
 def summary(teller: Teller) -> Iterator[Block]:
+    """Each model in a row, with its ratios to the baseline."""
     found = teller.told.comparison
     rows = tuple(
         (
@@ -62,6 +63,7 @@ def summary(teller: Teller) -> Iterator[Block]:
 
 
 def example(teller: Teller) -> Iterator[Block]:
+    """The worked example of the 5×5 branch and of the whole module, sums and charts."""
     example = teller.told.example
     if example is None:
         return
@@ -87,6 +89,7 @@ def example(teller: Teller) -> Iterator[Block]:
 
 
 def layers(teller: Teller) -> Iterator[Block]:
+    """Every layer of every model, and the diagram of its modules."""
     from archcalc.report.mermaid import mermaid
 
     for profile in teller.told.profiles:
@@ -98,6 +101,7 @@ def layers(teller: Teller) -> Iterator[Block]:
 
 
 def where(teller: Teller) -> Iterator[Block]:
+    """Blocks by their shares of parameters and MACs."""
     for place, profile in enumerate(teller.told.profiles):
         yield Subsection(_title(profile))
         yield Tabular(_blocks(teller, profile))
@@ -114,6 +118,7 @@ def where(teller: Teller) -> Iterator[Block]:
 
 
 def memory(teller: Teller) -> Iterator[Block]:
+    """Weights, the peak of the activations, and what training keeps."""
     rows: list[tuple[Cell, ...]] = []
     for profile in teller.told.profiles:
         reading = profile.memory

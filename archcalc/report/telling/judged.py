@@ -11,6 +11,7 @@ from archcalc.report.telling.teller import Teller
 
 
 def claims(teller: Teller) -> Iterator[Block]:
+    """Published figures about these models that counting can check."""
     counted_ones = [
         found for found in teller.told.claims.findings if found.verdict != "needs training"
     ]
@@ -43,6 +44,7 @@ def claims(teller: Teller) -> Iterator[Block]:
 
 
 def lint(teller: Teller) -> Iterator[Block]:
+    """What a reader of the architectures would have wanted to know."""
     rows: list[tuple[Cell, ...]] = [
         (
             each.spec,

@@ -16,21 +16,23 @@ from archcalc.report.telling.teller import Teller
 
 
 def latency(teller: Teller) -> Iterator[Block]:
+    """Times of each file of measurements, why they differ, and their charts."""
     for number, bench in enumerate(teller.told.benches, start=1):
         found = teller.told.measured(bench)
         yield Text(teller.words("note.latency", environment=bench.environment))
         yield Tabular(_times(teller, found))
         groups: dict[str, list[Latency]] = {}
-        for latency in found:
-            groups.setdefault(str(latency.setting), []).append(latency)
+        for row in found:
+            groups.setdefault(str(row.setting), []).append(row)
         for setting, rows in groups.items():
             yield from _reasons(teller, setting, rows)
             yield from (Text(f"{row.spec}: {warning}") for row in rows for warning in row.warnings)
         if teller.charts:
-            yield from _measured_charts(teller, bench, groups, number)
+            yield from _latency_charts(teller, bench, groups, number)
 
 
 def accuracy(teller: Teller) -> Iterator[Block]:
+    """What runs reached: a row a way of training, a verdict and charts a data set."""
     trained = teller.told.trained
     if not trained:
         return
@@ -40,14 +42,8 @@ def accuracy(teller: Teller) -> Iterator[Block]:
     for one in trained:
         sets.setdefault(one.accuracy.data, []).append(one)
     for data, found in sets.items():
-        labels = _labels(found)
         if len(found) > 1:
-            best = winner([one.accuracy for one in found])
-            if best is None:
-                yield Text(teller.words("note.overlap", data=data))
-            else:
-                label = labels[[one.accuracy for one in found].index(best)]
-                yield Text(teller.words("note.winner", data=data, label=label))
+            yield Text(_verdict(teller, data, found))
     if len(sets) > 1:
         yield Text(teller.words("note.data_apart"))
     reached = {one.accuracy.model for one in trained}
@@ -94,6 +90,14 @@ def _accuracies(teller: Teller, trained: Sequence[Trained]) -> Table:
         for _, found, macs in trained
     )
     return Table(columns, rows)
+
+
+def _verdict(teller: Teller, data: str, trained: Sequence[Trained]) -> str:
+    reached = [one.accuracy for one in trained]
+    best = winner(reached)
+    if best is None:
+        return teller.words("note.overlap", data=data)
+    return teller.words("note.winner", data=data, label=_labels(trained)[reached.index(best)])
 
 
 def _accuracy_charts(
@@ -205,7 +209,7 @@ def _reasons(teller: Teller, setting: str, rows: Sequence[Latency]) -> Iterator[
             )
 
 
-def _measured_charts(
+def _latency_charts(
     teller: Teller, bench: Bench, groups: dict[str, list[Latency]], number: int
 ) -> Iterator[Block]:
     from archcalc.report import charts
