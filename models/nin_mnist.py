@@ -42,7 +42,7 @@ def first_stage() -> dict[str, Recipe]:
         schedule="cosine",
         warmup=1,
         normalise="channel",
-        shift=2,
+        shift=1,
     )
     return {"article": article, "fast": fast}
 
