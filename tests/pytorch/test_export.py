@@ -339,7 +339,8 @@ def test_without_the_onnx_packages_one_sentence_names_the_install_line(
 ) -> None:
     monkeypatch.setattr(export, "find_spec", lambda name: None if name == "onnxscript" else True)
     with pytest.raises(
-        MissingExtraError, match=r"needs onnxscript, which is not installed: pip install 'archcalc\[onnx\]'"
+        MissingExtraError,
+        match=r"needs onnxscript, which is not installed: pip install 'archcalc\[onnx\]'",
     ):
         export_onnx(tiny, tmp_path / "tiny.onnx")
 

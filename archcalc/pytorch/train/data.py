@@ -7,6 +7,7 @@ fit is decoded by worker processes as it is needed. Pixels stay ``uint8`` until 
 from __future__ import annotations
 
 import hashlib
+import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -322,15 +323,19 @@ def pixels(normalise: str, images: Images, size: tuple[int, int]) -> Pixels:
         return Pixels(size, (0.0,) * channels, (1.0,) * channels)
     step = max(1, len(images) // 10_000)
     positions = torch.split(torch.arange(0, len(images), step), 1000)
-    sums = torch.zeros(2, channels, dtype=torch.float64)
+    # Sums of bytes are whole numbers: the same to the last bit, whatever order they are added in.
+    sums = torch.zeros(2, channels, dtype=torch.int64)
     count = 0
     for batch, _ in images.read(positions):
-        values = batch.double().div(255).cpu()
+        values = batch.cpu().to(torch.int64)
         sums += torch.stack([values.sum((0, 2, 3)), values.square().sum((0, 2, 3))])
         count += values.numel() // channels
-    mean = sums[0] / count
-    std = (sums[1] / count - mean.square()).clamp(min=1e-12).sqrt()
-    return Pixels(size, tuple(mean.tolist()), tuple(std.tolist()))
+    mean = [total / count / 255 for total in sums[0].tolist()]
+    std = [
+        math.sqrt(max(count * squares - total**2, 1e-12 * (255 * count) ** 2)) / count / 255
+        for total, squares in sums.T.tolist()
+    ]
+    return Pixels(size, tuple(mean), tuple(std))
 
 
 def hold_out(images: Images, part: float) -> tuple[Tensor, Tensor]:

@@ -11,7 +11,7 @@ from archcalc.readings.roofline import story as why_so_fast
 from archcalc.readings.runs import winner
 from archcalc.report.document import Block, Figure, Tabular, Text
 from archcalc.report.story import Trained
-from archcalc.report.table import Table
+from archcalc.report.table import Kind, Table
 from archcalc.report.telling.teller import Teller
 
 
@@ -60,12 +60,13 @@ def accuracy(teller: Teller) -> Iterator[Block]:
 
 def _accuracies(teller: Teller, trained: Sequence[Trained]) -> Table:
     several = any(one.accuracy.deviation is not None for one in trained)
+    spread: list[tuple[str, Kind]] = [("deviation", "percent")] if several else []
     columns = teller.columns(
         ("model", "text"),
         ("recipe", "text"),
         ("data", "text"),
         ("test_accuracy", "percent"),
-        *([("deviation", "percent")] if several else []),
+        *spread,
         ("interval", "text"),
         ("runs", "exact"),
         ("epochs", "exact"),

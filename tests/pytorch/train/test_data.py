@@ -91,6 +91,19 @@ def test_normalised_by_channel_pixels_have_mean_0_and_deviation_1() -> None:
     assert pixels("none", images, (8, 8))(images.images).max() == 1
 
 
+def test_mean_and_deviation_are_the_same_bits_in_any_order_and_on_any_threads() -> None:
+    images = torch.randint(0, 256, (3000, 3, 9, 7), dtype=torch.uint8)
+    labels = torch.zeros(3000, dtype=torch.int64)
+    found = pixels("channel", InMemory(images, labels), (9, 7))
+    assert pixels("channel", InMemory(images[torch.randperm(3000)], labels), (9, 7)) == found
+    torch.set_num_threads(2)  # the fixture sets it back
+    assert pixels("channel", InMemory(images, labels), (9, 7)) == found
+    exact = images.double() / 255
+    assert found.mean == pytest.approx(exact.mean((0, 2, 3)).tolist(), rel=1e-12)
+    deviation = exact.std((0, 2, 3), correction=0)
+    assert found.std == pytest.approx(deviation.tolist(), rel=1e-9)
+
+
 def test_pixels_bring_images_to_the_size_asked_for() -> None:
     images = load("digits", "digits").train
     assert isinstance(images, InMemory)
