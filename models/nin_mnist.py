@@ -38,7 +38,7 @@ def first_stage() -> dict[str, Recipe]:
         optimizer="adamw",
         lr=0.01,
         batch=128,
-        epochs=20,
+        epochs=30,
         schedule="cosine",
         warmup=1,
         normalise="channel",
@@ -57,12 +57,12 @@ def second_stage() -> dict[str, Recipe]:
 
 
 def third_stage() -> dict[str, Recipe]:
-    """How v2 goes on from v1: the article begins with 0.01, and takes smaller steps."""
+    """How v2 goes on from v1, in smaller steps; the article fills the new convolution with 0.01."""
     found = first_stage()
     article = replace(found["article"], grows_from="nin-mnist-v1", new_weights=0.01, lr=0.0004)
     return {
         "article": article,
-        "fast": replace(found["fast"], grows_from="nin-mnist-v1", identity=True),
+        "fast": replace(found["fast"], grows_from="nin-mnist-v1", identity=True, lr=0.005),
     }
 
 
