@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import re
 import shlex
@@ -14,13 +13,9 @@ import pytest
 
 from archcalc.cli import app
 from archcalc.ops import TABLE
+from tests import readme
 
 ROOT = Path(__file__).resolve().parent.parent
-spec = importlib.util.spec_from_file_location("readme", Path(__file__).with_name("readme.py"))
-assert spec
-assert spec.loader
-readme = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(readme)
 
 PAGES = [path for path in readme.DOCS if path not in readme.WITH_TORCH]
 EXAMPLES = ["extending.md", "reports.md", "tutorial.md"]

@@ -1,6 +1,5 @@
 """The READMEs show what archcalc prints now, and say the same in both languages."""
 
-import importlib.util
 import re
 import shlex
 from pathlib import Path
@@ -8,13 +7,9 @@ from pathlib import Path
 import pytest
 
 from archcalc.cli import COMMANDS, app
+from tests import readme
 
 ROOT = Path(__file__).resolve().parent.parent
-spec = importlib.util.spec_from_file_location("readme", Path(__file__).with_name("readme.py"))
-assert spec
-assert spec.loader
-readme = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(readme)
 
 ENGLISH, CHINESE = (path.read_text(encoding="utf-8") for path in readme.FILES)
 

@@ -1,16 +1,10 @@
 """docs/counters.md shows what the other counters say now."""
 
-import importlib.util
 from pathlib import Path
 
 import pytest
 
-path = Path(__file__).resolve().parents[1] / "readme.py"
-spec = importlib.util.spec_from_file_location("readme", path)
-assert spec
-assert spec.loader
-readme = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(readme)
+from tests import readme
 
 
 @pytest.mark.parametrize("path", readme.WITH_TORCH, ids=lambda path: path.name)

@@ -26,19 +26,6 @@ from archcalc.report.units import count
 def summary(teller: Teller) -> Iterator[Block]:
     """Each model in a row, with its ratios to the baseline."""
     found = teller.told.comparison
-    rows = tuple(
-        (
-            profile.spec,
-            profile.input,
-            profile.params_executed,
-            profile.macs,
-            profile.flops,
-            profile.memory.peak_bytes,
-            found.ratio(profile, "params_executed"),
-            found.ratio(profile, "macs"),
-        )
-        for profile in found.profiles
-    )
     columns = teller.columns(
         ("model", "text"),
         ("input", "shape"),
@@ -49,7 +36,7 @@ def summary(teller: Teller) -> Iterator[Block]:
         ("params_ratio", "ratio"),
         ("macs_ratio", "ratio"),
     )
-    yield Tabular(Table(columns, rows))
+    yield Tabular(Table(columns, views.side_by_side(found)))
     if len(found.profiles) > 1:
         yield Text(teller.words("note.baseline", baseline=found.baseline.spec))
     if teller.charts and len([profile for profile in found.profiles if profile.macs]) > 1:

@@ -1,6 +1,6 @@
 """What each command shows: records in, a Report out. Nothing is computed here."""
 
-from archcalc.report.views.beside import comparison, totals, worked
+from archcalc.report.views.beside import comparison, side_by_side, totals, worked
 from archcalc.report.views.catalogue import card, listing
 from archcalc.report.views.inside import (
     explanation,
@@ -21,6 +21,7 @@ __all__ = [
     "parameters",
     "partial",
     "receptive_field",
+    "side_by_side",
     "totals",
     "worked",
 ]

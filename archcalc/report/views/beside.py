@@ -39,6 +39,23 @@ def worked(example: WorkedExample) -> Report:
     return Report(tables, json.models(profiles, ratios=ratios), conventions(profiles))
 
 
+def side_by_side(found: Comparison) -> tuple[tuple[Cell, ...], ...]:
+    """A row a model: name, input, parameters, MACs, FLOPs, peak, and the two ratios."""
+    return tuple(
+        (
+            priced.spec,
+            priced.input,
+            priced.params_executed,
+            priced.macs,
+            priced.flops,
+            priced.memory.peak_bytes,
+            found.ratio(priced, "params_executed"),
+            found.ratio(priced, "macs"),
+        )
+        for priced in found.profiles
+    )
+
+
 def comparison(found: Comparison, differences: Diff | None = None) -> Report:
     """``archcalc compare``: figures and ratios, a model a row."""
     columns = [
@@ -51,20 +68,10 @@ def comparison(found: Comparison, differences: Diff | None = None) -> Report:
         Column("params_ratio", "× params", "ratio"),
         Column("macs_ratio", "× MACs", "ratio"),
     ]
-    rows: list[tuple[Cell, ...]] = [
-        (
-            priced.spec,
-            priced.input,
-            priced.params_executed,
-            priced.macs,
-            priced.flops,
-            priced.memory.peak_bytes,
-            found.ratio(priced, "params_executed"),
-            found.ratio(priced, "macs"),
-        )
-        for priced in found.profiles
+    tables = [
+        Table(tuple(columns), side_by_side(found)),
+        *_phase_and_convention_tables(found.profiles),
     ]
-    tables = [Table(tuple(columns), tuple(rows)), *_phase_and_convention_tables(found.profiles)]
     fields: dict[str, Any] = {
         "baseline": found.baseline.spec,
         "ratios": [
