@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import json
 import statistics
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -16,7 +14,6 @@ from archcalc.readings.profile import profile
 from archcalc.readings.runs import (
     Accuracy,
     Epoch,
-    Result,
     accuracies,
     best,
     history_csv,
@@ -26,39 +23,10 @@ from archcalc.readings.runs import (
     parse_history,
     winner,
 )
-from archcalc.recipe import Recipe
 from archcalc.registry import find
 from archcalc.report.training import curve, panels, trained, with_accuracy
 from archcalc.report.views import comparison
-
-RECIPE = Recipe(data="digits", optimizer="sgd", lr=0.1, batch=32, epochs=2)
-
-
-def epoch(number: int, accuracy: float | None, loss: float | None = 1.0) -> Epoch:
-    return Epoch(
-        number, 0.1, 2.0, 0.3, loss if accuracy is not None else None, accuracy, 5.0, 200.0
-    )
-
-
-def make(folder: Path, accuracy: float | None, **changes: Any) -> Path:
-    """A run on disk; a finished one if it has an accuracy."""
-    folder.mkdir(parents=True)
-    config = {
-        "model": "nin",
-        "input": [3, 32, 32],
-        "recipe_name": "fast",
-        "recipe": asdict(RECIPE),
-        "seed": 0,
-        "precision": "fp32",
-        "data": {"name": "cifar-10", "fingerprint": "ab", "train": 100},
-        **changes,
-    }
-    (folder / "run.json").write_text(json.dumps(config))
-    (folder / "history.csv").write_text(history_csv([epoch(1, 0.4), epoch(2, 0.6)]))
-    if accuracy is not None:
-        result = Result(accuracy, 0.5, 10_000, 2, 10.0)
-        (folder / "result.json").write_text(json.dumps(result._asdict()))
-    return folder
+from tests.readings.run_on_disk import RECIPE, epoch, make
 
 
 def test_a_history_comes_back_to_the_last_bit() -> None:

@@ -11,38 +11,25 @@ import pytest
 
 import archcalc
 from archcalc.cli import run as command
-from archcalc.readings.runs import Epoch, Result, Run, history_csv, load_all
-from archcalc.recipe import Recipe
+from archcalc.readings.runs import Run, load_all
 from archcalc.report import charts
 from archcalc.report import story as stories
 from archcalc.report.document import Figure, Section, Tabular, Text
 from archcalc.report.messages import LANGS, Lang
 from archcalc.report.telling import document
-
-RECIPE = Recipe(data="cifar-10", optimizer="sgd", lr=0.1, batch=32, epochs=2)
+from tests.readings import run_on_disk
+from tests.readings.run_on_disk import RECIPE
 
 
 def make(folder: Path, model: str, accuracy: float | None, **changes: Any) -> None:
-    """A run on disk; a finished one if it has an accuracy."""
-    folder.mkdir(parents=True)
-    config = {
+    """A run of two minutes that also says where it ran and on which classes."""
+    more = {
         "model": model,
-        "input": [3, 32, 32],
-        "recipe_name": "fast",
-        "recipe": asdict(RECIPE),
-        "seed": 0,
         "precision": "bf16",
-        "data": {"name": "cifar-10", "fingerprint": "ab", "train": 100},
         "classes": [str(number) for number in range(10)],
         "environment": {"processor": "a processor", "threads": 2, "torch": "2.14"},
-        **changes,
     }
-    (folder / "run.json").write_text(json.dumps(config))
-    epochs = [Epoch(n, 0.1, 2.0, 0.3, 1.0, 0.2 * n, 60.0, 200.0) for n in (1, 2)]
-    (folder / "history.csv").write_text(history_csv(epochs))
-    if accuracy is not None:
-        result = Result(accuracy, 0.5, 10_000, 2, 120.0)
-        (folder / "result.json").write_text(json.dumps(result._asdict()))
+    run_on_disk.make(folder, accuracy, seconds=120.0, **{**more, **changes})
 
 
 @pytest.fixture
