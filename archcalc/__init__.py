@@ -15,7 +15,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from archcalc import registry
+from archcalc.analysis import compare as _compare
+from archcalc.analysis.compare import Comparison
+from archcalc.analysis.diff import Diff, diff
+from archcalc.analysis.profile import Profile, profile
+from archcalc.analysis.worked_example import WorkedExample, worked_example
 from archcalc.errors import (
     ArchcalcError,
     DefinitionError,
@@ -26,24 +30,20 @@ from archcalc.errors import (
     needs,
 )
 from archcalc.graph import Graph, Handle, Node, Shape
+from archcalc.lookup import registry
+from archcalc.lookup.registry import Architecture, architecture
+from archcalc.lookup.resolve import resolve
 from archcalc.ops.formula import formula, load_formulas
 from archcalc.ops.operator import Cost
-from archcalc.readings import compare as _compare
-from archcalc.readings.compare import Comparison
-from archcalc.readings.diff import Diff, diff
-from archcalc.readings.profile import Profile, profile
-from archcalc.readings.worked_example import WorkedExample, worked_example
-from archcalc.registry import Architecture, architecture
-from archcalc.resolve import resolve
 from archcalc.version import VERSION
 
 if TYPE_CHECKING:
+    from archcalc.analysis.budget import Checks
+    from archcalc.analysis.claims import Claims, Measurement
+    from archcalc.analysis.latency import Bench
+    from archcalc.analysis.lint import Lint
+    from archcalc.analysis.runs import Run
     from archcalc.pytorch.build import Network
-    from archcalc.readings.budget import Checks
-    from archcalc.readings.claims import Claims, Measurement
-    from archcalc.readings.latency import Bench
-    from archcalc.readings.lint import Lint
-    from archcalc.readings.runs import Run
 
 __all__ = [
     "ArchcalcError",
@@ -143,16 +143,16 @@ def claims(
     >>> claims("inception-5x5").counts["rounds to it"]
     1
     """
-    from archcalc import claims_file
-    from archcalc.readings import claims as reading
+    from archcalc.analysis import claims as reading
+    from archcalc.io import claims_file
 
     known = claims_file.load(file) if file else claims_file.registered()
     if model != "all":
         known = reading.about(known, registry.canonical(model))
     told = dict(measured or {})
     if runs:
-        from archcalc.readings.claim_runs import measurements
-        from archcalc.readings.runs import load
+        from archcalc.analysis.claim_runs import measurements
+        from archcalc.analysis.runs import load
 
         told |= measurements(known, {name: [*map(load, made)] for name, made in runs.items()})
     return reading.check(known, lambda name, given: resolve(name, input=given or None), told)
@@ -166,7 +166,7 @@ def lint(
     >>> [found.rule for found in lint("nin-mnist-v2").warnings]
     ['relu-on-logits', 'global-pooling']
     """
-    from archcalc.readings.lint import lint as read
+    from archcalc.analysis.lint import lint as read
 
     return read(resolve(model, input=input, options=options) if isinstance(model, str) else model)
 
@@ -182,14 +182,13 @@ def check(budget: str = "archcalc.toml") -> Checks:
     """
     from pathlib import Path
 
-    from archcalc import budget_file
-    from archcalc.readings import latency_file
-    from archcalc.readings.budget import check_all
+    from archcalc.analysis.budget import check_all
+    from archcalc.io import bench_file, budget_file
 
     limits = budget_file.load(budget)
     profiles = [profile(resolve(each.model, input=each.input or None)) for each in limits]
     benches = {each.latency.bench for each in limits if each.latency is not None}
-    measured = {path: latency_file.load(path) for path in benches if Path(path).exists()}
+    measured = {path: bench_file.load(path) for path in benches if Path(path).exists()}
     return check_all(limits, profiles, measured)
 
 

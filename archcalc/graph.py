@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from archcalc.readings.profile import Profile
+    from archcalc.analysis.profile import Profile
 
 Shape = tuple[int, ...]
 """A tensor's size as torch writes it: ``(N, C, H, W)`` for images."""
@@ -158,7 +158,7 @@ class Graph:
     def profile(self, convention: str = "paper") -> Profile:
         """Counts of everything; the short way to :func:`archcalc.profile`."""
         # The record looks forward to its readings only here, when a caller asks.
-        from archcalc.readings.profile import profile
+        from archcalc.analysis.profile import profile
 
         return profile(self, convention=convention)
 

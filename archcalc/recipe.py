@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_h
 from archcalc.errors import UsageError
 
 if TYPE_CHECKING:
-    from archcalc.registry import Architecture
+    from archcalc.lookup.registry import Architecture
 
 
 @dataclass(frozen=True, kw_only=True)

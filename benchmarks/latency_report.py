@@ -17,14 +17,14 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import archcalc
-from archcalc import registry
-from archcalc.files import write_text
+from archcalc.analysis.latency import Bench, Latency
+from archcalc.analysis.quantile import quantile, rank_correlation
+from archcalc.analysis.roofline import Ceilings, story
+from archcalc.analysis.speedup import speedup
+from archcalc.io.files import write_text
+from archcalc.lookup import registry
 from archcalc.pytorch.bench.cautions import OTHERS
 from archcalc.pytorch.bench.timer import Plan
-from archcalc.readings.latency import Bench, Latency
-from archcalc.readings.quantile import quantile, rank_correlation
-from archcalc.readings.roofline import Ceilings, story
-from archcalc.readings.speedup import speedup
 from archcalc.report.csv import csv
 from archcalc.report.latency import BOUND, CEILING, METHOD, describe_ceilings
 from archcalc.report.markdown import escape, markdown

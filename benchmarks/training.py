@@ -25,11 +25,11 @@ from PIL import Image
 from torch.nn import functional as F
 from torchvision import transforms
 
-from archcalc import registry
+from archcalc.analysis.profile import profile
+from archcalc.lookup import registry
 from archcalc.pytorch.build import build
 from archcalc.pytorch.train import Settings, cpu, data, loop
 from archcalc.pytorch.train import network as networks
-from archcalc.readings.profile import profile
 from archcalc.recipe import find
 
 

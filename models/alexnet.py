@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from archcalc import ops
 from archcalc.graph import Handle
-from archcalc.registry import architecture
+from archcalc.lookup.registry import architecture
 
 from .blocks import conv_relu
 

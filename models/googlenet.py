@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from archcalc.graph import Handle
+from archcalc.lookup.registry import architecture
 from archcalc.ops import (
     adaptive_avg_pool2d,
     avg_pool2d,
@@ -18,7 +19,6 @@ from archcalc.ops import (
     max_pool2d,
     relu,
 )
-from archcalc.registry import architecture
 
 from .blocks import conv_relu
 from .inception import inception

@@ -9,6 +9,7 @@ from __future__ import annotations
 from functools import partial
 
 from archcalc.graph import Handle
+from archcalc.lookup.registry import architecture
 from archcalc.ops import (
     adaptive_avg_pool2d,
     concat,
@@ -18,7 +19,6 @@ from archcalc.ops import (
     max_pool2d,
     relu,
 )
-from archcalc.registry import architecture
 
 from . import blocks
 

@@ -7,8 +7,8 @@ those of module 3a in Table 1, at its 28×28×192 input.
 from __future__ import annotations
 
 from archcalc.graph import Handle
+from archcalc.lookup.registry import architecture
 from archcalc.ops import batch_norm, concat, conv2d, max_pool2d
-from archcalc.registry import architecture
 
 from .blocks import conv_relu
 

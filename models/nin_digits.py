@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from archcalc import ops
 from archcalc.graph import Handle
-from archcalc.registry import architecture
+from archcalc.lookup.registry import architecture
 
 from .nin import mlpconv
 

@@ -10,8 +10,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from archcalc.graph import Handle
+from archcalc.lookup.registry import architecture
 from archcalc.ops import adaptive_avg_pool2d, avg_pool2d, conv2d, flatten, max_pool2d, relu
-from archcalc.registry import architecture
 
 if TYPE_CHECKING:
     from archcalc.recipe import Recipe

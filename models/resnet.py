@@ -11,8 +11,8 @@ from functools import partial
 from typing import Literal
 
 from archcalc.graph import Handle
+from archcalc.lookup.registry import architecture
 from archcalc.ops import adaptive_avg_pool2d, add, flatten, linear, max_pool2d, relu
-from archcalc.registry import architecture
 
 from .blocks import conv_bn
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import partial
 
 from archcalc.graph import Handle
-from archcalc.registry import architecture
+from archcalc.lookup.registry import architecture
 
 from .resnet import bottleneck, classifier, stage, stem
 

@@ -10,7 +10,7 @@ from functools import partial
 
 from archcalc import ops
 from archcalc.graph import Handle
-from archcalc.registry import architecture
+from archcalc.lookup.registry import architecture
 
 from .inception import inception
 from .resnet import StrideIn, bottleneck, classifier, stage, stem

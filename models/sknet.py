@@ -10,7 +10,7 @@ from typing import Literal
 
 from archcalc import ops
 from archcalc.graph import Handle
-from archcalc.registry import architecture
+from archcalc.lookup.registry import architecture
 
 from .blocks import conv_bn
 from .resnet import classifier, join, stage, stem

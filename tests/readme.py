@@ -74,7 +74,7 @@ def made_operators() -> str:
 
 def made_counters() -> str:
     """What each counter's convention is."""
-    from archcalc.readings.conventions import CONVENTIONS
+    from archcalc.analysis.conventions import CONVENTIONS
 
     rows = [
         (

@@ -80,7 +80,7 @@ def test_the_receptive_field_of_the_end_is_global(cli) -> None:
 
 def test_list_shows_every_model_and_one_with_its_options(cli) -> None:
     out = cli("list").out
-    for name in archcalc.registry.names():
+    for name in archcalc.lookup.registry.names():
         assert name in out
     card = cli("list nin").out
     assert "gap or fc" in card

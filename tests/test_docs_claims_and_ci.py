@@ -4,9 +4,9 @@ import re
 from pathlib import Path
 
 import archcalc
-from archcalc import claims_file
-from archcalc.readings.expression import FUNCTIONS
-from archcalc.readings.lint import RULES, lint
+from archcalc.analysis.expression import FUNCTIONS
+from archcalc.analysis.lint import RULES, lint
+from archcalc.io import claims_file
 
 TEXT = (Path(__file__).parent.parent / "docs" / "claims-and-ci.md").read_text(encoding="utf-8")
 CLAIMS, BUDGET = re.findall(r"^```toml\n(.*?)^```$", TEXT, re.S | re.M)
@@ -39,7 +39,7 @@ def test_every_function_and_rule_is_named() -> None:
     rules = set(re.findall(r"^\| ([a-z-]+(?:, [a-z-]+)?) \| (?:warning|note)", TEXT, re.M))
     named = {rule for row in rules for rule in row.split(", ")}
     assert len(named) == len(RULES) + 1  # auxiliary-heads has two names
-    found = {each.rule for model in archcalc.registry.names() for each in _lint(model)}
+    found = {each.rule for model in archcalc.lookup.registry.names() for each in _lint(model)}
     assert found <= named
 
 

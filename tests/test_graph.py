@@ -9,7 +9,7 @@ import pytest
 
 from archcalc import ops
 from archcalc.graph import Attributes, Builder, Graph, Value, Weight, numel, times
-from archcalc.registry import find
+from archcalc.lookup.registry import find
 
 
 def network() -> Graph:

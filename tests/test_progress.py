@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from archcalc.analysis.runs import Epoch, Result
 from archcalc.cli.progress import epoch_line, step_line, told
-from archcalc.readings.runs import Epoch, Result
 
 ROW = Epoch(3, 4e-4, 1.25, 0.5, 1.5, 0.625, 60.0, 1234.5)
 STEP: Any = SimpleNamespace(

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from archcalc import registry
 from archcalc.errors import UsageError
+from archcalc.lookup import registry
 from archcalc.recipe import Recipe, find, from_record, override
 
 PLAIN = Recipe(data="digits", optimizer="sgd", lr=0.1, batch=32, epochs=10)

@@ -90,7 +90,7 @@ def completion(shell: str, install: bool) -> None:
     \b
     archcalc completion bash --install
     """
-    from archcalc import completion as scripts
+    from archcalc.cli import completion as scripts
 
     if install:
         click.echo(f"wrote {scripts.install(app, shell)}; open a new shell to use it", err=True)

@@ -14,11 +14,11 @@ import click
 from archcalc.cli.modules import SETTINGS, TRAIN, torch_module
 from archcalc.cli.options import FORMATS, OUTPUT, Output, render, some_models, takes, write
 from archcalc.errors import UsageError
-from archcalc.resolve import parse_settings
+from archcalc.lookup.resolve import parse_settings
 
 if TYPE_CHECKING:
-    from archcalc.readings.compare import Comparison
-    from archcalc.readings.latency import Bench, Latency
+    from archcalc.analysis.compare import Comparison
+    from archcalc.analysis.latency import Bench, Latency
     from archcalc.report.table import Report
 
 DEVICE = "auto|cpu|cuda|cuda:1|mps"
@@ -135,7 +135,7 @@ def _target(output: str) -> Iterator[Path | None]:
     if output == "-":
         yield None
         return
-    from archcalc.files import replacing
+    from archcalc.io.files import replacing
 
     with replacing(output) as beside:
         yield beside
@@ -163,8 +163,8 @@ def measured_comparison(
     measure: Mapping[str, Any],
 ) -> Report:
     """The comparison's report with measured columns: from a file, or measured now."""
-    from archcalc.readings.latency import find
-    from archcalc.readings.latency_file import load
+    from archcalc.analysis.latency import find
+    from archcalc.io.bench_file import load
     from archcalc.report.latency import with_latency
 
     specs = [profile.spec for profile in comparison.profiles]

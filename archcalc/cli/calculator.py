@@ -7,7 +7,10 @@ from collections.abc import Sequence
 
 import click
 
-from archcalc import registry
+from archcalc.analysis.compare import METRICS
+from archcalc.analysis.compare import compare as compare_profiles
+from archcalc.analysis.diff import diff
+from archcalc.analysis.worked_example import worked_example
 from archcalc.cli.options import (
     MODEL,
     OUTPUT,
@@ -25,12 +28,9 @@ from archcalc.cli.options import (
     write,
 )
 from archcalc.errors import UsageError
-from archcalc.readings.compare import METRICS
-from archcalc.readings.compare import compare as compare_profiles
-from archcalc.readings.diff import diff
-from archcalc.readings.worked_example import worked_example
+from archcalc.lookup import registry
+from archcalc.lookup.resolve import declared_input, parse_settings
 from archcalc.report import views
-from archcalc.resolve import declared_input, parse_settings
 
 
 @click.command("list")
@@ -173,7 +173,7 @@ def compare(
         }
         report = measured_comparison(report, found, device=latency, file=bench, measure=measure)
     if runs:
-        from archcalc.readings.runs import load_all
+        from archcalc.analysis.runs import load_all
         from archcalc.report.training import with_accuracy
 
         report = with_accuracy(report, found, load_all(runs))

@@ -14,8 +14,8 @@ from archcalc.cli.options import OUTPUT, Output, emit, takes, write
 from archcalc.errors import UsageError
 
 if TYPE_CHECKING:
-    from archcalc.readings.diff import ReportDiff
-    from archcalc.revisions import Asked
+    from archcalc.analysis.diff import ReportDiff
+    from archcalc.io.revisions import Asked
 
 BREACHED = 1
 BUDGET = "archcalc.toml"
@@ -110,15 +110,15 @@ def _is_report(name: str) -> bool:
 
 
 def _of_reports(before: str, after: str) -> ReportDiff:
-    from archcalc import saved_reports
-    from archcalc.readings.diff import diff_reports
+    from archcalc.analysis.diff import diff_reports
+    from archcalc.io import saved_reports
 
     return diff_reports(saved_reports.load(before), saved_reports.load(after), (before, after))
 
 
 def _of_commits(sides: Sequence[str], asked: Sequence[Asked]) -> ReportDiff:
-    from archcalc import revisions
-    from archcalc.readings.diff import diff_reports
+    from archcalc.analysis.diff import diff_reports
+    from archcalc.io import revisions
 
     if len(sides) == 1 and ".." in sides[0]:
         sides = tuple(side or "HEAD" for side in sides[0].split("..", 1))
@@ -146,7 +146,7 @@ def _asked(
     models: Sequence[str] | None, budget: str, input: tuple[str, ...], settings: tuple[str, ...]
 ) -> list[Asked]:
     """The models of two commits: those behind ``--``, else those of a budget that lie in files."""
-    from archcalc.revisions import Asked
+    from archcalc.io.revisions import Asked
 
     if models:
         asked = [Asked(model, input, settings) for model in models]
@@ -159,7 +159,7 @@ def _asked(
         return asked
     if not budget and not os.path.exists(BUDGET):
         raise UsageError("which models? name them behind --, as HEAD~1 -- ./net.py:Net")
-    from archcalc import budget_file
+    from archcalc.io import budget_file
 
     found = [Asked(each.model, each.input) for each in budget_file.load(budget or BUDGET)]
     return [each for each in dict.fromkeys(found) if each.in_repository]

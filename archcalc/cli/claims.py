@@ -8,9 +8,9 @@ from collections.abc import Sequence
 import click
 
 import archcalc
-from archcalc import registry
 from archcalc.cli.options import OUTPUT, Output, any_models, complete_model, takes, write
 from archcalc.errors import UsageError
+from archcalc.lookup import registry
 
 WARNED = 1
 
@@ -75,8 +75,8 @@ def lint(
     archcalc lint nin-mnist-v2
     archcalc lint ./net.py:Net --input 32x32x3 --strict
     """
+    from archcalc.lookup.resolve import parse_settings, resolve
     from archcalc.report.lint import lint as report
-    from archcalc.resolve import parse_settings, resolve
 
     chosen = parse_settings(settings)
     found = [

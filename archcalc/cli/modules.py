@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from archcalc import registry
 from archcalc.cli.options import (
     OUTPUT,
     Output,
@@ -20,7 +19,8 @@ from archcalc.cli.options import (
 )
 from archcalc.errors import UsageError, needs
 from archcalc.graph import Graph
-from archcalc.resolve import declared_input, is_torch, parse_settings, resolve
+from archcalc.lookup import registry
+from archcalc.lookup.resolve import declared_input, is_torch, parse_settings, resolve
 
 if TYPE_CHECKING:
     from archcalc.pytorch.crosscheck import Crosscheck

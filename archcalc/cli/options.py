@@ -15,12 +15,12 @@ from typing import Any
 
 import click
 
-from archcalc import registry
-from archcalc.readings.conventions import CONVENTIONS
-from archcalc.readings.profile import Profile, profile
+from archcalc.analysis.conventions import CONVENTIONS
+from archcalc.analysis.profile import Profile, profile
+from archcalc.lookup import registry
+from archcalc.lookup.resolve import parse_settings, resolve
 from archcalc.report.table import Report
 from archcalc.report.units import UNITS, Units
-from archcalc.resolve import parse_settings, resolve
 
 NOT_COUNTED = 1
 
@@ -208,7 +208,7 @@ def emit(text: str, output: str) -> None:
     if output == "-":
         sys.stdout.write(text)
         return
-    from archcalc.files import write_text
+    from archcalc.io.files import write_text
 
     write_text(output, text)
     click.echo(f"wrote {output}", err=True)

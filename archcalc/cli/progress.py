@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from archcalc.readings.runs import Epoch, Result
+from archcalc.analysis.runs import Epoch, Result
 
 if TYPE_CHECKING:
     from archcalc.pytorch.train import Settings

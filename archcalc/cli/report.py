@@ -15,7 +15,7 @@ from archcalc.report.messages import LANGS, Lang
 from archcalc.report.units import UNITS, Units
 
 if TYPE_CHECKING:
-    from archcalc.readings.profile import Profile
+    from archcalc.analysis.profile import Profile
     from archcalc.report.config import ReportConfig
     from archcalc.report.story import Story
 
@@ -68,7 +68,7 @@ def report(
     archcalc report inception-naive inception-reduced -o story.html --lang zh
     archcalc report --config reports/story.toml
     """
-    from archcalc.files import write_text
+    from archcalc.io.files import write_text
     from archcalc.report.config import ReportConfig, ending, read_config
 
     if bool(models) == bool(config):
@@ -87,8 +87,8 @@ def report(
         raise UsageError("where to? give -o FILE that ends with .md, .html, .csv or .json")
     profiles = _priced(asked) if config else _price(models, input, batch, train, settings)
 
-    from archcalc.readings.latency_file import load
-    from archcalc.readings.runs import load_all
+    from archcalc.analysis.runs import load_all
+    from archcalc.io.bench_file import load
     from archcalc.report.story import story
 
     trained = [*runs, *(str(asked.folder / path) for path in asked.runs)]
@@ -155,8 +155,8 @@ def _files(
 def _price(
     models: Sequence[str], input: tuple[str, ...], batch: int, train: bool, settings: Sequence[str]
 ) -> list[Profile]:
-    from archcalc.readings.profile import profile
-    from archcalc.resolve import parse_settings, resolve
+    from archcalc.analysis.profile import profile
+    from archcalc.lookup.resolve import parse_settings, resolve
 
     options = parse_settings(settings)
     return [
@@ -167,8 +167,8 @@ def _price(
 
 def _priced(asked: ReportConfig) -> list[Profile]:
     """The models of a TOML file; the paths of Python files in it are its folder's."""
-    from archcalc.readings.profile import profile
-    from archcalc.resolve import resolve
+    from archcalc.analysis.profile import profile
+    from archcalc.lookup.resolve import resolve
 
     return [
         profile(

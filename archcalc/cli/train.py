@@ -12,11 +12,11 @@ import click
 
 from archcalc.cli.options import OUTPUT, Output, one_model, takes, write
 from archcalc.errors import UsageError, missing
-from archcalc.resolve import parse_settings
+from archcalc.lookup.resolve import parse_settings
 
 if TYPE_CHECKING:
+    from archcalc.analysis.runs import Run
     from archcalc.pytorch.train import Settings
-    from archcalc.readings.runs import Run
 
 INTERRUPTED = 130
 
@@ -124,8 +124,8 @@ def featuremaps(run: str, images: Sequence[str], data: str, output: str) -> None
     archcalc featuremaps runs/nin-fast-seed0 --images cat.png -o cat-maps.png
     """
     _needs_torch()
+    from archcalc.analysis import runs
     from archcalc.pytorch.train import featuremaps as maps
-    from archcalc.readings import runs
 
     record = runs.load(run)
     found = maps.feature_maps(record, images, data)
@@ -153,9 +153,9 @@ def _train(settings: Settings, given: dict[str, Any]) -> list[Run]:
 
 def _one(settings: Settings) -> Run:
     """Train, and tell how it goes: a bar on a terminal, lines elsewhere."""
+    from archcalc.analysis import runs
     from archcalc.cli.progress import told
     from archcalc.pytorch.train import run as epochs
-    from archcalc.readings import runs
 
     main = int(os.environ.get("RANK", "0")) == 0
     try:
@@ -209,7 +209,7 @@ def _check(given: dict[str, Any]) -> None:
 
 
 def _show(found: Sequence[Run], settings: Settings, given: dict[str, Any], options: Output) -> None:
-    from archcalc.files import write_text
+    from archcalc.io.files import write_text
     from archcalc.report.training import error_curves, trained
 
     if given["ablate"]:

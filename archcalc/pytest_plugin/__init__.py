@@ -36,9 +36,9 @@ class BudgetCheck:
         ``exactly`` the same; ``shapes`` are of nodes or modules, as ``"8x8x10"``, and ``output`` is
         the model's.
         """
-        from archcalc.budget_file import figures
-        from archcalc.readings.budget import Budget, check
-        from archcalc.readings.profile import profile
+        from archcalc.analysis.budget import Budget, check
+        from archcalc.analysis.profile import profile
+        from archcalc.io.budget_file import figures
 
         graph = _graph(model, input)
         name = graph.spec or graph.name
@@ -69,11 +69,11 @@ def _graph(model: Any, input: Any) -> Any:
     if isinstance(model, Graph):
         return model
     if isinstance(model, str):
-        from archcalc.resolve import resolve
+        from archcalc.lookup.resolve import resolve
 
         return resolve(model, input=input)
     from archcalc import trace
-    from archcalc.inputs import parse_input
+    from archcalc.lookup.inputs import parse_input
 
     if isinstance(input, str) and "," not in input:
         input = (1, *parse_input(input))

@@ -17,8 +17,8 @@ from torch import fx, nn
 
 from archcalc.errors import UsageError
 from archcalc.graph import Graph, Node, Shape
+from archcalc.lookup.registry import find
 from archcalc.pytorch.layers import Layer, realise
-from archcalc.registry import find
 
 
 def build(

@@ -1,7 +1,7 @@
 """The same network counted by us twice and by other people's tools, and every difference explained.
 
 The tools are used as they are and are never the source of a number. Each one runs on the built
-module, and its figure is compared with the sum that :mod:`archcalc.readings.conventions` predicts
+module, and its figure is compared with the sum that :mod:`archcalc.analysis.conventions` predicts
 from the graph alone.
 """
 
@@ -19,14 +19,14 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from archcalc import registry
+from archcalc.analysis.conventions import CONVENTIONS, Step, total
+from archcalc.analysis.profile import profile
+from archcalc.analysis.record import Record
 from archcalc.errors import MissingExtraError
 from archcalc.graph import Graph
+from archcalc.lookup import registry
 from archcalc.pytorch.build import build
 from archcalc.pytorch.trace import trace
-from archcalc.readings.conventions import CONVENTIONS, Step, total
-from archcalc.readings.profile import profile
-from archcalc.readings.record import Record
 
 Inputs = tuple[torch.Tensor, ...]
 

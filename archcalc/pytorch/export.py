@@ -11,9 +11,10 @@ from importlib.util import find_spec
 import torch
 
 from archcalc.errors import UnknownModelError, missing
-from archcalc.files import replacing
 from archcalc.graph import Graph
-from archcalc.inputs import describe_input
+from archcalc.io.files import replacing
+from archcalc.lookup.inputs import describe_input
+from archcalc.lookup.registry import find
 from archcalc.ops import TABLE
 from archcalc.pytorch.block_classes import BlockClass, Classes
 from archcalc.pytorch.blocks import blocks
@@ -27,7 +28,6 @@ from archcalc.pytorch.source import (
     layout,
     network_text,
 )
-from archcalc.registry import find
 
 
 def export_python(graph: Graph, *, summary: str = "", source: str = "") -> str:

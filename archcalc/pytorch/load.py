@@ -22,7 +22,7 @@ from torch import nn
 
 from archcalc.errors import ArchcalcError, MissingExtraError, UsageError, needs
 from archcalc.graph import Graph, Shape
-from archcalc.inputs import parse_input
+from archcalc.lookup.inputs import parse_input
 from archcalc.pytorch.trace import build_on_meta, trace
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from archcalc.analysis.budget import Check, Checks
+from archcalc.analysis.diff import Change, Figure, ModelDiff, ReportDiff
 from archcalc.graph import Shape
-from archcalc.readings.budget import Check, Checks
-from archcalc.readings.diff import Change, Figure, ModelDiff, ReportDiff
 from archcalc.report import json
 from archcalc.report.table import Cell, Column, Report, Table, shape_text
 

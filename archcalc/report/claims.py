@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from archcalc.readings.claims import Claims, Finding, plain
+from archcalc.analysis.claims import Claims, Finding, plain
 from archcalc.report import json
 from archcalc.report.table import Cell, Column, Report, Table, plain_table
 

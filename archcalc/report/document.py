@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from archcalc.readings.profile import Profile
+from archcalc.analysis.profile import Profile
 from archcalc.report.messages import Lang
 from archcalc.report.table import Table
 from archcalc.report.units import Units

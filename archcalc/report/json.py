@@ -9,8 +9,8 @@ import json as json_module
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from archcalc.readings.profile import Layer, Profile
-from archcalc.readings.receptive_field import Reach
+from archcalc.analysis.profile import Layer, Profile
+from archcalc.analysis.receptive_field import Reach
 from archcalc.version import VERSION
 
 SCHEMA_VERSION = 1

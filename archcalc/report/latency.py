@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from archcalc.readings.compare import Comparison
-from archcalc.readings.latency import Bench, Latency, Layers
-from archcalc.readings.latency_file import record
-from archcalc.readings.roofline import Ceilings, story
-from archcalc.readings.speedup import speedup
+from archcalc.analysis.compare import Comparison
+from archcalc.analysis.latency import Bench, Latency, Layers
+from archcalc.analysis.roofline import Ceilings, story
+from archcalc.analysis.speedup import speedup
+from archcalc.io.bench_file import record
 from archcalc.report.table import Cell, Column, Report, Table
 from archcalc.report.units import duration, plain
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from archcalc.readings.lint import Lint
+from archcalc.analysis.lint import Lint
 from archcalc.report import json
 from archcalc.report.table import Column, Report, Table
 

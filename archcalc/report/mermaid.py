@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from archcalc.analysis.profile import Profile
+from archcalc.analysis.where import block_depth, block_of
 from archcalc.graph import times
-from archcalc.readings.profile import Profile
-from archcalc.readings.where import block_depth, block_of
 from archcalc.report.table import shape_text
 from archcalc.report.units import Units, count
 

@@ -9,19 +9,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from archcalc import claims_file, registry
+from archcalc.analysis.claims import Claims, check
+from archcalc.analysis.compare import Comparison, compare
+from archcalc.analysis.latency import Bench, Latency
+from archcalc.analysis.lint import Lint, lint
+from archcalc.analysis.profile import Profile, profile
+from archcalc.analysis.runs import Accuracy, Run, accuracy, groups
+from archcalc.analysis.worked_example import WorkedExample, worked_example
 from archcalc.errors import UsageError
-from archcalc.readings.claims import Claims, check
-from archcalc.readings.compare import Comparison, compare
-from archcalc.readings.latency import Bench, Latency
-from archcalc.readings.latency_file import record as measurement
-from archcalc.readings.lint import Lint, lint
-from archcalc.readings.profile import Profile, profile
-from archcalc.readings.runs import Accuracy, Run, accuracy, groups
-from archcalc.readings.worked_example import WorkedExample, worked_example
+from archcalc.io import claims_file
+from archcalc.io.bench_file import record as measurement
+from archcalc.lookup import registry
+from archcalc.lookup.resolve import is_torch, resolve
 from archcalc.report import json
 from archcalc.report.table import Column, Kind, Table
-from archcalc.resolve import is_torch, resolve
 
 SECTIONS = (
     "summary",

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from html import escape
 
-from archcalc.readings.compare import Comparison
-from archcalc.readings.runs import Accuracy, Epoch, Run, accuracies, winner
+from archcalc.analysis.compare import Comparison
+from archcalc.analysis.runs import Accuracy, Epoch, Run, accuracies, winner
 from archcalc.report import json
 from archcalc.report.table import Cell, Column, Report, Table
 

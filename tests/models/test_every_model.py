@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from archcalc import registry
 from archcalc.errors import DefinitionError
 from archcalc.graph import Graph
+from archcalc.lookup import registry
 from archcalc.ops import TABLE, Cost
 
 NAMES = registry.names()

@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 import pytest
 
+from archcalc.analysis.profile import Profile, profile
 from archcalc.errors import DefinitionError
-from archcalc.readings.profile import Profile, profile
-from archcalc.registry import find
+from archcalc.lookup.registry import find
 
 
 class Module(NamedTuple):

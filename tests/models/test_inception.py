@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from archcalc.analysis.profile import Profile, profile
 from archcalc.errors import DefinitionError
-from archcalc.readings.profile import Profile, profile
-from archcalc.registry import find
+from archcalc.lookup.registry import find
 
 PIXELS = 28 * 28
 

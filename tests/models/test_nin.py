@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from archcalc.analysis.profile import profile
 from archcalc.graph import Graph
-from archcalc.readings.profile import profile
-from archcalc.registry import find
+from archcalc.lookup.registry import find
 
 # Node: (parameters, multiply-adds), as kernel·C_in·C_out + C_out and H·W·C_out·kernel·C_in.
 NIN = {

@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 import pytest
 
+from archcalc.analysis.profile import Profile, profile
 from archcalc.errors import DefinitionError
-from archcalc.readings.profile import Profile, profile
-from archcalc.registry import find
+from archcalc.lookup.registry import find
 
 
 def read(name: str, input: str | None = None, **options: object) -> Profile:

@@ -21,13 +21,13 @@ from hypothesis import strategies as st
 from torch.utils.flop_counter import FlopCounterMode
 
 from archcalc import ops
+from archcalc.analysis.profile import profile
 from archcalc.graph import Builder, Graph, Handle
 from archcalc.models.senet import squeeze_excite
 from archcalc.models.sknet import selective_kernel
 from archcalc.pytorch.build import Network, build
 from archcalc.pytorch.export import export_python
 from archcalc.pytorch.trace import trace
-from archcalc.readings.profile import profile
 
 LARGEST = 200_000
 """Elements of the largest attention map; what keeps an example fast."""

@@ -11,15 +11,15 @@ import pytest
 import torch
 
 import archcalc
+from archcalc.analysis.latency import Setting
+from archcalc.analysis.roofline import Ceilings
 from archcalc.errors import UsageError
+from archcalc.io.bench_file import load
 from archcalc.pytorch.bench import targets
 from archcalc.pytorch.bench.devices import Cpu, Cuda, find_device, threads
 from archcalc.pytorch.bench.layers import time_layers
 from archcalc.pytorch.bench.targets import find_target, prepare
 from archcalc.pytorch.bench.timer import Plan
-from archcalc.readings.latency import Setting
-from archcalc.readings.latency_file import load
-from archcalc.readings.roofline import Ceilings
 from tests.pytorch.bench_fakes import FakeClock, FakeCuda
 
 QUICK = Plan(budget=0.02, warmup=0.02, warmup_least=0.0, least=3)

@@ -7,10 +7,10 @@ import time
 
 import pytest
 
+from archcalc.analysis.latency import Warmup
 from archcalc.pytorch.bench import cautions
 from archcalc.pytorch.bench.devices import Cpu
 from archcalc.pytorch.bench.timer import Plan, Sample, is_steady, measure, warm_up
-from archcalc.readings.latency import Warmup
 from tests.pytorch.bench_fakes import FakeClock, FakeWork
 
 PLAN = Plan(budget=1.0, warmup=2.0)

@@ -6,9 +6,10 @@ import pytest
 import torch
 from torch import nn
 
-from archcalc import ops, registry
+from archcalc import ops
 from archcalc.errors import UnknownModelError, UsageError
 from archcalc.graph import Attributes, Builder, Graph, Handle, Node, Value
+from archcalc.lookup import registry
 from archcalc.ops import TABLE
 from archcalc.pytorch.build import build
 from archcalc.pytorch.layers import TORCH

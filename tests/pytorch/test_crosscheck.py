@@ -3,9 +3,10 @@ import logging
 import pytest
 import torch
 
-from archcalc import ops, registry
+from archcalc import ops
 from archcalc.errors import MissingExtraError, UnknownModelError
 from archcalc.graph import Builder, Graph
+from archcalc.lookup import registry
 from archcalc.pytorch import crosscheck as module
 from archcalc.pytorch.crosscheck import TOOLS, Tool, check, crosscheck
 from tests.pytorch.operators import CASES, case

@@ -11,9 +11,10 @@ import pytest
 import torch
 from torch import nn
 
-from archcalc import ops, registry
+from archcalc import ops
 from archcalc.errors import DefinitionError, MissingExtraError, UsageError
 from archcalc.graph import Builder, Graph, Handle
+from archcalc.lookup import registry
 from archcalc.pytorch import export
 from archcalc.pytorch.build import build
 from archcalc.pytorch.export import export_onnx, export_pt2, export_python

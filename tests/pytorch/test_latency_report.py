@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from archcalc import registry
-from archcalc.readings.roofline import Ceilings
+from archcalc.analysis.roofline import Ceilings
+from archcalc.lookup import registry
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "latency_report.py"
 

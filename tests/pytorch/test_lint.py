@@ -8,8 +8,8 @@ import torch.nn.functional as F
 from torch import nn
 
 import archcalc
+from archcalc.analysis.lint import lint
 from archcalc.cli import run
-from archcalc.readings.lint import lint
 
 
 class Careless(nn.Module):

@@ -9,7 +9,7 @@ import torch
 
 import archcalc
 from archcalc.cli import run
-from archcalc.resolve import resolve
+from archcalc.lookup.resolve import resolve
 
 NET = """
 import torch

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import archcalc
-from archcalc import registry
+from archcalc.lookup import registry
 
 SMALL = {
     "alexnet": "227x227x3",

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import pytest
 
+from archcalc.lookup.resolve import resolve
 from archcalc.pytorch.crosscheck import check
 from archcalc.report.crosscheck import reconciliation, verification
-from archcalc.resolve import resolve
 
 
 def test_verify_explains_every_difference(cli) -> None:

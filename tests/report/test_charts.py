@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 import archcalc
-from archcalc import registry
-from archcalc.readings.compare import compare
-from archcalc.readings.where import parts
-from archcalc.readings.worked_example import worked_example
+from archcalc.analysis.compare import compare
+from archcalc.analysis.where import parts
+from archcalc.analysis.worked_example import worked_example
+from archcalc.lookup import registry
 from archcalc.report import charts
 from archcalc.report.charts.blocks import COLOURS
 from archcalc.report.charts.style import OKABE_ITO

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 import archcalc
-from archcalc.readings.latency import (
+from archcalc.analysis.latency import (
     Bench,
     Environment,
     Latency,

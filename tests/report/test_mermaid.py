@@ -5,7 +5,7 @@ import re
 import pytest
 
 import archcalc
-from archcalc import registry
+from archcalc.lookup import registry
 from archcalc.report.mermaid import escape, mermaid
 from tests.report.hostile import hostile_graph
 

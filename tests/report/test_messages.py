@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from archcalc.readings.claims import VERDICTS
+from archcalc.analysis.claims import VERDICTS
 from archcalc.report import messages, story
 from archcalc.report.messages import LANGS, MESSAGES, Words
 

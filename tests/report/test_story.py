@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 import archcalc
-from archcalc import registry
 from archcalc.cli import run
 from archcalc.graph import Graph
+from archcalc.lookup import registry
 from archcalc.report import story as stories
 from archcalc.report.csv import csv as write_csv
 from archcalc.report.document import Figure, LayerList, Tabular, Text

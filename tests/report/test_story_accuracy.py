@@ -10,15 +10,15 @@ from typing import Any
 import pytest
 
 import archcalc
+from archcalc.analysis.runs import Run, load_all
 from archcalc.cli import run as command
-from archcalc.readings.runs import Run, load_all
 from archcalc.report import charts
 from archcalc.report import story as stories
 from archcalc.report.document import Figure, Section, Tabular, Text
 from archcalc.report.messages import LANGS, Lang
 from archcalc.report.telling import document
-from tests.readings import run_on_disk
-from tests.readings.run_on_disk import RECIPE
+from tests.analysis import run_on_disk
+from tests.analysis.run_on_disk import RECIPE
 
 
 def make(folder: Path, model: str, accuracy: float | None, **changes: Any) -> None:

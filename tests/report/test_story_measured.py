@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 import archcalc
+from archcalc.analysis.latency import Bench, Environment, Latency, Setting, Warmup
+from archcalc.analysis.roofline import Ceilings
 from archcalc.cli import run
-from archcalc.readings.latency import Bench, Environment, Latency, Setting, Warmup
-from archcalc.readings.latency_file import record
-from archcalc.readings.roofline import Ceilings
+from archcalc.io.bench_file import record
 from archcalc.report import story as stories
 from archcalc.report.document import Figure, Section, Tabular, Text
 from archcalc.report.messages import LANGS, Lang

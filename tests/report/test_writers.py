@@ -7,7 +7,7 @@ import json
 import pytest
 
 import archcalc
-from archcalc import registry
+from archcalc.lookup import registry
 from archcalc.report import views
 from archcalc.report.csv import csv as write_csv
 from archcalc.report.html import html_table

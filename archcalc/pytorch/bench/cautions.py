@@ -6,9 +6,9 @@ import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from archcalc.analysis.latency import Warmup
+from archcalc.analysis.quantile import quantile
 from archcalc.pytorch.bench.timer import Plan
-from archcalc.readings.latency import Warmup
-from archcalc.readings.quantile import quantile
 
 FEW = 10
 SPREAD = 0.15

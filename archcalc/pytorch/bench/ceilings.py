@@ -21,13 +21,13 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
+from archcalc.analysis.roofline import Ceilings
 from archcalc.errors import UsageError
-from archcalc.files import write_text
+from archcalc.io.files import write_text
 from archcalc.pytorch.bench.cautions import OTHERS
 from archcalc.pytorch.bench.devices import Call, Cuda, Device
 from archcalc.pytorch.bench.environment import cores, gpu, processor
 from archcalc.pytorch.bench.watch import Watch
-from archcalc.readings.roofline import Ceilings
 
 SCHEMA_VERSION = 1
 Kind = Callable[[int, torch.dtype, str], tuple[float, Call]]

@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 
+from archcalc.analysis.latency import Environment
 from archcalc.pytorch.bench.devices import Cuda, Device
-from archcalc.readings.latency import Environment
 from archcalc.version import VERSION
 
 

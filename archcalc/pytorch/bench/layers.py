@@ -14,13 +14,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from archcalc.analysis.latency import Layers, LayerTime
 from archcalc.errors import UsageError
 from archcalc.graph import Graph, Node
 from archcalc.pytorch.bench.devices import Call, Device
 from archcalc.pytorch.bench.targets import Prepared
 from archcalc.pytorch.build import Network
 from archcalc.pytorch.layers import Layer, realise
-from archcalc.readings.latency import Layers, LayerTime
 
 FEWEST = 5
 MOST = 100

@@ -9,6 +9,16 @@ from typing import Any
 
 import torch
 
+from archcalc.analysis.latency import Bench, Latency, Setting, Verified
+from archcalc.analysis.profile import Profile, profile
+from archcalc.analysis.roofline import (
+    Ceilings,
+    bounds,
+    bytes_moved,
+    cast,
+    lower_bound,
+    priced,
+)
 from archcalc.errors import UsageError
 from archcalc.graph import Shape
 from archcalc.pytorch.bench import cautions
@@ -20,16 +30,6 @@ from archcalc.pytorch.bench.targets import Prepared, Target, find_target, prepar
 from archcalc.pytorch.bench.timer import Plan, Timing, measure
 from archcalc.pytorch.bench.watch import Watch
 from archcalc.pytorch.trace.training import OPTIMIZERS
-from archcalc.readings.latency import Bench, Latency, Setting, Verified
-from archcalc.readings.profile import Profile, profile
-from archcalc.readings.roofline import (
-    Ceilings,
-    bounds,
-    bytes_moved,
-    cast,
-    lower_bound,
-    priced,
-)
 
 DTYPES = ("float32", "bfloat16", "float16", "float64")
 LAYERS_SHARE = 0.5

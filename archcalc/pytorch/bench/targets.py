@@ -10,17 +10,17 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from archcalc import registry
+from archcalc.analysis.latency import Setting
 from archcalc.errors import ArchcalcError, UsageError
 from archcalc.graph import Graph, Shape
+from archcalc.lookup import registry
+from archcalc.lookup.resolve import declared_input, is_torch, parse_settings, resolve
 from archcalc.pytorch import load
 from archcalc.pytorch.bench.devices import Call, Cuda, Device
 from archcalc.pytorch.build import build
 from archcalc.pytorch.trace import trace
 from archcalc.pytorch.trace.inputs import arguments, stand_in, walk
 from archcalc.pytorch.trace.training import OPTIMIZERS
-from archcalc.readings.latency import Setting
-from archcalc.resolve import declared_input, is_torch, parse_settings, resolve
 
 PREPARING_CALLS = 3
 """Before the warm-up: compiling, cuDNN's search, memory pools."""
@@ -73,7 +73,7 @@ def find_target(
     optimizer: str,
     options: Mapping[str, Any],
 ) -> Target:
-    """The model of a name. Raises what :func:`archcalc.resolve.resolve` raises."""
+    """The model of a name. Raises what :func:`archcalc.lookup.resolve.resolve` raises."""
     name, *inline = spec.split(",")
     chosen = {**options, **parse_settings(inline)}
     if not is_torch(name):

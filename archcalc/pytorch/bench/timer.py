@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
-from archcalc.readings.latency import Warmup
+from archcalc.analysis.latency import Warmup
 
 Clock = Callable[[], float]
 """Seconds, from any beginning; ``time.perf_counter``."""

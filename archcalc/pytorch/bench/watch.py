@@ -10,9 +10,9 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from archcalc.analysis.quantile import quantile
 from archcalc.pytorch.bench.devices import Cuda, Device
 from archcalc.pytorch.bench.environment import cores
-from archcalc.readings.quantile import quantile
 
 STAT = Path("/proc/stat")
 PROBE_WORK = 5000

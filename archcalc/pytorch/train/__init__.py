@@ -10,10 +10,10 @@ stages, ``ablate.py`` trains variants, ``evaluate.py`` and ``featuremaps.py`` lo
     print(run.result.accuracy)
 """
 
+from archcalc.analysis import runs
+from archcalc.analysis.runs import Run
 from archcalc.pytorch.train.loop import Step, run
 from archcalc.pytorch.train.settings import Growth, Settings
-from archcalc.readings import runs
-from archcalc.readings.runs import Run
 
 __all__ = ["Growth", "Settings", "Step", "run", "train"]
 

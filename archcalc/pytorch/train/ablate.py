@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from archcalc import registry
 from archcalc.errors import UsageError
+from archcalc.lookup import registry
 from archcalc.pytorch.train.settings import Settings
 
 

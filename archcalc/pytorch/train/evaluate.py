@@ -8,16 +8,16 @@ from typing import Any
 import torch
 from torch import nn
 
+from archcalc.analysis import runs
+from archcalc.analysis.runs import Run
 from archcalc.errors import UsageError
+from archcalc.lookup.resolve import parse_settings
 from archcalc.pytorch.train import data as image_sets
 from archcalc.pytorch.train import network as networks
 from archcalc.pytorch.train import run_folder
 from archcalc.pytorch.train.data import ImageSet, Pixels
 from archcalc.pytorch.train.loop import Score, evaluate, start
 from archcalc.pytorch.train.settings import Settings
-from archcalc.readings import runs
-from archcalc.readings.runs import Run
-from archcalc.resolve import parse_settings
 
 
 def network(run: Run) -> tuple[nn.Module, Pixels]:

@@ -12,13 +12,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from archcalc.analysis.runs import Run
 from archcalc.errors import UsageError
-from archcalc.files import replacing
 from archcalc.graph import Graph
+from archcalc.io.files import replacing
 from archcalc.pytorch.build import Network
 from archcalc.pytorch.train.data import Pixels, decode
 from archcalc.pytorch.train.evaluate import network, test_set
-from archcalc.readings.runs import Run
 
 TOP = 0.1
 TILE = 64

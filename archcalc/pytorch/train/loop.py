@@ -22,6 +22,8 @@ from accelerate.state import AcceleratorState
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from archcalc.analysis import runs
+from archcalc.analysis.runs import Epoch, Result
 from archcalc.errors import ArchcalcError, UsageError
 from archcalc.pytorch.train import cpu, run_folder, staged
 from archcalc.pytorch.train import data as image_sets
@@ -30,8 +32,6 @@ from archcalc.pytorch.train.augment import Draw, augment, draw
 from archcalc.pytorch.train.config import describe
 from archcalc.pytorch.train.data import Images, ImageSet, Pixels
 from archcalc.pytorch.train.settings import Settings
-from archcalc.readings import runs
-from archcalc.readings.runs import Epoch, Result
 from archcalc.recipe import Recipe
 
 EVALUATION_BATCH = 256

@@ -8,13 +8,13 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from archcalc import registry
 from archcalc.errors import UsageError
 from archcalc.graph import Graph, Shape
+from archcalc.lookup import registry
+from archcalc.lookup.resolve import is_torch, parse_settings
 from archcalc.pytorch import load as torch_models
 from archcalc.pytorch.build import Network, build, initialise
 from archcalc.recipe import Recipe
-from archcalc.resolve import is_torch, parse_settings
 
 
 def declared(

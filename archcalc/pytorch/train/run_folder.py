@@ -26,10 +26,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
+from archcalc.analysis import runs
+from archcalc.analysis.runs import Epoch, Result, Run
 from archcalc.errors import ArchcalcError, UsageError
-from archcalc.files import replacing, write_text
-from archcalc.readings import runs
-from archcalc.readings.runs import Epoch, Result, Run
+from archcalc.io.files import replacing, write_text
 from archcalc.report.training import curve
 
 BEST, LAST, RESUME = "best.safetensors", "last.safetensors", "resume.safetensors"

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from archcalc import registry
 from archcalc.errors import UsageError
 from archcalc.graph import Shape
+from archcalc.lookup import registry
+from archcalc.lookup.resolve import is_torch
 from archcalc.recipe import Recipe, find, override
-from archcalc.resolve import is_torch
 
 Precision = Literal["fp32", "bf16", "fp16"]
 New = float | Literal["identity"]

@@ -16,9 +16,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from archcalc import registry
 from archcalc.errors import UsageError
-from archcalc.files import write_text
+from archcalc.io.files import write_text
+from archcalc.lookup import registry
 from archcalc.pytorch.train import run_folder
 from archcalc.pytorch.train.settings import Growth, Settings
 from archcalc.recipe import find

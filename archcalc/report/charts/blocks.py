@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from archcalc.readings.diff import diff
-from archcalc.readings.profile import Profile
-from archcalc.readings.where import Measure, block_depth, block_of, parts, work_of
-from archcalc.readings.worked_example import Side
+from archcalc.analysis.diff import diff
+from archcalc.analysis.profile import Profile
+from archcalc.analysis.where import Measure, block_depth, block_of, parts, work_of
+from archcalc.analysis.worked_example import Side
 from archcalc.report.charts import style
 from archcalc.report.document import Spec
 from archcalc.report.messages import Words

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from archcalc.readings.compare import Comparison
+from archcalc.analysis.compare import Comparison
 from archcalc.report.charts import style
 from archcalc.report.document import Spec
 from archcalc.report.messages import Words

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from archcalc.readings.runs import Run
+from archcalc.analysis.runs import Run
 from archcalc.report.charts import style
 from archcalc.report.document import Spec
 from archcalc.report.messages import Words

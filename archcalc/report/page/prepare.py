@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
+from archcalc.analysis.where import Branch, block_depth, block_of, tree
 from archcalc.graph import times
-from archcalc.readings.where import Branch, block_depth, block_of, tree
 from archcalc.report.document import LayerList
 from archcalc.report.table import Cell, Column, Table, shape_text, text
 from archcalc.report.units import Units, count

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from archcalc import registry
+from archcalc.lookup import registry
 from archcalc.report.document import Block, Listing, Tabular, Text
 from archcalc.report.table import Table
 from archcalc.report.telling.teller import Teller

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from archcalc.inputs import describe_input
-from archcalc.readings.profile import Module, Profile
-from archcalc.readings.where import block_depth, work_of
-from archcalc.readings.worked_example import Side, counted
+from archcalc.analysis.profile import Module, Profile
+from archcalc.analysis.where import block_depth, work_of
+from archcalc.analysis.worked_example import Side, counted
+from archcalc.lookup.inputs import describe_input
 from archcalc.report import views
 from archcalc.report.document import (
     Block,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from archcalc.readings.claims import Finding, plain
+from archcalc.analysis.claims import Finding, plain
 from archcalc.report.document import Block, Tabular, Text
 from archcalc.report.table import Cell, Table
 from archcalc.report.telling.teller import Teller

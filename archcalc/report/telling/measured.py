@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from archcalc.inputs import describe_input
-from archcalc.readings.latency import Bench, Latency
-from archcalc.readings.roofline import Ceilings
-from archcalc.readings.roofline import story as why_so_fast
-from archcalc.readings.runs import winner
+from archcalc.analysis.latency import Bench, Latency
+from archcalc.analysis.roofline import Ceilings
+from archcalc.analysis.roofline import story as why_so_fast
+from archcalc.analysis.runs import winner
+from archcalc.lookup.inputs import describe_input
 from archcalc.report.document import Block, Figure, Tabular, Text
 from archcalc.report.story import Trained
 from archcalc.report.table import Kind, Table

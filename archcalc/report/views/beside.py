@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from archcalc.inputs import describe_input
-from archcalc.readings.compare import METRICS, Comparison
-from archcalc.readings.diff import Diff
-from archcalc.readings.profile import Profile
-from archcalc.readings.worked_example import Side, WorkedExample, counted
+from archcalc.analysis.compare import METRICS, Comparison
+from archcalc.analysis.diff import Diff
+from archcalc.analysis.profile import Profile
+from archcalc.analysis.worked_example import Side, WorkedExample, counted
+from archcalc.lookup.inputs import describe_input
 from archcalc.report import json
 from archcalc.report.table import Cell, Column, Report, Table
 from archcalc.report.views.common import class_table, conventions

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from archcalc.inputs import describe_input
-from archcalc.readings.profile import Profile, profile
-from archcalc.registry import Architecture
+from archcalc.analysis.profile import Profile, profile
+from archcalc.lookup.inputs import describe_input
+from archcalc.lookup.registry import Architecture
 from archcalc.report import json
 from archcalc.report.table import Column, Report, Table
 from archcalc.report.views.common import MACS

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from archcalc.analysis.profile import Profile
 from archcalc.graph import Graph
-from archcalc.inputs import describe_input
-from archcalc.readings.profile import Profile
+from archcalc.lookup.inputs import describe_input
 from archcalc.report.table import Cell, Column, Table
 
 MACS = "MACs: multiply-adds of convolutions, linear layers and matrix products."

@@ -6,11 +6,11 @@ from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
+from archcalc.analysis.profile import Module, Profile, profile
+from archcalc.analysis.receptive_field import Reach
+from archcalc.analysis.worked_example import counted
 from archcalc.errors import UsageError
 from archcalc.graph import Graph
-from archcalc.readings.profile import Module, Profile, profile
-from archcalc.readings.receptive_field import Reach
-from archcalc.readings.worked_example import counted
 from archcalc.report import json
 from archcalc.report.table import Cell, Column, Report, Table, raw
 from archcalc.report.views.common import class_table, conventions, output_column, outside, title

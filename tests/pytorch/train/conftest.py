@@ -12,7 +12,7 @@ import pytest
 import torch
 from torchvision.datasets import MNIST
 
-from archcalc import registry
+from archcalc.lookup import registry
 from archcalc.pytorch.train import Settings, data
 from archcalc.recipe import find, override
 

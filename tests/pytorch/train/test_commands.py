@@ -15,8 +15,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from archcalc.analysis.runs import load
 from archcalc.cli import run as archcalc
-from archcalc.readings.runs import load
 
 COMMAND = [sys.executable, "-m", "archcalc"]
 LIMIT = 240  # seconds after which a process is given up, on any machine

@@ -10,11 +10,11 @@ import torch
 from PIL import Image
 
 from archcalc.errors import UsageError
+from archcalc.lookup.registry import find
 from archcalc.pytorch.build import build
 from archcalc.pytorch.train import Settings, train
 from archcalc.pytorch.train.ablate import ablate, seeds
 from archcalc.pytorch.train.featuremaps import before_the_pool, draw, feature_maps, strongest
-from archcalc.registry import find
 
 Make = Callable[..., Settings]
 

@@ -14,15 +14,15 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional as F
 
+from archcalc.analysis.runs import Epoch, Run, load
 from archcalc.errors import ArchcalcError, UsageError
+from archcalc.lookup.registry import find as model
 from archcalc.pytorch.build import build
 from archcalc.pytorch.train import Settings, run, train
 from archcalc.pytorch.train.evaluate import score
 from archcalc.pytorch.train.loop import answers_and_loss, mix
 from archcalc.pytorch.train.network import last_layer, optimizer
-from archcalc.readings.runs import Epoch, Run, load
 from archcalc.recipe import Recipe, find
-from archcalc.registry import find as model
 
 Make = Callable[..., Settings]
 

@@ -10,8 +10,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from archcalc import registry
 from archcalc.errors import UsageError
+from archcalc.lookup import registry
 from archcalc.pytorch.build import build
 from archcalc.pytorch.train import Growth, Settings, train
 from archcalc.pytorch.train.staged import after, carry, stages

@@ -1,0 +1,189 @@
+"""Limits that a model keeps: exact figures gate, a measured time advises.
+
+Parameters, multiply-adds, shapes and memory are the same on every machine, so a breach of one is a
+breach. A time belongs to the machine that it was taken on: it gates only where the budget names
+that machine and the measurement is from it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, NamedTuple
+
+from archcalc.analysis.latency import Bench, find
+from archcalc.analysis.profile import Profile
+from archcalc.analysis.record import Record
+from archcalc.graph import Shape, times
+from archcalc.ops.operator import extent
+
+FIGURES: Mapping[str, str] = {
+    "params": "parameters",
+    "params_executed": "parameters that run in evaluation",
+    "macs": "MACs",
+    "flops": "FLOPs",
+    "activations": "activations",
+    "peak_activation_bytes": "bytes of activations at the peak",
+    "weight_bytes": "bytes of weights",
+}
+"""What can be limited, under the names of the JSON format, and what each is called."""
+
+LOWER_BOUNDS = frozenset(("macs", "flops"))
+"""Figures that are too small where an operation is not counted."""
+
+Outcome = Literal["kept", "breach", "advice"]
+
+
+@dataclass(frozen=True, slots=True)
+class TimeLimit:
+    """A median of ``archcalc bench``."""
+
+    seconds: float
+    bench: str
+    """The file that ``archcalc bench -o`` wrote."""
+    machine: str = ""
+    """A part of the processor's or GPU's name; a time from it gates. Empty: it only advises."""
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """The limits of one model."""
+
+    model: str
+    input: tuple[str, ...] = ()
+    at_most: Mapping[str, int] = field(default_factory=dict)
+    """Of :data:`FIGURES`."""
+    exactly: Mapping[str, int] = field(default_factory=dict)
+    shapes: Mapping[str, str] = field(default_factory=dict)
+    """Of nodes or modules (of a module's last node), as ``8x8x10``; ``output`` is the model's."""
+    latency: TimeLimit | None = None
+
+
+class Check(NamedTuple):
+    """One limit of one model, and what was found."""
+
+    model: str
+    what: str
+    """A figure, ``shape of NODE``, or ``latency``."""
+    found: int | float | str | None
+    """None where it cannot be told."""
+    limit: int | float | str
+    bound: Literal["at most", "exactly"]
+    outcome: Outcome
+    sentence: str
+    """The whole of it in one line."""
+
+
+@dataclass(frozen=True)
+class Checks(Record):
+    """Every limit of a budget, in its order."""
+
+    checks: tuple[Check, ...]
+
+    @property
+    def breaches(self) -> tuple[Check, ...]:
+        return tuple(check for check in self.checks if check.outcome == "breach")
+
+    @property
+    def advice(self) -> tuple[Check, ...]:
+        return tuple(check for check in self.checks if check.outcome == "advice")
+
+    def rows(self) -> list[dict[str, Any]]:
+        return [check._asdict() for check in self.checks]
+
+
+def check(budget: Budget, found: Profile, measured: Bench | None = None) -> tuple[Check, ...]:
+    """Every limit of a model against its profile, and against what ``archcalc bench`` measured.
+
+    >>> import archcalc
+    >>> limits = Budget("nin", at_most={"macs": 200_000_000})
+    >>> for each in check(limits, archcalc.graph("nin").profile()):
+    ...     print(each.sentence)
+    nin: 222,486,528 MACs, at most 200,000,000 allowed: 22,486,528 over (11.2 %)
+    """
+    name = budget.model
+    checks = [_figure(name, key, limit, "at most", found) for key, limit in budget.at_most.items()]
+    checks += [_figure(name, key, limit, "exactly", found) for key, limit in budget.exactly.items()]
+    checks += [_shape(name, node, wanted, found) for node, wanted in budget.shapes.items()]
+    if budget.latency is not None:
+        checks.append(_latency(budget, budget.latency, found, measured))
+    return tuple(checks)
+
+
+def _figure(
+    name: str, key: str, limit: int, bound: Literal["at most", "exactly"], found: Profile
+) -> Check:
+    value: int = found.memory.peak_bytes if key == "peak_activation_bytes" else getattr(found, key)
+    unit = FIGURES[key]
+    told = f"{name}: {value:,} {unit}, {bound} {limit:,} allowed"
+    unknown = found.not_counted if key in LOWER_BOUNDS else ()
+    over = value - limit
+    kept = over <= 0 if bound == "at most" else not over
+    if unknown and (kept or bound == "exactly"):
+        # What is counted fits, but what is not counted might not.
+        ops = ", ".join(dict.fromkeys(row.op for row in unknown))
+        sentence = f"{name}: at least {value:,} {unit}: {ops} not counted, so the limit of "
+        return Check(
+            name, key, None, limit, bound, "breach", f"{sentence}{limit:,} cannot be checked"
+        )
+    if kept:
+        return Check(name, key, value, limit, bound, "kept", told)
+    by = f"{abs(over):,} {'over' if over > 0 else 'under'}"
+    share = f" ({100 * abs(over) / limit:.1f} %)" if limit else ""
+    return Check(name, key, value, limit, bound, "breach", f"{told}: {by}{share}")
+
+
+def _shape(name: str, node: str, wanted: str, found: Profile) -> Check:
+    shape = _output_of(found, node)
+    what = f"shape of {node}"
+    if shape is None:
+        sentence = f"{name}: there is no node {node}, whose shape is to be {wanted}"
+        return Check(name, what, None, wanted, "exactly", "breach", sentence)
+    written = times(extent(shape))
+    kept = wanted.replace("x", "×") in (written, times(shape))
+    told = f"{name}: {node} is {written}, {'as' if kept else 'not'} {wanted.replace('x', '×')}"
+    return Check(name, what, written, wanted, "exactly", "kept" if kept else "breach", told)
+
+
+def _output_of(found: Profile, node: str) -> Shape | None:
+    """Of a node, of a module's last node, or under ``output`` of the model."""
+    layers = [
+        layer for layer in found.layers if layer.name == node or layer.name.startswith(f"{node}.")
+    ]
+    if layers:
+        return layers[-1].output
+    return found.output if node == "output" else None
+
+
+def _latency(budget: Budget, limit: TimeLimit, found: Profile, measured: Bench | None) -> Check:
+    name, allowed = budget.model, limit.seconds
+    inputs = [node.output.shape for node in found.graph.inputs]
+    row = find(measured, found.spec, inputs) if measured is not None else None
+    if row is None or measured is None:
+        sentence = (
+            f"{name}: no measurement at this input in {limit.bench}; "
+            f"write one with archcalc bench {name} -o {limit.bench}"
+        )
+        return Check(name, "latency", None, allowed, "at most", "advice", sentence)
+    machine = measured.environment.gpu or measured.environment.processor
+    named = bool(limit.machine) and limit.machine.lower() in machine.lower()
+    over = row.median > allowed
+    told = f"{name}: {1e3 * row.median:.3g} ms on {machine}, at most {1e3 * allowed:.3g} ms allowed"
+    outcome: Outcome = "kept" if not over else "breach" if named else "advice"
+    if over and not named:
+        other = f"not {limit.machine}" if limit.machine else "which the budget does not name"
+        told += f"; advice alone, since the machine is {machine}, {other}"
+    return Check(name, "latency", row.median, allowed, "at most", outcome, told)
+
+
+def check_all(
+    budgets: Sequence[Budget],
+    profiles: Sequence[Profile],
+    measured: Mapping[str, Bench] | None = None,
+) -> Checks:
+    """Every budget against its profile; ``measured`` by the name of the bench file."""
+    found: list[Check] = []
+    for budget, profile in zip(budgets, profiles, strict=True):
+        bench = budget.latency and (measured or {}).get(budget.latency.bench)
+        found += check(budget, profile, bench or None)
+    return Checks(tuple(found))

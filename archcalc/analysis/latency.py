@@ -1,0 +1,283 @@
+"""What was measured, as plain records without torch: samples in seconds, and what made them.
+
+Every sample is kept; medians, quantiles and ratios are worked out from them when asked for, and
+nothing is rounded before it is shown.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, NamedTuple
+
+from archcalc.analysis.quantile import quantile
+from archcalc.analysis.record import Record
+from archcalc.graph import Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """How a model was run: what a caller can choose."""
+
+    device: str
+    """``cpu``, ``cuda:0``, ``mps``."""
+    dtype: str
+    """Of weights and inputs, which are cast; there is no autocast."""
+    batch: int
+    threads: int | None = None
+    """Of torch's pool within an operation; None where the device is no CPU."""
+    channels_last: bool = False
+    compiled: bool = False
+    graphs: bool = False
+    """Replayed as a CUDA graph."""
+    train: bool = False
+    """A whole step: forward, backward, and the optimizer's."""
+    optimizer: str = ""
+
+    def __str__(self) -> str:
+        parts = [self.device, self.dtype, f"batch {self.batch}"]
+        if self.threads is not None:
+            parts.append(f"{self.threads} thread{'s' * (self.threads != 1)}")
+        parts += [
+            word
+            for word, used in (
+                ("channels last", self.channels_last),
+                ("compiled", self.compiled),
+                ("CUDA graph", self.graphs),
+                (f"training step with {self.optimizer}", self.train),
+            )
+            if used
+        ]
+        return ", ".join(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """The machine and the software. Unknown is None or empty."""
+
+    processor: str
+    cores: int
+    """That this process may use."""
+    system: str
+    python: str
+    torch: str
+    archcalc: str
+    gpu: str = ""
+    commit: str | None = None
+    """Of the git checkout that the command ran in."""
+    dirty: bool | None = None
+    """Whether that checkout had changes that are not committed."""
+    flags: Mapping[str, Any] = field(default_factory=dict)
+    """torch's switches that change a time: TF32, cuDNN, oneDNN, ..."""
+
+    def __str__(self) -> str:
+        made = self.gpu or self.processor
+        text = (
+            f"{made}, {self.cores} cores, {self.system}, Python {self.python}, torch {self.torch}"
+        )
+        if self.commit:
+            text += f", commit {self.commit[:10]}{' with changes' if self.dirty else ''}"
+        return text
+
+
+class Warmup(NamedTuple):
+    """The time before the samples."""
+
+    seconds: float
+    calls: int
+    steady: bool
+    """Whether the running median settled before the time was up."""
+
+
+class LayerTime(NamedTuple):
+    """One node's time, from a pass of its own."""
+
+    name: str
+    op: str
+    seconds: float
+    """Median over the passes."""
+    macs: int | None = None
+    flops: int | None = None
+    bytes: int | None = None
+    """Read and written when the node runs alone."""
+    bound: float | None = None
+    """Seconds that the roofline allows at best."""
+    label: str = ""
+    """What that bound is: ``compute``, ``memory``, ``launch``, or ``free``."""
+    window: str = ""
+    """``1×1`` of a convolution."""
+
+    @property
+    def flops_per_second(self) -> float | None:
+        return self.flops / self.seconds if self.flops and self.seconds else None
+
+    @property
+    def bytes_per_second(self) -> float | None:
+        return self.bytes / self.seconds if self.bytes and self.seconds else None
+
+    @property
+    def intensity(self) -> float | None:
+        """FLOPs a byte."""
+        return self.flops / self.bytes if self.flops is not None and self.bytes else None
+
+    @property
+    def distance(self) -> float | None:
+        """How many times its lower bound it takes."""
+        return self.seconds / self.bound if self.bound else None
+
+
+class Layers(NamedTuple):
+    """The pass that timed every node by itself."""
+
+    times: tuple[LayerTime, ...]
+    whole: float
+    """Seconds of the whole call in the same pass's setting, timed without looking inside."""
+    missing: str = ""
+    """What this pass cannot see, in words."""
+
+    @property
+    def total(self) -> float:
+        return sum(row.seconds for row in self.times)
+
+    @property
+    def overhead(self) -> float:
+        """The nodes' sum over the whole call: what looking inside costs, or hides."""
+        return self.total / self.whole
+
+
+class Verified(NamedTuple):
+    """One call timed by us and by ``torch.utils.benchmark.Timer``, in turns: seconds a call."""
+
+    ours: tuple[float, ...]
+    theirs: tuple[float, ...]
+
+    @property
+    def ratio(self) -> float:
+        """Our median over theirs."""
+        return statistics.median(self.ours) / statistics.median(self.theirs)
+
+
+@dataclass(frozen=True)
+class Latency:
+    """One model in one setting: every sample, in seconds a call."""
+
+    model: str
+    spec: str
+    inputs: tuple[Shape, ...]
+    setting: Setting
+    samples: tuple[float, ...]
+    """From the host's clock, the wait for the device in it, in the order in which they came."""
+    per_turn: int
+    """Samples in a row before the next model had its turn."""
+    calls: int
+    """Calls in a sample; a sample is their mean."""
+    warmup: Warmup
+    device_samples: tuple[float, ...] = ()
+    """The device's own time without the launches, where the device tells it."""
+    peak_bytes: int | None = None
+    """CUDA: most bytes allocated in a call. CPU: peak resident memory of the whole process."""
+    peak_growth_bytes: int | None = None
+    """CPU: how far the first call took resident memory above where it was before."""
+    macs: int | None = None
+    flops: int | None = None
+    bytes_moved: int | None = None
+    """Read and written by all nodes, each run alone, in the setting's dtype."""
+    bound: float | None = None
+    """Seconds that the roofline allows at best."""
+    ceiling: float | None = None
+    """FLOP/s of the device in this dtype, measured."""
+    conditions: Mapping[str, Any] = field(default_factory=dict)
+    """What was watched meanwhile: clocks, throttling, other processes, a probe's spread."""
+    warnings: tuple[str, ...] = ()
+    layers: Layers | None = None
+    verified: Verified | None = None
+
+    @property
+    def median(self) -> float:
+        return statistics.median(self.samples)
+
+    @property
+    def p10(self) -> float:
+        return quantile(self.samples, 0.1)
+
+    @property
+    def p90(self) -> float:
+        return quantile(self.samples, 0.9)
+
+    @property
+    def iqr(self) -> float:
+        """The distance between the quartiles."""
+        return quantile(self.samples, 0.75) - quantile(self.samples, 0.25)
+
+    @property
+    def device_median(self) -> float | None:
+        return statistics.median(self.device_samples) if self.device_samples else None
+
+    @property
+    def throughput(self) -> float:
+        """Images, or whatever the batch is made of, a second."""
+        return self.setting.batch / self.median
+
+    @property
+    def flops_per_second(self) -> float | None:
+        return None if self.flops is None else self.flops / self.median
+
+    @property
+    def share_of_ceiling(self) -> float | None:
+        """Achieved FLOP/s over the ceiling's."""
+        achieved = self.flops_per_second
+        return None if achieved is None or not self.ceiling else achieved / self.ceiling
+
+
+@dataclass(frozen=True)
+class Bench(Record):
+    """Everything that one run of ``archcalc bench`` measured.
+
+    Models in the same setting took turns, so their samples can be compared turn by turn.
+    """
+
+    environment: Environment
+    latencies: tuple[Latency, ...]
+    ceilings: tuple[Mapping[str, Any], ...] = ()
+    """Of the roofline, as :class:`archcalc.analysis.roofline.Ceilings` writes them."""
+
+    def groups(self) -> list[list[Latency]]:
+        """The models that took turns: those of one setting, in the order asked for."""
+        found: dict[Setting, list[Latency]] = {}
+        for latency in self.latencies:
+            found.setdefault(latency.setting, []).append(latency)
+        return list(found.values())
+
+    def rows(self) -> list[dict[str, Any]]:
+        return [
+            {
+                "model": row.model,
+                "spec": row.spec,
+                **asdict(row.setting),
+                "input": row.inputs[0] if row.inputs else None,
+                "median_s": row.median,
+                "p10_s": row.p10,
+                "p90_s": row.p90,
+                "iqr_s": row.iqr,
+                "device_median_s": row.device_median,
+                "throughput_per_s": row.throughput,
+                "samples": len(row.samples),
+                "peak_bytes": row.peak_bytes,
+                "macs": row.macs,
+                "flops": row.flops,
+                "flops_per_s": row.flops_per_second,
+                "share_of_ceiling": row.share_of_ceiling,
+                "bound_s": row.bound,
+            }
+            for row in self.latencies
+        ]
+
+
+def find(bench: Bench, spec: str, inputs: Sequence[Shape]) -> Latency | None:
+    """The first measurement of this model on these inputs."""
+    wanted = tuple(tuple(shape) for shape in inputs)
+    for latency in bench.latencies:
+        if latency.spec == spec and latency.inputs == wanted:
+            return latency
+    return None

@@ -1,0 +1,445 @@
+"""What a reader of an architecture's code would have wanted to know.
+
+Every rule looks at the graph alone. A warning is about something that does other than it seems to,
+or costs without giving: a bias that batch normalisation takes away, "global" pooling that is not. A
+note tells what may be as it is wanted: widths that tensor cores pad, heads that run in training
+alone, one layer with most of the parameters. A network may have a hundred notes and be right.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from math import prod
+from typing import Any, Literal, NamedTuple
+
+from archcalc.analysis.profile import Layer, Profile, profile
+from archcalc.analysis.receptive_field import window
+from archcalc.analysis.record import Record
+from archcalc.graph import Graph, Node, Shape, Value, times
+from archcalc.ops import TABLE
+
+Severity = Literal["warning", "note"]
+
+TENSOR_CORE = 8
+"""Channels that a tensor core takes at once in half precision; other widths are padded up."""
+
+MOST, LITTLE = 0.5, 0.1
+"""Shares of the whole: most of the parameters and little of the work, or the reverse."""
+
+MANY = 3
+"""Layers with weights that a network has at least, before one of them can stand out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing found at one node."""
+
+    rule: str
+    severity: Severity
+    node: str
+    """Of the graph; the head's name for a head, the weight's where no node reads it."""
+    reason: str
+    remedy: str
+    """What to write, and what it saves."""
+    params: int = 0
+    """Parameters that the remedy saves, or that the finding is about where it saves none."""
+    macs: int = 0
+    """Multiply-adds, likewise."""
+
+
+@dataclass(frozen=True)
+class Lint(Record):
+    """The findings of one model: warnings first, each group in the order of the graph."""
+
+    spec: str
+    findings: tuple[Finding, ...]
+
+    @property
+    def warnings(self) -> tuple[Finding, ...]:
+        return tuple(found for found in self.findings if found.severity == "warning")
+
+    def rows(self) -> list[dict[str, Any]]:
+        return [{"model": self.spec, **asdict(found)} for found in self.findings]
+
+
+def lint(graph: Graph) -> Lint:
+    """Every rule of :data:`RULES` over the graph's evaluation pass.
+
+    >>> import archcalc
+    >>> for found in lint(archcalc.graph("nin-mnist-v0")).warnings:
+    ...     print(found.rule, found.node)
+    relu-on-logits group3.relu_2
+    global-pooling avg_pool
+    """
+    view = View(graph.eval())
+    found = [finding for rule in RULES for finding in rule(view)]
+    order = {node.name: index for index, node in enumerate(graph.nodes)}
+    found.sort(key=lambda each: (each.severity == "note", order.get(each.node, len(order))))
+    return Lint(graph.spec, tuple(found))
+
+
+class View:
+    """A graph with what the rules ask of it: who reads a value, what a node costs."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.nodes = [node for node in graph.nodes if node.phase == "forward"]
+
+    @cached_property
+    def profile(self) -> Profile:
+        return profile(self.graph)
+
+    @cached_property
+    def readers(self) -> dict[tuple[int, int], list[Node]]:
+        found: dict[tuple[int, int], list[Node]] = {}
+        for node in self.nodes:
+            for value in node.inputs:
+                found.setdefault((value.source, value.port), []).append(node)
+        return found
+
+    @cached_property
+    def outputs(self) -> set[tuple[int, int]]:
+        return {(value.source, value.port) for value in self.graph.outputs.values()}
+
+    def maker(self, value: Value) -> Node:
+        return self.graph.nodes[value.source]
+
+    def only_reader(self, node: Node) -> Node | None:
+        """The one node that reads this node's one output; None for an output of the graph."""
+        if len(node.outputs) != 1 or (node.output.source, node.output.port) in self.outputs:
+            return None
+        readers = self.readers.get((node.output.source, node.output.port), [])
+        return readers[0] if len(readers) == 1 else None
+
+    def back(self, value: Value, through: Callable[[Node], bool]) -> Node:
+        """The first node, going back from a value, that is something else than ``through``."""
+        node = self.maker(value)
+        while node.inputs and through(node):
+            node = self.maker(node.inputs[0])
+        return node
+
+    @property
+    def classifies(self) -> bool:
+        """Whether the main output is a row of numbers for each image."""
+        return bool(self.graph.outputs) and len(self.graph.output.shape) == 2
+
+    @cached_property
+    def last_layers(self) -> set[str]:
+        """The layers whose weights make an output: nothing with weights comes after them."""
+        found: set[str] = set()
+        waiting = list(self.graph.outputs.values())
+        seen: set[int] = set()
+        while waiting:
+            value = waiting.pop()
+            node = self.maker(value)
+            if node.name in found or value.source in seen:
+                continue
+            seen.add(value.source)
+            if is_layer(node):
+                found.add(node.name)
+            else:
+                waiting += node.inputs
+        return found
+
+
+class Pair(NamedTuple):
+    """Two layers with nothing between that bends."""
+
+    first: Node
+    second: Node
+
+
+def is_layer(node: Node) -> bool:
+    """A convolution or linear layer with weights of its own."""
+    return node.op in TABLE and TABLE[node.op].kind in ("conv", "linear") and bool(node.weights)
+
+
+def is_view(node: Node) -> bool:
+    return node.op in TABLE and (TABLE[node.op].view or node.op == "dropout")
+
+
+def is_pooling(node: Node) -> bool:
+    return "_pool" in node.op or node.op == "mean"
+
+
+def is_average(node: Node) -> bool:
+    return "avg_pool" in node.op or node.op == "mean"
+
+
+def global_pooling(view: View) -> Iterator[Finding]:
+    """Logits that are flattened windows: averaging was meant to leave one number a channel."""
+    if not view.classifies:
+        return
+    node = view.back(view.graph.output, is_view)
+    if not is_average(node) or len(node.output.shape) < 3:
+        return
+    left = node.output.shape[2:]
+    if prod(left) == 1:
+        return
+    channels, logits = node.output.shape[1], view.graph.output.shape[1]
+    yield Finding(
+        "global-pooling",
+        "warning",
+        node.name,
+        f"the pool leaves {times(left)} of a {times(node.inputs[0].shape[2:])} map, so that "
+        f"{channels} channels become {logits} logits; cross entropy takes them without a word",
+        f"adaptive_avg_pool2d(x, 1): {channels} logits in place of {logits}",
+    )
+
+
+def relu_on_logits(view: View) -> Iterator[Finding]:
+    """A rectifier after the last layer: no logit is below 0."""
+    if not view.classifies:
+        return
+    node = view.back(view.graph.output, lambda each: is_view(each) or is_pooling(each))
+    if node.op not in ("relu", "relu6"):
+        return
+    before = view.back(node.inputs[0], lambda each: each.op == "batch_norm")
+    if not is_layer(before):
+        return
+    yield Finding(
+        "relu-on-logits",
+        "warning",
+        node.name,
+        "the logits are cut at 0: nothing can speak against a class, and where all are 0 no "
+        "gradient flows",
+        f"leave it out: {prod(node.output.shape):,} comparisons fewer",
+    )
+
+
+def bias_before_norm(view: View) -> Iterator[Finding]:
+    """Batch normalisation subtracts the mean, and any bias with it."""
+    for node in view.nodes:
+        if not is_layer(node) or len(node.weights) < 2:
+            continue
+        reader = view.only_reader(node)
+        if reader is None or reader.op != "batch_norm":
+            continue
+        bias = node.weights[1].numel
+        yield Finding(
+            "bias-before-norm",
+            "warning",
+            node.name,
+            f"{reader.name} subtracts the mean, and this bias with it",
+            f"bias=False: {bias:,} parameters and {prod(node.output.shape):,} additions fewer",
+            params=bias,
+        )
+
+
+def linear_in_a_row(view: View) -> Iterator[Finding]:
+    """Two layers with nothing between that bends are one layer, written as a product."""
+    bends = any(
+        node.op in TABLE and TABLE[node.op].kind == "activation" and node.op != "dropout"
+        for node in view.nodes
+    )
+    for first, second in _pairs(view):
+        if first.attrs.get("groups", 1) != 1 or second.attrs.get("groups", 1) != 1:
+            continue  # depthwise and pointwise: a factorisation that is meant
+        given, middle = _width(first, 1), _width(first, 0)
+        made = _width(second, 0)
+        merged = _merged(first, second)
+        now = first.weights[0].numel + second.weights[0].numel
+        saved = now - merged if merged is not None else 0
+        narrow = middle < min(given, made) or (
+            _is_pointwise(first) and _is_pointwise(second) and middle == given < made
+        )
+        if saved > 0:
+            remedy = f"a ReLU between them, or one layer: {saved:,} parameters fewer"
+        else:
+            remedy = "a ReLU between them; it has no parameters"
+        yield Finding(
+            "linear-in-a-row",
+            # A narrow middle in a network that bends elsewhere is a linear bottleneck, as in
+            # MobileNetV2: it saves what one layer would cost.
+            "note" if narrow and bends else "warning",
+            second.name,
+            f"nothing between {first.name} and it bends: together they are one linear map "
+            f"{given}→{made}" + (f", through {middle}" if narrow else ""),
+            remedy,
+            params=max(saved, 0),
+        )
+
+
+def _pairs(view: View) -> Iterator[Pair]:
+    for node in view.nodes:
+        if not is_layer(node):
+            continue
+        reader = view.only_reader(node)
+        while reader is not None and (is_view(reader) or reader.op == "batch_norm"):
+            reader = view.only_reader(reader)
+        if reader is not None and is_layer(reader):
+            yield Pair(node, reader)
+
+
+def _is_pointwise(node: Node) -> bool:
+    return prod(node.weights[0].shape[2:]) == 1
+
+
+def _width(node: Node, side: int) -> int:
+    """Channels out (0) or in (1) of a layer without groups."""
+    shape = node.weights[0].shape
+    return shape[1 - side] if node.op.startswith("conv_transpose") else shape[side]
+
+
+def _merged(first: Node, second: Node) -> int | None:
+    """Weights of the one layer that does the same; None where that is not simply told."""
+    if first.op != second.op or first.op.startswith("conv_transpose"):
+        return None
+    if first.op.startswith("conv"):
+        plain = first.attrs["stride"], first.attrs["dilation"], second.attrs["dilation"]
+        if any(size != 1 for sizes in plain for size in sizes):
+            return None
+    kernels = zip(first.weights[0].shape[2:], second.weights[0].shape[2:], strict=True)
+    return _width(first, 1) * _width(second, 0) * prod(a + b - 1 for a, b in kernels)
+
+
+def rows_dropped(view: View) -> Iterator[Finding]:
+    """A window that does not come out even leaves the last rows unread."""
+    for node in view.nodes:
+        if node.op not in TABLE or TABLE[node.op].kind not in ("conv", "pooling"):
+            continue
+        if node.op.startswith(("adaptive_", "conv_transpose")) or not node.inputs:
+            continue
+        if is_layer(node) is False and TABLE[node.op].kind == "conv":
+            continue  # weights that are computed: no window to read off
+        found = window(node)
+        if found is None:
+            continue
+        left = _unread(node.inputs[0].shape[2:], node.output.shape[2:], *found)
+        if not any(left):
+            continue
+        rows = " and ".join(
+            f"{count} {what}{'s' * (count > 1)}"
+            for count, what in zip(left[-2:], ("row", "column")[-len(left) :], strict=False)
+            if count
+        )
+        span, stride, _ = found
+        yield Finding(
+            "rows-dropped",
+            "warning",
+            node.name,
+            f"the last {rows} of {times(node.inputs[0].shape[2:])} are never read: a "
+            f"{times(span)} window at stride {times(stride)} does not come out even",
+            "another input size or padding"
+            + (", or ceil_mode" if TABLE[node.op].kind == "pooling" else ""),
+        )
+
+
+def _unread(before: Shape, after: Shape, span: Shape, stride: Shape, left: Shape) -> Shape:
+    """Positions at the end of each axis that no window reaches. A stride longer than the window
+    skips positions everywhere, which is no accident of the size."""
+    return tuple(
+        max(size - ((count - 1) * step - pad + reach), 0) if step <= reach else 0
+        for size, count, reach, step, pad in zip(before, after, span, stride, left, strict=True)
+    )
+
+
+def padded_channels(view: View) -> Iterator[Finding]:
+    """Widths that tensor cores pad. The image's channels and the classes are as they are."""
+    classes = {_width(node, 0) for node in view.nodes if node.name in view.last_layers}
+    for node in view.nodes:
+        if not is_layer(node) or node.attrs.get("groups", 1) != 1:
+            continue
+        width = _width(node, 0)
+        if width % TENSOR_CORE == 0 or width in classes:
+            continue
+        full = -(-width // TENSOR_CORE) * TENSOR_CORE
+        yield Finding(
+            "channels",
+            "note",
+            node.name,
+            f"{width} channels are no multiple of {TENSOR_CORE}: in half precision tensor cores "
+            f"pad them to {full}",
+            f"{full} or {full - TENSOR_CORE} channels; now {100 * (full - width) / full:.0f} % of "
+            "such work is padding",
+        )
+
+
+def auxiliary_heads(view: View) -> Iterator[Finding]:
+    """What is in the model and not in the figures of evaluation."""
+    training = profile(view.graph.train())
+    for name, value in view.graph.outputs.items():
+        if not view.maker(value).training_only:
+            continue
+        layers = [
+            layer
+            for layer in training.layers
+            if layer.node.training_only and layer.name.startswith(f"{name}.")
+        ] or [layer for layer in training.layers if layer.node.training_only]
+        params = sum(layer.params for layer in layers)
+        macs = sum(layer.macs or 0 for layer in layers)
+        yield Finding(
+            "auxiliary-heads",
+            "note",
+            name,
+            f"a head that runs in training alone: {params:,} parameters and {macs:,} MACs are in "
+            "the model and not in its evaluation",
+            "say which is meant when a figure is quoted; aux=false leaves them out",
+            params=params,
+            macs=macs,
+        )
+    modules: dict[str, int] = {}
+    for weight in view.graph.unused:
+        key = weight.name.partition(".")[0]
+        modules[key] = modules.get(key, 0) + weight.numel
+    for name, params in modules.items():
+        yield Finding(
+            "unused-parameters",
+            "note",
+            name,
+            f"{params:,} parameters that this pass does not read",
+            "an auxiliary head, or a layer that was forgotten",
+            params=params,
+        )
+
+
+def lopsided(view: View) -> Iterator[Finding]:
+    """One layer with most of the parameters and little of the work, or the reverse."""
+    found = view.profile
+    layers = [layer for layer in found.layers if is_layer(layer.node)]
+    if len(layers) < MANY or not found.macs or not found.params_executed:
+        return
+    for layer in layers:
+        params = layer.params / found.params_executed
+        macs = (layer.macs or 0) / found.macs
+        if params > MOST and macs < LITTLE:
+            yield _lopsided(layer, params, macs, "parameters", _smaller(layer))
+        elif macs > MOST and params < LITTLE:
+            yield _lopsided(
+                layer, params, macs, "work", "a stride or a pool in front of it, or fewer channels"
+            )
+
+
+def _lopsided(layer: Layer, params: float, macs: float, most: str, remedy: str) -> Finding:
+    return Finding(
+        "lopsided",
+        "note",
+        layer.name,
+        f"most of the {most} in one layer: {100 * params:.0f} % of the parameters, "
+        f"{100 * macs:.0f} % of the MACs",
+        remedy,
+        params=layer.params,
+        macs=layer.macs or 0,
+    )
+
+
+def _smaller(layer: Layer) -> str:
+    return (
+        "global average pooling in front of it, as in NiN"
+        if TABLE[layer.op].kind == "linear"
+        else "a 1×1 reduction in front of it"
+    )
+
+
+RULES: tuple[Callable[[View], Iterator[Finding]], ...] = (
+    global_pooling,
+    relu_on_logits,
+    bias_before_norm,
+    linear_in_a_row,
+    rows_dropped,
+    padded_channels,
+    auxiliary_heads,
+    lopsided,
+)

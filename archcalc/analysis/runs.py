@@ -1,0 +1,269 @@
+"""What runs of training have measured: their records read back, and put together over seeds.
+
+A run is a folder with ``run.json`` (what was asked), ``history.csv`` (an epoch a row) and, once it
+is finished, ``result.json`` (what the test images said).
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+import statistics
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from archcalc.analysis.record import Record
+from archcalc.errors import UsageError
+from archcalc.recipe import Recipe, from_record
+
+RUN, HISTORY, RESULT = "run.json", "history.csv", "result.json"
+
+# Student's t, two-sided 95 %, by degrees of freedom; 1.96 is its limit (approached to 2 % at 30).
+T_95 = (
+    *(12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228),
+    *(2.201, 2.179, 2.160, 2.145, 2.131, 2.120, 2.110, 2.101, 2.093, 2.086),
+    *(2.080, 2.074, 2.069, 2.064, 2.060, 2.056, 2.052, 2.048, 2.045, 2.042),
+)
+Z_95 = 1.96
+
+
+class Epoch(NamedTuple):
+    """One row of a run's history."""
+
+    epoch: int
+    """From 1."""
+    lr: float
+    """At the epoch's last step."""
+    train_loss: float
+    """Mean over the images, each as it was when it was learned from; auxiliary heads included."""
+    train_accuracy: float
+    validation_loss: float | None
+    """None where no images are held out."""
+    validation_accuracy: float | None
+    seconds: float
+    """Of training alone, without the evaluation."""
+    images_per_second: float
+
+
+class Result(NamedTuple):
+    """What a finished run says of the test images."""
+
+    accuracy: float
+    loss: float
+    images: int
+    epoch: int
+    """The epoch whose weights were tested."""
+    seconds: float
+    """Of training, all parts of a resumed run together; the evaluations are not in it."""
+
+
+@dataclass(frozen=True)
+class Run(Record):
+    """One run's record."""
+
+    folder: Path
+    config: Mapping[str, Any]
+    history: tuple[Epoch, ...]
+    result: Result | None
+    """None until the run is finished."""
+
+    @property
+    def model(self) -> str:
+        return str(self.config["model"])
+
+    @property
+    def recipe_name(self) -> str:
+        return str(self.config["recipe_name"])
+
+    @property
+    def recipe(self) -> Recipe:
+        return from_record(self.config["recipe"])
+
+    @property
+    def data(self) -> str:
+        return str(self.config["data"]["name"])
+
+    @property
+    def input(self) -> tuple[int, ...]:
+        """(C, H, W)."""
+        return tuple(self.config["input"])
+
+    @property
+    def seed(self) -> int:
+        return int(self.config["seed"])
+
+    @property
+    def best(self) -> Epoch | None:
+        return best(self.history)
+
+    def rows(self) -> list[dict[str, Any]]:
+        return [row._asdict() for row in self.history]
+
+
+class Accuracy(NamedTuple):
+    """The test accuracy of one way of training, over its seeds."""
+
+    model: str
+    recipe: str
+    data: str
+    input: tuple[int, ...]
+    """(C, H, W) that it was trained at."""
+    runs: int
+    mean: float
+    deviation: float | None
+    """Of the sample; None for one run."""
+    low: float
+    high: float
+    """95 %: of the mean over seeds by Student's t; of one run by Wilson's score, which knows only
+    how many images it was tested on."""
+    epochs: int
+    seconds: float
+    """Of training, the mean over the runs."""
+
+    @property
+    def interval(self) -> str:
+        return f"{100 * self.low:.2f} – {100 * self.high:.2f} %"
+
+
+def best(history: Sequence[Epoch]) -> Epoch | None:
+    """The epoch of the best accuracy on the images held out, of equal ones that of the lower loss;
+    the last one where none are held out."""
+    if not history:
+        return None
+    if history[-1].validation_accuracy is None:
+        return history[-1]
+    return max(
+        history, key=lambda row: (row.validation_accuracy or 0.0, -(row.validation_loss or 0.0))
+    )
+
+
+def load(folder: str | Path) -> Run:
+    """The record of one run. Raises UsageError for a folder that is none, or is damaged."""
+    folder = Path(folder)
+    if not (folder / RUN).is_file():
+        raise UsageError(f"{folder} is no run: it has no {RUN}")
+    try:
+        config = json.loads((folder / RUN).read_text(encoding="utf-8"))
+        rows: tuple[Epoch, ...] = ()
+        if (folder / HISTORY).is_file():
+            rows = parse_history((folder / HISTORY).read_text(encoding="utf-8"))
+        result = None
+        if (folder / RESULT).is_file():
+            result = Result(**json.loads((folder / RESULT).read_text(encoding="utf-8")))
+        run = Run(folder, config, rows, result)
+        _ = (
+            run.model,
+            run.recipe,
+            run.data,
+            run.seed,
+            run.recipe_name,
+            run.input,
+        )  # it has what is needed
+        return run
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise UsageError(f"the run {folder} cannot be read: {error}") from error
+
+
+def load_all(folder: str | Path) -> list[Run]:
+    """Every run under a folder, in the order of their names. Raises UsageError where there is
+    none."""
+    found = sorted(path.parent for path in Path(folder).rglob(RUN))
+    if not found:
+        raise UsageError(f"there is no run under {folder}; `archcalc train` makes one")
+    return [load(path) for path in found]
+
+
+def history_csv(history: Iterable[Epoch]) -> str:
+    """The history as text: full precision, empty for what is not known."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(Epoch._fields)
+    for row in history:
+        writer.writerow(["" if value is None else repr(value) for value in row])
+    return out.getvalue()
+
+
+def parse_history(text: str) -> tuple[Epoch, ...]:
+    """The history from its text, to the last bit."""
+    return tuple(
+        Epoch(
+            int(row.pop("epoch")),
+            **{key: float(value) if value else None for key, value in row.items()},  # type: ignore[arg-type]  # the columns are Epoch's
+        )
+        for row in csv.DictReader(io.StringIO(text))
+    )
+
+
+def groups(runs: Iterable[Run]) -> list[list[Run]]:
+    """Finished runs put together: those that differ in the seed alone are one group."""
+    found: dict[str, list[Run]] = {}
+    for run in runs:
+        if run.result is not None:
+            found.setdefault(_identity(run), []).append(run)
+    return list(found.values())
+
+
+def accuracies(runs: Iterable[Run]) -> list[Accuracy]:
+    """What each group of finished runs reached."""
+    return [accuracy(group) for group in groups(runs)]
+
+
+def accuracy(group: Sequence[Run]) -> Accuracy:
+    """What finished runs that differ in the seed alone reached together."""
+    results = [run.result for run in group if run.result is not None]
+    values = [result.accuracy for result in results]
+    low, high = interval(values, results[0].images)
+    return Accuracy(
+        group[0].model,
+        group[0].recipe_name,
+        group[0].data,
+        group[0].input,
+        len(values),
+        statistics.fmean(values),
+        statistics.stdev(values) if len(values) > 1 else None,
+        low,
+        high,
+        max(len(run.history) for run in group),
+        statistics.fmean(result.seconds for result in results),
+    )
+
+
+def winner(found: Sequence[Accuracy]) -> Accuracy | None:
+    """The best, where its interval lies above all others'; None where they overlap, or where they
+    are of different data sets."""
+    if len(found) < 2 or len({one.data for one in found}) > 1:
+        return None
+    ranked = sorted(found, key=lambda one: one.mean, reverse=True)
+    return ranked[0] if ranked[0].low > max(one.high for one in ranked[1:]) else None
+
+
+def interval(values: Sequence[float], images: int) -> tuple[float, float]:
+    """The 95 % interval of accuracies; see :class:`Accuracy`.
+
+    >>> [round(edge, 4) for edge in interval([0.9, 0.91, 0.92], images=10_000)]
+    [0.8852, 0.9348]
+    >>> [round(edge, 4) for edge in interval([0.95], images=10_000)]
+    [0.9456, 0.9541]
+    """
+    if len(values) > 1:
+        mean = statistics.fmean(values)
+        freedom = len(values) - 1
+        t = T_95[freedom - 1] if freedom <= len(T_95) else Z_95
+        half = t * statistics.stdev(values) / math.sqrt(len(values))
+        return max(0.0, mean - half), min(1.0, mean + half)
+    p, squared = values[0], Z_95**2 / images
+    middle = (p + squared / 2) / (1 + squared)
+    half = math.sqrt(p * (1 - p) * squared + squared**2 / 4) / (1 + squared)
+    return middle - half, middle + half
+
+
+def _identity(run: Run) -> str:
+    """All that decides what a run learns, but for the seed."""
+    config = run.config
+    data = {key: config["data"].get(key) for key in ("name", "fingerprint", "train")}
+    parts = [config[key] for key in ("model", "input", "recipe", "precision")]
+    return json.dumps([*parts, data, config.get("begins_with")], sort_keys=True)

@@ -1,0 +1,66 @@
+"""How many times faster one model is than another, with the interval that the samples allow."""
+
+from __future__ import annotations
+
+import random
+import statistics
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from archcalc.analysis.latency import Latency
+from archcalc.analysis.quantile import quantile
+
+RESAMPLES = 1000
+CONFIDENCE = 0.95
+
+
+class Ratio(NamedTuple):
+    """One median over another, with the interval that a bootstrap gives it."""
+
+    value: float
+    low: float
+    high: float
+
+    @property
+    def shown(self) -> bool:
+        """Whether there is a difference: the interval does not hold 1."""
+        return not self.low <= 1 <= self.high
+
+    def __str__(self) -> str:
+        """``3.1× faster (95 %: 2.9 to 3.3)``; which of the two is meant is the caller's to say."""
+        if not self.shown:
+            return f"no difference shown (95 %: {self.low:.3g}× to {self.high:.3g}×)"
+        value, low, high, word = self.value, self.low, self.high, "faster"
+        if value < 1:
+            value, low, high, word = 1 / value, 1 / high, 1 / low, "slower"
+        return f"{value:.3g}× {word} (95 %: {low:.3g}× to {high:.3g}×)"
+
+
+def speedup(before: Latency, after: Latency, *, seed: int = 0, resamples: int = RESAMPLES) -> Ratio:
+    """How many times faster ``after`` is: the ratio of medians, 1 when they are equal.
+
+    The interval is a percentile bootstrap over turns. Two models that took turns are resampled
+    together, turn by turn, so a drift of the machine that hit both does not widen it; two that were
+    measured apart are resampled each by itself.
+    """
+    value = before.median / after.median
+    left, right = turns(before), turns(after)
+    together = before.setting == after.setting and len(left) == len(right)
+    generator = random.Random(seed)
+    ratios = []
+    for _ in range(resamples):
+        chosen = generator.choices(range(len(left)), k=len(left))
+        other = chosen if together else generator.choices(range(len(right)), k=len(right))
+        ratios.append(_median_of(left, chosen) / _median_of(right, other))
+    tail = (1 - CONFIDENCE) / 2
+    return Ratio(value, quantile(ratios, tail), quantile(ratios, 1 - tail))
+
+
+def turns(latency: Latency) -> list[tuple[float, ...]]:
+    """The samples, turn by turn."""
+    samples, size = latency.samples, latency.per_turn
+    return [samples[start : start + size] for start in range(0, len(samples), size)]
+
+
+def _median_of(groups: Sequence[Sequence[float]], chosen: Sequence[int]) -> float:
+    return statistics.median([sample for index in chosen for sample in groups[index]])

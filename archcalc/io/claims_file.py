@@ -1,0 +1,184 @@
+"""Claims as TOML: the built-in ones beside each model, and anybody's own.
+
+    source = "Simonyan and Zisserman 2014 (arXiv:1409.1556)"    # for all claims of the file
+    model = "vgg16"
+
+    [[claim]]
+    id = "params"
+    quote = "138 million"
+    published = "138 million"
+    unit = "params"
+    check = "params"
+
+A paper's table is written row by row; ``{row}`` and ``{node}`` are replaced by the row's:
+
+    [[table]]
+    id = "table-1"
+    source = "arXiv:1409.4842, Table 1, {row}"
+    [table.columns]
+    params = { unit = "params", k = 1024, check = "weights('{node}')" }
+    [[table.rows]]
+    row = "3a"
+    node = "inception_3a"
+    params = "159K"
+
+A package that registers models keeps ``lenet.toml`` beside the ``lenet.py`` of its entry point.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from archcalc.analysis.claims import Claim, Step
+from archcalc.errors import UsageError
+from archcalc.lookup import registry
+
+KEYS = {field.name: field.type for field in fields(Claim)}
+NEEDED = ("id", "model", "source", "quote", "published", "unit")
+DEFAULTS = ("source", "model", "k", "input", "unit")
+"""Keys that may stand at the head of a file, for all of its claims."""
+
+ROW = ("row", "node", "model", "cause", "causes", "steps")
+"""Keys of a table's row that are not its columns."""
+
+
+def registered() -> tuple[Claim, ...]:
+    """The claims beside every registered model, in the order of the registry."""
+    places = dict.fromkeys(registry.modules())
+    found: list[Claim] = []
+    for place in places:
+        package, _, stem = place.rpartition(".")
+        resource = files(package or stem) / f"{stem}.toml"
+        if resource.is_file():
+            found += parse(resource.read_text(encoding="utf-8"), f"{stem}.toml")
+    return tuple(found)
+
+
+def load(path: str) -> tuple[Claim, ...]:
+    """The claims of a file. Raises UsageError, which says what is wrong where."""
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise UsageError(f"cannot read {path}: {(why or str(error)).lower()}") from None
+    return parse(text, path)
+
+
+def parse(text: str, path: str) -> tuple[Claim, ...]:
+    """The claims of a TOML text. Raises UsageError."""
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise UsageError(f"{path} is no TOML: {str(error).lower()}") from None
+    head = {key: data.pop(key) for key in DEFAULTS if key in data}
+    written = _tables(data.pop("claim", []), "claim", path)
+    tables = _tables(data.pop("table", []), "table", path)
+    if data:
+        raise UsageError(
+            f"{path}: {next(iter(data))!r} is none of {_either(DEFAULTS)}, claim, table"
+        )
+    records = [*written]
+    for table in tables:
+        records += _rows(table, path)
+    if not records:
+        raise UsageError(f"{path} has no [[claim]] and no [[table]]")
+    stem = Path(path).stem
+    claims = [_claim({**head, **record}, stem, path) for record in records]
+    seen: set[str] = set()
+    for claim in claims:
+        if claim.id in seen:
+            raise UsageError(f"{path}: the id {claim.id!r} is given to two claims")
+        seen.add(claim.id)
+    return tuple(claims)
+
+
+def _tables(found: Any, key: str, path: str) -> list[dict[str, Any]]:
+    if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
+        raise UsageError(f"{path}: write [[{key}]], with two brackets")
+    return found
+
+
+def _rows(table: Mapping[str, Any], path: str) -> Iterator[dict[str, Any]]:
+    """The claims of a table: one for each cell that is filled."""
+    name = table.get("id", "table")
+    columns = table.get("columns")
+    if not isinstance(columns, dict) or not all(
+        isinstance(each, dict) for each in columns.values()
+    ):
+        raise UsageError(
+            f"{path}: table {name} needs [table.columns], each with a unit and a check"
+        )
+    shared = {key: value for key, value in table.items() if key not in ("id", "columns", "rows")}
+    for row in _tables(table.get("rows", []), "table.rows", path):
+        if unknown := set(row) - set(ROW) - set(columns):
+            raise UsageError(
+                f"{path}: row {row.get('row')!r} of table {name}: {min(unknown)!r} is none of its "
+                f"columns {_either(columns)}"
+            )
+        label = str(row.get("row", ""))
+        words = {"row": label, "node": str(row.get("node", label))}
+        for key, column in columns.items():
+            if key not in row:
+                continue
+            record: dict[str, Any] = {**shared, **column}
+            record |= {option: row[option] for option in ("model", "cause") if option in row}
+            record["id"] = f"{name}/{words['node']}/{key}"
+            record["published"] = row[key]
+            record.setdefault("quote", row[key])
+            for option in ("causes", "steps"):
+                if key in row.get(option, {}):
+                    record[option.removesuffix("s") if option == "causes" else option] = row[
+                        option
+                    ][key]
+            yield {
+                option: _filled(value, words) if isinstance(value, str) else value
+                for option, value in record.items()
+            }
+
+
+def _filled(text: str, words: Mapping[str, str]) -> str:
+    for key, word in words.items():
+        text = text.replace(f"{{{key}}}", word)
+    return text
+
+
+def _claim(record: dict[str, Any], stem: str, path: str) -> Claim:
+    name = record.get("id", record.get("quote", "?"))
+    for key, value in record.items():
+        if key not in KEYS:
+            raise UsageError(f"{path}: claim {name}: {key!r} is none of {_either(KEYS)}")
+        wanted = int if key in ("k", "digits") else bool if key == "inference" else str
+        if key != "steps" and (
+            not isinstance(value, wanted) or (wanted is int and isinstance(value, bool))
+        ):
+            kind = {int: "a whole number", bool: "true or false", str: "text in quotes"}[wanted]
+            raise UsageError(f"{path}: claim {name}: {key} must be {kind}, got {value!r}")
+    if missing := [key for key in NEEDED if not record.get(key)]:
+        raise UsageError(f"{path}: claim {name} has no {missing[0]}")
+    if record.get("limit", "") not in ("", "at least", "at most"):
+        raise UsageError(f'{path}: claim {name}: limit is "at least" or "at most"')
+    steps = tuple(_step(step, name, path) for step in record.pop("steps", ()))
+    claim = Claim(**{**record, "id": f"{stem}/{record['id']}", "steps": steps})
+    try:
+        _ = claim.quantity
+    except UsageError as error:
+        raise UsageError(f"{path}: claim {name}: published {error}") from None
+    return claim
+
+
+def _step(step: Any, name: str, path: str) -> Step:
+    try:
+        return Step(**step)
+    except TypeError:
+        raise UsageError(
+            f"{path}: claim {name}: a step is {{ why = ..., amount = ..., inference = true }}"
+        ) from None
+
+
+def _either(keys: Any) -> str:
+    return ", ".join(keys)

@@ -1,0 +1,240 @@
+"""Names to architectures, found through the entry-point group ``archcalc.models``.
+
+A package of anybody's adds a model with a definition and one line of metadata:
+
+    [project.entry-points."archcalc.models"]
+    lenet = "my_package.lenet:lenet"
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
+
+from archcalc.errors import ArchcalcError, UnknownModelError, UsageError
+from archcalc.graph import Builder, Graph, Handle, Shape
+from archcalc.lookup.inputs import parse_input
+
+if TYPE_CHECKING:
+    from archcalc.recipe import Recipe
+
+GROUP = "archcalc.models"
+
+Definition = Callable[..., Handle | Mapping[str, Handle]]
+"""(input handle, options by keyword) -> the output, or outputs by name with the main one first."""
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A network as its paper defines it: a function over shape handles, and where it comes from."""
+
+    name: str
+    definition: Definition
+    input: Shape
+    """Default (C, H, W)."""
+    source: str
+    aliases: tuple[str, ...] = ()
+    how_to_train: Callable[[], Mapping[str, Recipe]] = dict
+    """Makes :attr:`recipes`; called only when somebody trains."""
+
+    @property
+    def recipes(self) -> Mapping[str, Recipe]:
+        """How it is trained, by name."""
+        return self.how_to_train()
+
+    @property
+    def summary(self) -> str:
+        """The first line of the definition's docstring."""
+        return (inspect.getdoc(self.definition) or "").partition("\n")[0]
+
+    @property
+    def options(self) -> dict[str, Option]:
+        """The definition's keyword arguments."""
+        hints = get_type_hints(self.definition)
+        return {
+            name: Option(name, hints[name], parameter.default)
+            for name, parameter in inspect.signature(self.definition).parameters.items()
+            if parameter.kind is parameter.KEYWORD_ONLY
+        }
+
+    def graph(
+        self,
+        input: Shape | str | None = None,
+        *,
+        batch: int = 1,
+        training: bool = False,
+        options: Mapping[str, Any] | None = None,
+    ) -> Graph:
+        """Declare the network at this input.
+
+        ``input`` is (C, H, W), or text such as ``"32x32x3"``. Options may be text, as from the
+        command line. Raises UsageError for a wrong option, batch or shape, and DefinitionError,
+        which names the node, for an input that the network cannot take.
+        """
+        given = self.parse_options(options or {})
+        if isinstance(input, str):
+            input = parse_input(input)
+        if batch < 1:
+            raise UsageError(f"batch {batch}: at least 1 is needed")
+        builder = Builder()
+        outputs = self.definition(builder.input((batch, *(input or self.input))), **given)
+        if isinstance(outputs, Handle):
+            outputs = {"output": outputs}
+        settings = "".join(f",{key}={_text(value)}" for key, value in given.items())
+        return builder.finish(self.name, outputs, training=training, spec=self.name + settings)
+
+    def parse_options(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        """Check names and types, and turn text into values. Raises UsageError."""
+        if not options:
+            return {}
+        known = self.options
+        for name in options:
+            if name not in known:
+                has = f"its options are {', '.join(known)}" if known else "it has none"
+                raise UsageError(f"{self.name} has no option {name!r}; {has}")
+        return {name: known[name].parse(value, self.name) for name, value in options.items()}
+
+
+@dataclass(frozen=True)
+class Option:
+    """One typed setting of an architecture."""
+
+    name: str
+    type: Any
+    default: Any
+
+    @property
+    def choices(self) -> tuple[Any, ...]:
+        return get_args(self.type) if get_origin(self.type) is Literal else ()
+
+    @property
+    def wanted(self) -> str:
+        """What a value must be, in words."""
+        if self.choices:
+            return " or ".join(map(str, self.choices))
+        return {
+            int: "a whole number, at least 1",
+            float: "a number",
+            bool: "true or false",
+            str: "text",
+        }[self.type]
+
+    def parse(self, value: Any, model: str) -> Any:
+        """A value of this option's type from text or from a value. Raises UsageError."""
+        try:
+            return self._convert(value)
+        except (KeyError, TypeError, ValueError):
+            raise UsageError(f"{model}: option {self.name}={value} is not {self.wanted}") from None
+
+    def _convert(self, value: Any) -> Any:
+        if self.choices:
+            return {str(choice): choice for choice in self.choices}[str(value)]
+        if self.type is bool:
+            return {"true": True, "false": False}[str(value).lower()]
+        if self.type is int and isinstance(value, (bool, float)):
+            raise ValueError(value)
+        converted = self.type(value)
+        if self.type is int and converted < 1:
+            raise ValueError(value)
+        return converted
+
+
+def architecture(
+    name: str,
+    *,
+    input: str,
+    source: str,
+    aliases: tuple[str, ...] = (),
+    recipes: Callable[[], Mapping[str, Recipe]] = dict,
+) -> Callable[[Definition], Architecture]:
+    """Make a definition an Architecture: ``@architecture("nin", input="32x32x3", ...)``.
+
+    ``recipes`` is a function, so that a model that is only counted does not import what it takes
+    to train one.
+    """
+
+    def wrap(definition: Definition) -> Architecture:
+        return Architecture(name, definition, parse_input(input), source, aliases, recipes)
+
+    return wrap
+
+
+def names() -> list[str]:
+    """Every registered name, in the order of the packages' metadata."""
+    return list(_entries())
+
+
+def modules() -> Iterator[str]:
+    """The module that each name's definition is in; none of them is imported for it."""
+    return (entry.module for entry in _entries().values())
+
+
+def find(name: str) -> Architecture:
+    """The architecture of this name or alias. Raises UnknownModelError with near matches."""
+    entries = _entries()
+    if name in entries:
+        return _load(entries[name])
+    known = {key: found for found in every() for key in (found.name, *found.aliases)}
+    if name in known:
+        return known[name]
+    near = difflib.get_close_matches(name.lower(), known, n=3)
+    hint = f"did you mean {' or '.join(near)}? " if near else ""
+    raise UnknownModelError(f"unknown model {name!r}: {hint}`archcalc list` shows them all")
+
+
+def canonical(name: str) -> str:
+    """The name of an alias; what is not registered stays as it is."""
+    try:
+        return find(name).name
+    except UnknownModelError:
+        return name
+
+
+def every() -> Iterator[Architecture]:
+    """All architectures."""
+    return map(_load, _entries().values())
+
+
+@cache
+def _entries() -> dict[str, EntryPoint]:
+    # Sorted, so that the order does not hang on how the packages were installed; built-in first.
+    found = sorted(
+        entry_points(group=GROUP),
+        key=lambda entry: (not entry.value.startswith("archcalc."), entry.value, entry.name),
+    )
+    entries: dict[str, EntryPoint] = {}
+    for entry in found:
+        if entry.name in entries:
+            # One distribution can be found twice: an editable install run from its own folder.
+            if entries[entry.name].value != entry.value:
+                raise ArchcalcError(
+                    f"model {entry.name!r} is registered twice: as {entries[entry.name].value} "
+                    f"and as {entry.value}; uninstall one of the two packages"
+                )
+            continue
+        entries[entry.name] = entry
+    return entries
+
+
+def _load(entry: EntryPoint) -> Architecture:
+    try:
+        found = entry.load()
+    except Exception as error:  # a third party's package can fail in any way
+        raise ArchcalcError(
+            f"model {entry.name!r} ({entry.value}) cannot be loaded: {error}"
+        ) from error
+    if not isinstance(found, Architecture):
+        raise ArchcalcError(
+            f"model {entry.name!r}: {entry.value} is no archcalc Architecture; "
+            "decorate its definition with @archcalc.architecture(...)"
+        )
+    return found
+
+
+def _text(value: Any) -> str:
+    return str(value).lower() if isinstance(value, bool) else str(value)

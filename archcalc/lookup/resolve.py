@@ -1,0 +1,99 @@
+"""What a person calls a model, to its Graph.
+
+    nin                      a registered architecture or its alias
+    nin,head=fc              the same with options, so that variants can be compared
+    ./net.py:Net             a class, a function that makes a module, or a module in a Python file;
+                             or an @archcalc.architecture there, which needs no torch
+    package.module:attr      the same in an installed package
+    torchvision:resnet50     torchvision's own
+    timm:convnext_tiny       timm's own
+    net.pt2                  a program saved by torch.export
+
+The others need torch, and only then is it imported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from archcalc.errors import UsageError, needs
+from archcalc.graph import Graph, Shape
+from archcalc.lookup import registry
+
+
+def resolve(
+    spec: str,
+    *,
+    input: Shape | str | Sequence[str] | None = None,
+    batch: int = 1,
+    training: bool = False,
+    optimizer: str = "",
+    options: Mapping[str, Any] | None = None,
+) -> Graph:
+    """The Graph of a model by its name.
+
+    ``input`` is (C, H, W) or text such as ``"32x32x3"``; of a torch model also texts such as
+    ``"ids=1,128:i64"``. ``optimizer`` adds its step to a traced training step.
+
+    Raises UnknownModelError, UsageError, DefinitionError, or MissingExtraError without torch.
+    """
+    name, *inline = spec.split(",")
+    chosen = {**(options or {}), **parse_settings(inline)}
+    declared = _declared(name)
+    if declared is not None:
+        if optimizer:
+            raise UsageError(f"--optimizer is for torch models; {name} is declared, forward only")
+        return declared.graph(declared_input(input), batch=batch, training=training, options=chosen)
+    with needs("torch", f"{name} is a torch model and"):
+        from archcalc.pytorch.load import load
+    return load(
+        name,
+        input=input,
+        batch=batch,
+        training=training,
+        optimizer=optimizer,
+        options=chosen,
+        spec=spec,
+    )
+
+
+def _declared(name: str) -> registry.Architecture | None:
+    """The declared network of this name; None for a torch model."""
+    if not is_torch(name):
+        return registry.find(name)
+    if ".py:" in name:
+        from archcalc.lookup import python_file
+
+        if python_file.is_declared(name):
+            return python_file.load(name)
+    return None
+
+
+def is_torch(name: str) -> bool:
+    """Whether a name is of a torch model: ``place:attribute``, or a saved program."""
+    return ":" in name or name.endswith(".pt2")
+
+
+def declared_input(input: Shape | str | Sequence[str] | None) -> Shape | str | None:
+    """The one input of a declared network. Raises UsageError for more than one."""
+    if not input:
+        return None
+    if isinstance(input, str) or all(isinstance(size, int) for size in input):
+        return input  # type: ignore[return-value]  # a text or a tuple of integers
+    if len(input) > 1:
+        raise UsageError(
+            f"a declared network has one input, got {len(input)}: {', '.join(map(str, input))}"
+        )
+    return str(input[0])
+
+
+def parse_settings(settings: Sequence[str]) -> dict[str, str]:
+    """``["head=fc", "num_classes=100"]`` to a dictionary. Raises UsageError."""
+    options = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not (key and equals and value):
+            raise UsageError(f"option {setting!r}: write key=value, such as num_classes=100")
+        options[key] = value
+    return options

@@ -1,0 +1,100 @@
+"""Memory by liveness, worked by hand on small graphs."""
+
+import archcalc
+from archcalc.analysis.memory import memory
+from archcalc.graph import Builder, Graph, Handle
+from archcalc.ops import add, concat, conv2d, dropout, flatten, max_pool2d, relu
+
+KB = 1024
+
+
+def finish(x: Handle) -> Graph:
+    return x.builder.finish("net", {"output": x})
+
+
+def start() -> Handle:
+    """16 channels of 4×4 float32: one kibibyte."""
+    return Builder().input((1, 16, 4, 4))
+
+
+def test_a_chain_keeps_what_it_reads_and_what_it_writes() -> None:
+    reading = memory(finish(relu(relu(start()))))
+    assert [row.live for row in reading.activations] == [1 * KB, 2 * KB, 2 * KB]
+    assert reading.peak_bytes == 2 * KB
+    assert reading.peak is not None
+    assert reading.peak.name == "relu"
+
+
+def test_a_residual_keeps_its_shortcut_alive() -> None:
+    x = start()
+    reading = memory(finish(add(relu(relu(x)), x)))
+    # input, relu: 2; second relu: the input waits for the sum, so 3; sum: 3 with its own output.
+    assert [row.live for row in reading.activations] == [1 * KB, 2 * KB, 3 * KB, 3 * KB]
+    assert reading.peak is not None
+    assert reading.peak.name == "relu_2"
+
+
+def test_branches_wait_for_the_concatenation() -> None:
+    x = start()
+    reading = memory(finish(concat([relu(x), relu(x), relu(x)])))
+    assert reading.peak_bytes == (3 + 3) * KB  # the input is gone: three branches and their copy
+    assert [row.live // KB for row in reading.activations] == [1, 2, 3, 4, 6]
+
+
+def test_views_and_dropout_in_evaluation_cost_nothing() -> None:
+    reading = memory(finish(flatten(dropout(start()))))
+    assert [row.nbytes for row in reading.activations] == [1 * KB, 0, 0]
+    assert reading.peak_bytes == 1 * KB
+
+
+def test_an_output_stays_alive_to_the_end() -> None:
+    x = relu(start())
+    builder = x.builder
+    y = relu(relu(x))
+    graph = builder.finish("net", {"main": y, "early": x})
+    assert [row.live // KB for row in memory(graph).activations] == [1, 2, 2, 3]
+
+
+def test_training_keeps_each_storage_once() -> None:
+    x = relu(conv2d(start(), 16, 1))
+    reading = memory(finish(conv2d(x, 16, 1)))
+    # conv keeps its input, relu its output; the second conv's input is that very output.
+    assert [(row.what, row.nbytes) for row in reading.saved] == [
+        ("input", 1 * KB),
+        ("output", 1 * KB),
+        ("input", 0),
+    ]
+    assert reading.saved_bytes == 2 * KB
+
+
+def test_a_max_pool_keeps_its_input_and_the_places_of_its_maxima_as_int64() -> None:
+    reading = memory(finish(max_pool2d(conv2d(start(), 16, 1), 2)))
+    assert reading.saved_bytes == (1 * KB) + (1 * KB + 8 * (16 * 2 * 2))
+
+
+def test_dropout_keeps_a_byte_an_element_in_training() -> None:
+    reading = memory(finish(dropout(conv2d(start(), 16, 1))))
+    assert reading.saved_bytes == 1 * KB + 16 * 4 * 4
+
+
+def test_nothing_is_kept_in_front_of_the_first_weights() -> None:
+    assert memory(finish(relu(max_pool2d(start(), 2)))).saved_bytes == 0
+
+
+def test_weights_are_four_bytes_each_and_heads_are_in() -> None:
+    found = archcalc.graph("googlenet").profile()
+    assert found.memory.weight_bytes == 4 * 13_378_280 == found.weight_bytes
+
+
+def test_the_peak_of_nin_is_at_its_first_relu() -> None:
+    reading = archcalc.graph("nin").profile().memory
+    assert reading.peak is not None
+    assert reading.peak.name == "mlpconv1.relu"
+    assert reading.peak_bytes == 2 * (32 * 32 * 192) * 4
+
+
+def test_twice_the_batch_is_twice_the_activations() -> None:
+    one, two = (archcalc.graph("googlenet", batch=n).profile().memory for n in (1, 2))
+    assert two.peak_bytes == 2 * one.peak_bytes
+    assert two.saved_bytes == 2 * one.saved_bytes
+    assert two.weight_bytes == one.weight_bytes

@@ -1,0 +1,171 @@
+"""Records of runs: read back, put together, compared. No torch is needed for any of it."""
+
+from __future__ import annotations
+
+import json
+import statistics
+from pathlib import Path
+
+import pytest
+
+from archcalc.analysis.compare import compare
+from archcalc.analysis.profile import profile
+from archcalc.analysis.runs import (
+    Accuracy,
+    Epoch,
+    accuracies,
+    best,
+    history_csv,
+    interval,
+    load,
+    load_all,
+    parse_history,
+    winner,
+)
+from archcalc.errors import UsageError
+from archcalc.lookup.registry import find
+from archcalc.report.training import curve, panels, trained, with_accuracy
+from archcalc.report.views import comparison
+from tests.analysis.run_on_disk import RECIPE, epoch, make
+
+
+def test_a_history_comes_back_to_the_last_bit() -> None:
+    rows = (
+        Epoch(1, 1 / 3, 2.3025850929940455, 0.1, None, None, 0.1 + 0.2, 1e6 / 7),
+        Epoch(2, 1e-300, 2.0, 0.2, 1.5, 0.25, 1.0, 2.0),
+    )
+    assert parse_history(history_csv(rows)) == rows
+
+
+def test_the_best_epoch_has_the_highest_accuracy_and_of_equal_ones_the_lower_loss() -> None:
+    rows = [epoch(1, 0.5), epoch(2, 0.7, 0.9), epoch(3, 0.7, 0.8), epoch(4, 0.6)]
+    assert best(rows) == rows[2]
+
+
+def test_without_images_held_out_the_last_epoch_is_the_best() -> None:
+    rows = [epoch(1, None), epoch(2, None)]
+    assert best(rows) == rows[1]
+    assert best([]) is None
+
+
+def test_a_run_is_loaded_finished_or_not(tmp_path: Path) -> None:
+    done = load(make(tmp_path / "a", 0.8))
+    assert done.result is not None
+    assert done.result.accuracy == 0.8
+    assert (done.model, done.data, done.seed, done.recipe) == ("nin", "cifar-10", 0, RECIPE)
+    assert done.best is not None
+    assert done.best.epoch == 2
+    assert load(make(tmp_path / "b", None)).result is None
+
+
+def test_a_folder_that_is_no_run_and_one_that_is_damaged_are_told(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"is no run: it has no run\.json"):
+        load(tmp_path)
+    with pytest.raises(UsageError, match="there is no run under"):
+        load_all(tmp_path)
+    folder = make(tmp_path / "a", 0.8)
+    (folder / "run.json").write_text("{")
+    with pytest.raises(UsageError, match="cannot be read"):
+        load(folder)
+    (folder / "run.json").write_text("{}")
+    with pytest.raises(UsageError, match="cannot be read"):
+        load(folder)
+
+
+def test_seeds_of_one_way_of_training_are_put_together_and_other_ways_are_not(
+    tmp_path: Path,
+) -> None:
+    for seed, accuracy in enumerate((0.80, 0.82, 0.84)):
+        make(tmp_path / f"s{seed}", accuracy, seed=seed)
+    make(tmp_path / "other", 0.9, model="nin,norm=batch")
+    make(tmp_path / "unfinished", None, seed=9)
+    together, other = sorted(accuracies(load_all(tmp_path)), key=lambda one: one.mean)
+    assert (together.runs, other.runs) == (3, 1)
+    assert together.mean == pytest.approx((0.80 + 0.82 + 0.84) / 3)
+    assert together.deviation == pytest.approx(statistics.stdev([0.80, 0.82, 0.84]))
+    half = 4.303 * 0.02 / 3**0.5  # Student's t for 2 degrees of freedom
+    assert (together.low, together.high) == pytest.approx((0.82 - half, 0.82 + half))
+    assert other.deviation is None  # one run has none; 0 would be a claim
+
+
+def test_an_interval_stays_between_0_and_1() -> None:
+    assert interval([0.98, 1.0], 100)[1] == 1.0
+    low, high = interval([1.0], 100)
+    assert 0.95 < low < high <= 1.0
+
+
+@pytest.mark.parametrize(
+    ("spans", "data", "wins"),
+    [
+        ([(0.80, 0.82), (0.83, 0.85)], "cifar-10", 1),
+        ([(0.80, 0.84), (0.83, 0.85)], "cifar-10", None),
+        ([(0.80, 0.82), (0.83, 0.85), (0.70, 0.86)], "cifar-10", None),
+        ([(0.80, 0.82), (0.83, 0.85)], "mixed", None),
+        ([(0.80, 0.82)], "cifar-10", None),
+    ],
+)
+def test_there_is_a_winner_only_where_its_interval_lies_above_all_others(
+    spans: list[tuple[float, float]], data: str, wins: int | None
+) -> None:
+    found = [
+        Accuracy(
+            f"m{index}",
+            "fast",
+            f"set{index}" if data == "mixed" else data,
+            (3, 32, 32),
+            2,
+            (low + high) / 2,
+            0.01,
+            low,
+            high,
+            10,
+            1.0,
+        )
+        for index, (low, high) in enumerate(spans)
+    ]
+    assert winner(found) == (None if wins is None else found[wins])
+
+
+def test_compare_gets_an_accuracy_column_and_names_no_winner_when_intervals_overlap(
+    tmp_path: Path,
+) -> None:
+    make(tmp_path / "a", 0.80)
+    make(tmp_path / "b", 0.805, model="nin,head=fc")
+    profiles = [
+        profile(find(name).graph(options=options))
+        for name, options in (("nin", {}), ("nin", {"head": "fc"}), ("nin-fashion", {}))
+    ]
+    found = compare(profiles)
+    report = with_accuracy(comparison(found), found, load_all(tmp_path))
+    assert [column.key for column in report.tables[0].columns][-1] == "test_accuracy"
+    assert [row[-1] for row in report.tables[0].rows] == [0.80, 0.805, None]
+    assert "The intervals overlap: no winner." in report.notes
+    assert "No finished run of nin-fashion was found." in report.notes
+    assert [one["mean"] for one in report.data["accuracies"]] == [0.80, 0.805]
+
+
+def test_a_model_that_was_trained_in_two_ways_has_no_one_accuracy(tmp_path: Path) -> None:
+    make(tmp_path / "a", 0.80)
+    make(tmp_path / "b", 0.90, precision="bf16")
+    found = compare([profile(find("nin").graph())])
+    report = with_accuracy(comparison(found), found, load_all(tmp_path))
+    assert report.tables[0].rows[0][-1] is None
+    assert len(report.tables[1].rows) == 2
+
+
+def test_the_report_of_runs_has_a_row_a_run_and_their_mean(tmp_path: Path) -> None:
+    for seed in range(2):
+        make(tmp_path / f"s{seed}", 0.8 + 0.01 * seed, seed=seed)
+    report = trained(load_all(tmp_path))
+    assert len(report.tables[0].rows) == 2
+    assert report.tables[1].rows[0][4] == pytest.approx(0.805)
+    assert json.loads(json.dumps(report.data))["runs"][0]["result"]["accuracy"] == 0.8
+
+
+def test_the_curve_is_svg_with_a_line_for_each_half_and_labels_are_escaped() -> None:
+    from xml.etree import ElementTree
+
+    drawn = ElementTree.fromstring(curve([epoch(1, 0.4), epoch(2, 0.6)]))
+    lines = drawn.findall(".//{http://www.w3.org/2000/svg}polyline")
+    assert len(lines) == 4  # training and validation, of loss and of accuracy
+    ElementTree.fromstring(panels({"a<b": {"x&y": [(1, 2.0)]}, "empty": {}}))
