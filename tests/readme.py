@@ -19,10 +19,14 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 FILES = [ROOT / "README.md", ROOT / "README.zh-CN.md"]
 DOCS = sorted((ROOT / "docs").glob("*.md"))
+REPAIR = "repair it with: python tests/readme.py"
 WITH_TORCH = [ROOT / "docs" / "counters.md"]
 """Pages whose commands need torch and the other counters."""
 SHOWN = re.compile(
     r"(<!-- run: (archcalc [^\n]*) -->\n```(\w*)\n).*?(^```$)", re.DOTALL | re.MULTILINE
+)
+VERSION = re.compile(
+    r"\b(archcalc|fvcore|ptflops|thop|timm|torch|torchinfo|torchvision)\s\d+(?:\.\w+)+(?:\+\w+)?"
 )
 MADE = re.compile(r"(<!-- made: (\w+) -->\n).*?(^<!-- end -->$)", re.DOTALL | re.MULTILINE)
 
@@ -36,6 +40,12 @@ def refreshed(text: str) -> str:
 
     text = SHOWN.sub(shown, text)
     return MADE.sub(lambda found: f"{found[1]}\n{MAKERS[found[2]]()}\n{found[3]}", text)
+
+
+def without_versions(text: str) -> str:
+    """The text without the releases of packages, and as one line: new releases come out every week,
+    and a longer number breaks a paragraph at other words."""
+    return re.sub(r"\s*\n", " ", VERSION.sub(r"\1 VERSION", text))
 
 
 def commands(text: str) -> list[str]:
@@ -121,7 +131,7 @@ def main() -> None:
     for path in FILES + DOCS:
         before = path.read_text(encoding="utf-8")
         after = refreshed(before)
-        if after != before:
+        if without_versions(after) != without_versions(before):
             path.write_text(after, encoding="utf-8")
             print(f"refreshed {path.relative_to(ROOT)}")
 

@@ -29,13 +29,18 @@ def environment() -> dict[str, str]:
 def begin(folder: Path, *more: str) -> subprocess.Popen[str]:
     """A run as a process of its own, two epochs into it."""
     line = ["train", "nin-digits", "--device", "cpu", "--folder", str(folder), *more]
-    process = subprocess.Popen(
-        [*COMMAND, *line],
-        env=environment(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    # A process inherits an ignored SIGINT: a shell script runs its background jobs so.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        process = subprocess.Popen(
+            [*COMMAND, *line],
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
     history = folder / "history.csv"
     deadline = time.monotonic() + LIMIT
     while not history.exists() or len(history.read_text().splitlines()) < 3:

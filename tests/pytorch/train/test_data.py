@@ -161,9 +161,11 @@ def test_a_damaged_image_and_an_empty_folder_are_one_sentence(folder: Path) -> N
         load(f"folder:{folder}", "digits")
 
 
-def test_mnist_is_read_from_the_folder_of_the_environment(real_mnist: None) -> None:
+@pytest.mark.data
+def test_mnist_is_read_from_the_folder_of_the_environment(real_mnist: tuple[int, int]) -> None:
     found = load("mnist", "digits")
-    assert (len(found.train), len(found.test), found.shape) == (60_000, 10_000, (1, 28, 28))
+    assert ((len(found.train), len(found.test)), found.shape) == (real_mnist, (1, 28, 28))
+    assert found.train.labels[:5].tolist() == [5, 0, 4, 1, 9]
 
 
 def test_a_set_is_fetched_when_that_is_asked_for_and_not_otherwise(

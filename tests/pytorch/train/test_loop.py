@@ -56,8 +56,9 @@ def test_the_digits_are_learned_to_97_percent(settings: Make) -> None:
     assert again.accuracy == found.result.accuracy
 
 
-def test_a_few_hundred_mnist_images_are_learned_to_85_percent(
-    settings: Make, real_mnist: None
+@pytest.mark.data
+def test_a_few_hundred_mnist_images_are_learned_to_80_percent(
+    settings: Make, real_mnist: tuple[int, int]
 ) -> None:
     few = settings(data="mnist", size=(14, 14), limit=600, recipe={"epochs": 12, "batch": 16})
     result = train(few).result
