@@ -25,7 +25,7 @@ def elementwise(
 
 
 elementwise(
-    *("sub", "rsub", "div", "remainder", "fmod", "floor_divide", "maximum", "minimum"),
+    *("sub", "div", "remainder", "fmod", "floor_divide", "maximum", "minimum"),
     *("fmax", "fmin", "pow", "atan2", "hypot", "eq", "ne", "lt", "le", "gt", "ge", "where"),
     *("logical_and", "logical_or", "logical_xor", "logical_not", "isnan", "isinf", "isfinite"),
     *("bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not", "copysign", "nextafter"),

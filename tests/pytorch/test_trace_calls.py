@@ -25,6 +25,9 @@ SHAPES = {
     "k": "4,6:bool",
     "h": "4,6:f16",
     "z": "4,6:c64",
+    "r": "8,5:f32",
+    "s": "8,2:f32",
+    "u": "1,6,2:f32",
 }
 CALLS = """
 x + y; x + 1; 1 + x; x + 1.5; x - y; 2 - x; x * v; x / 3; 3 / x; x ** 2; 2 ** x; -x; abs(x); i + 1
@@ -96,6 +99,31 @@ torch.cross(x[:, :, :, :3], y[:, :, :, :3], dim=3); torch.diagonal(m)
 torch.meshgrid(v, v, indexing="ij"); torch.broadcast_tensors(v, m); torch.atleast_2d(v); x.size()
 x.shape[0] * x; x.numel() + v; len(x) + v; torch.lerp(x, y, 0.5); torch.addcmul(x, x, y)
 torch.logical_and(k, k); ~k; k & k; x.isnan(); x.sign()
+x.eq(y); x.eq_(1); x.ge(y); x.ge_(1); x.gt_(1); x.le(y); x.le_(1); x.lt(y); x.lt_(1); x.ne_(1)
+torch.multiply(x, y); x.clone().multiply_(y); torch.subtract(x, y); x.clone().sub_(y)
+x.clone().subtract_(1); torch.divide(x, y); x.clone().divide_(2); torch.true_divide(x, y)
+x.clone().true_divide_(y); torch.rsub(x, y); torch.vdot(v, v); torch.ger(v, v); x.clamp_max(1)
+x.cos(); x.erf(); x.log1p(); x.reciprocal(); x.reshape_as(y); x.split_with_sizes([1, 2], 1)
+torch.concatenate([x, y]); v.clone().zero_(); v.clone().uniform_(0, 1); v.clone().random_(0, 2)
+v.clone().normal_(0, 1); v.clone().exponential_(1.0); v.clone().bernoulli_(0.5)
+F.hardshrink(x); F.softshrink(x); torch.threshold(x, 0.1, 20)
+F.threshold_(x.clone(), 0.1, 20); F.leaky_relu_(x.clone(), 0.1)
+torch.sigmoid_(x.clone()); x.clone().tanh_(); F.elu_(x.clone()); F.selu_(x.clone())
+torch.celu_(x.clone()); F.hardtanh_(x.clone(), -1, 1); torch._C._nn.gelu_(x.clone())
+torch._C._nn.silu_(x.clone()); torch._C._nn.mish_(x.clone()); torch._C._nn.relu6_(x.clone())
+torch._C._nn.hardswish_(x.clone()); torch._C._nn.hardsigmoid_(x.clone())
+torch.dropout_(x.clone(), 0.5, True); torch.feature_dropout(x, 0.5, True); F.dropout1d(b)
+torch.feature_dropout_(x.clone(), 0.5, True); torch.alpha_dropout_(x.clone(), 0.5, True)
+F.dropout3d(x[None]); F.feature_alpha_dropout(x); torch.feature_alpha_dropout_(x.clone(), 0.5, True)
+F.adaptive_avg_pool3d(x, 2); F.adaptive_max_pool1d(b, 2); F.adaptive_max_pool3d(x, 2)
+F.conv3d(x[None], x[None, :, :2, :2, :2]); F.conv_transpose1d(b, b.mT[:1, :5].reshape(5, 5, 1))
+F.conv_transpose3d(x[None], x[None, :, :2, :2, :2].transpose(0, 1))
+torch.lstm(b.mT, (u, u), [r, s], False, 1, 0.0, False, False, False)
+torch.gru(b.mT, u, [r[:6], s[:6]], False, 1, 0.0, False, False, False)
+torch.rnn_tanh(b.mT, u, [r[:2], s[:2]], False, 1, 0.0, False, False, False)
+torch.rnn_relu(b.mT, u, [r[:2], s[:2]], False, 1, 0.0, False, False, False)
+torch.lstm_cell(r, (s, s), r, s); torch.gru_cell(r, s, r[:6], s[:6])
+torch.rnn_tanh_cell(r, s, r[:2], s[:2]); torch.rnn_relu_cell(r, s, r[:2], s[:2])
 """
 EXPRESSIONS = [part.strip() for part in CALLS.replace("\n", ";").split(";") if part.strip()]
 

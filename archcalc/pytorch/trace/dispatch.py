@@ -73,6 +73,7 @@ ALIASES: dict[str, str] = {
     **aliases("max_pool3d", "max_pool3d_with_indices"),
     **aliases("adaptive_avg_pool2d", "_adaptive_avg_pool2d"),
     **aliases("adaptive_avg_pool3d", "_adaptive_avg_pool3d"),
+    **aliases("sub", "rsub"),
     **aliases("norm", "linalg_vector_norm", "linalg_norm", "linalg_matrix_norm"),
     **aliases("cdist", "_euclidean_dist"),
     **aliases("pairwise_distance", "_cdist_forward"),

@@ -10,40 +10,51 @@ from torch import Tensor
 
 from archcalc.graph import Attributes, Shape
 from archcalc.pytorch.trace.layers import answers
-from archcalc.pytorch.trace.tracer import ESSENTIAL, Tracer, UnusualCallError
+from archcalc.pytorch.trace.tracer import ESSENTIAL, NUMPY_NAMES, Tracer, UnusualCallError
+
+SETTINGS = ("hx", "params", "has_biases", "num_layers", "dropout", "train", "bidirectional")
+PADDED = ("input", *SETTINGS, "batch_first")
+PACKED = ("data", "batch_sizes", *SETTINGS)
+"""The arguments of a layer over a padded tensor, and of one over a packed sequence."""
 
 
 def recurrent(op: str, gates: int, states: int) -> None:
     @answers(op)
-    def layer(t: Tracer, input: Tensor, *args: Any) -> Any:
-        """(input, states, weights, has_biases, num_layers, dropout, train, bidirectional,
-        batch_first), or for a packed sequence (data, batch_sizes, states, weights, has_biases,
-        num_layers, dropout, train, bidirectional)."""
-        packed = isinstance(args[0], Tensor) and isinstance(args[2], (list, tuple))
-        state, weights, biases, layers, _, training, both = args[packed : packed + 7]
-        x = t.value(input)
-        operands = t.operands(*weights)
+    def layer(t: Tracer, *args: Any, **kwargs: Any) -> Any:
+        packed = "batch_sizes" in kwargs or (len(args) > 3 and isinstance(args[3], (list, tuple)))
+        given = dict(zip(PACKED if packed else PADDED, args, strict=False))
+        given |= {NUMPY_NAMES.get(key, key): each for key, each in kwargs.items()}
+        x = t.value(given["data" if packed else "input"])
+        operands = t.operands(*given["params"])
         matrices = [each.shape for each in operands[0] or operands[1] if len(each.shape) == 2]
         hidden = matrices[0][0] // gates
         projected = matrices[1][1] if matrices[1][1] != hidden else 0
-        directions = 1 + both
+        directions = 1 + given["bidirectional"]
         attrs = Attributes(
-            num_layers=layers,
-            bidirectional=both,
+            num_layers=given["num_layers"],
+            bidirectional=given["bidirectional"],
             proj_size=projected,
-            bias=biases,
-            training=training,
+            bias=given["has_biases"],
+            training=given["train"],
         )
         first: Shape = (*x.shape[:-1], directions * (projected or hidden))
-        initial = [t.value(each).shape for each in (state if states == 2 else [state])]
+        initial = [t.value(each).shape for each in (given["hx"] if states == 2 else [given["hx"]])]
         outputs = [(shape, x.dtype) for shape in (first, *initial)]
         return t.emit_many(op, (x, *operands[1]), outputs, attrs, operands[0])
 
     @answers(f"{op}_cell")
-    def cell(t: Tracer, input: Tensor, state: Any, w_ih: Tensor, w_hh: Tensor, *biases: Any) -> Any:
+    def cell(
+        t: Tracer,
+        input: Tensor,
+        hx: Any,
+        w_ih: Tensor,
+        w_hh: Tensor,
+        b_ih: Tensor | None = None,
+        b_hh: Tensor | None = None,
+    ) -> Any:
         x = t.value(input)
-        operands = t.operands(w_ih, w_hh, *biases)
-        shapes = [t.value(each).shape for each in (state if states == 2 else [state])]
+        operands = t.operands(w_ih, w_hh, b_ih, b_hh)
+        shapes = [t.value(each).shape for each in (hx if states == 2 else [hx])]
         outputs = [(shape, x.dtype) for shape in shapes]
         if states == 1:
             return t.emit(f"{op}_cell", (x, *operands[1]), *outputs[0], weights=operands[0])

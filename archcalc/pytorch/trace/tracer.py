@@ -15,6 +15,7 @@ Both must give the same Graph.
 
 from __future__ import annotations
 
+import inspect
 import types
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -48,6 +49,15 @@ CALLS: dict[Any, Handler] = {}
 """What answers a torch function, by the function itself."""
 ESSENTIAL: set[Handler] = set()
 """Those that no run can do without: they say where the model is and what it cannot ask."""
+
+
+NUMPY_NAMES = {
+    **dict.fromkeys(("x", "a", "x1"), "input"),
+    "x2": "other",
+    "axis": "dim",
+    "keepdims": "keepdim",
+}
+"""The names that numpy gives to arguments, which torch accepts, and torch's own."""
 
 
 class UnusualCallError(Exception):
@@ -330,6 +340,27 @@ class FunctionMode(TorchFunctionMode):
             return handler(tracer, *args, **kwargs)
         except (UnusualCallError, ShapeError):
             return tracer.unknown(func, args, kwargs)
+        except TypeError:
+            if takes(handler, tracer, *args, **kwargs):
+                raise
+        # Torch accepts keywords that the handler does not declare, such as numpy's names.
+        named = {NUMPY_NAMES.get(key, key): value for key, value in kwargs.items()}
+        if named.keys() == kwargs.keys() or not takes(handler, tracer, *args, **named):
+            return tracer.unknown(func, args, kwargs)
+        try:
+            return handler(tracer, *args, **named)
+        except (UnusualCallError, ShapeError):
+            return tracer.unknown(func, args, kwargs)
+
+
+def takes(handler: Handler, *args: Any, **kwargs: Any) -> bool:
+    """Whether a handler can be called with these arguments. Asked only after a TypeError, because
+    binding costs more than most calls."""
+    try:
+        inspect.signature(handler).bind(*args, **kwargs)
+    except TypeError:
+        return False
+    return True
 
 
 def ask(tracer: Tracer, *args: Any, **kwargs: Any) -> Any:
