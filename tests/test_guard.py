@@ -152,6 +152,15 @@ def test_a_fault_of_archcalc_is_one_sentence_and_the_traceback_on_request(
     assert "Traceback" in capsys.readouterr().err
 
 
+def test_a_message_of_users_code_does_not_drive_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "net.py"
+    file.write_text(HEAD + DEFINITION.format(body='raise ValueError("\\x1b[2Jgone\\ud800")'))
+    assert run(["flops", f"{file}:mine"]) == 2
+    assert r"\x1b[2Jgone\ud800" in capsys.readouterr().err
+
+
 STREAMS = {
     "standard output is full": (">/dev/full", 2),
     "standard output is closed": (">&-", 2),

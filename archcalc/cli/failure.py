@@ -82,9 +82,11 @@ def _sentence(error: BaseException) -> str:
 
 
 def say(sentence: str) -> None:
-    """One line on standard error, if anything can be written there."""
+    """One line on standard error, if anything can be written there; names in it may be users'."""
+    from archcalc.report.escape import for_terminal
+
     with suppress(OSError):
-        sys.stderr.write(f"archcalc: {sentence}\n")
+        sys.stderr.write(for_terminal(f"archcalc: {sentence}\n"))
         sys.stderr.flush()
 
 
