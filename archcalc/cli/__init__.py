@@ -8,7 +8,6 @@ writer. The functions of ``archcalc`` do the same and print nothing.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -16,12 +15,9 @@ from typing import NoReturn
 
 import click
 
+from archcalc.cli.failure import BAD_INPUT, INTERRUPTED, failed, flush, prepare_streams, say
 from archcalc.errors import ArchcalcError, DefinitionError
 from archcalc.version import VERSION
-
-BAD_INPUT = 2
-INTERRUPTED = 130
-
 
 COMMANDS = {
     "list": "calculator:list_models",
@@ -90,44 +86,43 @@ def completion(shell: str, install: bool) -> None:
     \b
     archcalc completion bash --install
     """
-    from archcalc.cli import completion as scripts
+    from archcalc.cli.completion import install as install_script
+    from archcalc.cli.completion import script
 
     if install:
-        click.echo(f"wrote {scripts.install(app, shell)}; open a new shell to use it", err=True)
+        click.echo(f"wrote {install_script(app, shell)}; open a new shell to use it", err=True)
     else:
-        click.echo(scripts.script(app, shell))
+        click.echo(script(app, shell))
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run a command and leave with its exit code: 2 and one sentence for a wrong input."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # × and 亿 also where the locale has no UTF-8
-            stream.reconfigure(encoding="utf-8", errors="replace")
-    sys.exit(run(arguments))
+    prepare_streams()
+    code = run(arguments)
+    sys.exit(flush() or code)
 
 
 def run(arguments: Sequence[str] | None) -> int:
     """Run a command; every refusal becomes one sentence on stderr."""
     try:
         app.main(arguments, "archcalc", standalone_mode=False)
-        sys.stdout.flush()
     except DefinitionError as error:
         from archcalc.report import views
 
-        click.echo(f"archcalc: {error}\n\n{views.partial(error.partial, error.node)}", err=True)
+        say(f"{error}\n\n{views.partial(error.partial, error.node)}")
         return BAD_INPUT
     except ArchcalcError as error:
-        click.echo(f"archcalc: {error}", err=True)
+        say(str(error))
         return BAD_INPUT
     except click.ClickException as error:
         command = (
             error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else ""
         )
         message = error.format_message().rstrip(".")
-        click.echo(f"archcalc: {message}; see `{command or 'archcalc'} --help`", err=True)
+        say(f"{message}; see `{command or 'archcalc'} --help`")
         return BAD_INPUT
     except click.Abort:
         return INTERRUPTED
-    except BrokenPipeError:  # the reader, `head` say, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BaseException as error:  # whatever is left, SystemExit among it
+        return failed(error)
     return 0

@@ -10,10 +10,13 @@ import ast
 import importlib.util
 import os
 import sys
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from types import ModuleType
 
-from archcalc.errors import ArchcalcError, UsageError
+from archcalc.errors import UsageError
+from archcalc.guard import guard
 from archcalc.lookup.registry import Architecture
 
 
@@ -27,8 +30,8 @@ def is_declared(name: str) -> bool:
         raise UsageError(f"there is no file {place}")
     try:
         tree = ast.parse(Path(place).read_text(encoding="utf-8"))
-    except (OSError, ValueError, SyntaxError):
-        return False  # the loader of torch models says what is wrong with it
+    except (OSError, ValueError, SyntaxError, RecursionError, MemoryError):
+        return False  # running the file says what is wrong with it
     return any(
         isinstance(node, ast.FunctionDef)
         and node.name == attribute
@@ -44,29 +47,31 @@ def _name(decorator: ast.expr) -> str:
 
 
 def load(name: str) -> Architecture:
-    """The Architecture of ``net.py:lenet``, which is called so from here on. Raises UsageError."""
+    """The Architecture of ``net.py:lenet``, under that name from here on. Raises UsageError."""
     place, _, attribute = name.rpartition(":")
-    stem = f"archcalc_model_{Path(place).stem}"
-    spec = importlib.util.spec_from_file_location(stem, place)
-    if spec is None or spec.loader is None:
-        raise UsageError(f"{place} is no Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[stem] = module  # dataclasses and pickles look themselves up there
-    folder = os.path.dirname(os.path.abspath(place))
-    sys.path.insert(0, folder)
-    try:
-        spec.loader.exec_module(module)
-    except ArchcalcError:
-        raise
-    except Exception as error:  # a person's file can fail in any way
-        line = str(error).partition("\n")[0]
-        raise UsageError(f"{place} cannot be run: {type(error).__name__}: {line}") from error
-    finally:
-        sys.path.remove(folder)
-    found = getattr(module, attribute)
+    found = getattr(run(place), attribute, None)
     if not isinstance(found, Architecture):
         raise UsageError(
-            f"{name} is no archcalc Architecture; decorate its definition with "
+            f"{name} is not an archcalc Architecture; decorate its definition with "
             "@archcalc.architecture(...)"
         )
     return replace(found, name=name)
+
+
+def run(path: str) -> ModuleType:
+    """The module of a Python file. It may import its neighbours. Raises UsageError."""
+    stem = f"archcalc_model_{Path(path).stem}"
+    spec = importlib.util.spec_from_file_location(stem, path)
+    if spec is None or spec.loader is None:
+        raise UsageError(f"{path} is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[stem] = module  # dataclasses and pickles look themselves up there
+    folder = os.path.dirname(os.path.abspath(path))
+    sys.path.insert(0, folder)
+    try:
+        with guard(f"{path} cannot be run"):
+            spec.loader.exec_module(module)
+    finally:
+        with suppress(ValueError):  # the file may have changed sys.path
+            sys.path.remove(folder)
+    return module

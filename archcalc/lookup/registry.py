@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 import inspect
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -18,12 +19,16 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_h
 
 from archcalc.errors import ArchcalcError, UnknownModelError, UsageError
 from archcalc.graph import Builder, Graph, Handle, Shape
+from archcalc.guard import guard, shortened
 from archcalc.lookup.inputs import parse_input
 
 if TYPE_CHECKING:
     from archcalc.recipe import Recipe
 
 GROUP = "archcalc.models"
+
+LARGEST = 10**18
+"""Sizes end below this: no memory holds as much, and the totals stay printable."""
 
 Definition = Callable[..., Handle | Mapping[str, Handle]]
 """(input handle, options by keyword) -> the output, or outputs by name with the main one first."""
@@ -45,7 +50,8 @@ class Architecture:
     @property
     def recipes(self) -> Mapping[str, Recipe]:
         """How it is trained, by name."""
-        return self.how_to_train()
+        with guard(f"the recipes of {self.name} cannot be made"):
+            return self.how_to_train()
 
     @property
     def summary(self) -> str:
@@ -55,9 +61,10 @@ class Architecture:
     @property
     def options(self) -> dict[str, Option]:
         """The definition's keyword arguments."""
-        hints = get_type_hints(self.definition)
+        with guard(f"the annotations of {self.name} cannot be read"):
+            hints = get_type_hints(self.definition)
         return {
-            name: Option(name, hints[name], parameter.default)
+            name: Option(name, hints.get(name, type(parameter.default)), parameter.default)
             for name, parameter in inspect.signature(self.definition).parameters.items()
             if parameter.kind is parameter.KEYWORD_ONLY
         }
@@ -81,10 +88,13 @@ class Architecture:
             input = parse_input(input)
         if batch < 1:
             raise UsageError(f"batch {batch}: at least 1 is needed")
+        if batch >= LARGEST:
+            raise UsageError(f"batch {shortened(batch)}: less than 10^18 is needed")
         builder = Builder()
-        outputs = self.definition(builder.input((batch, *(input or self.input))), **given)
-        if isinstance(outputs, Handle):
-            outputs = {"output": outputs}
+        handle = builder.input((batch, *(input or self.input)))
+        with guard(f"the definition of {self.name} failed"):
+            outputs = self.definition(handle, **given)
+        outputs = _named(outputs, self.name)
         settings = "".join(f",{key}={_text(value)}" for key, value in given.items())
         return builder.finish(self.name, outputs, training=training, spec=self.name + settings)
 
@@ -117,19 +127,22 @@ class Option:
         """What a value must be, in words."""
         if self.choices:
             return " or ".join(map(str, self.choices))
-        return {
-            int: "a whole number, at least 1",
-            float: "a number",
+        words = {
+            int: "a whole number from 1 to 10^18",
+            float: "a finite number",
             bool: "true or false",
             str: "text",
-        }[self.type]
+        }
+        return words.get(self.type, f"a value that {self.type} accepts")
 
     def parse(self, value: Any, model: str) -> Any:
         """A value of this option's type from text or from a value. Raises UsageError."""
         try:
             return self._convert(value)
-        except (KeyError, TypeError, ValueError):
-            raise UsageError(f"{model}: option {self.name}={value} is not {self.wanted}") from None
+        except (KeyError, TypeError, ValueError, OverflowError):
+            raise UsageError(
+                f"{model}: option {self.name}={shortened(value)} is not {self.wanted}"
+            ) from None
 
     def _convert(self, value: Any) -> Any:
         if self.choices:
@@ -139,7 +152,9 @@ class Option:
         if self.type is int and isinstance(value, (bool, float)):
             raise ValueError(value)
         converted = self.type(value)
-        if self.type is int and converted < 1:
+        if self.type is int and not 1 <= converted < LARGEST:
+            raise ValueError(value)
+        if self.type is float and not math.isfinite(converted):
             raise ValueError(value)
         return converted
 
@@ -222,18 +237,31 @@ def _entries() -> dict[str, EntryPoint]:
 
 
 def _load(entry: EntryPoint) -> Architecture:
-    try:
+    with guard(f"model {entry.name!r} ({entry.value}) cannot be loaded"):
         found = entry.load()
-    except Exception as error:  # a third party's package can fail in any way
-        raise ArchcalcError(
-            f"model {entry.name!r} ({entry.value}) cannot be loaded: {error}"
-        ) from error
     if not isinstance(found, Architecture):
         raise ArchcalcError(
-            f"model {entry.name!r}: {entry.value} is no archcalc Architecture; "
+            f"model {entry.name!r}: {entry.value} is not an archcalc Architecture; "
             "decorate its definition with @archcalc.architecture(...)"
         )
     return found
+
+
+def _named(outputs: object, model: str) -> Mapping[str, Handle]:
+    """What a definition returned, as outputs by name. Raises UsageError for anything else."""
+    if isinstance(outputs, Handle):
+        return {"output": outputs}
+    if (
+        isinstance(outputs, Mapping)
+        and outputs
+        and all(isinstance(key, str) for key in outputs)
+        and all(isinstance(value, Handle) for value in outputs.values())
+    ):
+        return outputs
+    raise UsageError(
+        f"the definition of {model} returned {type(outputs).__name__}; return the output's handle, "
+        "or a dictionary of handles by name"
+    )
 
 
 def _text(value: Any) -> str:

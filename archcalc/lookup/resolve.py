@@ -19,6 +19,7 @@ from typing import Any
 
 from archcalc.errors import UsageError, needs
 from archcalc.graph import Graph, Shape
+from archcalc.guard import shortened
 from archcalc.lookup import registry
 
 
@@ -94,6 +95,8 @@ def parse_settings(settings: Sequence[str]) -> dict[str, str]:
     for setting in settings:
         key, equals, value = setting.partition("=")
         if not (key and equals and value):
-            raise UsageError(f"option {setting!r}: write key=value, such as num_classes=100")
+            raise UsageError(
+                f"option {shortened(setting)!r}: write key=value, such as num_classes=100"
+            )
         options[key] = value
     return options

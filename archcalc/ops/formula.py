@@ -19,6 +19,7 @@ from typing import Any
 
 from archcalc.errors import UsageError
 from archcalc.graph import Node
+from archcalc.guard import guard
 from archcalc.ops.operator import TABLE, Cost, Operator, Work
 
 Formula = Callable[..., int | Cost]
@@ -57,13 +58,12 @@ def load_formulas(path: str | Path) -> tuple[str, ...]:
 
     before = dict(USERS)
     try:
-        runpy.run_path(str(path), run_name="archcalc_formulas")
-    except UsageError:
-        raise
+        Path(path).open("rb").close()
     except OSError as error:
-        raise UsageError(f"formulas {str(path)!r} cannot be read: {error.strerror}") from None
-    except Exception as error:  # the file is the user's own and can fail in any way
-        raise UsageError(f"formulas {str(path)!r}: {type(error).__name__}: {error}") from error
+        why = (error.strerror or str(error)).lower()
+        raise UsageError(f"formulas {str(path)!r} cannot be read: {why}") from None
+    with guard(f"formulas {str(path)!r} cannot be run"):
+        runpy.run_path(str(path), run_name="archcalc_formulas")
     added = tuple(name for name, function in USERS.items() if before.get(name) is not function)
     if not added:
         raise UsageError(
@@ -82,10 +82,8 @@ def _work(name: str, function: Formula) -> Callable[[Node, bool], Work]:
         if "out" in wanted:
             outs = tuple(value.shape for value in node.outputs)
             settings["out"] = outs[0] if len(outs) == 1 else outs
-        try:
+        with guard(f"formula for {name!r} failed at {node.name}"):
             cost = function(*shapes, **settings)
-        except Exception as error:  # a user's function can fail in any way
-            raise UsageError(f"formula for {name!r} failed at {node.name}: {error!r}") from error
         if isinstance(cost, int) and not isinstance(cost, bool):
             cost = Cost(macs=cost)
         if not isinstance(cost, Cost) or min(cost) < 0:

@@ -155,7 +155,9 @@ class Network(nn.Module):
         if len(results) == 1:
             written.output(*results.values())
         else:
-            written.output(output_type(graph, tuple(results))(*results.values()))
+            # A call, because torch 2.9 writes a named tuple's name without importing it.
+            together = output_type(graph, tuple(results))
+            written.output(written.call_function(together, tuple(results.values())))
         return written
 
     def __getstate__(self) -> dict[str, Any]:

@@ -118,8 +118,8 @@ def test_options_are_the_keyword_arguments_with_their_types_and_defaults() -> No
         name: (option.default, option.wanted, option.choices)
         for name, option in sample.options.items()
     } == {
-        "width": (4, "a whole number, at least 1", ()),
-        "rate": (0.5, "a number", ()),
+        "width": (4, "a whole number from 1 to 10^18", ()),
+        "rate": (0.5, "a finite number", ()),
         "wide": (False, "true or false", ()),
         "mode": ("a", "a or b", ("a", "b")),
         "size": (1, "1 or 3", (1, 3)),
@@ -156,17 +156,17 @@ def test_an_option_comes_as_text_or_as_a_value(name: str, text: Any, value: Any)
             {"depth": 3},
             "sample has no option 'depth'; its options are width, rate, wide, mode, size, label",
         ),
-        ({"width": "ten"}, "sample: option width=ten is not a whole number, at least 1"),
-        ({"width": 1.5}, "sample: option width=1.5 is not a whole number, at least 1"),
-        ({"width": True}, "sample: option width=True is not a whole number, at least 1"),
-        ({"width": "0"}, "sample: option width=0 is not a whole number, at least 1"),
-        ({"width": -3}, "sample: option width=-3 is not a whole number, at least 1"),
-        ({"rate": "half"}, "sample: option rate=half is not a number"),
+        ({"width": "ten"}, "sample: option width=ten is not a whole number from 1 to 10^18"),
+        ({"width": 1.5}, "sample: option width=1.5 is not a whole number from 1 to 10^18"),
+        ({"width": True}, "sample: option width=True is not a whole number from 1 to 10^18"),
+        ({"width": "0"}, "sample: option width=0 is not a whole number from 1 to 10^18"),
+        ({"width": -3}, "sample: option width=-3 is not a whole number from 1 to 10^18"),
+        ({"rate": "half"}, "sample: option rate=half is not a finite number"),
         ({"wide": "yes"}, "sample: option wide=yes is not true or false"),
         ({"wide": 1}, "sample: option wide=1 is not true or false"),
         ({"mode": "c"}, "sample: option mode=c is not a or b"),
-        ({"width": None}, "sample: option width=None is not a whole number, at least 1"),
-        ({"rate": None}, "sample: option rate=None is not a number"),
+        ({"width": None}, "sample: option width=None is not a whole number from 1 to 10^18"),
+        ({"rate": None}, "sample: option rate=None is not a finite number"),
         ({"size": "2"}, "sample: option size=2 is not 1 or 3"),
     ],
 )
@@ -249,7 +249,7 @@ def test_a_package_that_does_not_import_is_named(entry_points: list[EntryPoint])
         find("lenet")
     assert str(caught.value) == (
         "model 'lenet' (no_such_package_here:lenet) cannot be loaded: "
-        "No module named 'no_such_package_here'"
+        "ModuleNotFoundError: No module named 'no_such_package_here'"
     )
 
 
@@ -260,7 +260,7 @@ def test_an_entry_point_to_something_else_says_what_is_missing(
     with pytest.raises(ArchcalcError) as caught:
         find("lenet")
     assert str(caught.value) == (
-        "model 'lenet': math:sqrt is no archcalc Architecture; "
+        "model 'lenet': math:sqrt is not an archcalc Architecture; "
         "decorate its definition with @archcalc.architecture(...)"
     )
 

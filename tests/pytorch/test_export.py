@@ -15,9 +15,8 @@ from archcalc import ops
 from archcalc.errors import DefinitionError, MissingExtraError, UsageError
 from archcalc.graph import Builder, Graph, Handle
 from archcalc.lookup import registry
-from archcalc.pytorch import export
 from archcalc.pytorch.build import build
-from archcalc.pytorch.export import export_onnx, export_pt2, export_python
+from archcalc.pytorch.export import export_onnx, export_pt2, export_python, program
 from tests.pytorch.operators import CASES, case, one
 
 NAMES = registry.names()
@@ -338,7 +337,7 @@ def test_an_onnx_model_gives_the_outputs_of_the_built_network_at_any_batch(
 def test_without_the_onnx_packages_one_sentence_names_the_install_line(
     tiny: Graph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(export, "find_spec", lambda name: None if name == "onnxscript" else True)
+    monkeypatch.setattr(program, "find_spec", lambda name: None if name == "onnxscript" else True)
     with pytest.raises(
         MissingExtraError,
         match=r"needs onnxscript, which is not installed: pip install 'archcalc\[onnx\]'",
@@ -351,7 +350,7 @@ def no_export(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     def never(*args: object) -> None:
         raise AssertionError("the long work began before the place was tried")
 
-    monkeypatch.setattr(export, "_program", never)
+    monkeypatch.setattr(program, "_program", never)
     return
 
 

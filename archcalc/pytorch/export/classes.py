@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from archcalc.pytorch.blocks import OUT, Block, Item
 from archcalc.pytorch.build import identifier
+from archcalc.pytorch.export.blocks import OUT, Block, Item
 from archcalc.pytorch.layers import Expression, Layer
 
 IN = ("in_channels", "in_features", "num_features", "num_channels", "normalized_shape")

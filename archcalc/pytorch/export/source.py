@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 from archcalc.graph import Shape
 from archcalc.ops.operator import extent
-from archcalc.pytorch.block_classes import NO_DEFAULT, UNNAMED, BlockClass, Classes, Slot
-from archcalc.pytorch.blocks import Block, Item
 from archcalc.pytorch.build import identifier
+from archcalc.pytorch.export.blocks import Block, Item
+from archcalc.pytorch.export.classes import NO_DEFAULT, UNNAMED, BlockClass, Classes, Slot
 from archcalc.pytorch.layers import Expression, Layer, positional
 
 WIDTH = 88
