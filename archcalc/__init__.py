@@ -155,7 +155,7 @@ def claims(
     told = dict(measured or {})
     if runs:
         from archcalc.analysis.claim_runs import measurements
-        from archcalc.analysis.runs import load
+        from archcalc.io.runs import load
 
         told |= measurements(known, {name: [*map(load, made)] for name, made in runs.items()})
     return reading.check(known, lambda name, given: resolve(name, input=given or None), told)

@@ -87,8 +87,8 @@ def report(
         raise UsageError("where to? give -o FILE that ends with .md, .html, .csv or .json")
     profiles = _priced(asked) if config else _price(models, input, batch, train, settings)
 
-    from archcalc.analysis.runs import load_all
     from archcalc.io.bench_file import load
+    from archcalc.io.runs import load_all
     from archcalc.report.story import story
 
     trained = [*runs, *(str(asked.folder / path) for path in asked.runs)]
