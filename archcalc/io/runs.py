@@ -10,15 +10,15 @@ import csv
 import io
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from archcalc.analysis.runs import Epoch, Result, Run
-from archcalc.errors import ArchcalcError, UsageError
+from archcalc.errors import UsageError
 from archcalc.io import json
 from archcalc.io.limits import read_text
-from archcalc.io.validate import record
+from archcalc.io.validate import validated
 from archcalc.recipe import Recipe
 
 RUN, HISTORY, RESULT = "run.json", "history.csv", "result.json"
@@ -125,7 +125,7 @@ def _epoch(row: list[str], place: str) -> Epoch:
             key: float(value) if value else None
             for key, value in zip(Epoch._fields[1:], values, strict=True)
         }
-        found = record({"epoch": int(number), **known}, Epoch, place)
+        found = validated({"epoch": int(number), **known}, Epoch, place)
     except (ValueError, UsageError):
         raise UsageError(f"{place} is damaged: a field is not a number") from None
     # A network may answer with infinity on images that it did not learn from.
@@ -136,23 +136,15 @@ def _epoch(row: list[str], place: str) -> Epoch:
 
 
 def _config(path: Path) -> Mapping[str, Any]:
-    data = json.read(path)
-    if not isinstance(data, dict):
-        raise UsageError(f"{path} is damaged: expected a table")
-    known = {field.name for field in fields(_Config)}
-    try:
-        found = record({key: data[key] for key in data if key in known}, _Config, path)
-    except UsageError:
-        raise
-    except ArchcalcError as error:
-        raise UsageError(f"{path}: {error}") from None
+    data: dict[str, Any] = json.read(path)
+    found = validated(data, _Config, path, others=True)
     if min(found.input) < 1 or not 0 <= found.seed < 2**63:
         raise UsageError(f"{path} is damaged: a size or the seed is out of range")
     return data
 
 
 def _result(path: Path) -> Result:
-    found = record(json.read(path), Result, path)
+    found = validated(json.read(path), Result, path)
     if not (0 <= found.accuracy <= 1 and found.images >= 1 and found.epoch >= 1):
         raise UsageError(f"{path} is damaged: accuracy, images or epoch is out of range")
     if found.seconds < 0:
