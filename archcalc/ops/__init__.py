@@ -26,6 +26,8 @@ from archcalc.ops.conv import (
     conv_transpose2d,
     conv_transpose3d,
 )
+from archcalc.ops.decomposition import lu
+from archcalc.ops.detection import DEFORM_CONV2D
 from archcalc.ops.elementwise import add, mul
 from archcalc.ops.linear import embedding, linear, matmul
 from archcalc.ops.movement import concat, flatten, permute, reshape, slice
@@ -52,7 +54,17 @@ from archcalc.ops.reduction import reduction
 from archcalc.ops.transform import fft_work
 
 # Importing a family declares its operators; these have functions for traced models alone.
-TRACED_FAMILIES = (SDPA, elementwise, copies, views, recurrent_work, reduction, fft_work)
+TRACED_FAMILIES = (
+    SDPA,
+    DEFORM_CONV2D,
+    lu,
+    elementwise,
+    copies,
+    views,
+    recurrent_work,
+    reduction,
+    fft_work,
+)
 
 __all__ = [
     "TABLE",

@@ -79,6 +79,7 @@ BATCH_NORM = operator(
     work=batch_norm_work,
     saves="input",
     saves_also=batch_statistics,
+    weights_after=1,
 )
 LAYER_NORM = operator(
     "layer_norm",
@@ -88,6 +89,7 @@ LAYER_NORM = operator(
     shape=layer_norm_shape,
     saves="input",
     saves_also=layer_statistics,
+    weights_after=1,
 )
 GROUP_NORM = operator(
     "group_norm",
@@ -97,6 +99,7 @@ GROUP_NORM = operator(
     shape=group_norm_shape,
     saves="input",
     saves_also=group_statistics,
+    weights_after=1,
 )
 LOCAL_RESPONSE_NORM = operator(
     "local_response_norm",

@@ -16,12 +16,13 @@ def elementwise(
     per_output_element: int = 1,
     why: str = "",
     kind: Literal["elementwise", "activation", "norm", "pooling"] = "elementwise",
+    weights_after: int | None = None,
 ) -> None:
     """Declare operators that do so many operations for each output element."""
     text = f"{per_output_element} an element" + (f": {why}" if why else "")
     for name in names:
         work = per_output(kind, per_output_element)
-        operator(name, kind, formula=text, work=work, saves="input")
+        operator(name, kind, formula=text, work=work, saves="input", weights_after=weights_after)
 
 
 elementwise(
@@ -50,7 +51,6 @@ elementwise("cross", "linalg_cross", per_output_element=3, why="two products and
 elementwise("threshold", why="a comparison", kind="activation")
 for _name, _count, _why in (
     ("leaky_relu", 2, "compare, multiply"),
-    ("prelu", 2, "compare, multiply"),
     ("rrelu", 2, "compare, multiply"),
     ("relu6", 2, "two comparisons"),
     ("hardtanh", 2, "two comparisons"),
@@ -91,13 +91,24 @@ for _name, _count, _why in (
     elementwise(_name, per_output_element=_count, why=_why, kind="activation")
 
 elementwise(
+    "prelu", per_output_element=2, why="compare, multiply", kind="activation", weights_after=1
+)
+elementwise(
     "batch_norm_backward",
     per_output_element=9,
     why="normalise again 2, two sums 3, combine 4",
     kind="norm",
+    weights_after=2,
 )
 elementwise(
-    *("layer_norm_backward", "group_norm_backward", "rms_norm_backward"),
+    *("layer_norm_backward", "group_norm_backward"),
+    per_output_element=11,
+    why="normalise again 2, two sums 4, combine 5",
+    kind="norm",
+    weights_after=2,
+)
+elementwise(
+    "rms_norm_backward",
     per_output_element=11,
     why="normalise again 2, two sums 4, combine 5",
     kind="norm",
@@ -105,4 +116,8 @@ elementwise(
 elementwise("weight_norm", per_output_element=4, why="square, add, divide, multiply", kind="norm")
 elementwise("max_pool_backward", why="one addition", kind="pooling")
 elementwise("avg_pool_backward", per_output_element=2, why="divide and add", kind="pooling")
-elementwise("rms_norm", per_output_element=5, why="square, add, scale, weight", kind="norm")
+elementwise(
+    "rms_norm", per_output_element=5, why="square, add, scale, weight", kind="norm", weights_after=1
+)
+elementwise("quantize", per_output_element=3, why="divide, add, round")
+elementwise("dequantize", per_output_element=2, why="subtract, multiply")
