@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from archcalc.ops.operator import operator, per_output
+from archcalc.graph import Handle
+from archcalc.ops.activation import activation_function
+from archcalc.ops.elementwise import broadcast_shape
+from archcalc.ops.operator import TABLE, operator, per_output
 
 
 def elementwise(
@@ -22,7 +25,15 @@ def elementwise(
     text = f"{per_output_element} an element" + (f": {why}" if why else "")
     for name in names:
         work = per_output(kind, per_output_element)
-        operator(name, kind, formula=text, work=work, saves="input", weights_after=weights_after)
+        operator(
+            name,
+            kind,
+            formula=text,
+            work=work,
+            shape=broadcast_shape,
+            saves="input",
+            weights_after=weights_after,
+        )
 
 
 elementwise(
@@ -121,3 +132,21 @@ elementwise(
 )
 elementwise("quantize", per_output_element=3, why="divide, add, round")
 elementwise("dequantize", per_output_element=2, why="subtract, multiply")
+
+relu6 = activation_function(TABLE["relu6"])
+hardsigmoid = activation_function(TABLE["hardsigmoid"])
+
+
+def leaky_relu(x: Handle, negative_slope: float = 0.01, *, name: str = "leaky_relu") -> Handle:
+    """As ``torch.nn.functional.leaky_relu``. Counted: 2 an element."""
+    return TABLE["leaky_relu"].apply(x, name=name, attrs={"negative_slope": negative_slope})
+
+
+def sub(a: Handle, b: Handle, *, name: str = "sub") -> Handle:
+    """The difference, broadcast as torch does."""
+    return TABLE["sub"].apply(a, b, name=name)
+
+
+def div(a: Handle, b: Handle, *, name: str = "div") -> Handle:
+    """The quotient, broadcast as torch does."""
+    return TABLE["div"].apply(a, b, name=name)
