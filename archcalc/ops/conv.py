@@ -135,6 +135,8 @@ class Convolution:
             work=conv_work,
             shape=conv_shape,
             saves="input",
+            weights_after=1,
+            weights_together=True,
         )
 
     def __call__(
@@ -178,6 +180,8 @@ class TransposedConvolution:
             work=transposed_work,
             shape=transposed_shape,
             saves="input",
+            weights_after=1,
+            weights_together=True,
         )
 
     def __call__(
@@ -218,6 +222,8 @@ CONV_BACKWARD = operator(
     window=Untold("windows"),
     formula="the forward's macs for the input's gradient, and again for the weight's",
     work=backward_work,
+    weights_after=2,
+    weights_together=True,
 )
 
 conv1d, conv2d, conv3d = Convolution(1), Convolution(2), Convolution(3)

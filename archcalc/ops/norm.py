@@ -91,6 +91,7 @@ BATCH_NORM = operator(
     work=batch_norm_work,
     saves="input",
     saves_also=batch_statistics,
+    weights_after=1,
 )
 LAYER_NORM = operator(
     "layer_norm",
@@ -101,6 +102,7 @@ LAYER_NORM = operator(
     shape=layer_norm_shape,
     saves="input",
     saves_also=layer_statistics,
+    weights_after=1,
 )
 GROUP_NORM = operator(
     "group_norm",
@@ -111,6 +113,7 @@ GROUP_NORM = operator(
     shape=group_norm_shape,
     saves="input",
     saves_also=group_statistics,
+    weights_after=1,
 )
 LOCAL_RESPONSE_NORM = operator(
     "local_response_norm",

@@ -97,6 +97,12 @@ class Operator:
     """Which of its tensors autograd keeps for the backward pass, weights aside."""
     saves_also: Callable[[Node, bool], int] | None = None
     """(node, training) -> bytes kept beside those: a pool's places, a norm's statistics, a mask."""
+    weights_after: int | None = None
+    """How many tensors torch's function takes before those that are usually parameters; None where
+    it has no parameters of its own."""
+    weights_together: bool = False
+    """The work follows from the parameters' shapes: a node has all of them as weights, or where one
+    of them is computed, all of them as inputs."""
     reads: Callable[[Node], int] | None = None
     """Bytes read, where that is not simply all inputs and weights."""
 

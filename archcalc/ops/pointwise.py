@@ -22,6 +22,7 @@ def elementwise(
     why: str = "",
     kind: Literal["elementwise", "activation", "norm", "pooling"] = "elementwise",
     window: Positions = "pointwise",
+    weights_after: int | None = None,
 ) -> None:
     """Declare operators that do so many operations for each output element."""
     text = f"{per_output_element} an element" + (f": {why}" if why else "")
@@ -35,6 +36,7 @@ def elementwise(
             work=work,
             shape=broadcast_shape,
             saves="input",
+            weights_after=weights_after,
         )
 
 
@@ -75,7 +77,6 @@ OTHER_WINDOWS: dict[str, Positions] = {
 elementwise("threshold", why="a comparison", kind="activation")
 for _name, _count, _why in (
     ("leaky_relu", 2, "compare, multiply"),
-    ("prelu", 2, "compare, multiply"),
     ("rrelu", 2, "compare, multiply"),
     ("relu6", 2, "two comparisons"),
     ("hardtanh", 2, "two comparisons"),
@@ -122,13 +123,24 @@ for _name, _count, _why in (
     )
 
 elementwise(
+    "prelu", per_output_element=2, why="compare, multiply", kind="activation", weights_after=1
+)
+elementwise(
     "batch_norm_backward",
     per_output_element=9,
     why="normalise again 2, two sums 3, combine 4",
     kind="norm",
+    weights_after=2,
 )
 elementwise(
-    *("layer_norm_backward", "group_norm_backward", "rms_norm_backward"),
+    *("layer_norm_backward", "group_norm_backward"),
+    per_output_element=11,
+    why="normalise again 2, two sums 4, combine 5",
+    kind="norm",
+    weights_after=2,
+)
+elementwise(
+    "rms_norm_backward",
     per_output_element=11,
     why="normalise again 2, two sums 4, combine 5",
     kind="norm",
@@ -154,7 +166,10 @@ elementwise(
     per_output_element=5,
     why="square, add, scale, weight",
     kind="norm",
+    weights_after=1,
 )
+elementwise("quantize", per_output_element=3, why="divide, add, round")
+elementwise("dequantize", per_output_element=2, why="subtract, multiply")
 
 relu6 = activation_function(TABLE["relu6"])
 hardsigmoid = activation_function(TABLE["hardsigmoid"])
