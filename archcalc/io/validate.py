@@ -12,7 +12,7 @@ import functools
 import operator
 import re
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -38,7 +38,7 @@ WORDS = {
 """msgspec's names of types, for people."""
 
 
-def validated(data: Any, kind: type[T], place: str | Path, *, others: bool = False) -> T:
+def validated(data: Any, kind: Callable[..., T], place: str | Path, *, others: bool = False) -> T:
     """The record that ``data``, a parsed file or a part of one, describes; ``place`` starts the
     sentence of a refusal. ``others`` allows keys that the record does not have. Raises
     UsageError."""
