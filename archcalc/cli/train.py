@@ -158,6 +158,12 @@ def _one(settings: Settings) -> Run:
     from archcalc.pytorch.train import run as epochs
 
     main = int(os.environ.get("RANK", "0")) == 0
+    if main and settings.resume and runs.is_finished(settings.folder, settings.recipe.epochs):
+        click.echo(
+            f"archcalc: {settings.folder} is finished; its result is shown again. To train it "
+            "further, give more --epochs",
+            err=True,
+        )
     try:
         for event in epochs(settings):
             if main:
