@@ -173,7 +173,7 @@ def compare(
         }
         report = measured_comparison(report, found, device=latency, file=bench, measure=measure)
     if runs:
-        from archcalc.analysis.runs import load_all
+        from archcalc.io.runs import load_all
         from archcalc.report.training import with_accuracy
 
         report = with_accuracy(report, found, load_all(runs))

@@ -16,7 +16,7 @@ from archcalc.report.units import UNITS, Units
 
 if TYPE_CHECKING:
     from archcalc.analysis.profile import Profile
-    from archcalc.report.config import ReportConfig
+    from archcalc.io.report_config import ReportConfig
     from archcalc.report.story import Story
 
 STALE = 1
@@ -69,7 +69,7 @@ def report(
     archcalc report --config reports/story.toml
     """
     from archcalc.io.files import write_text
-    from archcalc.report.config import ReportConfig, ending, read_config
+    from archcalc.io.report_config import ReportConfig, ending, read_config
 
     if bool(models) == bool(config):
         raise UsageError(
@@ -87,8 +87,8 @@ def report(
         raise UsageError("where to? give -o FILE that ends with .md, .html, .csv or .json")
     profiles = _priced(asked) if config else _price(models, input, batch, train, settings)
 
-    from archcalc.analysis.runs import load_all
     from archcalc.io.bench_file import load
+    from archcalc.io.runs import load_all
     from archcalc.report.story import story
 
     trained = [*runs, *(str(asked.folder / path) for path in asked.runs)]

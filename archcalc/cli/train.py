@@ -124,7 +124,7 @@ def featuremaps(run: str, images: Sequence[str], data: str, output: str) -> None
     archcalc featuremaps runs/nin-fast-seed0 --images cat.png -o cat-maps.png
     """
     _needs_torch()
-    from archcalc.analysis import runs
+    from archcalc.io import runs
     from archcalc.pytorch.train import featuremaps as maps
 
     record = runs.load(run)
@@ -153,8 +153,8 @@ def _train(settings: Settings, given: dict[str, Any]) -> list[Run]:
 
 def _one(settings: Settings) -> Run:
     """Train, and tell how it goes: a bar on a terminal, lines elsewhere."""
-    from archcalc.analysis import runs
     from archcalc.cli.progress import told
+    from archcalc.io import runs
     from archcalc.pytorch.train import run as epochs
 
     main = int(os.environ.get("RANK", "0")) == 0
