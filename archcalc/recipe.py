@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_h
 from archcalc.errors import UsageError
 from archcalc.guard import shortened
 
-LARGEST = 10**9
+LARGEST = 1e100
 """No field of a recipe is as large."""
 
 if TYPE_CHECKING:
