@@ -305,10 +305,9 @@ def _one(settings: TrainSettings) -> Run:
 
     main = int(os.environ.get("RANK", "0")) == 0
     if main and settings.resume and runs.is_finished(settings.folder, settings.recipe.epochs):
-        click.echo(
+        tell(
             f"archcalc: {settings.folder} is finished; its result is shown again. To train it "
-            "further, give more --epochs",
-            err=True,
+            "further, give more --epochs"
         )
     try:
         for event in epochs(settings):

@@ -12,6 +12,7 @@ import difflib
 import inspect
 import math
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
@@ -197,14 +198,13 @@ def names() -> list[str]:
 
 def modules() -> Iterator[str]:
     """The module that each name's definition is in; none of them is imported for it."""
-    return (entry.module for entry in _entries().values())
+    return (entries[0].module for entries in _entries().values())
 
 
 def find(name: str) -> Architecture:
     """The architecture of this name or alias. Raises UnknownModelError with near matches."""
-    entries = _entries()
-    if name in entries:
-        return _load(entries[name])
+    if name in _entries():
+        return _only(name)
     known = {key: found for found in every() for key in (found.name, *found.aliases)}
     if name in known:
         return known[name]
@@ -222,29 +222,50 @@ def canonical(name: str) -> str:
 
 
 def every() -> Iterator[Architecture]:
-    """All architectures."""
-    return map(_load, _entries().values())
+    """All architectures that can be loaded; :func:`broken` has the others."""
+    for name in _entries():
+        with suppress(ArchcalcError):
+            yield _only(name)
+
+
+def broken() -> dict[str, str]:
+    """The names that cannot be loaded, each with the reason. Somebody's faulty package does not
+    keep others from their models."""
+    found = {}
+    for name in _entries():
+        try:
+            _only(name)
+        except ArchcalcError as error:
+            found[name] = str(error)
+    return found
 
 
 @cache
-def _entries() -> dict[str, EntryPoint]:
+def _entries() -> dict[str, list[EntryPoint]]:
+    """The entry points of each name; more than one where packages contradict each other."""
     # Sorted, so that the order does not hang on how the packages were installed; built-in first.
     found = sorted(
         entry_points(group=GROUP),
         key=lambda entry: (not entry.value.startswith("archcalc."), entry.value, entry.name),
     )
-    entries: dict[str, EntryPoint] = {}
+    entries: dict[str, list[EntryPoint]] = {}
     for entry in found:
-        if entry.name in entries:
-            # One distribution can be found twice: an editable install run from its own folder.
-            if entries[entry.name].value != entry.value:
-                raise ArchcalcError(
-                    f"model {entry.name!r} is registered twice: as {entries[entry.name].value} "
-                    f"and as {entry.value}; uninstall one of the two packages"
-                )
-            continue
-        entries[entry.name] = entry
+        same = entries.setdefault(entry.name, [])
+        # One distribution can be found twice: an editable install run from its own folder.
+        if entry.value not in [each.value for each in same]:
+            same.append(entry)
     return entries
+
+
+def _only(name: str) -> Architecture:
+    """The architecture of a name that one package registers. Raises ArchcalcError."""
+    entry, *others = _entries()[name]
+    if others:
+        raise ArchcalcError(
+            f"model {name!r} is registered twice: as {entry.value} and as {others[0].value}; "
+            "uninstall one of the two packages"
+        )
+    return _load(entry)
 
 
 def _load(entry: EntryPoint) -> Architecture:

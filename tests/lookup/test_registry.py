@@ -219,11 +219,28 @@ def test_a_batch_has_at_least_one_image(batch: int) -> None:
 def test_a_name_in_two_packages_is_refused(entry_points: list[EntryPoint]) -> None:
     entry_points += [entry("lenet", "one.models:lenet"), entry("lenet", "two.models:lenet")]
     with pytest.raises(ArchcalcError) as caught:
-        registry.names()
+        registry.find("lenet")
+    assert registry.broken() == {"lenet": str(caught.value)}
     assert str(caught.value) == (
         "model 'lenet' is registered twice: as one.models:lenet and as two.models:lenet; "
         "uninstall one of the two packages"
     )
+
+
+def test_a_name_in_two_packages_keeps_nobody_from_the_other_names(
+    entry_points: list[EntryPoint],
+) -> None:
+    entry_points += [
+        entry("lenet", "one.models:lenet"),
+        entry("lenet", "two.models:lenet"),
+        entry("gone", "no_such_package_here:gone"),
+        entry("vgg16", "archcalc.models.vgg:vgg16"),
+    ]
+    assert find("vgg16").name == "vgg16"
+    assert [each.name for each in registry.every()] == ["vgg16"]
+    assert set(registry.broken()) == {"lenet", "gone"}
+    with pytest.raises(UnknownModelError):
+        find("unknown")
 
 
 def test_the_same_entry_point_found_twice_is_one(entry_points: list[EntryPoint]) -> None:
