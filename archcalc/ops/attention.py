@@ -8,6 +8,7 @@ from archcalc.errors import ShapeError
 from archcalc.graph import Attributes, Handle, Node, Shape, numel, times
 from archcalc.ops.linear import real_macs, rows
 from archcalc.ops.operator import Work, broadcast, operator
+from archcalc.ops.window import Untold
 
 
 def attention_shape(
@@ -73,6 +74,7 @@ def softmax_sums(node: Node, training: bool) -> int:
 SDPA = operator(
     "scaled_dot_product_attention",
     "matmul",
+    window="attention",
     formula="(heads×queries×keys)×(E + E_v) macs, dense also where causal; 5 a score for softmax",
     work=attention_work,
     shape=attention_shape,
@@ -82,6 +84,7 @@ SDPA = operator(
 SDPA_BACKWARD = operator(
     "scaled_dot_product_attention_backward",
     "matmul",
+    window=Untold("layout"),
     formula="(heads×queries×keys)×(3×E + 2×E_v) macs: four products, and the scores again",
     work=attention_backward_work,
 )

@@ -25,6 +25,7 @@ def _pairwise(name: str, saves: str) -> Operator:
     return operator(
         name,
         "elementwise",
+        window="pointwise",
         formula="1 an element for each input after the first",
         work=pairwise_work,
         shape=broadcast_shape,

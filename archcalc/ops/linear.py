@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from archcalc.errors import ShapeError
-from archcalc.graph import Attributes, Handle, Node, Shape, times
+from archcalc.graph import ITEM_SIZE, Attributes, Handle, Node, Shape, times
 from archcalc.ops.operator import Work, broadcast, operands, operator
+from archcalc.ops.window import Mixes, Untold
 
 
 def linear_shape(
@@ -73,6 +74,31 @@ def einsum_work(node: Node, training: bool) -> Work:
     return {"macs": ((*real_macs(node), out, inner),)}
 
 
+def grouped_work(node: Node, training: bool) -> Work:
+    """Each row of the left side meets every column of its group's matrix. Where both sides are
+    stacks, or neither is, the rows are the left side's; where the left side alone is a stack, each
+    of its matrices meets its own columns of the right side."""
+    a, b = node.inputs[0].shape, node.inputs[1].shape
+    left = a[1:] if len(a) > len(b) else a
+    return {"macs": ((left, b[-1:]),)}
+
+
+def sparse_work(node: Node, training: bool) -> Work:
+    """A multiply-add for each stored element and each row or column that it meets; with a third
+    operand a sum for each output element."""
+    result: Work = {"macs": (((node.attrs["stored"],), (node.attrs["meets"],)),)}
+    if node.attrs["adds"]:
+        result = {**result, "elementwise": ((rows(node.outputs[0].shape),),)}
+    return result
+
+
+def sparse_bytes(node: Node) -> int:
+    """The dense operands and the stored values, without the indices of these."""
+    sparse: dict[int, int] = dict(node.attrs["sparse"])
+    dense = sum(value.nbytes for at, value in enumerate(node.inputs) if at not in sparse)
+    return dense + sum(ITEM_SIZE[node.inputs[at].dtype] * stored for at, stored in sparse.items())
+
+
 def embedding_bag_work(node: Node, training: bool) -> Work:
     """One addition for each value that is looked up; none of a table product."""
     width = node.outputs[0].shape[-1]
@@ -99,14 +125,18 @@ def embedding_bytes(node: Node) -> int:
 LINEAR = operator(
     "linear",
     "linear",
+    window=Mixes(lambda node: (-1,)),
     formula="(rows×out_features)×in_features macs, rows×out_features with a bias",
     work=linear_work,
     shape=linear_shape,
     saves="input",
+    weights_after=1,
+    weights_together=True,
 )
 MATMUL = operator(
     "matmul",
     "matmul",
+    window="matmul",
     formula="(batch×rows×columns)×inner macs",
     work=matmul_work,
     shape=matmul_shape,
@@ -115,6 +145,7 @@ MATMUL = operator(
 ADDMM = operator(
     "addmm",
     "matmul",
+    window=Untold("layout"),
     formula="(batch×rows×columns)×inner macs, and 1 an output element",
     work=added_matmul_work,
     saves="inputs",
@@ -122,31 +153,57 @@ ADDMM = operator(
 BILINEAR = operator(
     "bilinear",
     "linear",
+    window=Untold("layout"),
     formula="(rows×out_features)×(in1_features×in2_features + in2_features) macs",
     work=bilinear_work,
     saves="inputs",
+    weights_after=2,
+    weights_together=True,
 )
 EINSUM = operator(
     "einsum",
     "matmul",
+    window="einsum",
     formula="(outputs)×(sizes of the contracted indices) macs",
     work=einsum_work,
     saves="inputs",
 )
+GROUPED_MM = operator(
+    "grouped_mm",
+    "matmul",
+    window=Untold("values"),
+    formula="(rows of all groups)×inner×columns macs",
+    work=grouped_work,
+    saves="inputs",
+)
+SPARSE_MATMUL = operator(
+    "sparse_matmul",
+    "matmul",
+    window=Untold("values"),
+    formula="(stored elements)×(rows or columns that they meet) macs",
+    work=sparse_work,
+    saves="inputs",
+    reads=sparse_bytes,
+)
 EMBEDDING_BAG = operator(
     "embedding_bag",
     "reduction",
+    window=Untold("sequence"),
     formula="one addition for each value that is looked up",
     work=embedding_bag_work,
     saves="input",
+    weights_after=1,
     reads=embedding_bytes,
 )
 EMBEDDING = operator(
     "embedding",
     "movement",
+    window=Untold("layout"),
     shape=lambda inputs, weights, attrs: (*inputs[0], weights["weight"][1]),
     free="a table look-up, no arithmetic",
     saves="input",
+    weights_after=1,
+    weights_together=True,
     reads=embedding_bytes,
 )
 

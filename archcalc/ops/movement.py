@@ -69,12 +69,46 @@ def axis(dim: int, rank: int) -> int:
     return dim % rank
 
 
-INPUT = operator("input", "input", free="given")
-CONCAT = operator("concat", "movement", shape=concat_shape, free="copies its inputs, no arithmetic")
-FLATTEN = operator("flatten", "movement", shape=flatten_shape, free=A_VIEW, view=True)
-RESHAPE = operator("reshape", "movement", shape=reshape_shape, free=A_VIEW, view=True)
-PERMUTE = operator("permute", "movement", shape=permute_shape, free=A_VIEW, view=True)
-SLICE = operator("slice", "movement", shape=slice_shape, free=A_VIEW, view=True)
+INPUT = operator("input", "input", window="source", free="given")
+CONCAT = operator(
+    "concat",
+    "movement",
+    window="concat",
+    shape=concat_shape,
+    free="copies its inputs, no arithmetic",
+)
+FLATTEN = operator(
+    "flatten",
+    "movement",
+    window="reshape",
+    shape=flatten_shape,
+    free=A_VIEW,
+    view=True,
+)
+RESHAPE = operator(
+    "reshape",
+    "movement",
+    window="reshape",
+    shape=reshape_shape,
+    free=A_VIEW,
+    view=True,
+)
+PERMUTE = operator(
+    "permute",
+    "movement",
+    window="permute",
+    shape=permute_shape,
+    free=A_VIEW,
+    view=True,
+)
+SLICE = operator(
+    "slice",
+    "movement",
+    window="slice",
+    shape=slice_shape,
+    free=A_VIEW,
+    view=True,
+)
 
 
 def concat(xs: Sequence[Handle], dim: int = 1, *, name: str = "concat") -> Handle:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from archcalc.errors import ShapeError
 from archcalc.graph import ITEM_SIZE, Attributes, Handle, Node, Shape, numel
 from archcalc.ops.operator import Work, extent, operator
+from archcalc.ops.window import Mixes
 
 
 def batch_norm_work(node: Node, training: bool) -> Work:
@@ -47,6 +48,16 @@ def group_norm_shape(
     return inputs[0]
 
 
+def normalized_dims(node: Node) -> tuple[int, ...]:
+    """The last dimensions, as many as ``normalized_shape`` has."""
+    return tuple(range(-len(node.attrs["normalized_shape"]), 0))
+
+
+def all_but_the_batch(node: Node) -> tuple[int, ...]:
+    """Statistics are taken over the channels of a group and every position."""
+    return tuple(range(1, len(node.inputs[0].shape)))
+
+
 def batch_statistics(node: Node, training: bool) -> int:
     """The batch's mean and deviation of each channel."""
     size = ITEM_SIZE[node.outputs[0].dtype]
@@ -75,32 +86,39 @@ def local_response_steps(node: Node, training: bool) -> int:
 BATCH_NORM = operator(
     "batch_norm",
     "norm",
+    window="pointwise",
     formula="2 an element in evaluation (scale and shift), 6 in training",
     work=batch_norm_work,
     saves="input",
     saves_also=batch_statistics,
+    weights_after=1,
 )
 LAYER_NORM = operator(
     "layer_norm",
     "norm",
+    window=Mixes(normalized_dims, keeps=True),
     formula="8 an element, 6 without weight and bias",
     work=statistics_work,
     shape=layer_norm_shape,
     saves="input",
     saves_also=layer_statistics,
+    weights_after=1,
 )
 GROUP_NORM = operator(
     "group_norm",
     "norm",
+    window=Mixes(all_but_the_batch, keeps=True),
     formula="8 an element, 6 without weight and bias",
     work=statistics_work,
     shape=group_norm_shape,
     saves="input",
     saves_also=group_statistics,
+    weights_after=1,
 )
 LOCAL_RESPONSE_NORM = operator(
     "local_response_norm",
     "norm",
+    window=Mixes(lambda node: (1,), keeps=True),
     formula="size + 4 an element",
     work=local_response_work,
     saves="input",

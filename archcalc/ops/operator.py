@@ -18,6 +18,7 @@ from typing import Any, Literal, NamedTuple
 
 from archcalc.errors import DefinitionError, ShapeError
 from archcalc.graph import Attributes, Handle, Node, Shape, numel
+from archcalc.ops.window import Positions
 
 Kind = Literal[
     "input",
@@ -80,6 +81,8 @@ class Operator:
     name: str
     """torch's name: of the function in ``torch.nn.functional`` where there is one."""
     kind: Kind
+    window: Positions
+    """What it does to positions, for the receptive field."""
     formula: str = ""
     """The counted work in symbols, for people."""
     work: Callable[[Node, bool], Work] = no_work
@@ -94,6 +97,12 @@ class Operator:
     """Which of its tensors autograd keeps for the backward pass, weights aside."""
     saves_also: Callable[[Node, bool], int] | None = None
     """(node, training) -> bytes kept beside those: a pool's places, a norm's statistics, a mask."""
+    weights_after: int | None = None
+    """How many tensors torch's function takes before those that are usually parameters; None where
+    it has no parameters of its own."""
+    weights_together: bool = False
+    """The work follows from the parameters' shapes: a node has all of them as weights, or where one
+    of them is computed, all of them as inputs."""
     reads: Callable[[Node], int] | None = None
     """Bytes read, where that is not simply all inputs and weights."""
 
@@ -148,11 +157,11 @@ TABLE: dict[str, Operator] = {}
 """Every operator by name."""
 
 
-def operator(name: str, kind: Kind, **fields: Any) -> Operator:
+def operator(name: str, kind: Kind, *, window: Positions, **fields: Any) -> Operator:
     """Declare an operator. Raises ValueError when the name is taken."""
     if name in TABLE:
         raise ValueError(f"operator {name!r} is declared twice")
-    TABLE[name] = Operator(name, kind, **fields)
+    TABLE[name] = Operator(name, kind, window, **fields)
     return TABLE[name]
 
 

@@ -9,9 +9,11 @@ from __future__ import annotations
 from typing import Literal
 
 from archcalc.graph import Handle
-from archcalc.ops.activation import activation_function
+from archcalc.ops.activation import activation_function, along_dim
 from archcalc.ops.elementwise import broadcast_shape
+from archcalc.ops.norm import normalized_dims
 from archcalc.ops.operator import TABLE, operator, per_output
+from archcalc.ops.window import Mixes, Positions, Untold
 
 
 def elementwise(
@@ -19,12 +21,23 @@ def elementwise(
     per_output_element: int = 1,
     why: str = "",
     kind: Literal["elementwise", "activation", "norm", "pooling"] = "elementwise",
+    window: Positions = "pointwise",
+    weights_after: int | None = None,
 ) -> None:
     """Declare operators that do so many operations for each output element."""
     text = f"{per_output_element} an element" + (f": {why}" if why else "")
     for name in names:
         work = per_output(kind, per_output_element)
-        operator(name, kind, formula=text, work=work, shape=broadcast_shape, saves="input")
+        operator(
+            name,
+            kind,
+            window=window,
+            formula=text,
+            work=work,
+            shape=broadcast_shape,
+            saves="input",
+            weights_after=weights_after,
+        )
 
 
 elementwise(
@@ -47,13 +60,23 @@ elementwise("clamp", "clamp_min", "clamp_max", per_output_element=2, why="two co
 elementwise("addcmul", "addcdiv", "lerp", per_output_element=3, why="two products and a sum")
 elementwise("logaddexp", "logaddexp2", per_output_element=4, why="two exp, a sum, a log")
 elementwise("logit", per_output_element=3, why="subtract, divide, log")
-elementwise("outer", "addr", why="a product")
-elementwise("cross", "linalg_cross", per_output_element=3, why="two products and a difference")
+elementwise("outer", "addr", why="a product", window=Untold("layout"))
+elementwise(
+    "cross",
+    "linalg_cross",
+    window=Untold("layout"),
+    per_output_element=3,
+    why="two products and a difference",
+)
+
+OTHER_WINDOWS: dict[str, Positions] = {
+    "glu": Untold("layout"),
+    **dict.fromkeys(("log_softmax", "softmin"), Mixes(along_dim, keeps=True)),
+}
 
 elementwise("threshold", why="a comparison", kind="activation")
 for _name, _count, _why in (
     ("leaky_relu", 2, "compare, multiply"),
-    ("prelu", 2, "compare, multiply"),
     ("rrelu", 2, "compare, multiply"),
     ("relu6", 2, "two comparisons"),
     ("hardtanh", 2, "two comparisons"),
@@ -91,24 +114,62 @@ for _name, _count, _why in (
     ("native_dropout_backward", 2, "mask and scale"),
     ("prelu_backward", 3, "compare, two multiplies"),
 ):
-    elementwise(_name, per_output_element=_count, why=_why, kind="activation")
+    elementwise(
+        _name,
+        per_output_element=_count,
+        why=_why,
+        kind="activation",
+        window=OTHER_WINDOWS.get(_name, "pointwise"),
+    )
 
+elementwise(
+    "prelu", per_output_element=2, why="compare, multiply", kind="activation", weights_after=1
+)
 elementwise(
     "batch_norm_backward",
     per_output_element=9,
     why="normalise again 2, two sums 3, combine 4",
     kind="norm",
+    weights_after=2,
 )
 elementwise(
-    *("layer_norm_backward", "group_norm_backward", "rms_norm_backward"),
+    *("layer_norm_backward", "group_norm_backward"),
+    per_output_element=11,
+    why="normalise again 2, two sums 4, combine 5",
+    kind="norm",
+    weights_after=2,
+)
+elementwise(
+    "rms_norm_backward",
     per_output_element=11,
     why="normalise again 2, two sums 4, combine 5",
     kind="norm",
 )
-elementwise("weight_norm", per_output_element=4, why="square, add, divide, multiply", kind="norm")
-elementwise("max_pool_backward", why="one addition", kind="pooling")
-elementwise("avg_pool_backward", per_output_element=2, why="divide and add", kind="pooling")
-elementwise("rms_norm", per_output_element=5, why="square, add, scale, weight", kind="norm")
+elementwise(
+    "weight_norm",
+    window=Untold("layout"),
+    per_output_element=4,
+    why="square, add, divide, multiply",
+    kind="norm",
+)
+elementwise("max_pool_backward", why="one addition", kind="pooling", window=Untold("windows"))
+elementwise(
+    "avg_pool_backward",
+    window=Untold("windows"),
+    per_output_element=2,
+    why="divide and add",
+    kind="pooling",
+)
+elementwise(
+    "rms_norm",
+    window=Mixes(normalized_dims, keeps=True),
+    per_output_element=5,
+    why="square, add, scale, weight",
+    kind="norm",
+    weights_after=1,
+)
+elementwise("quantize", per_output_element=3, why="divide, add, round")
+elementwise("dequantize", per_output_element=2, why="subtract, multiply")
 
 relu6 = activation_function(TABLE["relu6"])
 hardsigmoid = activation_function(TABLE["hardsigmoid"])

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from math import prod
 
 from archcalc.errors import ShapeError
 from archcalc.graph import Attributes, Handle, Node, Shape, numel, times
 from archcalc.ops.operator import TABLE, Work, extent, operator, per_output
-from archcalc.ops.window import Size, each
+from archcalc.ops.window import (
+    Positions,
+    Sampling,
+    Size,
+    Slides,
+    Untold,
+    each,
+    nearest_sampling,
+    resized_sampling,
+)
 
 
 def upsample_shape(
@@ -39,11 +48,38 @@ def fft_work(node: Node, training: bool) -> Work:
     return {"elementwise": (((total if both else -(-total // 2),),),)}
 
 
-def interpolation(*names: str, per_output_element: int, why: str) -> None:
+def resized(taps: int) -> Slides:
+    """Interpolation between ``taps`` positions along each dimension; 1 is the nearest."""
+
+    def windows(node: Node) -> tuple[Sampling, ...]:
+        attrs = node.attrs
+        before, after = node.inputs[0].shape[2:], node.outputs[0].shape[2:]
+        return tuple(
+            [
+                nearest_sampling(size, count, attrs.get("exact", False), scale)
+                if taps == 1
+                else resized_sampling(size, count, taps, attrs.get("align_corners", False), scale)
+                for size, count, scale in zip(
+                    before, after, scales(attrs, len(before)), strict=True
+                )
+            ]
+        )
+
+    return Slides(windows)
+
+
+def scales(attrs: Attributes, dims: int) -> tuple[float | None, ...]:
+    """The factors that the caller gave, under the names of torch's dispatcher."""
+    names = {1: ("scales",), 2: ("scales_h", "scales_w"), 3: ("scales_d", "scales_h", "scales_w")}
+    return tuple([attrs.get(name) for name in names[dims]])
+
+
+def interpolation(*names: str, per_output_element: int, why: str, window: Positions) -> None:
     for name in names:
         operator(
             name,
             "elementwise",
+            window=window,
             formula=f"{per_output_element} an element: {why}",
             work=per_output("elementwise", per_output_element),
             shape=upsample_shape,
@@ -56,13 +92,36 @@ def pairwise_distance_work(node: Node, training: bool) -> Work:
     return {"reduction": (((3,), extent(node.outputs[0].shape), (node.inputs[0].shape[-1],)),)}
 
 
-def sampled(count: int) -> Callable[[Node, bool], Work]:
-    return per_output("elementwise", count)
+def grid_sample_work(node: Node, training: bool) -> Work:
+    """Each output value is a mean of the places around it, two along each dimension: a product for
+    each and a sum between them. Nearest copies, bicubic has 16 places in two dimensions."""
+    dims = len(node.inputs[0].shape) - 2
+    mode = node.attrs["interpolation_mode"]
+    if mode == NEAREST:
+        return {}
+    places = 4**dims if mode == BICUBIC else 2**dims
+    return {"elementwise": (((2 * places - 1,), extent(node.outputs[0].shape)),)}
+
+
+def grid_sample_backward_work(node: Node, training: bool) -> Work:
+    """For each value of the gradient and each place that it came from: a product and a sum for the
+    input's gradient, and for the grid's two products and a sum along each dimension."""
+    dims = len(node.inputs[1].shape) - 2
+    mode = node.attrs["interpolation_mode"]
+    of_input, of_grid = node.attrs["output_mask"]
+    places = {NEAREST: 1, BICUBIC: 4**dims}.get(mode, 2**dims)
+    each = 2 * bool(of_input) + 3 * dims * (bool(of_grid) and mode != NEAREST)
+    return {"elementwise": (((each, places), extent(node.inputs[0].shape)),)} if each else {}
+
+
+NEAREST, BICUBIC = 1, 2
+"""Values of aten's ``interpolation_mode``."""
 
 
 operator(
     "fft",
     "elementwise",
+    window=Untold("transform"),
     formula="5×n×⌈log₂ n⌉ real operations a transform of length n, half for real input or output",
     work=fft_work,
     saves="nothing",
@@ -70,6 +129,7 @@ operator(
 operator(
     "pairwise_distance",
     "reduction",
+    window=Untold("layout"),
     formula="3 for each feature of each pair",
     work=pairwise_distance_work,
     saves="inputs",
@@ -77,14 +137,42 @@ operator(
 operator(
     "upsample_nearest",
     "movement",
+    window=resized(1),
     free="copies the nearest value, no arithmetic",
     shape=upsample_shape,
 )
-interpolation("upsample_linear", per_output_element=3, why="two products and a sum")
-interpolation("upsample_bilinear", "grid_sample", per_output_element=7, why="4 products, 3 sums")
-interpolation("upsample_bicubic", per_output_element=31, why="16 products, 15 sums")
-interpolation("upsample_trilinear", per_output_element=15, why="8 products, 7 sums")
-interpolation("affine_grid", per_output_element=4, why="two products, two sums")
+interpolation(
+    "upsample_linear", window=resized(2), per_output_element=3, why="two products and a sum"
+)
+interpolation(
+    "upsample_bilinear", window=resized(2), per_output_element=7, why="4 products, 3 sums"
+)
+interpolation(
+    "upsample_bicubic", window=resized(4), per_output_element=31, why="16 products, 15 sums"
+)
+interpolation(
+    "upsample_trilinear", window=resized(2), per_output_element=15, why="8 products, 7 sums"
+)
+operator(
+    "grid_sample",
+    "elementwise",
+    window=Untold("values"),
+    formula="2×places − 1 an element: 4 places in two dimensions, 8 in three, 16 bicubic",
+    work=grid_sample_work,
+    free="nearest copies a value, no arithmetic",
+    saves="inputs",
+)
+operator(
+    "grid_sample_backward",
+    "elementwise",
+    window=Untold("values"),
+    formula="2 a place for the input's gradient, 3 a place and dimension for the grid's",
+    work=grid_sample_backward_work,
+    free="no gradient was asked for",
+)
+interpolation(
+    "affine_grid", window=Untold("values"), per_output_element=4, why="two products, two sums"
+)
 
 MODES: Mapping[str, int] = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}
 """How many spatial dimensions a mode of interpolation is for; "nearest" is for any."""
