@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 import click
 
-from archcalc.analysis.compare import METRICS
 from archcalc.analysis.compare import compare as compare_profiles
 from archcalc.analysis.diff import diff
+from archcalc.analysis.figures import COMPARED
 from archcalc.analysis.worked_example import worked_example
 from archcalc.cli.options import (
     MODEL,
@@ -116,7 +116,7 @@ def flops(models: Sequence[str], options: Options) -> None:
 @click.option(
     "--sort",
     metavar="METRIC",
-    type=click.Choice(METRICS),
+    type=click.Choice(COMPARED),
     help="Smallest first: params, macs, flops, activations, ...",
 )
 @click.option(
