@@ -31,7 +31,7 @@ from archcalc.errors import (
 )
 from archcalc.graph import Graph, Handle, Node, Shape
 from archcalc.lookup import registry
-from archcalc.lookup.inputs import parse_input
+from archcalc.lookup.inputs import parse_input, shape
 from archcalc.lookup.registry import Architecture, architecture
 from archcalc.lookup.resolve import resolve
 from archcalc.ops.formula import formula, load_formulas
@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from archcalc.analysis.runs import Run
     from archcalc.pytorch.build import Network
     from archcalc.symbolic.formula import Formula
+    from archcalc.symbolic.sweep import Sweep
 
 __all__ = [
     "ArchcalcError",
@@ -77,6 +78,8 @@ __all__ = [
     "lint",
     "load_formulas",
     "profile",
+    "shape",
+    "sweep",
     "trace",
     "train",
     "worked_example",
@@ -155,7 +158,7 @@ def claims(
     told = dict(measured or {})
     if runs:
         from archcalc.analysis.claim_runs import measurements
-        from archcalc.analysis.runs import load
+        from archcalc.io.runs import load
 
         told |= measurements(known, {name: [*map(load, made)] for name, made in runs.items()})
     return reading.check(known, lambda name, given: resolve(name, input=given or None), told)
@@ -197,17 +200,24 @@ def check(budget: str = "archcalc.toml") -> Checks:
 
 def trace(
     model: Callable[..., Any],
-    *inputs: Any,
+    *args: Any,
+    inputs: Sequence[Any] | None = None,
+    kwargs: Mapping[str, Any] | None = None,
     name: str = "",
-    train: bool = False,
+    train: bool | None = False,
     optimizer: str | Callable[..., Any] | None = None,
-    **kwargs: Any,
+    **named: Any,
 ) -> Graph:
     """The Graph of one run of a torch module or callable, on ``meta``: nothing is multiplied.
 
     Inputs are tensors, shapes ``(1, 3, 224, 224)``, texts ``"ids=1,128:i64"``, or whatever the
-    model takes. With ``train`` the backward pass follows, and then the step of the ``optimizer``.
-    The model is afterwards as it was. Needs torch; see :func:`archcalc.pytorch.trace.trace`.
+    model takes; :func:`shape` states a shape anywhere among them. ``inputs`` and ``kwargs`` are
+    passed on without interpretation, also under names that this function uses.
+
+    The run is in evaluation mode. With ``train`` it is a training step: training mode, the backward
+    pass, and then the step of the ``optimizer``. With ``train=None`` each module keeps its own mode
+    and only the forward pass runs. The model is afterwards as it was. Needs torch; see
+    :func:`archcalc.pytorch.trace.trace`.
 
     >>> import torch
     >>> trace(torch.nn.Linear(8, 4), (1, 8)).profile().macs
@@ -215,7 +225,16 @@ def trace(
     """
     with needs("torch", "archcalc.trace"):
         from archcalc.pytorch.trace import trace as run
-    return run(model, *inputs, name=name, train=train, optimizer=optimizer, **kwargs)
+    return run(
+        model,
+        *args,
+        inputs=inputs,
+        kwargs=kwargs,
+        name=name,
+        train=train,
+        optimizer=optimizer,
+        **named,
+    )
 
 
 def build(
@@ -276,6 +295,22 @@ def derive(
         node=node,
         training=training,
     )
+
+
+def sweep(model: str, over: Sequence[str] | Mapping[str, Sequence[Any]], **choice: Any) -> Sweep:
+    """Count every combination of some sizes and options of a model, or a sample of them.
+
+    ``over`` is texts such as ``"c5_reduce=4:64:4"``, or values by name. ``choice`` is that of
+    :func:`archcalc.symbolic.sweep.sweep`: ``where``, ``pareto``, ``top``, ``by``, ``figures``,
+    ``sample``, ``seed``, ``rows``, ``output``, ``jobs``.
+
+    >>> found = sweep("inception-5x5-reduced", {"c5_reduce": range(8, 33, 8)}, rows=True)
+    >>> found.to_frame()["macs"].tolist()
+    [6221824, 12443648, 18665472, 24887296]
+    """
+    from archcalc.symbolic.sweep import sweep as run
+
+    return run(model, over, **choice)
 
 
 def bench(models: Sequence[str], **choice: Any) -> Bench:

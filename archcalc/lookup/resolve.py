@@ -41,7 +41,7 @@ def resolve(
     """
     name, *inline = spec.split(",")
     chosen = {**(options or {}), **parse_settings(inline)}
-    declared = _declared(name)
+    declared = find_declared(name)
     if declared is not None:
         if optimizer:
             raise UsageError(f"--optimizer is for torch models; {name} is declared, forward only")
@@ -67,13 +67,13 @@ def declared(
     Raises UsageError for a torch model, and UnknownModelError.
     """
     name, *inline = spec.split(",")
-    found = _declared(name)
+    found = find_declared(name)
     if found is None:
         raise UsageError(f"{name} is a torch model; a declared network is needed")
     return found, {**(options or {}), **parse_settings(inline)}
 
 
-def _declared(name: str) -> registry.Architecture | None:
+def find_declared(name: str) -> registry.Architecture | None:
     """The declared network of this name; None for a torch model."""
     if not is_torch(name):
         return registry.find(name)

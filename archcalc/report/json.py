@@ -9,6 +9,7 @@ import json as json_module
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from archcalc.analysis.figures import COMPARED, read
 from archcalc.analysis.profile import Layer, Profile
 from archcalc.analysis.receptive_field import Reach, Unknown
 from archcalc.version import VERSION
@@ -41,10 +42,7 @@ def model(found: Profile) -> dict[str, Any]:
         "output": found.output,
         "inputs": {node.name: node.output.shape for node in found.graph.inputs},
         "training": found.graph.training,
-        "params": found.params,
-        "params_executed": found.params_executed,
-        "macs": found.macs,
-        "flops": found.flops,
+        **{key: read(found, key) for key in COMPARED},
         "convention_total": {
             "value": found.convention_total.value,
             "unit": found.convention_total.unit,
@@ -53,9 +51,6 @@ def model(found: Profile) -> dict[str, Any]:
             phase.name: {"macs": phase.macs, "flops": phase.flops} for phase in found.by_phase
         },
         "by_class": {row.name: row.macs or row.flops for row in found.by_class},
-        "activations": found.activations,
-        "peak_activation_bytes": found.memory.peak_bytes,
-        "weight_bytes": found.weight_bytes,
         "receptive_field": reach(found.receptive_field),
         "not_counted": [row._asdict() for row in found.not_counted],
         "layers": [layer_record(layer) for layer in found.layers],
