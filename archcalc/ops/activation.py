@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 from archcalc.errors import ShapeError
 from archcalc.graph import Handle, Node
+from archcalc.ops.gradient import pointwise, scaled
 from archcalc.ops.operator import Operator, Work, extent, operator, per_output
 
 
@@ -22,14 +24,21 @@ def mask(node: Node, training: bool) -> int:
     return node.outputs[0].numel if node.attrs.get("training", training) else 0
 
 
-def _activation(name: str, count: int, why: str, saves: str = "input") -> Operator:
+def _activation(
+    name: str, count: int, why: str, saves: Literal["input", "output"] = "input", backward: str = ""
+) -> Operator:
     text = f"{count} an element" + (f": {why}" if why else "")
     return operator(
-        name, "activation", formula=text, work=per_output("activation", count), saves=saves
+        name,
+        "activation",
+        formula=text,
+        work=per_output("activation", count),
+        saves=saves,
+        backward=pointwise(backward or f"{name}_backward", saves),
     )
 
 
-RELU = _activation("relu", 1, "a comparison", saves="output")
+RELU = _activation("relu", 1, "a comparison", "output", "threshold_backward")
 SIGMOID = _activation("sigmoid", 4, "negate, exp, add, divide", saves="output")
 TANH = _activation("tanh", 5, "double, exp, subtract, add, divide", saves="output")
 GELU = _activation("gelu", 5, "divide, erf, add, two multiplies")
@@ -43,6 +52,7 @@ DROPOUT = operator(
     work=dropout_work,
     free="identity in evaluation",
     saves_also=mask,
+    backward=scaled,
 )
 
 

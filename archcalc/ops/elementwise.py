@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from archcalc.graph import Attributes, Handle, Node, Shape
+from archcalc.ops.gradient import Rule, added, multiplied
 from archcalc.ops.operator import Operator, Work, broadcast, extent, operator
 
 
@@ -15,13 +16,13 @@ def broadcast_shape(
 
 
 def pairwise_work(node: Node, training: bool) -> Work:
-    """One operation an element for each input after the first."""
+    """One operation an element for each input after the first, and one for a factor ``alpha``."""
     size = extent(node.outputs[0].shape)
-    count = max(len(node.inputs) - 1, 1)
+    count = max(len(node.inputs) - 1, 1) + (node.attrs.get("alpha", 1) != 1)
     return {"elementwise": (((count,), size) if count != 1 else (size,),)}
 
 
-def _pairwise(name: str, saves: str) -> Operator:
+def _pairwise(name: str, saves: str, backward: Rule) -> Operator:
     return operator(
         name,
         "elementwise",
@@ -29,11 +30,12 @@ def _pairwise(name: str, saves: str) -> Operator:
         work=pairwise_work,
         shape=broadcast_shape,
         saves=saves,
+        backward=backward,
     )
 
 
-ADD = _pairwise("add", saves="nothing")
-MUL = _pairwise("mul", saves="inputs")
+ADD = _pairwise("add", saves="nothing", backward=added)
+MUL = _pairwise("mul", saves="inputs", backward=multiplied)
 
 
 def add(*xs: Handle, name: str = "add") -> Handle:

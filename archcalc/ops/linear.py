@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from archcalc.errors import ShapeError
 from archcalc.graph import Attributes, Handle, Node, Shape, times
+from archcalc.ops.gradient import looked_up, multiplied_by_matrix, multiplied_by_weight
 from archcalc.ops.operator import Work, broadcast, operands, operator
 
 
@@ -103,6 +104,7 @@ LINEAR = operator(
     work=linear_work,
     shape=linear_shape,
     saves="input",
+    backward=multiplied_by_weight,
 )
 MATMUL = operator(
     "matmul",
@@ -111,6 +113,7 @@ MATMUL = operator(
     work=matmul_work,
     shape=matmul_shape,
     saves="inputs",
+    backward=multiplied_by_matrix,
 )
 ADDMM = operator(
     "addmm",
@@ -147,6 +150,7 @@ EMBEDDING = operator(
     shape=lambda inputs, weights, attrs: (*inputs[0], weights["weight"][1]),
     free="a table look-up, no arithmetic",
     saves="input",
+    backward=looked_up,
     reads=embedding_bytes,
 )
 

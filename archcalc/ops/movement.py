@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from archcalc.errors import ShapeError
 from archcalc.graph import Attributes, Handle, Shape, numel, times
+from archcalc.ops.gradient import joined, permuted, reshaped, sliced
 from archcalc.ops.operator import operator
 
 A_VIEW = "a view, no data moves"
@@ -70,11 +71,23 @@ def axis(dim: int, rank: int) -> int:
 
 
 INPUT = operator("input", "input", free="given")
-CONCAT = operator("concat", "movement", shape=concat_shape, free="copies its inputs, no arithmetic")
-FLATTEN = operator("flatten", "movement", shape=flatten_shape, free=A_VIEW, view=True)
-RESHAPE = operator("reshape", "movement", shape=reshape_shape, free=A_VIEW, view=True)
-PERMUTE = operator("permute", "movement", shape=permute_shape, free=A_VIEW, view=True)
-SLICE = operator("slice", "movement", shape=slice_shape, free=A_VIEW, view=True)
+CONCAT = operator(
+    "concat",
+    "movement",
+    shape=concat_shape,
+    free="copies its inputs, no arithmetic",
+    backward=joined,
+)
+FLATTEN = operator(
+    "flatten", "movement", shape=flatten_shape, free=A_VIEW, view=True, backward=reshaped
+)
+RESHAPE = operator(
+    "reshape", "movement", shape=reshape_shape, free=A_VIEW, view=True, backward=reshaped
+)
+PERMUTE = operator(
+    "permute", "movement", shape=permute_shape, free=A_VIEW, view=True, backward=permuted
+)
+SLICE = operator("slice", "movement", shape=slice_shape, free=A_VIEW, view=True, backward=sliced)
 
 
 def concat(xs: Sequence[Handle], dim: int = 1, *, name: str = "concat") -> Handle:

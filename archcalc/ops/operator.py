@@ -14,10 +14,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from archcalc.errors import DefinitionError, ShapeError
 from archcalc.graph import Attributes, Handle, Node, Shape, numel
+
+if TYPE_CHECKING:
+    from archcalc.ops.gradient import Rule
 
 Kind = Literal[
     "input",
@@ -94,6 +97,8 @@ class Operator:
     """Which of its tensors autograd keeps for the backward pass, weights aside."""
     saves_also: Callable[[Node, bool], int] | None = None
     """(node, training) -> bytes kept beside those: a pool's places, a norm's statistics, a mask."""
+    backward: Rule | None = None
+    """What autograd runs for it in the backward pass, where a network can be declared with it."""
     reads: Callable[[Node], int] | None = None
     """Bytes read, where that is not simply all inputs and weights."""
 

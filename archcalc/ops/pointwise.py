@@ -90,18 +90,6 @@ for _name, _count, _why in (
 ):
     elementwise(_name, per_output_element=_count, why=_why, kind="activation")
 
-elementwise(
-    "batch_norm_backward",
-    per_output_element=9,
-    why="normalise again 2, two sums 3, combine 4",
-    kind="norm",
-)
-elementwise(
-    *("layer_norm_backward", "group_norm_backward", "rms_norm_backward"),
-    per_output_element=11,
-    why="normalise again 2, two sums 4, combine 5",
-    kind="norm",
-)
 elementwise("weight_norm", per_output_element=4, why="square, add, divide, multiply", kind="norm")
 elementwise("max_pool_backward", why="one addition", kind="pooling")
 elementwise("avg_pool_backward", per_output_element=2, why="divide and add", kind="pooling")
