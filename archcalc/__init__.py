@@ -31,6 +31,7 @@ from archcalc.errors import (
 )
 from archcalc.graph import Graph, Handle, Node, Shape
 from archcalc.lookup import registry
+from archcalc.lookup.inputs import parse_input
 from archcalc.lookup.registry import Architecture, architecture
 from archcalc.lookup.resolve import resolve
 from archcalc.ops.formula import formula, load_formulas
@@ -44,6 +45,7 @@ if TYPE_CHECKING:
     from archcalc.analysis.lint import Lint
     from archcalc.analysis.runs import Run
     from archcalc.pytorch.build import Network
+    from archcalc.symbolic.formula import Formula
 
 __all__ = [
     "ArchcalcError",
@@ -68,6 +70,7 @@ __all__ = [
     "check",
     "claims",
     "compare",
+    "derive",
     "diff",
     "formula",
     "graph",
@@ -233,6 +236,46 @@ def build(
     with needs("torch", "archcalc.build"):
         from archcalc.pytorch.build import build as make
     return make(model, input, seed=seed, options=options)
+
+
+def derive(
+    model: str,
+    over: Sequence[str],
+    *,
+    input: Shape | str | None = None,
+    batch: int = 1,
+    training: bool = False,
+    figures: Sequence[str] = ("params", "macs", "flops"),
+    node: str = "",
+    **options: Any,
+) -> Formula:
+    """What a declared network costs, as a function of the sizes named by ``over``.
+
+    ``over`` names the network's numeric options, and ``height``, ``width``, ``input`` (both),
+    ``batch`` and ``channels``. ``input``, ``batch`` and ``options`` say where the formula starts,
+    ``node`` that it is of one module. Raises UsageError for a name that is not a size, and what
+    :func:`graph` raises.
+
+    >>> formula = derive("inception-reduced", over=["c5_reduce"])
+    >>> formula["macs"]
+    '777,728·c5_reduce + 115,605,504'
+    >>> formula.macs(c5_reduce=16)
+    128049152
+    """
+    from archcalc.lookup.resolve import declared
+    from archcalc.symbolic.formula import derive as run
+
+    found, chosen = declared(model, options)
+    shape = parse_input(input) if isinstance(input, str) else (input or found.input)
+    return run(
+        found,
+        over,
+        options=chosen,
+        shape=(batch, *shape),
+        figures=figures,
+        node=node,
+        training=training,
+    )
 
 
 def bench(models: Sequence[str], **choice: Any) -> Bench:

@@ -1,5 +1,6 @@
 """Users' code can fail in any way: each way is one sentence and exit code 2, never 0 or 1."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -177,3 +178,16 @@ def test_streams_that_cannot_be_written(streams: str, code: int) -> None:
     assert done.returncode == code
     assert "Traceback" not in done.stderr
     assert done.stderr.count("\n") == (0 if "2>&-" in streams else 1)
+
+
+@pytest.mark.parametrize("unbuffered", ["0", "1"])
+def test_a_limit_on_the_size_of_files_is_one_sentence(unbuffered: str, tmp_path: Path) -> None:
+    line = f"ulimit -f 1; {sys.executable} -m archcalc explain googlenet > {tmp_path / 'out'}"
+    done = subprocess.run(
+        ["bash", "-c", line],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": unbuffered if unbuffered == "1" else ""},
+    )
+    assert done.returncode == 2
+    assert done.stderr == "archcalc: standard output cannot be written: file too large\n"

@@ -49,7 +49,7 @@ def test_a_graph_and_a_figure_of_any_name_are_taken(archcalc_budget) -> None:
     graph = archcalc.graph("inception-5x5")
     found = archcalc_budget(graph, macs=120_422_400, peak_activation_bytes="4 MiB")
     assert found.macs == 120_422_400
-    with pytest.raises(archcalc.UsageError, match="'mac' is none of params"):
+    with pytest.raises(archcalc.UsageError, match="unknown figure 'mac'; one of params"):
         archcalc_budget(graph, mac=1)
 
 

@@ -28,8 +28,15 @@ SCALES: Mapping[str, int] = {
 }
 """What may follow the digits."""
 
-PRINTED = re.compile(r"([-−]?[0-9][0-9,_]*(?:\.[0-9]+)?(?:e-?[0-9]+)?)\s*([^\W\d_]*)")
+DIGITS = r"[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+(?:_[0-9]+)*"
+"""A comma separates thousands and nothing else: 1,5 is not 15."""
+
+PRINTED = re.compile(rf"([-−]?(?:{DIGITS})(?:\.[0-9]+)?(?:e-?[0-9]{{1,2}})?)\s*([^\W\d_]*)")
 SHAPE = re.compile(r"[0-9]+(?:×[0-9]+)+")
+
+
+LONGEST = 60
+"""Characters of a printed number."""
 
 
 class Quantity(NamedTuple):
@@ -51,6 +58,8 @@ def quantity(printed: str, k: int = 1000, digits: int = 0) -> Quantity:
     >>> quantity("2.7K", k=1024).half_a_digit
     Fraction(256, 5)
     """
+    if len(printed) > LONGEST:
+        raise UsageError(f"{printed[:LONGEST]!r}... is longer than any printed number")
     if SHAPE.fullmatch(printed):
         product = 1
         for size in printed.split("×"):
@@ -59,7 +68,7 @@ def quantity(printed: str, k: int = 1000, digits: int = 0) -> Quantity:
     found = PRINTED.fullmatch(printed.strip())
     if not found or found[2] not in SCALES:
         raise UsageError(
-            f"{printed!r} is no printed number: write digits and one of "
+            f"{printed!r} is not a printed number: write digits and one of "
             f"{', '.join(filter(None, SCALES))}, or a shape such as 28×28×256"
         )
     written = re.sub("[,_]", "", found[1]).replace("−", "-")

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from contextlib import suppress
@@ -29,7 +30,8 @@ def prepare_streams() -> None:
         # Writing to a standard output that is open for reading fails, as it does to a closed one.
         os.open(os.devnull, os.O_RDONLY if lowest == 1 else os.O_RDWR)
     os.close(lowest)
-    if sys.stdout is None:
+    if sys.stdout is None or isinstance(getattr(sys.stdout, "buffer", None), io.RawIOBase):
+        # Under PYTHONUNBUFFERED, Python takes half a write to a full disk for a whole one.
         sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115  (it stays open to the end)
     if sys.stderr is None:
         sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115

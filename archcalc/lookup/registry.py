@@ -90,13 +90,24 @@ class Architecture:
             raise UsageError(f"batch {batch}: at least 1 is needed")
         if batch >= LARGEST:
             raise UsageError(f"batch {shortened(batch)}: less than 10^18 is needed")
-        builder = Builder()
-        handle = builder.input((batch, *(input or self.input)))
-        with guard(f"the definition of {self.name} failed"):
-            outputs = self.definition(handle, **given)
-        outputs = _named(outputs, self.name)
         settings = "".join(f",{key}={_text(value)}" for key, value in given.items())
-        return builder.finish(self.name, outputs, training=training, spec=self.name + settings)
+        return self.declare(
+            (batch, *(input or self.input)), given, training=training, spec=self.name + settings
+        )
+
+    def declare(
+        self, shape: Shape, options: Mapping[str, Any], *, training: bool = False, spec: str = ""
+    ) -> Graph:
+        """Run the definition on an input of this shape (N, C, H, W), with options as values.
+
+        Nothing is checked, so that sizes may carry their expressions (``archcalc.symbolic``).
+        """
+        builder = Builder()
+        handle = builder.input(shape)
+        with guard(f"the definition of {self.name} failed"):
+            outputs = self.definition(handle, **options)
+        outputs = _named(outputs, self.name)
+        return builder.finish(self.name, outputs, training=training, spec=spec or self.name)
 
     def parse_options(self, options: Mapping[str, Any]) -> dict[str, Any]:
         """Check names and types, and turn text into values. Raises UsageError."""

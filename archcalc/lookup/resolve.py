@@ -59,6 +59,20 @@ def resolve(
     )
 
 
+def declared(
+    spec: str, options: Mapping[str, Any] | None = None
+) -> tuple[registry.Architecture, dict[str, Any]]:
+    """The declared network of a spec, and the options that the spec and the caller give.
+
+    Raises UsageError for a torch model, and UnknownModelError.
+    """
+    name, *inline = spec.split(",")
+    found = _declared(name)
+    if found is None:
+        raise UsageError(f"{name} is a torch model; a declared network is needed")
+    return found, {**(options or {}), **parse_settings(inline)}
+
+
 def _declared(name: str) -> registry.Architecture | None:
     """The declared network of this name; None for a torch model."""
     if not is_torch(name):

@@ -263,7 +263,7 @@ def test_a_bound_is_kept_or_not() -> None:
 
 @pytest.mark.parametrize("printed", ["many", "12 apples", "1.2.3", "", "1×", "0x10"])
 def test_what_is_no_printed_number_is_refused(printed: str) -> None:
-    with pytest.raises(UsageError, match="is no printed number"):
+    with pytest.raises(UsageError, match="is not a printed number"):
         quantity(printed)
 
 
@@ -370,7 +370,7 @@ def test_claims_beside_a_third_partys_models_are_found(
         (MINE.replace('unit = "MACs"', ""), "claim work has no unit"),
         (MINE.replace("quote", "quoted", 1), "'quoted' is none of id, model"),
         (MINE.replace('"0.12G"', "0.12"), "published must be text in quotes, got 0.12"),
-        (MINE.replace('"0.12G"', '"0.12Q"'), "published '0.12Q' is no printed number"),
+        (MINE.replace('"0.12G"', '"0.12Q"'), "published '0.12Q' is not a printed number"),
         (MINE.replace('id = "work"', 'id = "work"\nk = "K"'), "k must be a whole number"),
         (MINE.replace('id = "work"', 'id = "work"\nlimit = "near"'), 'limit is "at least" or'),
         (MINE.replace('id = "work"', 'id = "work"\nsteps = [1]'), "a step is { why = ..."),

@@ -1,0 +1,35 @@
+"""The one reader of TOML: budgets, claims, report configurations."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from archcalc.errors import UsageError
+from archcalc.io.limits import check_limits, parse_error, read_text
+
+
+def read(path: str | Path, hint: str = "") -> dict[str, Any]:
+    """A TOML file; ``hint`` says what to give instead. Raises UsageError."""
+    return parse(read_text(path, hint), path)
+
+
+def parse(text: str, path: str | Path) -> dict[str, Any]:
+    """TOML text; ``path`` names it in a refusal. Raises UsageError."""
+    try:
+        found = tomllib.loads(text)
+    except RecursionError:
+        raise UsageError(f"{path} is not TOML that can be read: it is nested too deeply") from None
+    except ValueError as error:  # a TOMLDecodeError, or an integer of thousands of digits
+        raise UsageError(f"{path} is not TOML: {parse_error(error)}") from None
+    check_limits(found, path)
+    return found
+
+
+def tables(data: dict[str, Any], key: str, path: str | Path) -> list[dict[str, Any]]:
+    """The tables under ``[[key]]``, none where there is no such key. Raises UsageError."""
+    found = data.get(key, [])
+    if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
+        raise UsageError(f"{path}: write [[{key}]], with two brackets")
+    return found

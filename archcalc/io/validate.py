@@ -1,0 +1,153 @@
+"""Parsed files to records, checked by msgspec against the records' own annotations.
+
+A record is a frozen dataclass or a NamedTuple of the other packages; this module reads its fields
+and types, so that no second list of them exists. It is imported only when a file is read.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import functools
+import operator
+import re
+import types
+from collections.abc import Mapping, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from archcalc.errors import UsageError
+
+T = TypeVar("T")
+
+WORDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "str": "text",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "a table",
+    "null": "nothing",
+    "date": "a date",
+    "datetime": "a date",
+    "time": "a time",
+}
+"""msgspec's names of types, for people."""
+
+
+def record(data: Any, kind: type[T], place: str | Path) -> T:
+    """The record that ``data``, a parsed file or a part of one, describes; ``place`` starts the
+    sentence of a refusal. Raises UsageError."""
+    try:
+        found = msgspec.convert(data, _mirrored(kind))
+    except msgspec.ValidationError as error:
+        raise UsageError(f"{place}: {_sentence(str(error), kind)}") from None
+    except RecursionError:
+        raise UsageError(f"{place}: it is nested too deeply") from None
+    built: T = _built(found)
+    return built
+
+
+_KINDS: dict[type, Any] = {}
+"""The record that each Struct stands for."""
+
+
+@cache
+def _struct(kind: Any) -> type[msgspec.Struct]:
+    """A Struct with the record's fields that takes no others."""
+    hints = get_type_hints(kind, include_extras=True)
+    fields: list[Any] = []
+    for name, default in _defaults(kind).items():
+        field = (name, _mirrored(hints[name]))
+        fields.append(field if default is msgspec.NODEFAULT else (*field, default))
+    made = msgspec.defstruct(kind.__name__, fields, forbid_unknown_fields=True, kw_only=True)
+    _KINDS[made] = kind
+    return made
+
+
+def _defaults(kind: Any) -> dict[str, Any]:
+    """The fields of a record with their defaults."""
+    if not dataclasses.is_dataclass(kind):
+        return {name: kind._field_defaults.get(name, msgspec.NODEFAULT) for name in kind._fields}
+    found: dict[str, Any] = {}
+    for field in dataclasses.fields(kind):
+        found[field.name] = msgspec.NODEFAULT
+        if field.default is not dataclasses.MISSING:
+            found[field.name] = field.default
+        elif field.default_factory is not dataclasses.MISSING:
+            found[field.name] = msgspec.field(default_factory=field.default_factory)
+    return found
+
+
+def _is_record(hint: Any) -> bool:
+    return dataclasses.is_dataclass(hint) or (
+        isinstance(hint, type) and issubclass(hint, tuple) and hasattr(hint, "_fields")
+    )
+
+
+def _mirrored(hint: Any) -> Any:
+    """An annotation with the Structs in the place of the records."""
+    if _is_record(hint):
+        return _struct(hint)
+    origin, arguments = get_origin(hint), get_args(hint)
+    if not arguments or origin is Literal:
+        return hint
+    inner = [_mirrored(argument) for argument in arguments]
+    if origin in (Union, types.UnionType):
+        return functools.reduce(operator.or_, inner)
+    if origin is Mapping:
+        return dict[inner[0], inner[1]]  # type: ignore[valid-type]  # made at run time
+    if origin is Sequence:
+        return list[inner[0]]  # type: ignore[valid-type]
+    return hint.copy_with(tuple(inner)) if hasattr(hint, "copy_with") else origin[tuple(inner)]
+
+
+def _built(value: Any) -> Any:
+    """Structs as the records that they stand for."""
+    kind = _KINDS.get(type(value))
+    if kind is not None:
+        return kind(**{name: _built(getattr(value, name)) for name in value.__struct_fields__})
+    if isinstance(value, tuple | list) and value and isinstance(value[0], msgspec.Struct):
+        return type(value)(map(_built, value))
+    return value
+
+
+def _sentence(error: str, kind: Any) -> str:
+    """msgspec's message in the words of a person who writes such a file."""
+    what, _, place = error.partition(" - at ")
+    steps = re.findall(r"\.([^.\[\]`]+)|\[(\d+|\.\.\.)\]", place)
+    where = "".join(f".{name}" if name else f"[{index}]" for name, index in steps).lstrip(".")
+    where = where.replace("[...]", "")  # any value of a table: msgspec does not say which
+    where = f"{where}: " if where else ""
+    if unknown := re.fullmatch(r"Object contains unknown field `(.*)`", what, re.DOTALL):
+        return f"{where}unknown key {unknown[1][:40]!r}; {_known(unknown[1], kind, steps)}"
+    if missing := re.fullmatch(r"Object missing required field `(.*)`", what):
+        return f"{where}{missing[1]} is missing"
+    if wrong := re.fullmatch(r"Expected `(.*?)`(.*?), got `(.*)`", what):
+        words = wrong[1].replace("int | float", "float").split(" | ")
+        expected = " or ".join(WORDS.get(word, word) for word in words)
+        return f"{where}expected {expected}{wrong[2]}, got {WORDS.get(wrong[3], wrong[3])}"
+    return f"{where}{what[:1].lower()}{what[1:200]}"
+
+
+def _known(key: str, kind: Any, steps: Sequence[tuple[str, str]]) -> str:
+    """The near match of an unknown key, or all keys that its table has."""
+    for name, _ in steps:
+        kind = _element(get_type_hints(kind).get(name) if name and _is_record(kind) else kind)
+    if not _is_record(kind):
+        return "it is not one that archcalc writes"
+    keys = list(_defaults(kind))
+    near = difflib.get_close_matches(key, keys, n=1)
+    return f"did you mean {near[0]}?" if near else f"the keys are {', '.join(keys)}"
+
+
+def _element(hint: Any) -> Any:
+    """The record inside ``tuple[X, ...]``, ``X | None`` and the like."""
+    for argument in get_args(hint):
+        found = _element(argument)
+        if _is_record(found):
+            return found
+    return hint

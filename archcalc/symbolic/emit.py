@@ -1,0 +1,200 @@
+"""Expressions as code: Python, NumPy and JavaScript from one walk, each shared part computed once.
+
+What the emitted code computes are integers, so quotients round down in every language. Terms are
+grouped by their commonest factor (``h·w·(25·a + 9·b)``), which is shorter to read and to run than a
+sum of products.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from archcalc.symbolic.expression import (
+    ONE,
+    Extreme,
+    Monomial,
+    Polynomial,
+    Quotient,
+    Space,
+    Variable,
+    is_constant,
+)
+from archcalc.symbolic.size import Guard
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """How one language writes what expressions are made of."""
+
+    times: str
+    quotient: Callable[[str, str], str]
+    extreme: Callable[[bool, Sequence[str]], str]
+    number: Callable[[int], str] = str
+
+
+def _numpy_extreme(largest: bool, of: Sequence[str]) -> str:
+    name = "np.maximum" if largest else "np.minimum"
+    text = of[0]
+    for other in of[1:]:
+        text = f"{name}({text}, {other})"
+    return text
+
+
+PYTHON = Dialect(
+    " * ",
+    lambda above, below: f"{above} // {below}",
+    lambda largest, of: f"{'max' if largest else 'min'}({', '.join(of)})",
+)
+NUMPY = Dialect(" * ", PYTHON.quotient, _numpy_extreme)
+JAVASCRIPT = Dialect(
+    " * ",
+    lambda above, below: f"quotient({above}, {below})",
+    lambda largest, of: f"{'largest' if largest else 'smallest'}({', '.join(of)})",
+)
+"""Its functions ``quotient``, ``largest`` and ``smallest`` are for numbers, or for BigInts."""
+WORDS = Dialect(
+    "·",
+    lambda above, below: f"⌊{above} / {below}⌋",
+    lambda largest, of: f"{'max' if largest else 'min'}({', '.join(of)})",
+    lambda value: f"{value:,}",
+)
+
+
+class Code:
+    """The assignments that some polynomials need, in order, and each polynomial over them."""
+
+    def __init__(
+        self,
+        space: Space,
+        polynomials: Sequence[Polynomial],
+        dialect: Dialect,
+        name: Callable[[str], str] = str,
+    ) -> None:
+        self.dialect = dialect
+        self.names: dict[int, str] = {}
+        self.assignments: list[tuple[str, str]] = []
+        for number in space.reached(polynomials):
+            atom = space.atoms[number]
+            if isinstance(atom, Variable):
+                self.names[number] = name(atom.name)
+                continue
+            self.names[number] = f"t{len(self.assignments) + 1}"
+            self.assignments.append((self.names[number], self._atom(atom)))
+
+    def __call__(self, polynomial: Polynomial) -> str:
+        """A polynomial as a sum."""
+        return _sum(polynomial, self.names, self.dialect)
+
+    def _atom(self, atom: Quotient | Extreme) -> str:
+        return _atom(atom, self.names, self.dialect)
+
+
+def inline(space: Space, polynomial: Polynomial, dialect: Dialect = WORDS) -> str:
+    """A polynomial as one line, its parts written where they stand.
+
+    >>> space = Space()
+    >>> from archcalc.symbolic.expression import add, constant
+    >>> half = space.floor_divide(add(space.variable("height"), constant(1)), constant(2))
+    >>> inline(space, half)
+    '⌊(height + 1) / 2⌋'
+    """
+    names: dict[int, str] = {}
+    for number in space.reached([polynomial]):
+        atom = space.atoms[number]
+        names[number] = atom.name if isinstance(atom, Variable) else _atom(atom, names, dialect)
+    return _sum(polynomial, names, dialect)
+
+
+def condition(guard: Guard, code: Callable[[Polynomial], str], signs: Mapping[str, str]) -> str:
+    """A guard as a comparison, with its negative terms and its constant on the right."""
+    polynomial = dict(guard.polynomial)
+    left = {m: c for m, c in polynomial.items() if m and c > 0}
+    right = {m: -c for m, c in polynomial.items() if not m or c < 0}
+    relation = guard.relation
+    if not left and relation == ">=":  # 5 − a ≥ 0 reads better as a ≤ 5
+        return f"{code(right_of(polynomial))} {signs['<=']} {code(constant_of(polynomial))}"
+    if not left:
+        left, right = {m: -c for m, c in polynomial.items() if m}, constant_of(polynomial)
+    return f"{code(left)} {signs[relation]} {code(right)}"
+
+
+def right_of(polynomial: Polynomial) -> Polynomial:
+    return {monomial: -count for monomial, count in polynomial.items() if monomial}
+
+
+def constant_of(polynomial: Polynomial) -> Polynomial:
+    return {ONE: polynomial[ONE]} if ONE in polynomial else {}
+
+
+CODE_SIGNS = {">=": ">=", "<=": "<=", "==": "==", "!=": "!="}
+WORD_SIGNS = {">=": "≥", "<=": "≤", "==": "=", "!=": "≠"}
+
+
+def in_words(space: Space, guard: Guard) -> str:
+    """A guard for people: ``2·⌊(height − 1) / 2⌋ ≥ 5``."""
+    return condition(guard, lambda polynomial: inline(space, polynomial), WORD_SIGNS)
+
+
+def _atom(atom: Quotient | Extreme, names: Mapping[int, str], dialect: Dialect) -> str:
+    if isinstance(atom, Quotient):
+        above = _factor(dict(atom.numerator), names, dialect)
+        return dialect.quotient(above, _factor(dict(atom.denominator), names, dialect))
+    return dialect.extreme(atom.largest, [_sum(dict(part), names, dialect) for part in atom.of])
+
+
+def _factor(polynomial: Polynomial, names: Mapping[int, str], dialect: Dialect) -> str:
+    """A polynomial as an operand: in brackets unless it is one name or number."""
+    text = _sum(polynomial, names, dialect)
+    alone = is_constant(polynomial) or (
+        len(polynomial) == 1 and next(iter(polynomial.items())) in [((a,), 1) for a in names]
+    )
+    return text if alone else f"({text})"
+
+
+def _sum(polynomial: Polynomial, names: Mapping[int, str], dialect: Dialect) -> str:
+    if not polynomial:
+        return dialect.number(0)
+    text = ""
+    for factors, coefficient, inner in _groups(polynomial):
+        sign = "-" if coefficient < 0 else "+"
+        parts = [names[atom] for atom in factors]
+        if inner is not None:
+            parts.append(f"({_sum(inner, names, dialect)})")
+        if abs(coefficient) != 1 or not parts:
+            parts.insert(0, dialect.number(abs(coefficient)))
+        term = dialect.times.join(parts)
+        if text:
+            text += f" {'−' if dialect is WORDS and sign == '-' else sign} {term}"
+        else:
+            text = term if sign == "+" else f"{'−' if dialect is WORDS else '-'}{term}"
+    return text
+
+
+def _groups(polynomial: Polynomial) -> list[tuple[Monomial, int, Polynomial | None]]:
+    """Factors, coefficient, and the sum in brackets beside them: terms gathered by the factor that
+    most of them share."""
+    groups: list[tuple[Monomial, int, Polynomial | None]] = []
+    rest = dict(polynomial)
+    while rest:
+        counts = Counter(atom for monomial in rest for atom in set(monomial))
+        atom, shared = max(counts.items(), key=lambda item: (item[1], -item[0]), default=(0, 0))
+        if shared < 2:
+            for monomial, coefficient in sorted(rest.items(), reverse=True):
+                groups.append((monomial, coefficient, None))
+            break
+        inside = {_without(m, atom): c for m, c in rest.items() if atom in m}
+        rest = {m: c for m, c in rest.items() if atom not in m}
+        factors: list[int] = [atom]
+        while common := set.intersection(*(set(monomial) for monomial in inside)):
+            factor = min(common)
+            factors.append(factor)
+            inside = {_without(m, factor): c for m, c in inside.items()}
+        groups.append((tuple(factors), 1, inside))
+    return groups
+
+
+def _without(monomial: Monomial, atom: int) -> Monomial:
+    position = monomial.index(atom)
+    return monomial[:position] + monomial[position + 1 :]

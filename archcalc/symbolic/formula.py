@@ -1,0 +1,407 @@
+"""A network's figures as functions of its sizes, region by region.
+
+A definition is run on sizes that carry their expressions. What comes out holds for all sizes that
+take the same way through the definition: a :class:`Region`. A :class:`Formula` keeps the regions
+that it has met and derives another one when it is asked for sizes outside them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from archcalc.analysis.profile import Profile, profile
+from archcalc.errors import ArchcalcError, UsageError
+from archcalc.graph import Graph
+from archcalc.lookup.registry import Architecture
+from archcalc.symbolic import expression as ex
+from archcalc.symbolic.figures import FIGURES
+from archcalc.symbolic.region import Region, strongest
+from archcalc.symbolic.size import Guard, Recorder
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import ArrayLike, NDArray
+
+INPUT = ("batch", "channels", "height", "width")
+"""The sizes of the input (N, C, H, W) by name."""
+
+DEFAULT = ("params", "macs", "flops")
+
+LARGEST = 2**63 - 1
+"""Of int64."""
+
+Declare = Callable[[Mapping[str, int]], Graph]
+"""Sizes by name, all of them -> the network; raises ArchcalcError where it refuses them."""
+
+
+@dataclass(frozen=True)
+class Columns(Mapping[str, "NDArray[np.int64]"]):
+    """A figure of each candidate, by key; 0 where the network refuses the candidate."""
+
+    figures: Mapping[str, NDArray[np.int64]]
+    valid: NDArray[np.bool_]
+    refusals: Mapping[str, int]
+    """How many candidates were refused, by the reason that the first of each region was given."""
+
+    def __getitem__(self, key: str) -> NDArray[np.int64]:
+        return self.figures[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.figures)
+
+    def __len__(self) -> int:
+        return len(self.figures)
+
+
+@dataclass(eq=False)
+class Formula:
+    """What a network costs, as a function of some of its sizes.
+
+    >>> import archcalc
+    >>> formula = archcalc.derive("googlenet", over=["height", "width", "num_classes"])
+    >>> formula.macs(height=224, width=224, num_classes=1000)
+    1582671872
+    >>> print(archcalc.derive("inception-reduced", over=["c5_reduce"])["macs"])
+    777,728·c5_reduce + 115,605,504
+
+    A figure is a method: ``formula.macs(**sizes)``, with the sizes that were derived over; one that
+    is left out has its default. It raises what :func:`archcalc.graph` raises for sizes that the
+    network refuses.
+    """
+
+    spec: str
+    variables: tuple[str, ...]
+    defaults: Mapping[str, int]
+    figures: tuple[str, ...]
+    declare: Declare = field(repr=False)
+    node: str = ""
+    """The module that the figures are of; the whole network where it is empty."""
+    regions: list[Region] = field(default_factory=list, repr=False)
+    """Those that were met so far, the one at the defaults first."""
+    _others: dict[str, Formula] = field(default_factory=dict, repr=False)
+
+    def __getattr__(self, name: str) -> Callable[..., int]:
+        if name not in FIGURES:
+            raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
+        return partial(self.value, name)
+
+    def __getitem__(self, figure: str) -> str:
+        """The expression of one figure at the defaults. Raises KeyError for an unknown figure."""
+        from archcalc.symbolic.emit import inline
+
+        if figure not in FIGURES:
+            raise KeyError(f"{figure!r} is not one of {', '.join(FIGURES)}")
+        owner = self._with(figure)
+        region = owner.region()
+        return inline(region.space, region.figures[figure])
+
+    def value(self, figure: str, **sizes: int) -> int:
+        """One figure at these sizes, exact at any size."""
+        owner = self._with(figure)
+        region = owner.region(**sizes)
+        given = owner._complete(sizes)
+        values = region.values(*(given[name] for name in self.variables))
+        return values[owner.figures.index(figure)]
+
+    def region(self, **sizes: int) -> Region:
+        """The region of these sizes, derived when it is new. Raises what the network raises."""
+        given = self._complete(sizes)
+        values = [given[name] for name in self.variables]
+        for region in self.regions:
+            if region.holds(*values):
+                break
+        else:
+            region = self._derived(given)
+            self.regions.append(region)
+        if region.refusal:
+            self.declare(given)  # raises, in the words for these very sizes
+            raise ArchcalcError(region.refusal)
+        return region
+
+    def evaluate(self, **columns: ArrayLike) -> Columns:
+        """Every figure for many candidates at once, as columns of int64.
+
+        Columns are broadcast against one another. Raises OverflowError where a figure does not fit
+        int64, and UsageError for a column that is not of whole numbers.
+        """
+        import numpy as np
+
+        given = {name: _column(value, name) for name, value in self._complete(columns).items()}
+        try:
+            shape = np.broadcast_shapes(*(column.shape for column in given.values()))
+        except ValueError:
+            lengths = ", ".join(f"{name} has {column.size}" for name, column in given.items())
+            raise UsageError(f"the columns have different lengths: {lengths}") from None
+        ordered = [np.broadcast_to(given[name], shape).reshape(-1) for name in self.variables]
+        count = ordered[0].size
+        results = {name: np.zeros(count, np.int64) for name in self.figures}
+        valid = np.zeros(count, bool)
+        refusals: dict[str, int] = {}
+        for rows, region in self._assigned(ordered, count):
+            if region.refusal:
+                refusals[region.refusal] = refusals.get(region.refusal, 0) + _size(rows, count)
+                continue
+            chosen = ordered if rows is None else [column[rows] for column in ordered]
+            place = slice(None) if rows is None else rows
+            valid[place] = True
+            for name, values in zip(self.figures, _figures(region, chosen), strict=True):
+                results[name][place] = values
+        shaped = {name: column.reshape(shape) for name, column in results.items()}
+        return Columns(shaped, valid.reshape(shape), refusals)
+
+    def _assigned(
+        self, columns: list[NDArray[np.int64]], count: int
+    ) -> Iterator[tuple[NDArray[np.intp] | None, Region]]:
+        """Each region that the candidates fall into, with their rows; None for all of them."""
+        import numpy as np
+
+        rest: NDArray[np.intp] | None = None
+        known = list(self.regions)
+        while rest is None or rest.size:
+            chosen = columns if rest is None else [column[rest] for column in columns]
+            size = count if rest is None else rest.size
+            if not size:
+                return
+            if known:
+                region = known.pop(0)
+            else:
+                first = {n: int(c[0]) for n, c in zip(self.variables, chosen, strict=True)}
+                region = self._derived(first)
+                self.regions.append(region)
+            mask = _mask(region, chosen, size)
+            if rest is None and mask.all():
+                yield None, region
+                return
+            rows = np.arange(count) if rest is None else rest
+            if mask.any():
+                yield rows[mask], region
+            rest = rows[~mask]
+
+    def _with(self, figure: str) -> Formula:
+        """This formula, or one of the same network that has the figure."""
+        if figure in self.figures:
+            return self
+        if figure not in self._others:
+            self._others[figure] = Formula(
+                self.spec, self.variables, self.defaults, (figure,), self.declare, self.node
+            )
+        return self._others[figure]
+
+    def _complete(self, sizes: Mapping[str, Any]) -> dict[str, Any]:
+        for name in sizes:
+            if name not in self.variables:
+                known = ", ".join(self.variables)
+                raise UsageError(f"the formula is not over {name!r}; it is over {known}")
+        return {**self.defaults, **sizes}
+
+    def _derived(self, sizes: Mapping[str, int]) -> Region:
+        """The region of these sizes, without guards on whose two sides the figures agree.
+
+        A definition that asks ``batch == 1`` to leave the batch out of a text costs the same on
+        both sides.
+        """
+        region = self._run(sizes)
+        tried: set[tuple[str, int]] = set()
+        while not region.refusal:
+            edges = [_edge(region, guard) for guard in region.guards if guard.relation != ">="]
+            edge = next((each for each in edges if each and each not in tried), None)
+            if edge is None:
+                break
+            tried.add(edge)
+            name, value = edge
+            on_edge, off_edge = {**sizes, name: value}, {**sizes, name: value + 1}
+            if sizes[name] == value:
+                there, here = region, self._run(off_edge)
+            else:
+                there, here, off_edge = self._run(on_edge), region, dict(sizes)
+            if _agree(here, there, name, value):
+                region, sizes = _without(here, name, value), off_edge
+                tried.clear()  # what differed by this guard alone agrees now
+        return region
+
+    def _run(self, sizes: Mapping[str, int]) -> Region:
+        for name, value in sizes.items():
+            if type(value) is not int or value < 1:
+                raise UsageError(f"{name}={value!r} is not a whole number, at least 1")
+        recorder = Recorder()
+        carried: Any = {name: recorder.variable(name, value) for name, value in sizes.items()}
+        figures, refusal = {}, ""
+        try:
+            found = profile(self.declare(carried))
+            if self.node:
+                found = _part(found, self.node)
+            figures = {
+                name: recorder.polynomial(FIGURES[name](found, recorder)) for name in self.figures
+            }
+        except ArchcalcError:
+            try:
+                self.declare(sizes)
+            except ArchcalcError as error:  # in numbers, where the sizes carry names
+                refusal = str(error)
+            else:
+                raise
+        guards = strongest(recorder.space, tuple(recorder.guards))
+        return Region(recorder.space, self.variables, guards, figures, refusal)
+
+
+def derive(
+    architecture: Architecture,
+    over: Sequence[str],
+    *,
+    options: Mapping[str, Any] | None = None,
+    shape: Sequence[int] = (),
+    figures: Sequence[str] = DEFAULT,
+    node: str = "",
+    training: bool = False,
+) -> Formula:
+    """The figures of a declared network as functions of the sizes named by ``over``.
+
+    ``over`` names options of the network that are whole numbers, and ``height``, ``width``,
+    ``input`` (both of them), ``batch`` and ``channels``. ``options`` are fixed; ``shape`` is the
+    input (N, C, H, W) at which the formula starts. Raises UsageError for another name, and what
+    the network raises at its defaults.
+    """
+    for name in figures:
+        if name not in FIGURES:
+            raise UsageError(f"unknown figure {name!r}: one of {', '.join(FIGURES)}")
+    fixed = architecture.parse_options(options or {})
+    start = tuple(shape) or (1, *architecture.input)
+    sides = dict(zip(INPUT, start, strict=True))
+    defaults: dict[str, int] = {}
+    for name in over:
+        for each in ("height", "width") if name == "input" else (name,):
+            defaults[each] = _default(architecture, each, sides, fixed)
+
+    def declare(sizes: Mapping[str, int]) -> Graph:
+        shape = tuple(sizes.get(side, size) for side, size in sides.items())
+        chosen = {**fixed, **{k: v for k, v in sizes.items() if k not in sides}}
+        return architecture.declare(shape, chosen, training=training)
+
+    settings = "".join(f",{key}={value!s}" for key, value in fixed.items())
+    formula = Formula(
+        architecture.name + settings, tuple(defaults), defaults, tuple(figures), declare, node
+    )
+    formula.region()
+    return formula
+
+
+def _default(
+    architecture: Architecture, name: str, sides: Mapping[str, int], fixed: Mapping[str, Any]
+) -> int:
+    options = architecture.options
+    if name in options:
+        option = options[name]
+        if option.type is not int:
+            raise UsageError(
+                f"{architecture.name}: {name} is {option.wanted}, not a size; give it a value with "
+                f"--set {name}=... and derive once for each"
+            )
+        value: int = fixed.get(name, option.default)
+        return value
+    if name in sides:
+        return sides[name]
+    sizes = [key for key, option in options.items() if option.type is int]
+    raise UsageError(
+        f"{architecture.name} has no size {name!r}: one of {', '.join([*sizes, 'input', *INPUT])}"
+    )
+
+
+def _part(found: Profile, pattern: str) -> Profile:
+    """The profile of the layers of one module, or of those that match a pattern."""
+    from dataclasses import replace
+    from fnmatch import fnmatchcase
+
+    from archcalc.analysis.profile import add_up
+
+    layers = tuple(
+        layer
+        for layer in found.layers
+        if fnmatchcase(layer.name, pattern) or layer.name.startswith(f"{pattern}.")
+    )
+    if not layers:
+        near = ", ".join(module.name for module in found.modules(1)[:6])
+        raise UsageError(f"no node of {found.spec} matches {pattern!r}; its modules: {near}, ...")
+    nodes = tuple(layer.node for layer in layers)
+    graph = replace(found.graph, nodes=nodes, unused=())
+    return replace(found, graph=graph, layers=layers, cost=add_up(layers))
+
+
+def _edge(region: Region, guard: Guard) -> tuple[str, int] | None:
+    """The variable and the number that a guard such as ``batch ≠ 1`` is about."""
+    polynomial = dict(guard.polynomial)
+    constant = polynomial.pop(ex.ONE, 0)
+    if len(polynomial) != 1:
+        return None
+    ((monomial, count),) = polynomial.items()
+    if len(monomial) != 1 or abs(count) != 1:
+        return None
+    atom, value = region.space.atoms[monomial[0]], -constant * count
+    return (atom.name, value) if isinstance(atom, ex.Variable) and value >= 1 else None
+
+
+def _agree(region: Region, at: Region, name: str, value: int) -> bool:
+    """Whether ``region`` also says what holds ``at`` the sizes where ``name`` is ``value``: the
+    same figures there, and every guard."""
+    if region.refusal or at.refusal:
+        return False
+    space = ex.Space()
+    figures, guards = [], []
+    for each in (region, at):
+        move = each.space.moved(space, {name: value})
+        figures.append({key: ex.key(move(found)) for key, found in each.figures.items()})
+        moved = ((move(dict(guard.polynomial)), guard.relation) for guard in each.guards)
+        guards.append({(ex.key(p), relation) for p, relation in moved if not ex.is_constant(p)})
+    return figures[0] == figures[1] and guards[1] <= guards[0]
+
+
+def _without(region: Region, name: str, value: int) -> Region:
+    from dataclasses import replace
+
+    kept = tuple(guard for guard in region.guards if _edge(region, guard) != (name, value))
+    return replace(region, guards=kept)
+
+
+def _column(value: Any, name: str) -> NDArray[np.int64]:
+    import numpy as np
+
+    column = np.asarray(value)
+    if column.dtype.kind not in "iu":
+        raise UsageError(f"the column {name} is of {column.dtype}, not of whole numbers")
+    if column.dtype == np.uint64 and column.size and int(column.max()) > LARGEST:
+        raise OverflowError(f"the column {name} does not fit int64")
+    return column.astype(np.int64, copy=False)
+
+
+def _size(rows: NDArray[np.intp] | None, count: int) -> int:
+    return count if rows is None else rows.size
+
+
+def _fits(region: Region, columns: Sequence[NDArray[np.int64]]) -> bool:
+    largest = {
+        name: int(column.max()) for name, column in zip(region.variables, columns, strict=True)
+    }
+    return region.bound(largest) <= LARGEST
+
+
+def _mask(region: Region, columns: Sequence[NDArray[np.int64]], size: int) -> NDArray[np.bool_]:
+    import numpy as np
+
+    if not _fits(region, columns):
+        columns = [column.astype(object) for column in columns]  # Python's integers
+    return np.broadcast_to(np.asarray(region.mask(*columns), bool), (size,))
+
+
+def _figures(region: Region, columns: Sequence[NDArray[np.int64]]) -> tuple[NDArray[np.int64], ...]:
+    """The figures; by Python's integers where something on the way may not fit int64."""
+    import numpy as np
+
+    if _fits(region, columns):
+        return region.columns(*columns)
+    exact = region.columns(*(column.astype(object) for column in columns))
+    for name, values in zip(region.figures, exact, strict=True):
+        if max(map(abs, np.atleast_1d(np.asarray(values, object)).tolist())) > LARGEST:
+            raise OverflowError(f"{name} does not fit int64; ask for single values instead")
+    return tuple(np.asarray(values, object).astype(np.int64) for values in exact)

@@ -1,0 +1,136 @@
+"""One region of a formula: the guards under which it holds, and its figures as expressions."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from archcalc.symbolic import emit
+from archcalc.symbolic import expression as ex
+from archcalc.symbolic.expression import ONE, Key, Polynomial, Space
+from archcalc.symbolic.size import Guard
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Compute = Callable[..., Any]
+"""(a value or a column for each variable) -> whether the guards hold, or the figures in order."""
+
+
+@dataclass(frozen=True)
+class Region:
+    """Sizes that take the same way through a definition."""
+
+    space: Space
+    variables: tuple[str, ...]
+    guards: tuple[Guard, ...]
+    figures: Mapping[str, Polynomial]
+    """By key; none where the network refuses these sizes."""
+    refusal: str = ""
+    """Why it does, in the words of the sizes that were tried."""
+
+    @cached_property
+    def conditions(self) -> tuple[str, ...]:
+        """The guards in words, the strongest of each kind alone."""
+        return tuple(emit.in_words(self.space, guard) for guard in self.guards)
+
+    @cached_property
+    def holds(self) -> Callable[..., Any]:
+        """(sizes in the order of :attr:`variables`) -> whether they are in this region."""
+        return _compiled(self, emit.PYTHON, guards=True, figures=())
+
+    @cached_property
+    def values(self) -> Callable[..., tuple[int, ...]]:
+        """(sizes in the order of :attr:`variables`) -> the figures, in order, of any size."""
+        return _compiled(self, emit.PYTHON, guards=False, figures=tuple(self.figures))
+
+    @cached_property
+    def mask(self) -> Callable[..., NDArray[np.bool_] | bool]:
+        """:attr:`holds` for columns."""
+        return _compiled(self, emit.NUMPY, guards=True, figures=())
+
+    @cached_property
+    def columns(self) -> Callable[..., tuple[NDArray[np.int64], ...]]:
+        """:attr:`values` for columns of int64."""
+        return _compiled(self, emit.NUMPY, guards=False, figures=tuple(self.figures))
+
+    def bound(self, largest: Mapping[str, int]) -> int:
+        """A number that nothing computed in this region exceeds in size, where no variable is
+        larger than given."""
+        polynomials = [*self.figures.values(), *(dict(guard.polynomial) for guard in self.guards)]
+        known: dict[int, int] = {}
+        most = 0
+        for number in self.space.reached(polynomials):
+            atom = self.space.atoms[number]
+            if isinstance(atom, ex.Variable):
+                known[number] = largest[atom.name]
+                continue
+            inside = [_bound(dict(part), known) for part in ex.parts(atom)]
+            known[number] = inside[0] if isinstance(atom, ex.Quotient) else max(inside)
+            most = max(most, *inside)
+        return max(most, *(_bound(polynomial, known) for polynomial in polynomials), 0)
+
+
+def strongest(space: Space, guards: Sequence[Guard]) -> tuple[Guard, ...]:
+    """The guards without those that another one implies: of ``h ≥ 3`` and ``h ≥ 7`` the second."""
+    least: dict[Key, int] = {}
+    for guard in guards:
+        if guard.relation == ">=":
+            rest, constant = _split(guard)
+            least[rest] = min(constant, least.get(rest, constant))
+    kept = []
+    for guard in guards:
+        rest, constant = _split(guard)
+        if guard.relation == ">=" and least[rest] != constant:
+            continue
+        if guard.relation == "!=" and rest in least and least[rest] > constant:
+            continue  # h ≥ 7 implies h ≠ 1
+        kept.append(guard)
+    return tuple(kept)
+
+
+def _split(guard: Guard) -> tuple[Key, int]:
+    polynomial = dict(guard.polynomial)
+    constant = polynomial.pop(ONE, 0)
+    return ex.key(polynomial), constant
+
+
+def _bound(polynomial: Polynomial, known: Mapping[int, int]) -> int:
+    total = 0
+    for monomial, coefficient in polynomial.items():
+        product = abs(coefficient)
+        for atom in monomial:
+            product *= known[atom]
+        total += product
+    return total
+
+
+def _compiled(
+    region: Region, dialect: emit.Dialect, *, guards: bool, figures: tuple[str, ...]
+) -> Compute:
+    """Python's own compiler runs what is emitted; names are the variables' places, so that no name
+    of a user's ends up in the code."""
+    conditions = [dict(guard.polynomial) for guard in region.guards] if guards else []
+    results = [region.figures[name] for name in figures]
+    places = {name: f"x{index}" for index, name in enumerate(region.variables)}
+    code = emit.Code(region.space, conditions + results, dialect, places.__getitem__)
+    lines = [f"def compute({', '.join(places.values())}):"]
+    lines += [f"    {name} = {text}" for name, text in code.assignments]
+    if guards:
+        joined = " & ".join(
+            f"({emit.condition(guard, code, emit.CODE_SIGNS)})" for guard in region.guards
+        )
+        lines.append(f"    return {joined or 'True'}")
+    else:
+        lines.append(f"    return ({''.join(f'{code(result)}, ' for result in results)})")
+    scope: dict[str, Any] = {}
+    if dialect is emit.NUMPY:
+        import numpy
+
+        scope["np"] = numpy
+    exec("\n".join(lines), scope)  # made here of numbers and numbered names alone
+    compute: Compute = scope["compute"]
+    return compute
