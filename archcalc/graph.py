@@ -126,10 +126,12 @@ class Graph:
 
     @cached_property
     def executed(self) -> tuple[Node, ...]:
-        """The nodes that run in this mode, in order."""
+        """The nodes that run in this mode, in order. Evaluation is a forward pass alone."""
         if self.training:
             return self.nodes
-        return tuple(node for node in self.nodes if not node.training_only)
+        return tuple(
+            node for node in self.nodes if not node.training_only and node.phase == "forward"
+        )
 
     @cached_property
     def inputs(self) -> tuple[Node, ...]:

@@ -47,7 +47,7 @@ def receptive_fields(graph: Graph) -> dict[str, Reach]:
     reach: dict[tuple[int, int], Reach] = {}
     by_name: dict[str, Reach] = {}
     for node in graph.executed:
-        found = _reach(node, reach)
+        found = _reach(node, reach) if node.phase == "forward" else None
         if found is None:
             continue
         by_name[node.name] = found

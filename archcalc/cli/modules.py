@@ -20,7 +20,7 @@ from archcalc.cli.options import (
 from archcalc.errors import UsageError, needs
 from archcalc.graph import Graph
 from archcalc.lookup import registry
-from archcalc.lookup.resolve import declared_input, is_torch, parse_settings, resolve
+from archcalc.lookup.resolve import declared, declared_input, parse_settings
 
 if TYPE_CHECKING:
     from archcalc.pytorch.crosscheck import Crosscheck
@@ -150,16 +150,9 @@ def _check(model: str, input: str, batch: int, train: bool, settings: Sequence[s
 
 
 def _declared(model: str, input: str, batch: int, train: bool, settings: Sequence[str]) -> Graph:
-    """The graph of a registered model; a torch model is what the others are made into."""
-    if is_torch(model.partition(",")[0]):
-        raise UsageError(f"{model} is a torch model already; name one of `archcalc list`")
-    return resolve(
-        model,
-        input=declared_input(input),
-        batch=batch,
-        training=train,
-        options=parse_settings(settings),
-    )
+    """The forward pass of a declared network, registered or in a file."""
+    architecture, options = declared(model, parse_settings(settings))
+    return architecture.graph(declared_input(input), batch=batch, training=train, options=options)
 
 
 def torch_module(name: str) -> Any:
