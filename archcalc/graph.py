@@ -257,10 +257,11 @@ class Builder:
         weights: Mapping[str, Shape],
         name: str,
         dtype: str,
+        training_only: bool = False,
     ) -> Handle:
-        """Append the node and return the handle of its output. ``name`` is already unique."""
+        """Append the node and return the handle of its output. ``name`` is already unique. A weight
+        without a key of its own has the name of the node."""
         value = Value(shape, dtype, len(self.nodes))
-        training_only = False
         for handle in inputs:
             training_only = training_only or handle.training_only
         self.nodes.append(
@@ -270,7 +271,12 @@ class Builder:
                 tuple([handle.value for handle in inputs]),
                 (value,),
                 attrs,
-                tuple([Weight(f"{name}.{key}", size) for key, size in weights.items()]),
+                tuple(
+                    [
+                        Weight(f"{name}.{key}" if key else name, size)
+                        for key, size in weights.items()
+                    ]
+                ),
                 training_only,
             )
         )

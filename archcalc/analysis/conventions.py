@@ -122,6 +122,10 @@ def _fvcore(node: Node, macs: int, training: bool) -> Iterator[Step]:
             )
         case "adaptive_avg_pool2d":
             yield Step("1 per AdaptiveAvgPool2d input element", node.inputs[0].numel)
+        case "upsample_nearest" if len(node.outputs[0].shape) == 4:
+            yield Step("1 per nearest Upsample output", _size(node))
+        case "upsample_bilinear":
+            yield Step("4 per bilinear Upsample output", 4 * _size(node))
         case _ if macs and node.op not in DENSE:
             yield Step(f"{node.op}, not counted", -macs)
 
@@ -169,7 +173,11 @@ def _thop(node: Node, macs: int, training: bool) -> Iterator[Step]:
             yield Step(
                 "exp, add and divide of Softmax, an addition less each row", 3 * out.numel - rows
             )
-        case _ if macs and node.op not in DENSE:
+        case "upsample_linear" | "upsample_bilinear" | "upsample_bicubic" | "upsample_trilinear":
+            mode = node.op.removeprefix("upsample_")
+            count = {"linear": 5, "bilinear": 11, "bicubic": 259, "trilinear": 31}[mode]
+            yield Step(f"{count} per {mode} Upsample output", count * out.numel)
+        case _ if macs and node.op not in (*DENSE, "scaled_dot_product_attention"):
             yield Step(f"{node.op}, not counted", -macs)
 
 
@@ -193,6 +201,12 @@ def _ptflops(node: Node, macs: int, training: bool) -> Iterator[Step]:
         case "relu" | "gelu":
             yield Step(f"1 per {LAYER[node.op]} output", size // batch)
             yield Step(f"1 per {LAYER[node.op]} output again, by its function", size)
+        case "relu6" | "leaky_relu":
+            yield Step(f"1 per {LAYER[node.op]} output", size // batch)
+        case _ if node.op.startswith("upsample_"):
+            # Its hook takes the first image for the whole batch.
+            yield Step("1 per Upsample output", size // batch // batch)
+            yield Step("1 per Upsample output again, by its function", size)
         case "silu" | "softmax":
             yield Step(f"1 per {LAYER[node.op]} element", size)
         case "local_response_norm":
@@ -223,6 +237,8 @@ LAYER: Mapping[str, str] = {
     "layer_norm": "LayerNorm",
     "group_norm": "GroupNorm",
     "relu": "ReLU",
+    "relu6": "ReLU6",
+    "leaky_relu": "LeakyReLU",
     "gelu": "GELU",
     "silu": "SiLU",
     "softmax": "Softmax",

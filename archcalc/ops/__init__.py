@@ -17,7 +17,7 @@ from archcalc.ops.activation import (
     softmax,
     tanh,
 )
-from archcalc.ops.attention import SDPA
+from archcalc.ops.attention import scaled_dot_product_attention
 from archcalc.ops.conv import (
     conv1d,
     conv2d,
@@ -28,10 +28,10 @@ from archcalc.ops.conv import (
 )
 from archcalc.ops.elementwise import add, mul
 from archcalc.ops.linear import embedding, linear, matmul
-from archcalc.ops.movement import concat, flatten, permute, reshape, slice
+from archcalc.ops.movement import concat, flatten, permute, reshape, slice, split
 from archcalc.ops.norm import batch_norm, group_norm, layer_norm, local_response_norm
 from archcalc.ops.operator import TABLE, Cost, Operator, operator
-from archcalc.ops.pointwise import elementwise
+from archcalc.ops.pointwise import div, hardsigmoid, leaky_relu, relu6, sub
 from archcalc.ops.pooling import (
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,
@@ -46,13 +46,20 @@ from archcalc.ops.pooling import (
     max_pool2d,
     max_pool3d,
 )
-from archcalc.ops.rearrange import copies, views
+from archcalc.ops.rearrange import (
+    channel_shuffle,
+    expand,
+    pad,
+    parameter,
+    pixel_shuffle,
+    pixel_unshuffle,
+)
 from archcalc.ops.recurrent import recurrent_work
-from archcalc.ops.reduction import reduction
-from archcalc.ops.transform import fft_work
+from archcalc.ops.reduction import mean, sum
+from archcalc.ops.transform import interpolate
 
-# Importing a family declares its operators; these have functions for traced models alone.
-TRACED_FAMILIES = (SDPA, elementwise, copies, views, recurrent_work, reduction, fft_work)
+# Importing a family declares its operators; this one has functions for traced models alone.
+TRACED_FAMILIES = (recurrent_work,)
 
 __all__ = [
     "TABLE",
@@ -69,6 +76,7 @@ __all__ = [
     "avg_pool2d",
     "avg_pool3d",
     "batch_norm",
+    "channel_shuffle",
     "concat",
     "conv1d",
     "conv2d",
@@ -76,27 +84,42 @@ __all__ = [
     "conv_transpose1d",
     "conv_transpose2d",
     "conv_transpose3d",
+    "div",
     "dropout",
     "embedding",
+    "expand",
     "flatten",
     "gelu",
     "group_norm",
+    "hardsigmoid",
     "hardswish",
+    "interpolate",
     "layer_norm",
+    "leaky_relu",
     "linear",
     "local_response_norm",
     "matmul",
     "max_pool1d",
     "max_pool2d",
     "max_pool3d",
+    "mean",
     "mul",
     "operator",
+    "pad",
+    "parameter",
     "permute",
+    "pixel_shuffle",
+    "pixel_unshuffle",
     "relu",
+    "relu6",
     "reshape",
+    "scaled_dot_product_attention",
     "sigmoid",
     "silu",
     "slice",
     "softmax",
+    "split",
+    "sub",
+    "sum",
     "tanh",
 ]

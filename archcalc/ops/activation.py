@@ -56,7 +56,9 @@ DROPOUT = operator(
 )
 
 
-def _function(row: Operator) -> Callable[..., Handle]:
+def activation_function(row: Operator) -> Callable[..., Handle]:
+    """The function over handles of an activation without settings."""
+
     def activation(x: Handle, *, name: str = row.name) -> Handle:
         return row.apply(x, name=name)
 
@@ -65,12 +67,12 @@ def _function(row: Operator) -> Callable[..., Handle]:
     return activation
 
 
-relu = _function(RELU)
-sigmoid = _function(SIGMOID)
-tanh = _function(TANH)
-gelu = _function(GELU)
-silu = _function(SILU)
-hardswish = _function(HARDSWISH)
+relu = activation_function(RELU)
+sigmoid = activation_function(SIGMOID)
+tanh = activation_function(TANH)
+gelu = activation_function(GELU)
+silu = activation_function(SILU)
+hardswish = activation_function(HARDSWISH)
 
 
 def softmax(x: Handle, dim: int, *, name: str = "softmax") -> Handle:

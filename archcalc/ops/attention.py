@@ -2,9 +2,25 @@
 
 from __future__ import annotations
 
-from archcalc.graph import Node, Shape
+from collections.abc import Mapping
+
+from archcalc.errors import ShapeError
+from archcalc.graph import Attributes, Handle, Node, Shape, times
 from archcalc.ops.linear import real_macs, rows
-from archcalc.ops.operator import Work, operator
+from archcalc.ops.operator import Work, broadcast, operator
+
+
+def attention_shape(
+    inputs: tuple[Shape, ...], weights: Mapping[str, Shape], attrs: Attributes
+) -> Shape:
+    query, key, value = inputs[:3]
+    if query[-1] != key[-1] or key[-2] != value[-2]:
+        raise ShapeError(
+            f"attention needs queries and keys of one width, and as many values as keys; got "
+            f"{times(query)}, {times(key)} and {times(value)}"
+        )
+    lead = broadcast((query[:-2], key[:-2], value[:-2])) if len(query) > 2 else ()
+    return (*lead, query[-2], value[-1])
 
 
 def attention_work(node: Node, training: bool) -> Work:
@@ -53,6 +69,7 @@ SDPA = operator(
     "matmul",
     formula="(heads×queries×keys)×(E + E_v) macs, dense also where causal; 5 a score for softmax",
     work=attention_work,
+    shape=attention_shape,
     saves="inputs",
 )
 SDPA_BACKWARD = operator(
@@ -61,3 +78,19 @@ SDPA_BACKWARD = operator(
     formula="(heads×queries×keys)×(3×E + 2×E_v) macs: four products, and the scores again",
     work=attention_backward_work,
 )
+
+
+def scaled_dot_product_attention(
+    query: Handle,
+    key: Handle,
+    value: Handle,
+    is_causal: bool = False,
+    *,
+    name: str = "attention",
+) -> Handle:
+    """As ``torch.nn.functional.scaled_dot_product_attention`` over (batch, heads, length, width).
+    A causal mask changes nothing of the count: the dense product is computed."""
+    attrs: dict[str, object] = {"is_causal": is_causal, "dropout_p": 0.0}
+    if is_causal:
+        attrs["causal_macs"] = causal_macs(query.shape, key.shape, value.shape)
+    return SDPA.apply(query, key, value, name=name, attrs=attrs)

@@ -113,3 +113,20 @@ def permute(x: Handle, dims: Sequence[int], *, name: str = "permute") -> Handle:
 def slice(x: Handle, dim: int, start: int, stop: int, *, name: str = "slice") -> Handle:
     """``x[:, start:stop]`` when ``dim`` is 1."""
     return SLICE.apply(x, name=name, attrs={"dim": dim, "start": start, "stop": stop})
+
+
+def split(
+    x: Handle, sizes: Sequence[int], dim: int = 1, *, name: str = "split"
+) -> tuple[Handle, ...]:
+    """As ``torch.split`` with a list: pieces of these sizes, each a slice of ``x``.
+
+    Raises ShapeError when they do not add up.
+    """
+    whole = x.shape[axis(dim, len(x.shape))]
+    if sum(sizes) != whole:
+        raise ShapeError(f"{name}: pieces of {sizes} do not add up to {whole}")
+    pieces, start = [], 0
+    for size in sizes:
+        pieces.append(slice(x, dim, start, start + size, name=name))
+        start += size
+    return tuple(pieces)

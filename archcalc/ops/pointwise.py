@@ -8,7 +8,10 @@ from __future__ import annotations
 
 from typing import Literal
 
-from archcalc.ops.operator import operator, per_output
+from archcalc.graph import Handle
+from archcalc.ops.activation import activation_function
+from archcalc.ops.elementwise import broadcast_shape
+from archcalc.ops.operator import TABLE, operator, per_output
 
 
 def elementwise(
@@ -21,7 +24,7 @@ def elementwise(
     text = f"{per_output_element} an element" + (f": {why}" if why else "")
     for name in names:
         work = per_output(kind, per_output_element)
-        operator(name, kind, formula=text, work=work, saves="input")
+        operator(name, kind, formula=text, work=work, shape=broadcast_shape, saves="input")
 
 
 elementwise(
@@ -94,3 +97,21 @@ elementwise("weight_norm", per_output_element=4, why="square, add, divide, multi
 elementwise("max_pool_backward", why="one addition", kind="pooling")
 elementwise("avg_pool_backward", per_output_element=2, why="divide and add", kind="pooling")
 elementwise("rms_norm", per_output_element=5, why="square, add, scale, weight", kind="norm")
+
+relu6 = activation_function(TABLE["relu6"])
+hardsigmoid = activation_function(TABLE["hardsigmoid"])
+
+
+def leaky_relu(x: Handle, negative_slope: float = 0.01, *, name: str = "leaky_relu") -> Handle:
+    """As ``torch.nn.functional.leaky_relu``. Counted: 2 an element."""
+    return TABLE["leaky_relu"].apply(x, name=name, attrs={"negative_slope": negative_slope})
+
+
+def sub(a: Handle, b: Handle, *, name: str = "sub") -> Handle:
+    """The difference, broadcast as torch does."""
+    return TABLE["sub"].apply(a, b, name=name)
+
+
+def div(a: Handle, b: Handle, *, name: str = "div") -> Handle:
+    """The quotient, broadcast as torch does."""
+    return TABLE["div"].apply(a, b, name=name)

@@ -2,8 +2,65 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
+from archcalc.errors import ShapeError
+from archcalc.graph import Attributes, Handle, Shape, times
 from archcalc.ops.movement import A_VIEW
-from archcalc.ops.operator import operator
+from archcalc.ops.operator import TABLE, ShapeRule, operator, same_shape
+
+
+def pad_shape(inputs: tuple[Shape, ...], weights: Mapping[str, Shape], attrs: Attributes) -> Shape:
+    """``pad`` has two numbers for each dimension, the last dimension first."""
+    x, pad = inputs[0], attrs["pad"]
+    if len(pad) % 2 or len(pad) > 2 * len(x):
+        raise ShapeError(f"pad {pad} is not two numbers for each of up to {len(x)} dimensions")
+    sizes = list(x)
+    for pair in range(len(pad) // 2):
+        sizes[-1 - pair] += pad[2 * pair] + pad[2 * pair + 1]
+    if any(size < 1 for size in sizes):
+        raise ShapeError(f"pad {pad} leaves nothing of {times(x)}")
+    return tuple(sizes)
+
+
+def shuffled_shape(
+    inputs: tuple[Shape, ...], weights: Mapping[str, Shape], attrs: Attributes
+) -> Shape:
+    if inputs[0][1] % attrs["groups"]:
+        raise ShapeError(f"groups={attrs['groups']} must divide the {inputs[0][1]} channels")
+    return inputs[0]
+
+
+def depth_to_space_shape(
+    inputs: tuple[Shape, ...], weights: Mapping[str, Shape], attrs: Attributes
+) -> Shape:
+    n, channels, height, width = inputs[0]
+    factor = attrs["upscale_factor"]
+    if channels % (factor * factor):
+        raise ShapeError(
+            f"upscale_factor {factor} needs {channels} channels to be a multiple of "
+            f"{factor * factor}"
+        )
+    return (n, channels // (factor * factor), height * factor, width * factor)
+
+
+def space_to_depth_shape(
+    inputs: tuple[Shape, ...], weights: Mapping[str, Shape], attrs: Attributes
+) -> Shape:
+    n, channels, height, width = inputs[0]
+    factor = attrs["downscale_factor"]
+    if height % factor or width % factor:
+        raise ShapeError(f"downscale_factor {factor} must divide the {height}×{width} map")
+    return (n, channels * factor * factor, height // factor, width // factor)
+
+
+def expand_shape(
+    inputs: tuple[Shape, ...], weights: Mapping[str, Shape], attrs: Attributes
+) -> Shape:
+    x, like = inputs
+    if x[0] != 1 or not like:
+        raise ShapeError(f"only a first dimension of 1 can be expanded; got {times(x)}")
+    return (like[0], *x[1:])
 
 
 def views(*names: str) -> None:
@@ -11,18 +68,25 @@ def views(*names: str) -> None:
         operator(name, "movement", free=A_VIEW, view=True)
 
 
-def copies(*names: str, why: str = "copies values, no arithmetic") -> None:
+def copies(
+    *names: str, why: str = "copies values, no arithmetic", shape: ShapeRule = same_shape
+) -> None:
     for name in names:
-        operator(name, "movement", free=why)
+        operator(name, "movement", free=why, shape=shape)
 
 
 operator("parameter", "input", free="a weight that a function of the model reads by itself")
 operator("constant", "input", free="a buffer or a constant of the model")
 
-views("expand", "unfold", "diagonal", "detach", "real", "imag", "view_as_real", "view_as_complex")
+operator("expand", "movement", free=A_VIEW, view=True, shape=expand_shape)
+views("unfold", "diagonal", "detach", "real", "imag", "view_as_real", "view_as_complex")
 views("conj", "as_strided", "unbind", "split")
-copies("stack", "pad", "repeat", "repeat_interleave", "roll", "flip", "clone", "copy", "tril")
-copies("triu", "pixel_shuffle", "pixel_unshuffle", "channel_shuffle", "im2col", "col2im", "diag")
+copies("pad", shape=pad_shape)
+copies("channel_shuffle", shape=shuffled_shape)
+copies("pixel_shuffle", shape=depth_to_space_shape)
+copies("pixel_unshuffle", shape=space_to_depth_shape)
+copies("stack", "repeat", "repeat_interleave", "roll", "flip", "clone", "copy", "tril")
+copies("triu", "im2col", "col2im", "diag")
 copies("rot90", "tile", "block_diag", "diag_embed", "meshgrid", "setitem", "max_unpool2d")
 copies("contiguous", why="copies where the layout asks for it, no arithmetic")
 copies("to", why="another dtype or device, no arithmetic")
@@ -39,6 +103,50 @@ copies(
 copies("slice_backward", "select_backward", why="copies values, no arithmetic")
 copies("random", "multinomial", "randperm", why="random numbers are not arithmetic")
 copies("fill", "zero", "arange", why="constants, no arithmetic")
-copies("upsample_nearest", why="copies the nearest value, no arithmetic")
 copies("pack_padded_sequence", "pad_packed_sequence", "one_hot", why="copies values, no arithmetic")
 copies("assert", "sym_size", why="no arithmetic on the values")
+
+
+def parameter(
+    x: Handle, shape: Sequence[int], *, fill: float = 0.0, std: float = 0.0, name: str
+) -> Handle:
+    """A weight that the network reads by itself: a class token, a position embedding, layer scale.
+
+    ``x`` is any tensor of the network; the parameter has its dtype, and runs when it does. Training
+    starts from ``fill``, with normal noise of deviation ``std`` added.
+    """
+    builder, size = x.builder, tuple(shape)
+    attrs = Attributes(fill=fill, std=std)
+    name = builder.unique(name)
+    return builder.add(
+        "parameter", (), size, attrs, {"": size}, name, x.value.dtype, x.training_only
+    )
+
+
+def expand(x: Handle, like: Handle, *, name: str = "expand") -> Handle:
+    """``x``, whose first dimension is 1, once for each image of ``like``: a view."""
+    return TABLE["expand"].apply(x, like, name=name)
+
+
+def pad(
+    x: Handle, pad: Sequence[int], mode: str = "constant", value: float = 0.0, *, name: str = "pad"
+) -> Handle:
+    """As ``torch.nn.functional.pad``: ``(left, right, top, bottom)``; a negative number crops."""
+    return TABLE["pad"].apply(x, name=name, attrs={"pad": tuple(pad), "mode": mode, "value": value})
+
+
+def channel_shuffle(x: Handle, groups: int, *, name: str = "channel_shuffle") -> Handle:
+    """As ``torch.nn.ChannelShuffle``: channel j of group i becomes channel i of group j."""
+    return TABLE["channel_shuffle"].apply(x, name=name, attrs={"groups": groups})
+
+
+def pixel_shuffle(x: Handle, upscale_factor: int, *, name: str = "pixel_shuffle") -> Handle:
+    """As ``torch.nn.PixelShuffle``, depth to space: (N, C·r², H, W) to (N, C, H·r, W·r)."""
+    return TABLE["pixel_shuffle"].apply(x, name=name, attrs={"upscale_factor": upscale_factor})
+
+
+def pixel_unshuffle(x: Handle, downscale_factor: int, *, name: str = "pixel_unshuffle") -> Handle:
+    """As ``torch.nn.PixelUnshuffle``, space to depth: (N, C, H·r, W·r) to (N, C·r², H, W)."""
+    return TABLE["pixel_unshuffle"].apply(
+        x, name=name, attrs={"downscale_factor": downscale_factor}
+    )

@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 
-from archcalc.graph import Node
-from archcalc.ops.operator import Work, extent, operator
+from archcalc.graph import Attributes, Handle, Node, Shape
+from archcalc.ops.movement import axis
+from archcalc.ops.operator import (
+    TABLE,
+    Saves,
+    ShapeRule,
+    Work,
+    extent,
+    operator,
+    same_shape,
+)
 
 
 def per_input(count: int) -> Callable[[Node, bool], Work]:
@@ -25,14 +34,39 @@ def sort_work(node: Node, training: bool) -> Work:
     return {"reduction": ((extent(shape), (max(along - 1, 0).bit_length(),)),)}
 
 
-def reduction(*names: str, per_input_element: int = 1, why: str = "") -> None:
+def reduced_shape(
+    inputs: tuple[Shape, ...], weights: Mapping[str, Shape], attrs: Attributes
+) -> Shape:
+    """The dimensions of ``dim`` are gone; with ``keepdim`` they are 1."""
+    x = inputs[0]
+    gone = {axis(dim, len(x)) for dim in attrs["dim"]}
+    if attrs["keepdim"]:
+        return tuple([1 if place in gone else size for place, size in enumerate(x)])
+    return tuple([size for place, size in enumerate(x) if place not in gone])
+
+
+def reduction(
+    *names: str,
+    per_input_element: int = 1,
+    why: str = "",
+    shape: ShapeRule = same_shape,
+    saves: Saves = "input",
+) -> None:
     """Declare operators that do so many operations for each input element."""
     text = f"{per_input_element} an input element" + (f": {why}" if why else "")
     for name in names:
-        operator(name, "reduction", formula=text, work=per_input(per_input_element), saves="input")
+        operator(
+            name,
+            "reduction",
+            formula=text,
+            work=per_input(per_input_element),
+            shape=shape,
+            saves=saves,
+        )
 
 
-reduction("sum", "nansum", "mean", "nanmean", "prod", "cumsum", "cumprod", why="an addition")
+reduction("sum", "mean", why="an addition", shape=reduced_shape, saves="nothing")
+reduction("nansum", "nanmean", "prod", "cumsum", "cumprod", why="an addition")
 reduction("amax", "amin", "aminmax", "max", "min", "argmax", "argmin", "all", "any", why="compare")
 reduction("cummax", "cummin", "count_nonzero", "median", "mode", "bincount", "searchsorted")
 reduction("unique", "nonzero", "kthvalue", "isin", "trace", "histc", "bucketize")
@@ -47,3 +81,19 @@ reduction("embedding_backward", "scatter_add", "index_add", "scatter_reduce", wh
 reduction("index_backward", "upsample_backward", "unfold_backward", why="an addition")
 operator("sort", "reduction", formula="n×⌈log₂ n⌉ comparisons", work=sort_work)
 operator("topk", "reduction", formula="n×⌈log₂ n⌉ comparisons", work=sort_work)
+
+
+def mean(
+    x: Handle, dim: int | Sequence[int], keepdim: bool = False, *, name: str = "mean"
+) -> Handle:
+    """As ``torch.mean`` over one or several dimensions. Counted: 1 an input element."""
+    return TABLE["mean"].apply(x, name=name, attrs=_over(dim, keepdim))
+
+
+def sum(x: Handle, dim: int | Sequence[int], keepdim: bool = False, *, name: str = "sum") -> Handle:
+    """As ``torch.sum`` over one or several dimensions. Counted: 1 an input element."""
+    return TABLE["sum"].apply(x, name=name, attrs=_over(dim, keepdim))
+
+
+def _over(dim: int | Sequence[int], keepdim: bool) -> dict[str, object]:
+    return {"dim": (dim,) if isinstance(dim, int) else tuple(dim), "keepdim": keepdim}

@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import prod
 
-from archcalc.graph import Node, numel
-from archcalc.ops.operator import Work, extent, operator, per_output
+from archcalc.errors import ShapeError
+from archcalc.graph import Attributes, Handle, Node, Shape, numel, times
+from archcalc.ops.operator import TABLE, Work, extent, operator, per_output
+from archcalc.ops.window import Size, each
+
+
+def upsample_shape(
+    inputs: tuple[Shape, ...], weights: Mapping[str, Shape], attrs: Attributes
+) -> Shape:
+    """``size``, or the spatial dimensions ``scale_factor`` times as large."""
+    n, channels, *places = inputs[0]
+    sizes = attrs["size"]
+    if sizes is None:
+        sizes = tuple(
+            [size * factor for size, factor in zip(places, attrs["scale_factor"], strict=True)]
+        )
+    if any(size < 1 for size in sizes):
+        raise ShapeError(f"cannot resize {times(inputs[0])} to {sizes}")
+    return (n, channels, *sizes)
 
 
 def fft_work(node: Node, training: bool) -> Work:
@@ -29,6 +46,7 @@ def interpolation(*names: str, per_output_element: int, why: str) -> None:
             "elementwise",
             formula=f"{per_output_element} an element: {why}",
             work=per_output("elementwise", per_output_element),
+            shape=upsample_shape,
             saves="input",
         )
 
@@ -56,8 +74,45 @@ operator(
     work=pairwise_distance_work,
     saves="inputs",
 )
+operator(
+    "upsample_nearest",
+    "movement",
+    free="copies the nearest value, no arithmetic",
+    shape=upsample_shape,
+)
 interpolation("upsample_linear", per_output_element=3, why="two products and a sum")
 interpolation("upsample_bilinear", "grid_sample", per_output_element=7, why="4 products, 3 sums")
 interpolation("upsample_bicubic", per_output_element=31, why="16 products, 15 sums")
 interpolation("upsample_trilinear", per_output_element=15, why="8 products, 7 sums")
 interpolation("affine_grid", per_output_element=4, why="two products, two sums")
+
+MODES: Mapping[str, int] = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}
+"""How many spatial dimensions a mode of interpolation is for; "nearest" is for any."""
+
+
+def interpolate(
+    x: Handle,
+    size: Size | None = None,
+    scale_factor: Size | None = None,
+    mode: str = "nearest",
+    align_corners: bool = False,
+    *,
+    name: str = "interpolate",
+) -> Handle:
+    """As ``torch.nn.Upsample``: to ``size``, or by a whole ``scale_factor``. Counted for each
+    output element: nearest 0, linear 3, bilinear 7, trilinear 15, bicubic 31.
+
+    Raises ShapeError unless one of ``size`` and ``scale_factor`` is given, and for a mode that
+    does not fit the dimensions.
+    """
+    dims = len(x.shape) - 2
+    if (size is None) == (scale_factor is None):
+        raise ShapeError(f"{name}: give either size or scale_factor")
+    if mode != "nearest" and MODES.get(mode) != dims:
+        raise ShapeError(f"{name}: mode {mode!r} does not fit {dims} spatial dimensions")
+    attrs = {
+        "size": None if size is None else each(size, dims),
+        "scale_factor": None if scale_factor is None else each(scale_factor, dims),
+        "align_corners": align_corners,
+    }
+    return TABLE[f"upsample_{mode}"].apply(x, name=name, attrs=attrs)

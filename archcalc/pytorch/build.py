@@ -18,7 +18,7 @@ from torch import fx, nn
 from archcalc.errors import UsageError
 from archcalc.graph import Graph, Node, Shape
 from archcalc.lookup.registry import find
-from archcalc.pytorch.layers import Layer, realise
+from archcalc.pytorch.layers import BareParameter, Layer, realise
 
 
 def build(
@@ -90,12 +90,15 @@ class Network(nn.Module):
     def _add_layer(self, node: Node) -> None:
         layer = realise(node)
         for weight in node.weights:
-            if weight.name.rpartition(".")[0] != node.name:
+            owner = (
+                weight.name if isinstance(layer, BareParameter) else weight.name.rpartition(".")[0]
+            )
+            if owner != node.name:
                 raise UsageError(
                     f"cannot build {self.architecture.name}: {node.name} shares the weight "
                     f"{weight.name}; only declared graphs can be built"
                 )
-        if not isinstance(layer, Layer):
+        if not isinstance(layer, Layer | BareParameter):
             return
         parent: nn.Module = self
         *scopes, name = parts = node.name.split(".")
@@ -106,7 +109,10 @@ class Network(nn.Module):
                 if scope not in parent._modules:
                     parent.add_module(scope, nn.Module())
                 parent = parent.get_submodule(scope)
-            parent.add_module(name, layer.make())
+            if isinstance(layer, BareParameter):
+                parent.register_parameter(name, layer.make())
+            else:
+                parent.add_module(name, layer.make())
         except KeyError as error:
             raise UsageError(
                 f"cannot build {self.architecture.name}: a part of the name {node.name} is a word "
@@ -144,6 +150,8 @@ class Network(nn.Module):
                 if isinstance(layer, Layer):
                     args = tuple(proxy.node for proxy in given)
                     placed = fx.Proxy(written.call_module(node.name, args), tracer)
+                elif isinstance(layer, BareParameter):
+                    placed = fx.Proxy(written.get_attr(node.name), tracer)
                 else:
                     placed = layer.apply(*given)
             made[index, 0] = placed
@@ -189,6 +197,11 @@ def initialise(network: nn.Module, seed: int) -> None:
             nn.init.normal_(layer.weight, generator=generator)
         elif isinstance(layer, nn.LayerNorm | nn.GroupNorm | nn.modules.batchnorm._BatchNorm):
             layer.reset_parameters()
+    if isinstance(network, Network):
+        for node in network.architecture:
+            if isinstance(made := realise(node) if node.weights else None, BareParameter):
+                weight = network.get_parameter(node.name)
+                nn.init.normal_(weight, made.fill, made.std, generator=generator)
 
 
 def identifier(name: str) -> str:

@@ -13,7 +13,7 @@ import torch
 from torch import nn
 
 from archcalc.errors import UsageError
-from archcalc.graph import Node
+from archcalc.graph import Node, Shape
 
 
 class Layer(NamedTuple):
@@ -50,7 +50,35 @@ class Expression(NamedTuple):
     args: Mapping[str, Any]
 
 
-def realise(node: Node) -> Layer | Expression:
+class BareParameter(NamedTuple):
+    """A weight that the network reads by itself."""
+
+    shape: Shape
+    fill: float
+    std: float
+    """Deviation of the normal noise that training starts from, around ``fill``."""
+
+    @property
+    def args(self) -> Mapping[str, Any]:
+        """The sizes that can differ between two uses of one block; a 1 is fixed."""
+        return {f"size{axis}": size for axis, size in enumerate(self.shape) if size != 1}
+
+    @property
+    def text(self) -> str:
+        """Its first values; the fields are ``args``."""
+        sizes = ", ".join(
+            "1" if size == 1 else f"{{size{axis}}}" for axis, size in enumerate(self.shape)
+        )
+        if not self.std:
+            return f"torch.full(({sizes}{',' * (len(self.shape) == 1)}), {self.fill!r})"
+        noise = f"{self.std!r} * torch.randn({sizes})"
+        return f"{self.fill!r} + {noise}" if self.fill else noise
+
+    def make(self) -> nn.Parameter:
+        return nn.Parameter(torch.empty(self.shape))
+
+
+def realise(node: Node) -> Layer | Expression | BareParameter:
     """How torch writes this node. Raises UsageError for an operator outside :data:`TORCH`."""
     if node.op not in TORCH:
         raise UsageError(
@@ -215,7 +243,82 @@ def _slice(node: Node) -> Expression:
     return Expression(lambda x: x[index], text, {"start": start, "stop": stop})
 
 
-TORCH: Mapping[str, Callable[[Node], Layer | Expression]] = {
+def _sub(node: Node) -> Expression:
+    return Expression(lambda a, b: a - b, "{0} - {1}", {})
+
+
+def _div(node: Node) -> Expression:
+    return Expression(lambda a, b: a / b, "{0} / {1}", {})
+
+
+def _reduce(method: str) -> Callable[[Node], Expression]:
+    def expression(node: Node) -> Expression:
+        dim, keepdim = _short(node.attrs["dim"]), node.attrs["keepdim"]
+        kept = ", keepdim=True" if keepdim else ""
+        return Expression(
+            lambda x: getattr(x, method)(dim, keepdim=keepdim),
+            f"{{0}}.{method}(dim={dim}{kept})",
+            {},
+        )
+
+    return expression
+
+
+def _attention(node: Node) -> Expression:
+    causal = bool(node.attrs["is_causal"])
+    attend = nn.functional.scaled_dot_product_attention
+    text = "nn.functional.scaled_dot_product_attention({0}, {1}, {2}"
+    return Expression(
+        lambda q, k, v: attend(q, k, v, is_causal=causal),
+        f"{text}, is_causal=True)" if causal else f"{text})",
+        {},
+    )
+
+
+def _pad(node: Node) -> Expression:
+    pad, mode, value = (node.attrs[key] for key in ("pad", "mode", "value"))
+    settings = {"mode": mode} if mode != "constant" else {"value": value} if value else {}
+    more = "".join(f", {key}={item!r}".replace("'", '"') for key, item in settings.items())
+    return Expression(
+        lambda x: nn.functional.pad(x, pad, **settings),
+        f"nn.functional.pad({{0}}, {{pad}}{more})",
+        {"pad": pad},
+    )
+
+
+def _expand(node: Node) -> Expression:
+    kept = (-1,) * (len(node.inputs[0].shape) - 1)
+    sizes = ", ".join(map(str, kept))
+    return Expression(
+        lambda x, like: x.expand(like.shape[0], *kept), f"{{0}}.expand({{1}}.shape[0], {sizes})", {}
+    )
+
+
+def _upsample(mode: str) -> Callable[[Node], Layer]:
+    def layer(node: Node) -> Layer:
+        attrs = node.attrs
+        args = {
+            "size": _short(attrs["size"]),
+            "scale_factor": _short(attrs["scale_factor"]),
+            "mode": mode,
+            "align_corners": attrs["align_corners"] or None,
+        }
+        defaults = {"size": None, "scale_factor": None, "mode": "nearest", "align_corners": None}
+        return Layer("Upsample", args, defaults)
+
+    return layer
+
+
+def _setting(cls: str, name: str, **defaults: Any) -> Callable[[Node], Layer]:
+    """A layer of one setting."""
+    return lambda node: _layer(cls, {name: node.attrs[name]}, **defaults)
+
+
+def _parameter(node: Node) -> BareParameter:
+    return BareParameter(node.output.shape, node.attrs["fill"], node.attrs["std"])
+
+
+TORCH: Mapping[str, Callable[[Node], Layer | Expression | BareParameter]] = {
     **{f"conv{dims}d": _conv for dims in (1, 2, 3)},
     **{f"conv_transpose{dims}d": _conv_transpose for dims in (1, 2, 3)},
     "linear": _linear,
@@ -237,16 +340,34 @@ TORCH: Mapping[str, Callable[[Node], Layer | Expression]] = {
     "gelu": _plain("GELU"),
     "silu": _plain("SiLU"),
     "hardswish": _plain("Hardswish"),
+    "hardsigmoid": _plain("Hardsigmoid"),
+    "relu6": _plain("ReLU6"),
+    "leaky_relu": _setting("LeakyReLU", "negative_slope", negative_slope=0.01),
     "softmax": _softmax,
     "dropout": _dropout,
     "flatten": _flatten,
     "add": _add,
     "mul": _mul,
+    "sub": _sub,
+    "div": _div,
+    "mean": _reduce("mean"),
+    "sum": _reduce("sum"),
     "matmul": _matmul,
+    "scaled_dot_product_attention": _attention,
     "concat": _concat,
     "reshape": _reshape,
     "permute": _permute,
     "slice": _slice,
+    "expand": _expand,
+    "pad": _pad,
+    "channel_shuffle": _setting("ChannelShuffle", "groups"),
+    "pixel_shuffle": _setting("PixelShuffle", "upscale_factor"),
+    "pixel_unshuffle": _setting("PixelUnshuffle", "downscale_factor"),
+    **{
+        f"upsample_{mode}": _upsample(mode)
+        for mode in ("nearest", "linear", "bilinear", "trilinear", "bicubic")
+    },
+    "parameter": _parameter,
 }
 """Every operator that a network can be declared with, and how torch writes it."""
 
@@ -263,6 +384,9 @@ POSITIONAL: Mapping[str, int] = {
     "AdaptiveAvgPool": 1,
     "AdaptiveMaxPool": 1,
     "Dropout": 1,
+    "LeakyReLU": 1,
+    "ChannelShuffle": 1,
+    "Pixel": 1,
 }
 """How many arguments people write without their names, by the beginning of the class's name."""
 

@@ -52,14 +52,25 @@ JAVASCRIPT = Dialect(
     " * ",
     lambda above, below: f"quotient({above}, {below})",
     lambda largest, of: f"{'largest' if largest else 'smallest'}({', '.join(of)})",
+    lambda value: f"{value}n",
 )
-"""Its functions ``quotient``, ``largest`` and ``smallest`` are for numbers, or for BigInts."""
+"""For BigInts; whoever writes the program defines ``quotient``, ``largest`` and ``smallest``."""
 WORDS = Dialect(
     "·",
     lambda above, below: f"⌊{above} / {below}⌋",
     lambda largest, of: f"{'max' if largest else 'min'}({', '.join(of)})",
     lambda value: f"{value:,}",
 )
+LATEX = Dialect(
+    r" \cdot ",
+    lambda above, below: rf"\left\lfloor \frac{{{above}}}{{{below}}} \right\rfloor",
+    lambda largest, of: rf"\{'max' if largest else 'min'}\left({', '.join(of)}\right)",
+)
+
+
+def latex_name(name: str) -> str:
+    """A size's or figure's name upright, as names of several letters are set."""
+    return r"\mathrm{" + name.replace("_", r"\_") + "}"
 
 
 class Code:
@@ -91,7 +102,12 @@ class Code:
         return _atom(atom, self.names, self.dialect)
 
 
-def inline(space: Space, polynomial: Polynomial, dialect: Dialect = WORDS) -> str:
+def inline(
+    space: Space,
+    polynomial: Polynomial,
+    dialect: Dialect = WORDS,
+    name: Callable[[str], str] = str,
+) -> str:
     """A polynomial as one line, its parts written where they stand.
 
     >>> space = Space()
@@ -103,7 +119,10 @@ def inline(space: Space, polynomial: Polynomial, dialect: Dialect = WORDS) -> st
     names: dict[int, str] = {}
     for number in space.reached([polynomial]):
         atom = space.atoms[number]
-        names[number] = atom.name if isinstance(atom, Variable) else _atom(atom, names, dialect)
+        if isinstance(atom, Variable):
+            names[number] = name(atom.name)
+        else:
+            names[number] = _operand(_atom(atom, names, dialect), dialect)
     return _sum(polynomial, names, dialect)
 
 
@@ -129,6 +148,7 @@ def constant_of(polynomial: Polynomial) -> Polynomial:
 
 
 CODE_SIGNS = {">=": ">=", "<=": "<=", "==": "==", "!=": "!="}
+LATEX_SIGNS = {">=": r"\ge", "<=": r"\le", "==": "=", "!=": r"\ne"}
 WORD_SIGNS = {">=": "≥", "<=": "≤", "==": "=", "!=": "≠"}
 
 
@@ -139,9 +159,15 @@ def in_words(space: Space, guard: Guard) -> str:
 
 def _atom(atom: Quotient | Extreme, names: Mapping[int, str], dialect: Dialect) -> str:
     if isinstance(atom, Quotient):
-        above = _factor(dict(atom.numerator), names, dialect)
-        return dialect.quotient(above, _factor(dict(atom.denominator), names, dialect))
+        write = _sum if dialect is LATEX else _factor  # a fraction needs no brackets
+        above, below = (dict(part) for part in (atom.numerator, atom.denominator))
+        return dialect.quotient(write(above, names, dialect), write(below, names, dialect))
     return dialect.extreme(atom.largest, [_sum(dict(part), names, dialect) for part in atom.of])
+
+
+def _operand(text: str, dialect: Dialect) -> str:
+    """A quotient in brackets where it is written with an operator of Python's."""
+    return f"({text})" if " // " in text and dialect in (PYTHON, NUMPY) else text
 
 
 def _factor(polynomial: Polynomial, names: Mapping[int, str], dialect: Dialect) -> str:
@@ -181,8 +207,7 @@ def _groups(polynomial: Polynomial) -> list[tuple[Monomial, int, Polynomial | No
         counts = Counter(atom for monomial in rest for atom in set(monomial))
         atom, shared = max(counts.items(), key=lambda item: (item[1], -item[0]), default=(0, 0))
         if shared < 2:
-            for monomial, coefficient in sorted(rest.items(), reverse=True):
-                groups.append((monomial, coefficient, None))
+            groups += [(m, c, None) for m, c in sorted(rest.items(), reverse=True)]
             break
         inside = {_without(m, atom): c for m, c in rest.items() if atom in m}
         rest = {m: c for m, c in rest.items() if atom not in m}
@@ -192,7 +217,8 @@ def _groups(polynomial: Polynomial) -> list[tuple[Monomial, int, Polynomial | No
             factors.append(factor)
             inside = {_without(m, factor): c for m, c in inside.items()}
         groups.append((tuple(factors), 1, inside))
-    return groups
+    # A sum does not begin with a minus where it can begin with a plus.
+    return sorted(groups, key=lambda group: group[1] < 0 and group[2] is None)
 
 
 def _without(monomial: Monomial, atom: int) -> Monomial:

@@ -109,6 +109,9 @@ class Formula:
     def region(self, **sizes: int) -> Region:
         """The region of these sizes, derived when it is new. Raises what the network raises."""
         given = self._complete(sizes)
+        for name, value in given.items():
+            if type(value) is not int or value < 1:
+                raise UsageError(f"{name}={value!r} is not a whole number, at least 1")
         values = [given[name] for name in self.variables]
         for region in self.regions:
             if region.holds(*values):
@@ -140,6 +143,8 @@ class Formula:
         results = {name: np.zeros(count, np.int64) for name in self.figures}
         valid = np.zeros(count, bool)
         refusals: dict[str, int] = {}
+        if count and min(int(column.min()) for column in ordered) < 1:
+            raise UsageError("a size is at least 1; the columns have smaller ones")
         for rows, region in self._assigned(ordered, count):
             if region.refusal:
                 refusals[region.refusal] = refusals.get(region.refusal, 0) + _size(rows, count)
@@ -223,9 +228,6 @@ class Formula:
         return region
 
     def _run(self, sizes: Mapping[str, int]) -> Region:
-        for name, value in sizes.items():
-            if type(value) is not int or value < 1:
-                raise UsageError(f"{name}={value!r} is not a whole number, at least 1")
         recorder = Recorder()
         carried: Any = {name: recorder.variable(name, value) for name, value in sizes.items()}
         figures, refusal = {}, ""
@@ -405,3 +407,38 @@ def _figures(region: Region, columns: Sequence[NDArray[np.int64]]) -> tuple[NDAr
         if max(map(abs, np.atleast_1d(np.asarray(values, object)).tolist())) > LARGEST:
             raise OverflowError(f"{name} does not fit int64; ask for single values instead")
     return tuple(np.asarray(values, object).astype(np.int64) for values in exact)
+
+
+def crossings(
+    one: Formula, other: Formula, size: str, figure: str, *, most: int = 1 << 20
+) -> tuple[int, ...]:
+    """The values of ``size`` up to ``most`` at which ``one`` begins to cost as much as ``other``.
+
+    Each is the first value at which the difference of the figures is 0 or has changed its sign; a
+    network that does not have the size costs the same everywhere. Values that a network refuses
+    are passed over. Raises UsageError where neither network has the size.
+
+    >>> import archcalc
+    >>> naive, reduced = (
+    ...     archcalc.derive(name, over=[size])
+    ...     for name, size in (("inception-5x5", "c5"), ("inception-5x5-reduced", "c5_reduce"))
+    ... )
+    >>> crossings(reduced, naive, "c5_reduce", "macs")
+    (155,)
+    """
+    import numpy as np
+
+    values = np.arange(1, most + 1)
+    columns, valid = [], np.ones(most, bool)
+    if not any(size in formula.variables for formula in (one, other)):
+        raise UsageError(f"neither {one.spec} nor {other.spec} was derived over {size}")
+    for formula in (one, other):
+        given = {size: values} if size in formula.variables else {}
+        found = formula._with(figure).evaluate(**given)
+        columns.append(np.broadcast_to(found[figure], most))
+        valid &= np.broadcast_to(found.valid, most)
+    signs = np.sign(columns[0] - columns[1])[valid]
+    changed = np.flatnonzero((signs[1:] != signs[:-1]) & (signs[:-1] != 0)) + 1
+    if signs.size and signs[0] == 0:
+        changed = np.concatenate([[0], changed])
+    return tuple(values[valid][changed].tolist())

@@ -44,8 +44,9 @@ def graphs(draw: st.DrawFn) -> Graph:
     outputs = {}
     for number in range(draw(st.integers(2, 5))):
         choices = [chain, chain, branches, residual, normal, squeeze, attention, scaled]
+        choices += [resized, padded, tokens, centred]
         if dims == 2:
-            choices.append(selective)
+            choices += [selective, shuffled, layer_scaled]
         part = draw(st.sampled_from(choices))
         with x.scope(f"part{number}"):
             x = part(draw, x)
@@ -141,6 +142,9 @@ def normal(draw: st.DrawFn, x: Handle) -> Handle:
         lambda: ops.silu(x),
         lambda: ops.hardswish(x),
         lambda: ops.tanh(x),
+        lambda: ops.relu6(x),
+        lambda: ops.leaky_relu(x, 0.2),
+        lambda: ops.hardsigmoid(x),
         lambda: ops.dropout(x, 0.3),
         lambda: ops.softmax(x, 1),
     ]
@@ -216,6 +220,74 @@ def attention(draw: st.DrawFn, x: Handle) -> Handle:
     weights = ops.softmax(ops.matmul(q, ops.permute(k, (0, 2, 1))), -1)
     mixed = ops.permute(ops.matmul(weights, rows), (0, 2, 1))
     return ops.add(x, ops.reshape(mixed, x.shape))
+
+
+def resized(draw: st.DrawFn, x: Handle) -> Handle:
+    """Larger by a whole factor, or another size."""
+    dims = len(x.shape) - 2
+    if prod(x.shape) > LARGEST // 50:
+        return conv(draw, x)
+    modes = {1: ["nearest", "linear"], 2: ["nearest", "bilinear", "bicubic"]}
+    mode = draw(st.sampled_from(modes.get(dims, ["nearest", "trilinear"])))
+    corners = mode not in ("nearest", "area") and draw(st.booleans())
+    if draw(st.booleans()):
+        factor = draw(st.integers(1, 2))
+        return ops.interpolate(x, scale_factor=factor, mode=mode, align_corners=corners)
+    size = tuple(draw(st.integers(1, 20 // dims)) for _ in range(dims))
+    return ops.interpolate(x, size, mode=mode, align_corners=corners)
+
+
+def padded(draw: st.DrawFn, x: Handle) -> Handle:
+    """A border of zeros, of a number, or of a reflection."""
+    if draw(st.booleans()):
+        around = [draw(st.integers(0, 2)) for _ in range(2 * (len(x.shape) - 2))]
+        return ops.pad(x, around, value=draw(st.sampled_from([0.0, 0.5])))
+    reflected = [min(draw(st.integers(0, 2)), side - 1) for side in x.shape[2:] for _ in "ab"]
+    return ops.pad(x, tuple(reversed(reflected)), mode="reflect")
+
+
+def shuffled(draw: st.DrawFn, x: Handle) -> Handle:
+    """Channels in another order; depth to space, or space to depth."""
+    factor = draw(st.integers(2, 3))
+    if not x.shape[2] % factor and not x.shape[3] % factor and draw(st.booleans()):
+        return ops.pixel_unshuffle(x, factor)
+    if prod(x.shape) < LARGEST // 50 and draw(st.booleans()):
+        return ops.pixel_shuffle(ops.conv2d(x, draw(st.integers(1, 3)) * factor**2, 1), factor)
+    groups = [size for size in range(1, x.channels + 1) if not x.channels % size]
+    return ops.channel_shuffle(x, draw(st.sampled_from(groups)))
+
+
+def layer_scaled(draw: st.DrawFn, x: Handle) -> Handle:
+    """ConvNeXt's form: a weight for each channel on what is added."""
+    y = ops.conv2d(x, x.channels, 1)
+    return ops.add(x, ops.mul(ops.parameter(x, (x.channels, 1, 1), fill=0.1, name="gamma"), y))
+
+
+def tokens(draw: st.DrawFn, x: Handle) -> Handle:
+    """ViT's form: places in a row, a class token and positions, heads that look at one another."""
+    if prod(x.shape[2:]) ** 2 * x.shape[0] > LARGEST:
+        return normal(draw, x)
+    rows = ops.permute(ops.flatten(x, 2), (0, 2, 1))
+    width = x.channels
+    token = ops.parameter(x, (1, 1, width), name="token")
+    rows = ops.concat([ops.expand(token, rows), rows])
+    rows = ops.add(rows, ops.parameter(x, (1, rows.shape[1], width), std=0.02, name="position"))
+    heads = draw(st.sampled_from([size for size in range(1, width + 1) if not width % size]))
+    split = ops.split(ops.linear(rows, 3 * width, name="qkv"), (width,) * 3, dim=2)
+    shape = (x.shape[0], rows.shape[1], heads, width // heads)
+    q, k, v = (ops.permute(ops.reshape(part, shape), (0, 2, 1, 3)) for part in split)
+    mixed = ops.scaled_dot_product_attention(q, k, v, is_causal=draw(st.booleans()))
+    mixed = ops.reshape(ops.permute(mixed, (0, 2, 1, 3)), rows.shape)
+    kept = ops.slice(mixed, 1, 1, rows.shape[1])
+    return ops.reshape(ops.permute(kept, (0, 2, 1)), x.shape)
+
+
+def centred(draw: st.DrawFn, x: Handle) -> Handle:
+    """Less its mean over some dimensions; or divided by a sum that is never near zero."""
+    dims = draw(st.sampled_from([1, 2, tuple(range(2, len(x.shape)))]))
+    if draw(st.booleans()):
+        return ops.sub(x, ops.mean(x, dims, keepdim=True))
+    return ops.div(x, ops.sum(ops.sigmoid(x), dims, keepdim=True))
 
 
 def scaled(draw: st.DrawFn, x: Handle) -> Handle:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import torch
@@ -20,7 +21,7 @@ from archcalc.graph import Graph, Node
 from archcalc.pytorch.bench.devices import Call, Device
 from archcalc.pytorch.bench.targets import Prepared
 from archcalc.pytorch.build import Network
-from archcalc.pytorch.layers import Layer, realise
+from archcalc.pytorch.layers import BareParameter, Layer, realise
 
 FEWEST = 5
 MOST = 100
@@ -105,6 +106,8 @@ def _walk(network: Network, prepared: Prepared) -> Pass:
 
 def _callable(network: Network, node: Node) -> Callable[..., Any]:
     layer = realise(node)
+    if isinstance(layer, BareParameter):
+        return partial(network.get_parameter, node.name)
     return network.get_submodule(node.name) if isinstance(layer, Layer) else layer.apply
 
 

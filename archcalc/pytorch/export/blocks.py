@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from archcalc.graph import Graph, Shape, Value
-from archcalc.pytorch.layers import Expression, Layer, realise
+from archcalc.pytorch.layers import BareParameter, Expression, Layer, realise
 
 
 @dataclass(frozen=True, eq=False)
@@ -17,7 +17,7 @@ class Item:
 
     name: str
     """Inside its block; dotted where a scope could not become a block of its own."""
-    what: Layer | Expression | Block
+    what: Layer | Expression | BareParameter | Block
     inputs: tuple[int, ...]
     """Earlier items by position; -1 is the block's first input, -2 its second."""
     training_only: bool
@@ -60,7 +60,10 @@ class Block:
         """The item that a value has its channels from: back through all that keeps their number.
         Negative where they come in from outside, None where several are joined or regrouped."""
         while item >= 0:
-            what, before = self.items[item].what, self.items[item].inputs[0]
+            what = self.items[item].what
+            if isinstance(what, BareParameter):
+                return None
+            before = self.items[item].inputs[0]
             if isinstance(what, Block) or any(name in OUT for name in what.args):
                 return item
             if self.channels(before) != self.channels(item):
@@ -114,7 +117,7 @@ class _Tree:
             inputs = {value.source: value for value in (n.output for n in self.graph.inputs)}
         items = []
         for name, unit in units.items():
-            what: Layer | Expression | Block
+            what: Layer | Expression | BareParameter | Block
             if self._is_leaf(prefix, name, unit):
                 what = realise(self.nodes[unit[0]])
                 given = self.nodes[unit[0]].inputs

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from archcalc.pytorch.build import identifier
 from archcalc.pytorch.export.blocks import OUT, Block, Item
-from archcalc.pytorch.layers import Expression, Layer
+from archcalc.pytorch.layers import BareParameter, Expression, Layer
 
 IN = ("in_channels", "in_features", "num_features", "num_channels", "normalized_shape")
 """Arguments that follow the channels of a layer's input."""
@@ -241,7 +241,7 @@ def _class_name(cls: BlockClass) -> str:
     parts = [
         _capitals(item.name) if isinstance(item.what, Block) else _short_class(item.what.cls)
         for item in items
-        if not isinstance(item.what, Expression)
+        if not isinstance(item.what, Expression | BareParameter)
     ]
     return "".join(parts[:4])
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import keyword
+import re
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -12,7 +13,7 @@ from archcalc.ops.operator import extent
 from archcalc.pytorch.build import identifier
 from archcalc.pytorch.export.blocks import Block, Item
 from archcalc.pytorch.export.classes import NO_DEFAULT, UNNAMED, BlockClass, Classes, Slot
-from archcalc.pytorch.layers import Expression, Layer, positional
+from archcalc.pytorch.layers import BareParameter, Expression, Layer, positional
 
 WIDTH = 88
 
@@ -120,6 +121,9 @@ def _attribute(name: str) -> str:
 
 def _construction(cls: BlockClass, index: int, item: Item) -> Call:
     """``nn.Conv2d(in_channels, 64, 3, padding=1)``."""
+    if isinstance(item.what, BareParameter):
+        fields = {arg: _argument(cls, Slot(index, arg)) for arg in item.what.args}
+        return Call("nn.Parameter", [item.what.text.format(**fields)])
     args: list[str | Call] = []
     head, unnamed = "", 0
     if isinstance(item.what, Layer):
@@ -139,6 +143,12 @@ def _construction(cls: BlockClass, index: int, item: Item) -> Call:
             named = parameter.kind not in UNNAMED or parameter.default is not NO_DEFAULT
         args.append(f"{arg}={text}" if named else text)
     return Call(head, args)
+
+
+def _argument(cls: BlockClass, slot: Slot) -> str:
+    """What fills a slot inside ``__init__``: an argument of the class, or a number."""
+    bound = cls.bound(slot)
+    return bound.name if bound else literal(cls.value(cls.form, slot))
 
 
 def _input_names(form: Block) -> list[str]:
@@ -165,6 +175,8 @@ def _forward(cls: BlockClass, inputs: list[str], outputs: Sequence[str] = ()) ->
         if outputs and item.training_only and not switched:
             switched = True
             lines += ["        if not self.training:", *_return(cls, main, names, outputs, 12)]
+        if isinstance(item.what, BareParameter):
+            continue  # it is written where it is read
         code = _expression(cls, index, [names[place] for place in item.inputs])
         leaves = form.outputs == (index,) and index == len(form.items) - 1
         made = list(layout(8, "return " if leaves else f"{names[index]} = ", code))
@@ -209,6 +221,9 @@ def _expression(cls: BlockClass, index: int, given: list[str]) -> str | Call:
         fields[arg] = f"self.{bound.name}" if bound else literal(item.what.args[arg])
         if bound:
             text = text.replace("}:{", "} : {")  # spaces around what is more than a number
+    if item.what.text.startswith("nn.functional."):
+        head, _, inside = text.format(*given, **fields).removesuffix(")").partition("(")
+        return Call(head, re.split(r", (?![^(]*\))", inside))  # commas inside brackets stay
     if item.what.text.startswith("torch.cat([{0}"):
         rest = item.what.text.partition("], ")[2].removesuffix(")")
         return Call("torch.cat", [Call("", given, "[]"), rest.format(**fields)])
@@ -244,10 +259,15 @@ def _value_names(form: Block, inputs: list[str], outputs: Sequence[str]) -> dict
         live = {
             place
             for place in names
-            if last.get(place, -1) > index and place not in kept and place not in own
+            if last.get(place, -1) > index
+            and place not in kept
+            and place not in own
+            and not _is_parameter(form, place)
         }
         taken = {names[place] for place in names if last.get(place, -1) > index}
-        if index in own:
+        if _is_parameter(form, index):
+            names[index] = _attribute(item.name)
+        elif index in own:
             names[index] = own[index]
         elif index in kept:
             names[index] = _free(_own_name(item), taken | {"x"})
@@ -269,6 +289,7 @@ def _branch_name(
     item = form.items[index]
     before = item.inputs[0]
     goes_on = len(item.inputs) == 1 and before >= 0 and readers[before] == [index]
+    goes_on = goes_on and not _is_parameter(form, before)
     if goes_on and names[before] not in taken:
         return names[before]
     following = readers.get(index, [])
@@ -276,6 +297,10 @@ def _branch_name(
     if alone:
         return _free(_own_name(item), taken)
     return next((name for name in "yz" if name not in taken), _free(_own_name(item), taken))
+
+
+def _is_parameter(form: Block, place: int) -> bool:
+    return place >= 0 and isinstance(form.items[place].what, BareParameter)
 
 
 def _own_name(item: Item) -> str:
