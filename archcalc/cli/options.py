@@ -81,13 +81,13 @@ MODEL = (
     click.option(
         "--train",
         is_flag=True,
-        help="Training mode: auxiliary heads run; of a torch model the backward pass too.",
+        help="A training step: auxiliary heads run, and the backward pass follows.",
     ),
     click.option(
         "--optimizer",
         metavar="NAME",
         default="",
-        help="With --train of a torch model, its step too: sgd, adam, adamw, ...",
+        help="With --train, its update too: sgd, adam, adamw, ...",
     ),
     click.option(
         "--set",

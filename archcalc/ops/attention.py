@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from archcalc.errors import ShapeError
 from archcalc.graph import Attributes, Handle, Node, Shape, times
+from archcalc.ops.gradient import attended
 from archcalc.ops.linear import real_macs, rows
 from archcalc.ops.operator import Work, broadcast, operator
 
@@ -70,6 +71,7 @@ SDPA = operator(
     formula="(heads×queries×keys)×(E + E_v) macs, dense also where causal; 5 a score for softmax",
     work=attention_work,
     shape=attention_shape,
+    backward=attended,
     saves="inputs",
 )
 SDPA_BACKWARD = operator(

@@ -374,5 +374,87 @@ def a_weight(step: Backward) -> None:
     step.give_weight(0, step.gradient)
 
 
+def handed_on(step: Backward) -> None:
+    """The gradient as it is, summed where the input was expanded."""
+    step.give(0, step.gradient)
+
+
+def subtracted(step: Backward) -> None:
+    step.give(0, step.gradient)
+    if step.needs(1):
+        step.give(1, step.emit("neg", (step.gradient,), step.gradient.shape)[0])
+
+
+def divided(step: Backward) -> None:
+    """Of a / b: g / b for a, and −g·((a / b) / b) for b."""
+    a, b = step.node.inputs
+    shape = step.gradient.shape
+    if step.needs(0):
+        step.give(0, step.emit("div", (step.gradient, b), shape)[0])
+    if step.needs(1):
+        (quotient,) = step.emit("div", (a, b), shape)
+        (quotient,) = step.emit("div", (quotient, b), shape)
+        (negative,) = step.emit("neg", (step.gradient,), shape)
+        step.give(1, step.emit("mul", (negative, quotient), shape)[0])
+
+
+def spread(mean: bool) -> Rule:
+    """Of ``sum``: every input value has the gradient of its sum. A mean divides it."""
+
+    def rule(step: Backward) -> None:
+        x, gradient = step.node.inputs[0], step.gradient
+        gone = {dim % len(x.shape) for dim in step.node.attrs["dim"]}
+        kept = tuple(1 if axis in gone else size for axis, size in enumerate(x.shape))
+        if not step.node.attrs["keepdim"]:
+            gradient = step.view("reshape", gradient, kept)
+        gradient = step.view("expand", gradient, x.shape)
+        if mean:
+            count = prod(x.shape[axis] for axis in gone)
+            (gradient,) = step.emit("div", (gradient,), x.shape, other=count)
+        step.give(0, gradient)
+
+    return rule
+
+
+def rearranged(op: str) -> Rule:
+    """One operator over the gradient, which moves or adds up its values."""
+
+    def rule(step: Backward) -> None:
+        step.give(0, step.emit(op, (step.gradient,), step.node.inputs[0].shape)[0])
+
+    return rule
+
+
+def padded(step: Backward) -> None:
+    """Padding with a constant is cropped away; a copy of a border value adds to its gradient."""
+    constant = step.node.attrs.get("mode", "constant") == "constant"
+    rearranged("pad" if constant else "pad_backward")(step)
+
+
+def attended(step: Backward) -> None:
+    """Of attention, computed as plain matrix products: values and probabilities, then through the
+    softmax to queries and keys, each of which torch had scaled by E^(−1/4)."""
+    query, key, value = step.node.inputs[:3]
+    gradient = step.gradient
+    batch: Shape = gradient.shape[:-2]
+    queries, keys, width = query.shape[-2], key.shape[-2], query.shape[-1]
+    scores = (*batch, queries, keys)
+    if step.needs(2):
+        # The probabilities, which autograd kept, are not a value of the graph; their size is.
+        turned = step.view("permute", gradient, (*batch, value.shape[-1], queries))
+        (found,) = step.emit("matmul", (turned,), (*batch, keys, value.shape[-1]))
+        step.give(2, found)
+    if not (step.needs(0) or step.needs(1)):
+        return
+    (inside,) = step.emit("matmul", (gradient, value), scores)
+    (inside,) = step.emit("softmax_backward", (inside,), scores, dim=-1)
+    for place, shape in ((0, (*batch, queries, width)), (1, (*batch, keys, width))):
+        if step.needs(place):
+            factor = step.view("permute", inside, (*batch, keys, queries)) if place else inside
+            (found,) = step.emit("matmul", (factor,), shape)
+            found = step.summed(found, step.node.inputs[place].shape)
+            step.give(place, step.emit("mul", (found,), found.shape, other=width**-0.25)[0])
+
+
 def _is_float(value: Value) -> bool:
     return value.dtype.startswith(("float", "bfloat", "complex"))

@@ -11,6 +11,7 @@ from typing import Literal
 from archcalc.graph import Handle
 from archcalc.ops.activation import activation_function
 from archcalc.ops.elementwise import broadcast_shape
+from archcalc.ops.gradient import Rule, divided, pointwise, subtracted
 from archcalc.ops.operator import TABLE, operator, per_output
 
 
@@ -19,16 +20,27 @@ def elementwise(
     per_output_element: int = 1,
     why: str = "",
     kind: Literal["elementwise", "activation", "norm", "pooling"] = "elementwise",
+    backward: Rule | None = None,
 ) -> None:
     """Declare operators that do so many operations for each output element."""
     text = f"{per_output_element} an element" + (f": {why}" if why else "")
     for name in names:
         work = per_output(kind, per_output_element)
-        operator(name, kind, formula=text, work=work, shape=broadcast_shape, saves="input")
+        operator(
+            name,
+            kind,
+            formula=text,
+            work=work,
+            shape=broadcast_shape,
+            saves="input",
+            backward=backward,
+        )
 
 
+elementwise("sub", backward=subtracted)
+elementwise("div", backward=divided)
 elementwise(
-    *("sub", "div", "remainder", "fmod", "floor_divide", "maximum", "minimum"),
+    *("remainder", "fmod", "floor_divide", "maximum", "minimum"),
     *("fmax", "fmin", "pow", "atan2", "hypot", "eq", "ne", "lt", "le", "gt", "ge", "where"),
     *("logical_and", "logical_or", "logical_xor", "logical_not", "isnan", "isinf", "isfinite"),
     *("bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not", "copysign", "nextafter"),
@@ -51,6 +63,14 @@ elementwise("outer", "addr", why="a product")
 elementwise("cross", "linalg_cross", per_output_element=3, why="two products and a difference")
 
 elementwise("threshold", why="a comparison", kind="activation")
+
+BACKWARD = {
+    "leaky_relu": "leaky_relu_backward",
+    "relu6": "hardtanh_backward",
+    "hardsigmoid": "hardsigmoid_backward",
+}
+"""The backward operators of the activations that networks are declared with."""
+
 for _name, _count, _why in (
     ("leaky_relu", 2, "compare, multiply"),
     ("prelu", 2, "compare, multiply"),
@@ -91,7 +111,13 @@ for _name, _count, _why in (
     ("native_dropout_backward", 2, "mask and scale"),
     ("prelu_backward", 3, "compare, two multiplies"),
 ):
-    elementwise(_name, per_output_element=_count, why=_why, kind="activation")
+    elementwise(
+        _name,
+        per_output_element=_count,
+        why=_why,
+        kind="activation",
+        backward=pointwise(BACKWARD[_name], "input") if _name in BACKWARD else None,
+    )
 
 elementwise("weight_norm", per_output_element=4, why="square, add, divide, multiply", kind="norm")
 elementwise("max_pool_backward", why="one addition", kind="pooling")

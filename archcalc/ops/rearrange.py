@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from archcalc.errors import ShapeError
 from archcalc.graph import Attributes, Handle, Shape, times
+from archcalc.ops.gradient import Rule, a_weight, handed_on, padded, rearranged
 from archcalc.ops.movement import A_VIEW
 from archcalc.ops.operator import TABLE, ShapeRule, operator, same_shape
 
@@ -69,22 +70,30 @@ def views(*names: str) -> None:
 
 
 def copies(
-    *names: str, why: str = "copies values, no arithmetic", shape: ShapeRule = same_shape
+    *names: str,
+    why: str = "copies values, no arithmetic",
+    shape: ShapeRule = same_shape,
+    backward: Rule | None = None,
 ) -> None:
     for name in names:
-        operator(name, "movement", free=why, shape=shape)
+        operator(name, "movement", free=why, shape=shape, backward=backward)
 
 
-operator("parameter", "input", free="a weight that a function of the model reads by itself")
+operator(
+    "parameter",
+    "input",
+    free="a weight that a function of the model reads by itself",
+    backward=a_weight,
+)
 operator("constant", "input", free="a buffer or a constant of the model")
 
-operator("expand", "movement", free=A_VIEW, view=True, shape=expand_shape)
+operator("expand", "movement", free=A_VIEW, view=True, shape=expand_shape, backward=handed_on)
 views("unfold", "diagonal", "detach", "real", "imag", "view_as_real", "view_as_complex")
 views("conj", "as_strided", "unbind", "split")
-copies("pad", shape=pad_shape)
-copies("channel_shuffle", shape=shuffled_shape)
-copies("pixel_shuffle", shape=depth_to_space_shape)
-copies("pixel_unshuffle", shape=space_to_depth_shape)
+copies("pad", shape=pad_shape, backward=padded)
+copies("channel_shuffle", shape=shuffled_shape, backward=rearranged("channel_shuffle"))
+copies("pixel_shuffle", shape=depth_to_space_shape, backward=rearranged("pixel_unshuffle"))
+copies("pixel_unshuffle", shape=space_to_depth_shape, backward=rearranged("pixel_shuffle"))
 copies("stack", "repeat", "repeat_interleave", "roll", "flip", "clone", "copy", "tril")
 copies("triu", "im2col", "col2im", "diag")
 copies("rot90", "tile", "block_diag", "diag_embed", "meshgrid", "setitem", "max_unpool2d")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from archcalc.graph import Attributes, Handle, Node, Shape
+from archcalc.ops.gradient import Rule, spread
 from archcalc.ops.movement import axis
 from archcalc.ops.operator import (
     TABLE,
@@ -51,6 +52,7 @@ def reduction(
     why: str = "",
     shape: ShapeRule = same_shape,
     saves: Saves = "input",
+    backward: Rule | None = None,
 ) -> None:
     """Declare operators that do so many operations for each input element."""
     text = f"{per_input_element} an input element" + (f": {why}" if why else "")
@@ -62,10 +64,16 @@ def reduction(
             work=per_input(per_input_element),
             shape=shape,
             saves=saves,
+            backward=backward,
         )
 
 
-reduction("sum", "mean", why="an addition", shape=reduced_shape, saves="nothing")
+reduction(
+    "sum", why="an addition", shape=reduced_shape, saves="nothing", backward=spread(mean=False)
+)
+reduction(
+    "mean", why="an addition", shape=reduced_shape, saves="nothing", backward=spread(mean=True)
+)
 reduction("nansum", "nanmean", "prod", "cumsum", "cumprod", why="an addition")
 reduction("amax", "amin", "aminmax", "max", "min", "argmax", "argmin", "all", "any", why="compare")
 reduction("cummax", "cummin", "count_nonzero", "median", "mode", "bincount", "searchsorted")
@@ -79,6 +87,7 @@ reduction("mse_loss", "smooth_l1_loss", "huber_loss", per_input_element=3)
 reduction("binary_cross_entropy", per_input_element=7, why="two logs and the products")
 reduction("embedding_backward", "scatter_add", "index_add", "scatter_reduce", why="an addition")
 reduction("index_backward", "upsample_backward", "unfold_backward", why="an addition")
+reduction("pad_backward", why="an addition")
 operator("sort", "reduction", formula="n×⌈log₂ n⌉ comparisons", work=sort_work)
 operator("topk", "reduction", formula="n×⌈log₂ n⌉ comparisons", work=sort_work)
 

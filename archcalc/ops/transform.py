@@ -7,6 +7,7 @@ from math import prod
 
 from archcalc.errors import ShapeError
 from archcalc.graph import Attributes, Handle, Node, Shape, numel, times
+from archcalc.ops.gradient import rearranged
 from archcalc.ops.operator import TABLE, Work, extent, operator, per_output
 from archcalc.ops.window import Size, each
 
@@ -48,6 +49,7 @@ def interpolation(*names: str, per_output_element: int, why: str) -> None:
             work=per_output("elementwise", per_output_element),
             shape=upsample_shape,
             saves="input",
+            backward=rearranged("upsample_backward"),
         )
 
 
@@ -79,6 +81,7 @@ operator(
     "movement",
     free="copies the nearest value, no arithmetic",
     shape=upsample_shape,
+    backward=rearranged("upsample_backward"),
 )
 interpolation("upsample_linear", per_output_element=3, why="two products and a sum")
 interpolation("upsample_bilinear", "grid_sample", per_output_element=7, why="4 products, 3 sums")
