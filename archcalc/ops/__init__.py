@@ -26,6 +26,8 @@ from archcalc.ops.conv import (
     conv_transpose2d,
     conv_transpose3d,
 )
+from archcalc.ops.decomposition import lu
+from archcalc.ops.detection import DEFORM_CONV2D
 from archcalc.ops.elementwise import add, mul
 from archcalc.ops.linear import embedding, linear, matmul
 from archcalc.ops.movement import concat, flatten, permute, reshape, slice, split
@@ -58,8 +60,8 @@ from archcalc.ops.recurrent import recurrent_work
 from archcalc.ops.reduction import mean, sum
 from archcalc.ops.transform import interpolate
 
-# Importing a family declares its operators; this one has functions for traced models alone.
-TRACED_FAMILIES = (recurrent_work,)
+# Importing a family declares its operators; these have functions for traced models alone.
+TRACED_FAMILIES = (DEFORM_CONV2D, lu, recurrent_work)
 
 __all__ = [
     "TABLE",

@@ -107,6 +107,8 @@ class Convolution:
             shape=conv_shape,
             saves="input",
             backward=convolved,
+            weights_after=1,
+            weights_together=True,
         )
 
     def __call__(
@@ -150,6 +152,8 @@ class TransposedConvolution:
             shape=transposed_shape,
             saves="input",
             backward=convolved,
+            weights_after=1,
+            weights_together=True,
         )
 
     def __call__(
@@ -189,6 +193,8 @@ CONV_BACKWARD = operator(
     "conv",
     formula="the forward's macs for the input's gradient, and again for the weight's",
     work=backward_work,
+    weights_after=2,
+    weights_together=True,
 )
 
 conv1d, conv2d, conv3d = Convolution(1), Convolution(2), Convolution(3)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from archcalc.errors import ShapeError
-from archcalc.graph import Attributes, Handle, Node, Shape, times
+from archcalc.graph import ITEM_SIZE, Attributes, Handle, Node, Shape, times
 from archcalc.ops.gradient import looked_up, multiplied_by_matrix, multiplied_by_weight
 from archcalc.ops.operator import Work, broadcast, operands, operator
 
@@ -74,6 +74,31 @@ def einsum_work(node: Node, training: bool) -> Work:
     return {"macs": ((*real_macs(node), out, inner),)}
 
 
+def grouped_work(node: Node, training: bool) -> Work:
+    """Each row of the left side meets every column of its group's matrix. Where both sides are
+    stacks, or neither is, the rows are the left side's; where the left side alone is a stack, each
+    of its matrices meets its own columns of the right side."""
+    a, b = node.inputs[0].shape, node.inputs[1].shape
+    left = a[1:] if len(a) > len(b) else a
+    return {"macs": ((left, b[-1:]),)}
+
+
+def sparse_work(node: Node, training: bool) -> Work:
+    """A multiply-add for each stored element and each row or column that it meets; with a third
+    operand a sum for each output element."""
+    result: Work = {"macs": (((node.attrs["stored"],), (node.attrs["meets"],)),)}
+    if node.attrs["adds"]:
+        result = {**result, "elementwise": ((rows(node.outputs[0].shape),),)}
+    return result
+
+
+def sparse_bytes(node: Node) -> int:
+    """The dense operands and the stored values, without the indices of these."""
+    sparse: dict[int, int] = dict(node.attrs["sparse"])
+    dense = sum(value.nbytes for at, value in enumerate(node.inputs) if at not in sparse)
+    return dense + sum(ITEM_SIZE[node.inputs[at].dtype] * stored for at, stored in sparse.items())
+
+
 def embedding_bag_work(node: Node, training: bool) -> Work:
     """One addition for each value that is looked up; none of a table product."""
     width = node.outputs[0].shape[-1]
@@ -105,6 +130,8 @@ LINEAR = operator(
     shape=linear_shape,
     saves="input",
     backward=multiplied_by_weight,
+    weights_after=1,
+    weights_together=True,
 )
 MATMUL = operator(
     "matmul",
@@ -128,6 +155,8 @@ BILINEAR = operator(
     formula="(rows×out_features)×(in1_features×in2_features + in2_features) macs",
     work=bilinear_work,
     saves="inputs",
+    weights_after=2,
+    weights_together=True,
 )
 EINSUM = operator(
     "einsum",
@@ -136,12 +165,28 @@ EINSUM = operator(
     work=einsum_work,
     saves="inputs",
 )
+GROUPED_MM = operator(
+    "grouped_mm",
+    "matmul",
+    formula="(rows of all groups)×inner×columns macs",
+    work=grouped_work,
+    saves="inputs",
+)
+SPARSE_MATMUL = operator(
+    "sparse_matmul",
+    "matmul",
+    formula="(stored elements)×(rows or columns that they meet) macs",
+    work=sparse_work,
+    saves="inputs",
+    reads=sparse_bytes,
+)
 EMBEDDING_BAG = operator(
     "embedding_bag",
     "reduction",
     formula="one addition for each value that is looked up",
     work=embedding_bag_work,
     saves="input",
+    weights_after=1,
     reads=embedding_bytes,
 )
 EMBEDDING = operator(
@@ -151,6 +196,8 @@ EMBEDDING = operator(
     free="a table look-up, no arithmetic",
     saves="input",
     backward=looked_up,
+    weights_after=1,
+    weights_together=True,
     reads=embedding_bytes,
 )
 

@@ -34,7 +34,7 @@ def backward_work(element: int, weights_alone: int) -> Callable[[Node, bool], Wo
     only the gradients of the weights are asked for."""
 
     def work(node: Node, training: bool) -> Work:
-        count = element if node.attrs["output_mask"][0] else weights_alone
+        count = element if node.attrs.get("output_mask", (True,))[0] else weights_alone
         return {"norm": (((count,), extent(node.inputs[0].shape)),)}
 
     return work
@@ -92,6 +92,7 @@ BATCH_NORM = operator(
     saves="input",
     saves_also=batch_statistics,
     backward=normalised("batch_norm_backward"),
+    weights_after=1,
 )
 LAYER_NORM = operator(
     "layer_norm",
@@ -102,6 +103,7 @@ LAYER_NORM = operator(
     saves="input",
     saves_also=layer_statistics,
     backward=normalised("layer_norm_backward"),
+    weights_after=1,
 )
 GROUP_NORM = operator(
     "group_norm",
@@ -112,6 +114,7 @@ GROUP_NORM = operator(
     saves="input",
     saves_also=group_statistics,
     backward=normalised("group_norm_backward"),
+    weights_after=1,
 )
 LOCAL_RESPONSE_NORM = operator(
     "local_response_norm",
@@ -127,6 +130,7 @@ operator(
     "norm",
     formula="9 an element: normalise again 2, two sums 3, combine 4; 5 for the weights alone",
     work=backward_work(9, weights_alone=5),
+    weights_after=2,
 )
 for _name in ("layer_norm_backward", "group_norm_backward", "rms_norm_backward"):
     operator(
@@ -134,6 +138,7 @@ for _name in ("layer_norm_backward", "group_norm_backward", "rms_norm_backward")
         "norm",
         formula="11 an element: normalise again 2, two sums 4, combine 5; 5 for the weights alone",
         work=backward_work(11, weights_alone=5),
+        weights_after=None if _name == "rms_norm_backward" else 2,
     )
 
 

@@ -99,6 +99,12 @@ class Operator:
     """(node, training) -> bytes kept beside those: a pool's places, a norm's statistics, a mask."""
     backward: Rule | None = None
     """What autograd runs for it in the backward pass, where a network can be declared with it."""
+    weights_after: int | None = None
+    """How many tensors torch's function takes before those that are usually parameters; None where
+    it has no parameters of its own."""
+    weights_together: bool = False
+    """The work follows from the parameters' shapes: a node has all of them as weights, or where one
+    of them is computed, all of them as inputs."""
     reads: Callable[[Node], int] | None = None
     """Bytes read, where that is not simply all inputs and weights."""
 

@@ -21,6 +21,7 @@ def elementwise(
     why: str = "",
     kind: Literal["elementwise", "activation", "norm", "pooling"] = "elementwise",
     backward: Rule | None = None,
+    weights_after: int | None = None,
 ) -> None:
     """Declare operators that do so many operations for each output element."""
     text = f"{per_output_element} an element" + (f": {why}" if why else "")
@@ -34,6 +35,7 @@ def elementwise(
             shape=broadcast_shape,
             saves="input",
             backward=backward,
+            weights_after=weights_after,
         )
 
 
@@ -73,7 +75,6 @@ BACKWARD = {
 
 for _name, _count, _why in (
     ("leaky_relu", 2, "compare, multiply"),
-    ("prelu", 2, "compare, multiply"),
     ("rrelu", 2, "compare, multiply"),
     ("relu6", 2, "two comparisons"),
     ("hardtanh", 2, "two comparisons"),
@@ -119,10 +120,17 @@ for _name, _count, _why in (
         backward=pointwise(BACKWARD[_name], "input") if _name in BACKWARD else None,
     )
 
+elementwise(
+    "prelu", per_output_element=2, why="compare, multiply", kind="activation", weights_after=1
+)
 elementwise("weight_norm", per_output_element=4, why="square, add, divide, multiply", kind="norm")
 elementwise("max_pool_backward", why="one addition", kind="pooling")
 elementwise("avg_pool_backward", per_output_element=2, why="divide and add", kind="pooling")
-elementwise("rms_norm", per_output_element=5, why="square, add, scale, weight", kind="norm")
+elementwise(
+    "rms_norm", per_output_element=5, why="square, add, scale, weight", kind="norm", weights_after=1
+)
+elementwise("quantize", per_output_element=3, why="divide, add, round")
+elementwise("dequantize", per_output_element=2, why="subtract, multiply")
 
 relu6 = activation_function(TABLE["relu6"])
 hardsigmoid = activation_function(TABLE["hardsigmoid"])

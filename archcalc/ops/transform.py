@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from math import prod
 
 from archcalc.errors import ShapeError
@@ -58,8 +58,30 @@ def pairwise_distance_work(node: Node, training: bool) -> Work:
     return {"reduction": (((3,), extent(node.outputs[0].shape), (node.inputs[0].shape[-1],)),)}
 
 
-def sampled(count: int) -> Callable[[Node, bool], Work]:
-    return per_output("elementwise", count)
+def grid_sample_work(node: Node, training: bool) -> Work:
+    """Each output value is a mean of the places around it, two along each dimension: a product for
+    each and a sum between them. Nearest copies, bicubic has 16 places in two dimensions."""
+    dims = len(node.inputs[0].shape) - 2
+    mode = node.attrs["interpolation_mode"]
+    if mode == NEAREST:
+        return {}
+    places = 4**dims if mode == BICUBIC else 2**dims
+    return {"elementwise": (((2 * places - 1,), extent(node.outputs[0].shape)),)}
+
+
+def grid_sample_backward_work(node: Node, training: bool) -> Work:
+    """For each value of the gradient and each place that it came from: a product and a sum for the
+    input's gradient, and for the grid's two products and a sum along each dimension."""
+    dims = len(node.inputs[1].shape) - 2
+    mode = node.attrs["interpolation_mode"]
+    of_input, of_grid = node.attrs["output_mask"]
+    places = {NEAREST: 1, BICUBIC: 4**dims}.get(mode, 2**dims)
+    each = 2 * bool(of_input) + 3 * dims * (bool(of_grid) and mode != NEAREST)
+    return {"elementwise": (((each, places), extent(node.inputs[0].shape)),)} if each else {}
+
+
+NEAREST, BICUBIC = 1, 2
+"""Values of aten's ``interpolation_mode``."""
 
 
 operator(
@@ -84,7 +106,22 @@ operator(
     backward=rearranged("upsample_backward"),
 )
 interpolation("upsample_linear", per_output_element=3, why="two products and a sum")
-interpolation("upsample_bilinear", "grid_sample", per_output_element=7, why="4 products, 3 sums")
+operator(
+    "grid_sample",
+    "elementwise",
+    formula="2×places − 1 an element: 4 places in two dimensions, 8 in three, 16 bicubic",
+    work=grid_sample_work,
+    free="nearest copies a value, no arithmetic",
+    saves="inputs",
+)
+operator(
+    "grid_sample_backward",
+    "elementwise",
+    formula="2 a place for the input's gradient, 3 a place and dimension for the grid's",
+    work=grid_sample_backward_work,
+    free="no gradient was asked for",
+)
+interpolation("upsample_bilinear", per_output_element=7, why="4 products, 3 sums")
 interpolation("upsample_bicubic", per_output_element=31, why="16 products, 15 sums")
 interpolation("upsample_trilinear", per_output_element=15, why="8 products, 7 sums")
 interpolation("affine_grid", per_output_element=4, why="two products, two sums")

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from archcalc.errors import UsageError
 from archcalc.graph import Shape
+from archcalc.pytorch.trace.tracer import ValuesNeededError
 
 DTYPES = {
     "f32": torch.float32,
@@ -60,6 +61,10 @@ def stand_in(value: Any, device: torch.device, real: bool) -> Any:
         if real:
             return (
                 value.detach().to(device, copy=True) if value.is_meta is False else _filled(value)
+            )
+        if value.layout is not torch.strided:
+            raise ValuesNeededError(
+                f"a {str(value.layout)[6:]} tensor's work depends on what it stores"
             )
         return torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device=device)
     if isinstance(value, str):

@@ -127,7 +127,7 @@ def linear(t: Tracer, input: Tensor, weight: Tensor, bias: Tensor | None = None)
     x = t.value(input)
     operands = t.operands(weight, bias)
     size = shape_of(operands)
-    if len(size) != 2 or not x.shape or x.shape[-1] != size[1]:
+    if len(size) != 2 or not x.shape or x.shape[-1] != size[1] or weight.layout != input.layout:
         raise UnusualCallError
     return t.emit(
         "linear", (x, *operands[1]), (*x.shape[:-1], size[0]), x.dtype, EMPTY, operands[0]

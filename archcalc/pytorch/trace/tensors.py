@@ -74,7 +74,8 @@ CALLS[Tensor.get_device] = no_index
 @answers(
     *("item", "__bool__", "__int__", "__float__", "__index__", "__complex__", "tolist", "numpy"),
     *("__array__", "__contains__", "data_ptr", "equal", "allclose", "is_nonzero", "nonzero"),
-    *("masked_select", "unique", "unique_consecutive", "argwhere", "bincount"),
+    *("masked_select", "unique", "unique_consecutive", "argwhere", "bincount", "to_sparse"),
+    *("to_sparse_coo", "to_sparse_csr", "to_sparse_csc", "to_sparse_bsr", "to_sparse_bsc"),
 )
 def values(t: Tracer, *args: Any, **kwargs: Any) -> Any:
     """What cannot be answered without the tensor's values."""
@@ -194,12 +195,16 @@ def masked_fill(t: Tracer, input: Tensor, mask: Tensor, value: Any) -> Tensor:
 # -- matrix products
 
 
+def sparse(*operands: Tensor) -> bool:
+    return any(each.layout is not torch.strided for each in operands)
+
+
 @answers("matmul", "mm", "bmm", "mv", "dot", "__matmul__", "__rmatmul__", "vdot")
 def matmul(t: Tracer, input: Any, other: Any) -> Tensor:
     if getattr(t.call[0], "__name__", "") == "__rmatmul__":
         input, other = other, input
     a, b = t.value(input), t.value(other)
-    if a.dtype != b.dtype or not a.shape or not b.shape:
+    if a.dtype != b.dtype or not a.shape or not b.shape or sparse(input, other):
         raise UnusualCallError
     return t.emit("matmul", (a, b), TABLE["matmul"].shape((a.shape, b.shape), {}, EMPTY), a.dtype)
 
@@ -209,7 +214,7 @@ def addmm(t: Tracer, input: Tensor, a: Any, b: Any, *args: Any, **kwargs: Any) -
     if args:
         raise UnusualCallError
     given = (t.value(input), t.value(a), t.value(b))
-    if len({value.dtype for value in given}) > 1:
+    if len({value.dtype for value in given}) > 1 or sparse(a, b):
         raise UnusualCallError
     shape = TABLE["matmul"].shape((given[1].shape, given[2].shape), {}, EMPTY)
     if t.call[0] in ADDBMM:
@@ -278,6 +283,22 @@ def attention(
     inputs = (q, k, v) if attn_mask is None else (q, k, v, t.value(attn_mask))
     shape = (*q.shape[:-1], v.shape[-1])
     return t.emit("scaled_dot_product_attention", inputs, shape, q.dtype, Attributes(attrs))
+
+
+def spectrum(op: str, attribute: str, *names: str) -> None:
+    @answers(*names)
+    def handler(t: Tracer, *args: Any, **kwargs: Any) -> Tensor:
+        """Values alone. Torch computes the vectors too where a mode is watching it, as ours is."""
+        x = floating(t.value(args[0] if args else kwargs["A"]))
+        size = min(x.shape[-2:])
+        real = {"complex64": "float32", "complex128": "float64"}.get(x.dtype, x.dtype)
+        return t.emit(op, (x,), (*x.shape[:-2], size), real, Attributes({attribute: False}))
+
+    ESSENTIAL.add(handler)
+
+
+spectrum("linalg_svd", "compute_uv", "svdvals", "linalg_svdvals")
+spectrum("linalg_eigh", "compute_v", "eigvalsh", "linalg_eigvalsh")
 
 
 # -- reductions

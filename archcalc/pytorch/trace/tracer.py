@@ -235,9 +235,13 @@ class Tracer:
                     f"the model asks for values and was built on meta ({self.recorder.notes[0]}): "
                     "pass real=, a function that builds it anew"
                 )
+            if not self.real and tensor.layout is not torch.strided:
+                raise ValuesNeededError(
+                    f"a {str(tensor.layout)[6:]} tensor's work depends on what it stores"
+                )
             if self.real:
                 twin = tensor.detach().to(CPU, copy=True)
-            elif type(tensor) in PLAIN and tensor.layout is torch.strided:
+            elif type(tensor) in PLAIN:
                 twin = torch.empty_strided(
                     tensor.shape, tensor.stride(), dtype=tensor.dtype, device=META
                 )

@@ -1,0 +1,71 @@
+"""What detectors do beside convolutions: deformable convolutions, crops of regions, suppression."""
+
+from __future__ import annotations
+
+from archcalc.graph import Node
+from archcalc.ops.linear import real_macs
+from archcalc.ops.operator import Work, channels_last, operator
+
+BILINEAR = 7
+"""Operations for a value between four places: 4 products, 3 sums."""
+
+
+def deform_work(node: Node, training: bool) -> Work:
+    """A convolution over values that are sampled between places: one sample for each output place,
+    place of the window, and input channel. With a mask each sample is scaled."""
+    attrs = node.attrs
+    (n, channels, *_), (_, _, *positions) = node.inputs[0].shape, node.outputs[0].shape
+    out, window = channels_last(node.outputs[0].shape), attrs["kernel_size"]
+    samples = channels_last((n, channels, *positions))
+    work: Work = {
+        "macs": ((*real_macs(node), out, (*window, channels // attrs["groups"])),),
+        "elementwise": (((BILINEAR + attrs["use_mask"],), samples, window),),
+    }
+    # Without a bias torchvision adds zeros of its own, which are not a parameter.
+    biased = any(len(weight.shape) == 1 for weight in node.weights)
+    return {**work, "bias": ((out,),)} if biased else work
+
+
+def roi_work(node: Node, training: bool) -> Work:
+    """Each output value is the mean of sampling_ratio² samples between four places."""
+    samples = (node.attrs["sampling_ratio"],) * 2
+    return {"pooling": ((channels_last(node.outputs[0].shape), samples, (BILINEAR + 1,)),)}
+
+
+def nms_work(node: Node, training: bool) -> Work:
+    """Each pair of boxes once, as if no box were dropped: 4 extrema, 2 differences, 2 comparisons
+    and a product for what they share; 2 sums, a division and a comparison for the ratio. Before
+    that an area for each box, 3, and a merge sort by score."""
+    boxes = node.inputs[0].shape[0]
+    sort = (max(boxes - 1, 0).bit_length() + 3,)
+    return {"reduction": (((boxes * (boxes - 1) // 2,), (13,)), ((boxes,), sort))}
+
+
+DEFORM_CONV2D = operator(
+    "deform_conv2d",
+    "conv",
+    formula="(H×W×C_out)×(K_h×K_w×C_in/groups) macs, and 7 a sampled value, 8 with a mask",
+    work=deform_work,
+    saves="inputs",
+    weights_after=2,
+)
+operator(
+    "roi_align",
+    "pooling",
+    formula="(outputs)×sampling_ratio²×8: a sample between four places, and the mean",
+    work=roi_work,
+    saves="input",
+)
+operator(
+    "ps_roi_align",
+    "pooling",
+    formula="(outputs)×sampling_ratio²×8: a sample between four places, and the mean",
+    work=roi_work,
+    saves="input",
+)
+operator(
+    "nms",
+    "reduction",
+    formula="13 a pair of boxes, as if none were dropped, and n×⌈log₂ n⌉ + 3n to sort and measure",
+    work=nms_work,
+)
