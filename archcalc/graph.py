@@ -133,6 +133,12 @@ class Graph:
             node for node in self.nodes if not node.training_only and node.phase == "forward"
         )
 
+    @property
+    def forward(self) -> Graph:
+        """The forward pass of a training step, in the same mode; of any other graph itself."""
+        nodes = tuple(node for node in self.nodes if node.phase == "forward")
+        return self if len(nodes) == len(self.nodes) else replace(self, nodes=nodes)
+
     @cached_property
     def inputs(self) -> tuple[Node, ...]:
         return tuple(node for node in self.nodes if node.op == "input")
