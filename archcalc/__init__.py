@@ -46,6 +46,7 @@ if TYPE_CHECKING:
     from archcalc.analysis.runs import Run
     from archcalc.pytorch.build import Network
     from archcalc.symbolic.formula import Formula
+    from archcalc.symbolic.sweep import Sweep
 
 __all__ = [
     "ArchcalcError",
@@ -77,6 +78,7 @@ __all__ = [
     "lint",
     "load_formulas",
     "profile",
+    "sweep",
     "trace",
     "train",
     "worked_example",
@@ -171,7 +173,7 @@ def claims(
     told = dict(measured or {})
     if runs:
         from archcalc.analysis.claim_runs import measurements
-        from archcalc.analysis.runs import load
+        from archcalc.io.runs import load
 
         told |= measurements(known, {name: [*map(load, made)] for name, made in runs.items()})
     return reading.check(known, lambda name, given: resolve(name, input=given or None), told)
@@ -292,6 +294,22 @@ def derive(
         node=node,
         training=training,
     )
+
+
+def sweep(model: str, over: Sequence[str] | Mapping[str, Sequence[Any]], **choice: Any) -> Sweep:
+    """Count every combination of some sizes and options of a model, or a sample of them.
+
+    ``over`` is texts such as ``"c5_reduce=4:64:4"``, or values by name. ``choice`` is that of
+    :func:`archcalc.symbolic.sweep.sweep`: ``where``, ``pareto``, ``top``, ``by``, ``figures``,
+    ``sample``, ``seed``, ``rows``, ``output``, ``jobs``.
+
+    >>> found = sweep("inception-5x5-reduced", {"c5_reduce": range(8, 33, 8)}, rows=True)
+    >>> found.to_frame()["macs"].tolist()
+    [6221824, 12443648, 18665472, 24887296]
+    """
+    from archcalc.symbolic.sweep import sweep as run
+
+    return run(model, over, **choice)
 
 
 def bench(models: Sequence[str], **choice: Any) -> Bench:

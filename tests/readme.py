@@ -10,6 +10,7 @@ command prints, in a ``console`` block under the command itself; between ``<!-- 
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import subprocess
@@ -60,6 +61,7 @@ def output(command: str) -> str:
         encoding="utf-8",
         check=True,
         cwd=ROOT,
+        env={**os.environ, "COLUMNS": "80"},
     )
     return done.stdout
 
@@ -101,20 +103,12 @@ def made_counters() -> str:
 
 def made_commands() -> str:
     """The help of every command."""
-    import click
+    from archcalc.cli import COMMANDS
 
-    from archcalc.cli import app
-
-    parts = []
-    context = click.Context(
-        app, info_name="archcalc", terminal_width=80, help_option_names=["-h", "--help"]
+    return "\n".join(
+        f"## {name}\n\n```text\n{output(f'archcalc {name} --help')}```\n"
+        for name in sorted(COMMANDS)
     )
-    for name in sorted(app.list_commands(context)):
-        command = app.get_command(context, name)
-        assert command
-        inner = click.Context(command, parent=context, info_name=name)
-        parts.append(f"## {name}\n\n```text\n{command.get_help(inner)}\n```\n")
-    return "\n".join(parts)
 
 
 MAKERS = {"operators": made_operators, "counters": made_counters, "commands": made_commands}

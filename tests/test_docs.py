@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from archcalc.cli import app
+from archcalc.cli import COMMANDS
 from archcalc.ops import TABLE
 from tests import readme
 
@@ -39,9 +39,7 @@ def test_the_conventions_page_has_every_operator() -> None:
 
 def test_the_commands_page_has_every_command() -> None:
     text = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
-    assert set(re.findall(r"^## (\S+)$", text, re.M)) == set(
-        app.list_commands(app.context_class(app))
-    )
+    assert set(re.findall(r"^## (\S+)$", text, re.M)) == set(COMMANDS)
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

@@ -1,13 +1,10 @@
-"""What runs of training have measured: their records read back, and put together over seeds.
+"""What training runs have measured, and their statistics over seeds.
 
-A run is a folder with ``run.json`` (what was asked), ``history.csv`` (an epoch a row) and, once it
-is finished, ``result.json`` (what the test images said).
+``archcalc.io.runs`` reads the records from disk.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import json
 import math
 import statistics
@@ -17,10 +14,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from archcalc.analysis.record import Record
-from archcalc.errors import UsageError
 from archcalc.recipe import Recipe, from_record
-
-RUN, HISTORY, RESULT = "run.json", "history.csv", "result.json"
 
 # Student's t, two-sided 95 %, by degrees of freedom; 1.96 is its limit (approached to 2 % at 30).
 T_95 = (
@@ -138,63 +132,6 @@ def best(history: Sequence[Epoch]) -> Epoch | None:
         return history[-1]
     return max(
         history, key=lambda row: (row.validation_accuracy or 0.0, -(row.validation_loss or 0.0))
-    )
-
-
-def load(folder: str | Path) -> Run:
-    """The record of one run. Raises UsageError for a folder that is none, or is damaged."""
-    folder = Path(folder)
-    if not (folder / RUN).is_file():
-        raise UsageError(f"{folder} is no run: it has no {RUN}")
-    try:
-        config = json.loads((folder / RUN).read_text(encoding="utf-8"))
-        rows: tuple[Epoch, ...] = ()
-        if (folder / HISTORY).is_file():
-            rows = parse_history((folder / HISTORY).read_text(encoding="utf-8"))
-        result = None
-        if (folder / RESULT).is_file():
-            result = Result(**json.loads((folder / RESULT).read_text(encoding="utf-8")))
-        run = Run(folder, config, rows, result)
-        _ = (
-            run.model,
-            run.recipe,
-            run.data,
-            run.seed,
-            run.recipe_name,
-            run.input,
-        )  # it has what is needed
-        return run
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise UsageError(f"the run {folder} cannot be read: {error}") from error
-
-
-def load_all(folder: str | Path) -> list[Run]:
-    """Every run under a folder, in the order of their names. Raises UsageError where there is
-    none."""
-    found = sorted(path.parent for path in Path(folder).rglob(RUN))
-    if not found:
-        raise UsageError(f"there is no run under {folder}; `archcalc train` makes one")
-    return [load(path) for path in found]
-
-
-def history_csv(history: Iterable[Epoch]) -> str:
-    """The history as text: full precision, empty for what is not known."""
-    out = io.StringIO()
-    writer = csv.writer(out, lineterminator="\n")
-    writer.writerow(Epoch._fields)
-    for row in history:
-        writer.writerow(["" if value is None else repr(value) for value in row])
-    return out.getvalue()
-
-
-def parse_history(text: str) -> tuple[Epoch, ...]:
-    """The history from its text, to the last bit."""
-    return tuple(
-        Epoch(
-            int(row.pop("epoch")),
-            **{key: float(value) if value else None for key, value in row.items()},  # type: ignore[arg-type]  # the columns are Epoch's
-        )
-        for row in csv.DictReader(io.StringIO(text))
     )
 
 

@@ -1,72 +1,125 @@
 """The command line: each command parses, calls one library function, and hands the record to a
 writer. The functions of ``archcalc`` do the same and print nothing.
 
-``options.py`` has what commands share, ``calculator.py`` the commands that never need torch,
-``claims.py`` and ``ci.py`` those that judge, ``modules.py`` those that build or run real modules,
-``bench.py`` the one that times them, ``train.py`` those that train them.
+``command.py`` makes commands from functions, ``options.py`` declares what they share,
+``calculator.py`` has the commands that never need torch, ``claims.py`` and ``ci.py`` those that
+judge, ``modules.py`` those that build or run real modules, ``bench.py`` the one that times them,
+``train.py`` those that train them, ``report.py`` the one that writes reports.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import NoReturn
+from typing import Annotated, Any, NoReturn
 
-import click
+import typer
+from typer.core import TyperCommand, TyperGroup
+from typer.main import get_command
 
+from archcalc.cli.command import HELP_NAMES, make
 from archcalc.cli.failure import BAD_INPUT, INTERRUPTED, failed, flush, prepare_streams, say
 from archcalc.errors import ArchcalcError, DefinitionError
 from archcalc.version import VERSION
 
-COMMANDS = {
-    "list": "calculator:list_models",
-    "show": "calculator:show",
-    "explain": "calculator:explain",
-    "flops": "calculator:flops",
-    "compare": "calculator:compare",
-    "params": "calculator:params",
-    "memory": "calculator:memory",
-    "receptive-field": "calculator:receptive_field",
-    "claims": "claims:claims",
-    "lint": "claims:lint",
-    "check": "ci:check",
-    "diff": "ci:diff",
-    "verify": "modules:verify",
-    "reconcile": "modules:reconcile",
-    "export": "modules:export",
-    "bench": "bench:bench",
-    "report": "report:report",
-    "train": "train:train",
-    "evaluate": "train:evaluate",
-    "featuremaps": "train:featuremaps",
+GROUPS = {
+    "Count": {
+        "list": "calculator:list_models",
+        "show": "calculator:show",
+        "explain": "calculator:explain",
+        "flops": "calculator:flops",
+        "compare": "calculator:compare",
+        "params": "calculator:params",
+        "memory": "calculator:memory",
+        "receptive-field": "calculator:receptive_field",
+    },
+    "Judge": {
+        "claims": "claims:claims",
+        "lint": "claims:lint",
+        "check": "ci:check",
+        "diff": "ci:diff",
+        "verify": "modules:verify",
+        "reconcile": "modules:reconcile",
+    },
+    "Measure": {"bench": "bench:bench"},
+    "Train": {
+        "train": "train:train",
+        "evaluate": "train:evaluate",
+        "featuremaps": "train:featuremaps",
+    },
+    "Report": {
+        "report": "report:report",
+        "export": "modules:export",
+        "completion": "completion:completion",
+    },
 }
-"""Where each command is. A command's file is imported when it is called, so that start-up does not
-grow with their number."""
+"""The commands in the groups of ``archcalc --help``, and the function of each."""
+
+COMMANDS = {name: place for group in GROUPS.values() for name, place in group.items()}
+"""Where each command is. Its file is imported when it is called, so that start-up does not grow
+with the number of commands."""
+
+COMPLETION = "_ARCHCALC_COMPLETE"
+"""The variable with which a shell asks for completions."""
+
+USAGE_ERROR: Any = typer.BadParameter.__base__
+"""What typer raises for a wrong command line; it exports only this subclass."""
 
 
-class Commands(click.Group):
-    """The table above as a click group; and what is defined here."""
+class Commands(TyperGroup):
+    """The table above as a group."""
 
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return [*COMMANDS, *super().list_commands(ctx)]
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        # Typer suggests names from these; ``get_command`` makes the commands.
+        self.commands: Any = dict.fromkeys(COMMANDS)
 
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+    def get_command(self, ctx: Any, cmd_name: str) -> TyperCommand | None:
         if cmd_name not in COMMANDS:
-            return super().get_command(ctx, cmd_name)
+            return None
         module, _, function = COMMANDS[cmd_name].partition(":")
-        found: click.Command = getattr(import_module(f"archcalc.cli.{module}"), function)
-        return found
+        return make(cmd_name, getattr(import_module(f"archcalc.cli.{module}"), function))
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        width = max(map(len, COMMANDS))
+        for title, names in GROUPS.items():
+            summaries = []
+            for name in names:
+                command = self.get_command(ctx, name)
+                assert command
+                assert command.help
+                summaries.append((name.ljust(width), command.help.partition("\n\n")[0]))
+            with formatter.section(title):
+                formatter.write_dl(summaries)
 
 
-@click.group(
-    cls=Commands,
-    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
-    invoke_without_command=True,
-)
-@click.version_option(VERSION, prog_name="archcalc", message="%(prog)s %(version)s")
-@click.pass_context
-def app(context: click.Context) -> None:
+def _group() -> TyperGroup:
+    app = typer.Typer(
+        cls=Commands, add_completion=False, rich_markup_mode=None, context_settings={**HELP_NAMES}
+    )
+    app.callback(invoke_without_command=True)(archcalc)
+    group = get_command(app)
+    assert isinstance(group, TyperGroup)
+    return group
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        sys.stdout.write(f"archcalc {VERSION}\n")
+        raise typer.Exit
+
+
+def archcalc(
+    context: typer.Context,
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_show_version, is_eager=True, help="Show the version and exit."
+        ),
+    ] = False,
+) -> None:
     """What a neural-network architecture costs, and why.
 
     \b
@@ -74,38 +127,30 @@ def app(context: click.Context) -> None:
     archcalc flops --input 28x28x192
     """
     if context.invoked_subcommand is None:
-        click.echo(context.get_help())
-
-
-@app.command()
-@click.argument("shell", type=click.Choice(("bash", "zsh", "fish")))
-@click.option("--install", is_flag=True, help="Put it where the shell looks for it.")
-def completion(shell: str, install: bool) -> None:
-    """The shell's completion script, or its installation.
-
-    \b
-    archcalc completion bash --install
-    """
-    from archcalc.cli.completion import install as install_script
-    from archcalc.cli.completion import script
-
-    if install:
-        click.echo(f"wrote {install_script(app, shell)}; open a new shell to use it", err=True)
-    else:
-        click.echo(script(app, shell))
+        sys.stdout.write(f"{context.get_help()}\n")
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run a command and leave with its exit code: 2 and one sentence for a wrong input."""
+    """Run a command and exit with its code: 2 and one sentence for a wrong input."""
     prepare_streams()
+    if COMPLETION in os.environ:
+        from archcalc.cli.completion import complete
+
+        complete(_group())
     code = run(arguments)
     sys.exit(flush() or code)
 
 
 def run(arguments: Sequence[str] | None) -> int:
-    """Run a command; every refusal becomes one sentence on stderr."""
+    """Run a command; every refusal becomes one sentence on standard error."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        app.main(arguments, "archcalc", standalone_mode=False)
+        # Not ``main``, which has exit codes of its own for interruptions and closed pipes.
+        group = _group()
+        with group.make_context("archcalc", given) as context:
+            group.invoke(context)
+    except typer.Exit as leaving:
+        return leaving.exit_code
     except DefinitionError as error:
         from archcalc.report import views
 
@@ -114,15 +159,18 @@ def run(arguments: Sequence[str] | None) -> int:
     except ArchcalcError as error:
         say(str(error))
         return BAD_INPUT
-    except click.ClickException as error:
-        command = (
-            error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else ""
-        )
-        message = error.format_message().rstrip(".")
-        say(f"{message}; see `{command or 'archcalc'} --help`")
-        return BAD_INPUT
-    except click.Abort:
+    except typer.Abort:
         return INTERRUPTED
     except BaseException as error:  # whatever is left, SystemExit among it
+        if isinstance(error, USAGE_ERROR):
+            say(_usage(error))
+            return BAD_INPUT
         return failed(error)
     return 0
+
+
+def _usage(error: Any) -> str:
+    """What is wrong with a command line, and where its help is."""
+    message = error.format_message().removesuffix(".").replace(". Did you mean", "; did you mean")
+    command = error.ctx.command_path if error.ctx else "archcalc"
+    return f"{message}; see `{command} --help`".replace("?;", "?")

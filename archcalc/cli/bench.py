@@ -5,14 +5,26 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
-import click
+import typer
+from typer import Option
 
-from archcalc.cli.modules import SETTINGS, TRAIN, torch_module
-from archcalc.cli.options import FORMATS, OUTPUT, Output, render, some_models, takes, write
+from archcalc.cli.modules import torch_module
+from archcalc.cli.options import (
+    FORMATS,
+    Format,
+    Inputs,
+    Models,
+    Output,
+    Settings,
+    Train,
+    render,
+    tell,
+    write,
+)
 from archcalc.errors import UsageError
 from archcalc.lookup.resolve import parse_settings
 
@@ -21,72 +33,134 @@ if TYPE_CHECKING:
     from archcalc.analysis.latency import Bench, Latency
     from archcalc.report.table import Report
 
-DEVICE = "auto|cpu|cuda|cuda:1|mps"
+PLACE, TIMING = "Setting", "Timing"
 
 
-@click.command()
-@some_models
-@click.option(
-    "-i",
-    "--input",
-    metavar="HxWxC",
-    multiple=True,
-    help="Input, or chw:CxHxW; of a torch model also NAME=1,128:i64.",
-)
-@click.option("--device", metavar=DEVICE, default="auto", show_default=True, help="Where.")
-@click.option("--batch", metavar="N,...", default="1", help="Images at once: 1,8,32.")
-@click.option(
-    "--dtype",
-    metavar="NAME,...",
-    default="float32",
-    help="float32, bfloat16, float16, float64; weights and inputs are cast, no autocast.",
-)
-@click.option("--threads", metavar="N,...", default="", help="Of the CPU: 1,2,all.")
-@click.option("--channels-last", is_flag=True, help="N×H×W×C in memory.")
-@click.option("--compile", "compiled", is_flag=True, help="Through torch.compile.")
-@click.option("--graphs", is_flag=True, help="Replayed as a CUDA graph.")
-@TRAIN
-@click.option(
-    "--optimizer", metavar="NAME", default="sgd", help="Of --train: sgd, adam, adamw, ..."
-)
-@click.option("--layers", is_flag=True, help="Time per node too, in a pass of its own.")
-@click.option("--verify", is_flag=True, help="Beside torch.utils.benchmark.Timer, in turns.")
-@click.option("--baseline", metavar="MODEL", default="", help="Ratios are to it, else the first.")
-@click.option(
-    "--time",
-    "budget",
-    metavar="SECONDS",
-    type=float,
-    default=2.0,
-    show_default=True,
-    help="For the samples of one model in one setting.",
-)
-@click.option(
-    "--warmup",
-    metavar="SECONDS",
-    type=float,
-    default=5.0,
-    show_default=True,
-    help="At most; it ends when the running median is steady.",
-)
-@click.option("--ceilings", "again", is_flag=True, help="Measure the roofline's ceilings again.")
-@SETTINGS
-@takes(Output, *OUTPUT)
+@dataclass(frozen=True)
+class Setting:
+    """What is measured: the inputs, and how each model runs."""
+
+    input: Inputs = field(default_factory=list)
+    device: Annotated[
+        str,
+        Option(
+            metavar="auto|cpu|cuda|cuda:1|mps",
+            help="Device to run on.",
+            show_default=True,
+            rich_help_panel=PLACE,
+        ),
+    ] = "auto"
+    batch: Annotated[
+        str,
+        Option(
+            metavar="N,...",
+            help="Batch sizes, such as 1,8,32.",
+            show_default=True,
+            rich_help_panel=PLACE,
+        ),
+    ] = "1"
+    dtype: Annotated[
+        str,
+        Option(
+            metavar="NAME,...",
+            help="Types of weights and inputs: float32, bfloat16, float16, float64. They are cast; "
+            "autocast is not used.",
+            show_default=True,
+            rich_help_panel=PLACE,
+        ),
+    ] = "float32"
+    threads: Annotated[
+        str,
+        Option(
+            metavar="N,...",
+            help="Numbers of CPU threads, such as 1,2,all.",
+            show_default=False,
+            rich_help_panel=PLACE,
+        ),
+    ] = ""
+    channels_last: Annotated[
+        bool,
+        Option(
+            "--channels-last", help="Store tensors as N×H×W×C in memory.", rich_help_panel=PLACE
+        ),
+    ] = False
+    compiled: Annotated[
+        bool, Option("--compile", help="Run models through torch.compile.", rich_help_panel=PLACE)
+    ] = False
+    graphs: Annotated[
+        bool, Option("--graphs", help="Replay models as CUDA graphs.", rich_help_panel=PLACE)
+    ] = False
+    train: Train = False
+    optimizer: Annotated[
+        str,
+        Option(
+            metavar="NAME",
+            help="Optimizer of the training step with --train: sgd, adam, adamw, ...",
+            show_default=True,
+            rich_help_panel=PLACE,
+        ),
+    ] = "sgd"
+    settings: Settings = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Timing:
+    """How long and how it is measured."""
+
+    layers: Annotated[
+        bool,
+        Option(
+            "--layers", help="Also time each layer, in a separate pass.", rich_help_panel=TIMING
+        ),
+    ] = False
+    verify: Annotated[
+        bool,
+        Option(
+            "--verify",
+            help="Also time with torch.utils.benchmark.Timer, in turns.",
+            rich_help_panel=TIMING,
+        ),
+    ] = False
+    budget: Annotated[
+        float,
+        Option(
+            "--time",
+            metavar="SECONDS",
+            help="Time for the samples of one model in one setting.",
+            show_default=True,
+            rich_help_panel=TIMING,
+        ),
+    ] = 2.0
+    warmup: Annotated[
+        float,
+        Option(
+            metavar="SECONDS",
+            help="Longest warm-up. It ends when the running median is steady.",
+            show_default=True,
+            rich_help_panel=TIMING,
+        ),
+    ] = 5.0
+    ceilings: Annotated[
+        bool,
+        Option("--ceilings", help="Measure the roofline's ceilings again.", rich_help_panel=TIMING),
+    ] = False
+
+
 def bench(
-    models: Sequence[str],
-    input: Sequence[str],
-    batch: str,
-    dtype: str,
-    threads: str,
-    baseline: str,
-    budget: float,
-    warmup: float,
-    again: bool,
-    settings: Sequence[str],
-    options: Output,
-    **choice: Any,
+    models: Models,
+    setting: Setting,
+    timing: Timing,
+    output: Output,
+    baseline: Annotated[
+        str,
+        Option(
+            metavar="MODEL",
+            help="Model that ratios refer to. By default, the first.",
+            show_default=False,
+        ),
+    ] = "",
 ) -> None:
-    """Time models, in turns, with spread and roofline.
+    """Time models in turns; show the spread and the roofline.
 
     With -o FILE.json every sample is kept, and `archcalc compare ... --bench FILE.json` shows them.
 
@@ -99,15 +173,24 @@ def bench(
 
     if baseline and baseline not in models:
         raise UsageError(f"baseline {baseline!r} is not one of the models: {', '.join(models)}")
-    options = _by_extension(options)
+    output = _by_extension(output)
     wanted = {
-        "input": tuple(input),
-        "options": parse_settings(settings),
-        "batches": _numbers("batch", batch),
-        "dtypes": tuple(part.strip() for part in dtype.split(",")),
-        "threads": _numbers("threads", threads, everything="all") if threads else (),
-        "ceilings_again": again,
-        **choice,
+        "input": tuple(setting.input),
+        "options": parse_settings(setting.settings),
+        "device": setting.device,
+        "batches": _numbers("batch", setting.batch),
+        "dtypes": tuple(part.strip() for part in setting.dtype.split(",")),
+        "threads": _numbers("threads", setting.threads, everything="all")
+        if setting.threads
+        else (),
+        "channels_last": setting.channels_last,
+        "compiled": setting.compiled,
+        "graphs": setting.graphs,
+        "train": setting.train,
+        "optimizer": setting.optimizer,
+        "layers": timing.layers,
+        "verify": timing.verify,
+        "ceilings_again": timing.ceilings,
     }
 
     def show(found: Bench) -> Report:
@@ -115,18 +198,18 @@ def bench(
         place = models.index(baseline) if baseline else 0
         return measurement(found, found.groups()[0][place].spec)
 
-    with _target(options.output) as beside:  # a place that cannot be written is refused at once
-        found, finished = _until_interrupted(models, budget, warmup, wanted)
+    with _target(output.output) as beside:  # a place that cannot be written is refused at once
+        found, finished = _until_interrupted(models, timing.budget, timing.warmup, wanted)
         if beside is not None:
-            beside.write_bytes(render(show(found), options).encode())
-    if options.output == "-":
-        write(show(found), options)
+            beside.write_bytes(render(show(found), output).encode())
+    if output.output == "-":
+        write(show(found), output)
     else:
-        click.echo(f"wrote {options.output}", err=True)
-        if options.format == "json":
-            write(show(found), replace(options, format="table", output="-"))
+        tell(f"wrote {output.output}")
+        if output.format == "json":
+            write(show(found), replace(output, format="table", output="-"))
     if not finished:
-        raise click.Abort
+        raise typer.Abort
 
 
 @contextmanager
@@ -199,20 +282,21 @@ def _measured(
     shown = sys.stderr.isatty()
 
     def say(what: str) -> None:
-        click.echo(f"\r\x1b[K{what}", err=True, nl=False)
+        sys.stderr.write(f"\r\x1b[K{what}")
+        sys.stderr.flush()
 
     found: Bench = run.bench(models, plan=plan, keep=keep, say=say if shown else None, **wanted)
     if shown:
-        click.echo("\r\x1b[K", err=True, nl=False)
+        say("")
     return found
 
 
-def _by_extension(options: Output) -> Output:
+def _by_extension(output: Output) -> Output:
     """``-o bench.json`` is JSON unless --format says otherwise."""
-    ending = Path(options.output).suffix.lstrip(".")
-    if options.format == "table" and ending in FORMATS:
-        return replace(options, format=ending)
-    return options
+    ending = Path(output.output).suffix.lstrip(".")
+    if output.format == "table" and ending in FORMATS:
+        return replace(output, format=cast(Format, ending))
+    return output
 
 
 def _numbers(what: str, text: str, everything: str = "") -> tuple[int, ...]:

@@ -3,28 +3,25 @@ params, memory, receptive-field."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from typing import Annotated, Literal
 
-import click
+from typer import Argument, Option
 
 from archcalc.analysis.compare import METRICS
 from archcalc.analysis.compare import compare as compare_profiles
 from archcalc.analysis.diff import diff
 from archcalc.analysis.worked_example import worked_example
 from archcalc.cli.options import (
-    MODEL,
-    OUTPUT,
-    Options,
+    AnyModels,
+    Counting,
+    Depth,
+    Model,
+    Models,
     Output,
-    any_models,
     complete_model,
-    depth,
     finish,
-    one_model,
     price,
     price_all,
-    some_models,
-    takes,
     write,
 )
 from archcalc.errors import UsageError
@@ -33,63 +30,71 @@ from archcalc.lookup.resolve import declared_input, parse_settings
 from archcalc.report import views
 
 
-@click.command("list")
-@click.argument("model", default="", required=False, shell_complete=complete_model)
-@takes(Output, *OUTPUT)
-def list_models(model: str, options: Output) -> None:
-    """Every registered architecture: input, parameters, MACs, source.
+def list_models(
+    output: Output,
+    model: Annotated[
+        str,
+        Argument(
+            metavar="[MODEL]",
+            help="Show only this model, with its options.",
+            autocompletion=complete_model,
+        ),
+    ] = "",
+) -> None:
+    """List the built-in and installed architectures: input, parameters, MACs, source.
 
-    With a name, that one and its options.
+    With a name, show that model and its options.
 
     \b
     archcalc list
     archcalc list nin
     """
     if model:
-        write(views.card(registry.find(model)), options)
+        write(views.card(registry.find(model)), output)
     else:
-        write(views.listing(registry.every()), options)
+        write(views.listing(registry.every()), output)
 
 
-@click.command()
-@one_model
-@depth
-@takes(Options, *MODEL, *OUTPUT)
-def show(model: str, depth: int | None, options: Options) -> None:
-    """The layers: operator, output shape, parameters, MACs.
+def show(model: Model, counting: Counting, output: Output, depth: Depth = None) -> None:
+    """Show the layers of a model: operator, output shape, parameters, MACs.
 
     \b
     archcalc show nin
     archcalc show googlenet --depth 2 --format md
     archcalc show ./net.py:Net --set width=64 --input 32x32x3
     """
-    found = price(model, options)
-    finish(views.layers(found, depth), options, found)
+    found = price(model, counting)
+    finish(views.layers(found, depth), counting, output, found)
 
 
-@click.command()
-@one_model
-@click.option("--node", metavar="PATTERN", default="", help="These nodes, with all of their work.")
-@takes(Options, *MODEL, *OUTPUT)
-def explain(model: str, node: str, options: Options) -> None:
-    """The formula of each counted node with its value.
+def explain(
+    model: Model,
+    counting: Counting,
+    output: Output,
+    node: Annotated[
+        str,
+        Option(
+            metavar="PATTERN",
+            help="Only the nodes that match, such as 'inception_3a.*', with all their work.",
+            show_default=False,
+        ),
+    ] = "",
+) -> None:
+    """Show the formula of each counted node and its value.
 
     \b
     archcalc explain inception-reduced
     archcalc explain googlenet --node 'inception_3a.*'
     archcalc explain nin --node '*'
     """
-    found = price(model, options)
-    finish(views.explanation(found, node), options, found)
+    found = price(model, counting)
+    finish(views.explanation(found, node), counting, output, found)
 
 
-@click.command()
-@any_models
-@takes(Options, *MODEL, *OUTPUT)
-def flops(models: Sequence[str], options: Options) -> None:
-    """MACs and FLOPs, by class of work.
+def flops(counting: Counting, output: Output, models: AnyModels = []) -> None:  # noqa: B006
+    """Count MACs and FLOPs, by class of work.
 
-    Without a model, the worked example of the Inception story.
+    Without a model, show the worked example of the Inception paper's 1×1 reductions.
 
     \b
     archcalc flops --input 28x28x192
@@ -97,54 +102,64 @@ def flops(models: Sequence[str], options: Options) -> None:
     archcalc flops torchvision:resnet50 --train --optimizer adam
     """
     if models:
-        profiles = price_all(models, options)
-        finish(views.totals(profiles), options, *profiles)
+        profiles = price_all(models, counting)
+        finish(views.totals(profiles), counting, output, *profiles)
         return
-    if options.settings or options.train:
+    if counting.settings or counting.train:
         raise UsageError("the worked example takes neither --set nor --train; name a model")
     example = worked_example(
-        declared_input(options.input), batch=options.batch, convention=options.convention
+        declared_input(counting.input), batch=counting.batch, convention=counting.convention
     )
-    finish(views.worked(example), options, *example.profiles)
+    finish(views.worked(example), counting, output, *example.profiles)
 
 
-@click.command()
-@some_models
-@click.option(
-    "--baseline", metavar="MODEL", default="", help="Ratios are to it; else to the first."
-)
-@click.option(
-    "--sort",
-    metavar="METRIC",
-    type=click.Choice(METRICS),
-    help="Smallest first: params, macs, flops, activations, ...",
-)
-@click.option(
-    "--latency",
-    metavar="DEVICE",
-    default="",
-    help="Measure them too: auto, cpu, cuda, cuda:1, mps (archcalc bench does more).",
-)
-@click.option(
-    "--bench",
-    metavar="FILE",
-    default="",
-    help="Times from a file of archcalc bench -o FILE.json.",
-)
-@click.option("--diff", "with_diff", is_flag=True, help="Of two: nodes added, removed, changed.")
-@click.option("--runs", metavar="DIR", default="", help="Add the accuracy of the runs in there.")
-@takes(Options, *MODEL, *OUTPUT)
 def compare(
-    models: Sequence[str],
-    baseline: str,
-    sort: str | None,
-    latency: str,
-    bench: str,
-    with_diff: bool,
-    runs: str,
-    options: Options,
+    models: Models,
+    counting: Counting,
+    output: Output,
+    baseline: Annotated[
+        str,
+        Option(
+            metavar="MODEL",
+            help="Model that ratios refer to. By default, the first.",
+            show_default=False,
+        ),
+    ] = "",
+    sort: Annotated[
+        Literal[METRICS] | None,  # type: ignore[valid-type]
+        Option(
+            metavar="METRIC",
+            help="Sort by a metric, smallest first: params, macs, flops, activations, ...",
+        ),
+    ] = None,
+    latency: Annotated[
+        str,
+        Option(
+            metavar="DEVICE",
+            help="Also measure latency on auto, cpu, cuda, cuda:1 or mps. `archcalc bench` has "
+            "more options.",
+            show_default=False,
+        ),
+    ] = "",
+    bench: Annotated[
+        str,
+        Option(
+            metavar="FILE",
+            help="Show latencies from a file that `archcalc bench -o FILE.json` wrote.",
+            show_default=False,
+        ),
+    ] = "",
+    with_diff: Annotated[
+        bool, Option("--diff", help="For two models, show the nodes added, removed and changed.")
+    ] = False,
+    runs: Annotated[
+        str,
+        Option(
+            metavar="DIR", help="Show the accuracy of the training runs in DIR.", show_default=False
+        ),
+    ] = "",
 ) -> None:
-    """Models side by side, with ratios to one of them.
+    """Compare models side by side, with ratios to one of them.
 
     \b
     archcalc compare nin googlenet torchvision:resnet50
@@ -154,10 +169,10 @@ def compare(
     archcalc compare nin nin,norm=batch --runs runs/
     """
     if latency and bench:
-        raise UsageError("--latency measures now and --bench takes a file; give one of them")
+        raise UsageError("--latency measures now and --bench reads a file; give one of them")
     if with_diff and len(models) != 2:
         raise UsageError(f"--diff takes two models, got {len(models)}")
-    profiles = price_all(models, options)
+    profiles = price_all(models, counting)
     found = compare_profiles(profiles, baseline=baseline, sort=sort or "")
     differences = diff(profiles[0], profiles[1]) if with_diff else None
     report = views.comparison(found, differences)
@@ -165,57 +180,47 @@ def compare(
         from archcalc.cli.bench import measured_comparison
 
         measure = {
-            "input": options.input,
-            "options": parse_settings(options.settings),
-            "batches": (options.batch,),
-            "train": options.train,
-            "optimizer": options.optimizer or "sgd",
+            "input": counting.input,
+            "options": parse_settings(counting.settings),
+            "batches": (counting.batch,),
+            "train": counting.train,
+            "optimizer": counting.optimizer or "sgd",
         }
         report = measured_comparison(report, found, device=latency, file=bench, measure=measure)
     if runs:
-        from archcalc.analysis.runs import load_all
+        from archcalc.io.runs import load_all
         from archcalc.report.training import with_accuracy
 
         report = with_accuracy(report, found, load_all(runs))
-    finish(report, options, *profiles)
+    finish(report, counting, output, *profiles)
 
 
-@click.command()
-@one_model
-@depth
-@takes(Options, *MODEL, *OUTPUT)
-def params(model: str, depth: int | None, options: Options) -> None:
-    """Where the parameters are.
+def params(model: Model, counting: Counting, output: Output, depth: Depth = None) -> None:
+    """Show where the parameters are.
 
     \b
     archcalc params alexnet
     archcalc params googlenet --depth 1
     """
-    found = price(model, options)
-    finish(views.parameters(found, depth), options, found)
+    found = price(model, counting)
+    finish(views.parameters(found, depth), counting, output, found)
 
 
-@click.command()
-@one_model
-@takes(Options, *MODEL, *OUTPUT)
-def memory(model: str, options: Options) -> None:
-    """Weights, activations, the peak, what training keeps.
+def memory(model: Model, counting: Counting, output: Output) -> None:
+    """Show the memory of weights and activations, the peak, and what training keeps.
 
     \b
     archcalc memory nin --batch 128
     """
-    found = price(model, options)
-    finish(views.memory(found), options, found)
+    found = price(model, counting)
+    finish(views.memory(found), counting, output, found)
 
 
-@click.command("receptive-field")
-@one_model
-@takes(Options, *MODEL, *OUTPUT)
-def receptive_field(model: str, options: Options) -> None:
-    """How much of the input each node sees.
+def receptive_field(model: Model, counting: Counting, output: Output) -> None:
+    """Show how much of the input each node sees.
 
     \b
     archcalc receptive-field googlenet
     """
-    found = price(model, options)
-    finish(views.receptive_field(found), options, found)
+    found = price(model, counting)
+    finish(views.receptive_field(found), counting, output, found)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-import click
+from typer import Argument, Option
 
 import archcalc
-from archcalc.cli.options import OUTPUT, Output, emit, takes, write
+from archcalc.cli.options import Inputs, Output, Settings, emit, tell, write
 from archcalc.errors import UsageError
 
 if TYPE_CHECKING:
@@ -21,16 +21,17 @@ BREACHED = 1
 BUDGET = "archcalc.toml"
 
 
-@click.command()
-@click.option(
-    "--budget", "path", metavar="FILE", default=BUDGET, show_default=True, help="The limits."
-)
-@takes(Output, *OUTPUT)
-def check(path: str, options: Output) -> None:
-    """Keep models within a budget: one line a breach, and exit code 1.
+def check(
+    output: Output,
+    path: Annotated[
+        str,
+        Option("--budget", metavar="FILE", help="TOML file with the limits.", show_default=True),
+    ] = BUDGET,
+) -> None:
+    """Check models against a budget; print one line per breach and exit with 1.
 
-    Parameters, MACs, shapes and memory gate; a latency advises, unless the budget names the
-    machine.
+    Limits of parameters, MACs, shapes and memory can fail the check. A limit of latency only
+    advises, unless the budget names the machine.
 
     \b
     archcalc check --budget archcalc.toml
@@ -39,51 +40,40 @@ def check(path: str, options: Output) -> None:
     from archcalc.report import ci
 
     found = archcalc.check(path)
-    if options.format == "table":
-        emit(ci.lines(found, path), options.output)
+    if output.format == "table":
+        emit(ci.lines(found, path), output.output)
     else:
-        write(ci.checks(found, path), options)
+        write(ci.checks(found, path), output)
     for each in found.advice:
-        click.echo(f"archcalc: advice: {each.sentence}", err=True)
+        tell(f"archcalc: advice: {each.sentence}")
     if found.breaches:
         sys.exit(BREACHED)
 
 
-class WithModels(click.Command):
-    """A command whose arguments behind ``--`` are models, as git's are paths there."""
-
-    def parse_args(self, context: click.Context, args: list[str]) -> list[str]:
-        before, dashes, after = args, False, []
-        if "--" in args:
-            place = args.index("--")
-            before, dashes, after = args[:place], True, args[place + 1 :]
-        context.meta["models"] = after if dashes else None
-        return super().parse_args(context, list(before))
-
-
-@click.command(cls=WithModels)
-@click.argument("sides", metavar="BEFORE [AFTER] [-- MODEL...]", nargs=-1)
-@click.option("-i", "--input", metavar="HxWxC", multiple=True, help="Of the models at two commits.")
-@click.option(
-    "--set", "settings", metavar="KEY=VALUE", multiple=True, help="Set an option of the models."
-)
-@click.option(
-    "--budget", metavar="FILE", default="", help="Of two commits: the models that it names."
-)
-@takes(Output, *OUTPUT)
-@click.pass_context
 def diff(
-    context: click.Context,
-    sides: tuple[str, ...],
-    input: tuple[str, ...],
-    settings: tuple[str, ...],
-    budget: str,
-    options: Output,
+    output: Output,
+    sides: Annotated[
+        list[str],
+        Argument(
+            metavar="BEFORE [AFTER] [-- MODEL...]",
+            help="Two saved reports, or two commits and the models to compare. Without AFTER, a "
+            "commit is compared with the working tree.",
+        ),
+    ] = [],  # noqa: B006  (typer reads it; nothing changes it)
+    input: Inputs = [],  # noqa: B006
+    settings: Settings = [],  # noqa: B006
+    budget: Annotated[
+        str,
+        Option(
+            metavar="FILE",
+            help="For two commits, compare the models that this budget names.",
+            show_default=False,
+        ),
+    ] = "",
 ) -> None:
-    """What changed between two saved reports, or of models between two commits.
+    """Show what changed between two saved reports, or in models between two commits.
 
-    Silent when nothing did. Without AFTER, a commit is compared with the working tree, which stays
-    as it is.
+    Prints nothing when nothing changed. The working tree stays as it is.
 
     \b
     archcalc diff base.json head.json --format md
@@ -92,17 +82,20 @@ def diff(
     """
     from archcalc.report import ci
 
-    models = context.meta["models"]
+    models = None
+    if "--" in sides:
+        place = sides.index("--")
+        sides, models = sides[:place], sides[place + 1 :]
     if models is None and len(sides) != 2 and any(side.endswith(".json") for side in sides):
         raise UsageError(f"two reports are compared, as base.json head.json; got {len(sides)}")
     if models is None and not budget and len(sides) == 2 and all(map(_is_report, sides)):
-        found = _of_reports(*sides)
+        found = _of_reports(sides[0], sides[1])
     else:
-        found = _of_commits(sides, _asked(models, budget, input, settings))
-    if found.models or options.format == "json":
-        write(ci.differences(found), options)
-    elif options.output != "-":
-        emit("", options.output)
+        found = _of_commits(sides, _asked(models, budget, tuple(input), tuple(settings)))
+    if found.models or output.format == "json":
+        write(ci.differences(found), output)
+    elif output.output != "-":
+        emit("", output.output)
 
 
 def _is_report(name: str) -> bool:

@@ -1,38 +1,58 @@
-"""``archcalc claims`` and ``archcalc lint``: published figures checked, architectures read over."""
+"""``archcalc claims`` and ``archcalc lint``: published figures and architectures checked."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from typing import Annotated
 
-import click
+from typer import Argument, Option
 
 import archcalc
-from archcalc.cli.options import OUTPUT, Output, any_models, complete_model, takes, write
+from archcalc.cli.options import AnyModels, Inputs, Output, Settings, complete_model, write
 from archcalc.errors import UsageError
 from archcalc.lookup import registry
 
 WARNED = 1
 
 
-@click.command()
-@click.argument("model", default="all", required=False, shell_complete=complete_model)
-@click.option("--file", "path", metavar="FILE", default="", help="Claims of your own, in TOML.")
-@click.option(
-    "--waterfall",
-    is_flag=True,
-    help="From our number to each published one that is another, in steps that add up.",
-)
-@click.option(
-    "--run",
-    "runs",
-    metavar="ID=FOLDER",
-    multiple=True,
-    help="A run that follows the claim of this id, for one that needs training; repeatable.",
-)
-@takes(Output, *OUTPUT)
-def claims(model: str, path: str, waterfall: bool, runs: tuple[str, ...], options: Output) -> None:
-    """Published figures against what the definitions count.
+def claims(
+    output: Output,
+    model: Annotated[
+        str,
+        Argument(
+            metavar="[MODEL]",
+            help="Check only the claims about this model.",
+            autocompletion=complete_model,
+        ),
+    ] = "all",
+    path: Annotated[
+        str,
+        Option(
+            "--file",
+            metavar="FILE",
+            help="Check the claims of this TOML file instead of the built-in ones.",
+            show_default=False,
+        ),
+    ] = "",
+    waterfall: Annotated[
+        bool,
+        Option(
+            "--waterfall",
+            help="For each published number that differs from ours, show the steps between the "
+            "two.",
+        ),
+    ] = False,
+    runs: Annotated[
+        list[str],
+        Option(
+            "--run",
+            metavar="ID=FOLDER",
+            help="Training run to check the claim with this id against, for a claim about an "
+            "accuracy. Repeatable.",
+        ),
+    ] = [],  # noqa: B006  (typer reads it; nothing changes it)
+) -> None:
+    """Check published figures against what the definitions count.
 
     \b
     archcalc claims all
@@ -49,27 +69,21 @@ def claims(model: str, path: str, waterfall: bool, runs: tuple[str, ...], option
             raise UsageError(f"--run {text}: write ID=FOLDER; --format json has the ids")
         linked.setdefault(name, []).append(folder)
     found = archcalc.claims(model, file=path, runs=linked)
-    write(report(found, waterfall=waterfall, raw=options.format == "csv"), options)
+    write(report(found, waterfall=waterfall, raw=output.format == "csv"), output)
 
 
-@click.command()
-@any_models
-@click.option("-i", "--input", metavar="HxWxC", multiple=True, help="Input, or chw:CxHxW.")
-@click.option(
-    "--set", "settings", metavar="KEY=VALUE", multiple=True, help="Set an option of the model."
-)
-@click.option("--strict", is_flag=True, help="Exit with 1 when there is a warning; for CI.")
-@takes(Output, *OUTPUT)
 def lint(
-    models: Sequence[str],
-    input: tuple[str, ...],
-    settings: tuple[str, ...],
-    strict: bool,
-    options: Output,
+    output: Output,
+    models: AnyModels = [],  # noqa: B006
+    input: Inputs = [],  # noqa: B006
+    settings: Settings = [],  # noqa: B006
+    strict: Annotated[
+        bool, Option("--strict", help="Exit with 1 when there is a warning.")
+    ] = False,
 ) -> None:
-    """What a reader of an architecture would have wanted to know.
+    """Find likely mistakes and missed savings in architectures.
 
-    Every registered model unless some are named.
+    Without a model, check every registered one.
 
     \b
     archcalc lint nin-mnist-v2
@@ -83,6 +97,6 @@ def lint(
         archcalc.lint(resolve(model, input=input, options=chosen))
         for model in models or registry.names()
     ]
-    write(report(found, raw=options.format == "csv"), options)
+    write(report(found, raw=output.format == "csv"), output)
     if strict and any(each.warnings for each in found):
         sys.exit(WARNED)

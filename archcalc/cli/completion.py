@@ -1,30 +1,65 @@
-"""Shell completion: the script that click writes, and where each shell looks for it."""
+"""Shell completion: the script that typer writes, and where each shell looks for it."""
 
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
+from typing import Annotated, Literal, NoReturn
 
-import click
-from click.shell_completion import get_completion_class
+from typer import Argument, Option
+from typer.completion import (  # type: ignore[attr-defined]  # typer has no public names for them
+    completion_init,
+    get_completion_script,
+)
+from typer.core import TyperGroup
 
-from archcalc.errors import UsageError
+from archcalc.cli import COMPLETION
+from archcalc.cli.options import tell
 from archcalc.io.files import write_text
 
 ZSH_LINES = "fpath=(~/.zfunc $fpath)\nautoload -Uz compinit && compinit\n"
 
 
-def script(command: click.Command, shell: str) -> str:
+def completion(
+    shell: Annotated[
+        Literal["bash", "zsh", "fish"], Argument(metavar="SHELL", help="bash, zsh or fish.")
+    ],
+    install: Annotated[
+        bool,
+        Option("--install", help="Write the script to the place where the shell looks for it."),
+    ] = False,
+) -> None:
+    """Print or install the completion script of a shell.
+
+    \b
+    archcalc completion bash --install
+    """
+    if install:
+        tell(f"wrote {install_script(shell)}; open a new shell to use it")
+    else:
+        sys.stdout.write(f"{script(shell)}\n")
+
+
+def complete(group: TyperGroup) -> NoReturn:
+    """Answer a shell that asks for completions."""
+    completion_init()
+    group.main([], "archcalc", complete_var=COMPLETION)
+    raise AssertionError("main exits after completing")
+
+
+def script(shell: str) -> str:
     """The script for ``bash``, ``zsh`` or ``fish``."""
-    completer = get_completion_class(shell)
-    if completer is None:
-        raise UsageError(f"no completion for {shell!r}: one of bash, zsh, fish")
-    return completer(command, {}, "archcalc", "_ARCHCALC_COMPLETE").source()
+    text: str = get_completion_script(prog_name="archcalc", complete_var=COMPLETION, shell=shell)
+    return text
 
 
-def install(command: click.Command, shell: str) -> Path:
-    """Write the script to the user's own folder for it, and return the path. Nothing but that file
-    is changed, save ``~/.zshrc`` where zsh would not look into ``~/.zfunc`` otherwise."""
+def install_script(shell: str) -> Path:
+    """Write the script to the user's own folder for it, and return the path.
+
+    No other file is changed, except ``~/.zshrc`` where zsh would not look into ``~/.zfunc``
+    otherwise.
+    """
     home = Path.home()
     data = Path(os.environ.get("XDG_DATA_HOME") or home / ".local" / "share")
     config = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
@@ -33,7 +68,7 @@ def install(command: click.Command, shell: str) -> Path:
         "zsh": home / ".zfunc" / "_archcalc",
         "fish": config / "fish" / "completions" / "archcalc.fish",
     }[shell]
-    text = script(command, shell)
+    text = script(shell)
     target.parent.mkdir(parents=True, exist_ok=True)
     write_text(target, text)
     if shell == "zsh":

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-import click
+from typer import Option
 
 from archcalc.cli.options import (
-    OUTPUT,
+    AnyModels,
+    Batch,
+    Inputs,
+    Model,
+    Network,
     Output,
-    any_models,
+    Settings,
     emit,
-    one_model,
-    takes,
+    tell,
     write,
 )
 from archcalc.errors import UsageError, needs
@@ -27,32 +29,12 @@ if TYPE_CHECKING:
 
 UNEXPLAINED = 1
 
-INPUT = click.option("-i", "--input", metavar="HxWxC", default="", help="Input, or chw:CxHxW.")
-BATCH = click.option("--batch", metavar="N", type=int, default=1, help="Images at once.")
-SETTINGS = click.option(
-    "--set", "settings", metavar="KEY=VALUE", multiple=True, help="Set an option of the model."
-)
-TRAIN = click.option("--train", is_flag=True, help="Training mode: auxiliary heads run.")
 
+def verify(network: Network, output: Output, models: AnyModels = []) -> None:  # noqa: B006
+    """Count again with torch, fvcore, torchinfo, ... and explain each difference.
 
-@click.command()
-@any_models
-@INPUT
-@BATCH
-@TRAIN
-@SETTINGS
-@takes(Output, *OUTPUT)
-def verify(
-    models: Sequence[str],
-    input: str,
-    batch: int,
-    train: bool,
-    settings: Sequence[str],
-    options: Output,
-) -> None:
-    """Count again with torch, fvcore, torchinfo, ...; explain each difference.
-
-    Every registered model unless some are named; exit code 1 when anything is left unexplained.
+    Without a model, verify every registered one. Exits with 1 when a difference is left
+    unexplained.
 
     \b
     archcalc verify nin googlenet-bn
@@ -64,65 +46,58 @@ def verify(
     names = models or registry.names()
     for position, name in enumerate(names, start=1):
         if sys.stderr.isatty():
-            click.echo(f"\r\x1b[K{position}/{len(names)} {name}", err=True, nl=False)
-        checks.append(_check(name, input, batch, train, settings))
+            sys.stderr.write(f"\r\x1b[K{position}/{len(names)} {name}")
+            sys.stderr.flush()
+        checks.append(_check(name, network))
     if sys.stderr.isatty():
-        click.echo("\r\x1b[K", err=True, nl=False)
-    write(verification(checks), options)
+        sys.stderr.write("\r\x1b[K")
+    write(verification(checks), output)
     if not all(check.explained for check in checks):
         sys.exit(UNEXPLAINED)
 
 
-@click.command()
-@one_model
-@INPUT
-@BATCH
-@TRAIN
-@SETTINGS
-@takes(Output, *OUTPUT)
-def reconcile(
-    model: str,
-    input: str,
-    batch: int,
-    train: bool,
-    settings: Sequence[str],
-    options: Output,
-) -> None:
-    """From our number to each counter's, in steps that add up.
+def reconcile(model: Model, network: Network, output: Output) -> None:
+    """Show the steps from archcalc's number to each other counter's.
 
     \b
     archcalc reconcile googlenet-bn --units exact
     """
     from archcalc.report.crosscheck import reconciliation
 
-    check = _check(model, input, batch, train, settings)
-    write(reconciliation(check), options)
+    check = _check(model, network)
+    write(reconciliation(check), output)
     if not check.explained:
         sys.exit(UNEXPLAINED)
 
 
-@click.command()
-@one_model
-@INPUT
-@BATCH
-@SETTINGS
-@click.option(
-    "--to",
-    type=click.Choice(("py", "pt2", "onnx")),
-    help="A plain PyTorch file, a torch.export program, or ONNX; by FILE's ending unless given.",
-)
-@click.option("--seed", type=int, default=0, help="Of the weights in a program.")
-@click.option("-o", "--output", metavar="FILE", default="-", help="Write there; py also to stdout.")
 def export(
-    model: str,
-    input: str,
-    batch: int,
-    settings: Sequence[str],
-    to: str | None,
-    seed: int,
-    output: str,
+    model: Model,
+    input: Inputs = [],  # noqa: B006  (typer reads it; nothing changes it)
+    batch: Batch = 1,
+    settings: Settings = [],  # noqa: B006
+    to: Annotated[
+        Literal["py", "pt2", "onnx"] | None,
+        Option(
+            metavar="py|pt2|onnx",
+            help="A plain PyTorch file, a torch.export program, or ONNX. By default, the extension "
+            "of FILE decides.",
+        ),
+    ] = None,
+    seed: Annotated[
+        int, Option(metavar="N", help="Seed of the weights in a program.", show_default=True)
+    ] = 0,
+    output: Annotated[
+        str,
+        Option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            help="File to write. A PyTorch file can also go to standard output.",
+            show_default=False,
+        ),
+    ] = "-",
 ) -> None:
-    """Write a network as a file that needs no archcalc.
+    """Write a network as a file that does not need archcalc.
 
     \b
     archcalc export nin -o nin.py
@@ -132,27 +107,32 @@ def export(
     form = to or (ending if ending in ("pt2", "onnx") else "py")
     if form != "py" and output == "-":
         raise UsageError(f"--to {form} writes a binary file: give -o {model}.{form}")
-    graph = _declared(model, input, batch, False, settings)
+    graph = _declared(model, Network(input, batch, settings=settings))
     module = torch_module("export")
     if form == "py":
         emit(module.export_python(graph), output)
         return
     write_program = module.export_pt2 if form == "pt2" else module.export_onnx
     write_program(graph, output, seed=seed)
-    click.echo(f"wrote {output}", err=True)
+    tell(f"wrote {output}")
 
 
-def _check(model: str, input: str, batch: int, train: bool, settings: Sequence[str]) -> Crosscheck:
-    graph = _declared(model, input, batch, train, settings)
+def _check(model: str, network: Network) -> Crosscheck:
+    graph = _declared(model, network)
     crosscheck = torch_module("crosscheck")
     found: Crosscheck = crosscheck.check(graph)
     return found
 
 
-def _declared(model: str, input: str, batch: int, train: bool, settings: Sequence[str]) -> Graph:
+def _declared(model: str, network: Network) -> Graph:
     """The forward pass of a declared network, registered or in a file."""
-    architecture, options = declared(model, parse_settings(settings))
-    return architecture.graph(declared_input(input), batch=batch, training=train, options=options)
+    architecture, options = declared(model, parse_settings(network.settings))
+    return architecture.graph(
+        declared_input(network.input),
+        batch=network.batch,
+        training=network.train,
+        options=options,
+    )
 
 
 def torch_module(name: str) -> Any:

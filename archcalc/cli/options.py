@@ -1,226 +1,255 @@
-"""What commands share: options, the models they name, and how a result is written.
-
-It is click, not typer: typer checks every option with pydantic, whose import alone takes a third of
-the time in which ``archcalc compare`` answers.
-"""
+"""The options that commands share, declared once as records, and how a result is written."""
 
 from __future__ import annotations
 
-import functools
 import os
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields
-from typing import Any
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Literal
 
-import click
+from typer import Argument, Option
 
 from archcalc.analysis.conventions import CONVENTIONS
 from archcalc.analysis.profile import Profile, profile
 from archcalc.lookup import registry
 from archcalc.lookup.resolve import parse_settings, resolve
 from archcalc.report.table import Report
-from archcalc.report.units import UNITS, Units
+from archcalc.report.units import Units
 
 NOT_COUNTED = 1
 
+Format = Literal["table", "md", "csv", "json"]
 FORMATS = ("table", "md", "csv", "json")
+Convention = Literal["paper", "torch", "fvcore", "torchinfo", "thop", "ptflops"]
+CONVENTION_NAMES = ", ".join(CONVENTIONS)
+
+
+def complete_model(incomplete: str) -> list[str]:
+    """Names of models that start with this, for the shell."""
+    return [name for name in registry.names() if name.startswith(incomplete)]
+
+
+WHAT_A_MODEL_IS = (
+    "A name from `archcalc list`, with options as in nin,head=fc; or torchvision:resnet50, "
+    "timm:convnext_tiny, ./net.py:Net, package.module:Net, net.pt2."
+)
+Model = Annotated[
+    str, Argument(metavar="MODEL", help=WHAT_A_MODEL_IS, autocompletion=complete_model)
+]
+Models = Annotated[
+    list[str], Argument(metavar="MODEL...", help=WHAT_A_MODEL_IS, autocompletion=complete_model)
+]
+AnyModels = Annotated[
+    list[str], Argument(metavar="[MODEL]...", help=WHAT_A_MODEL_IS, autocompletion=complete_model)
+]
+Depth = Annotated[
+    int | None,
+    Option(
+        metavar="N",
+        min=1,
+        help="Levels of the names of modules to show. By default, as many as fit on a screen.",
+    ),
+]
+
+Inputs = Annotated[
+    list[str],
+    Option(
+        "-i",
+        "--input",
+        metavar="SHAPE",
+        help="Input shape: 224x224x3 (H×W×C) or chw:3x224x224. For torch models also "
+        "NAME=1,128:i64; repeat it for each input.",
+        rich_help_panel="Model",
+    ),
+]
+Batch = Annotated[
+    int,
+    Option(
+        metavar="N",
+        help="Number of images in the batch.",
+        show_default=True,
+        rich_help_panel="Model",
+    ),
+]
+Train = Annotated[
+    bool,
+    Option(
+        "--train",
+        help="Count a training step: auxiliary heads run, and the backward pass follows.",
+        rich_help_panel="Model",
+    ),
+]
+Settings = Annotated[
+    list[str],
+    Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Set an option of the models, as MODEL,KEY=VALUE does for one. Repeatable.",
+        rich_help_panel="Model",
+    ),
+]
 
 
 @dataclass(frozen=True)
 class Output:
-    """How a result is written; shared by every command."""
+    """How a result is written."""
 
-    units: Units
-    format: str
-    output: str
+    units: Annotated[
+        Units,
+        Option(
+            metavar="si|zh|exact",
+            help="How tables print numbers: 120.4M, 1.20亿 or 120,422,400.",
+            show_default=True,
+            rich_help_panel="Output",
+        ),
+    ] = "si"
+    format: Annotated[
+        Format,
+        Option(
+            "-f",
+            "--format",
+            metavar="table|md|csv|json",
+            help="Format of the result. CSV is the first table, with raw numbers.",
+            show_default=True,
+            rich_help_panel="Output",
+        ),
+    ] = "table"
+    output: Annotated[
+        str,
+        Option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            help="File to write instead of standard output.",
+            show_default=False,
+            rich_help_panel="Output",
+        ),
+    ] = "-"
 
 
 @dataclass(frozen=True)
-class Options(Output):
-    """What every command that takes a model takes too."""
+class Network:
+    """A model's input, mode and options."""
 
-    input: tuple[str, ...]
-    batch: int
-    train: bool
-    optimizer: str
-    settings: tuple[str, ...]
-    formulas: tuple[str, ...]
-    convention: str
-    strict: bool
+    input: Inputs = field(default_factory=list)
+    batch: Batch = 1
+    train: Train = False
+    settings: Settings = field(default_factory=list)
 
 
-OUTPUT = (
-    click.option(
-        "--units",
-        type=click.Choice(UNITS),
-        default="si",
-        show_default=True,
-        help="Numbers of tables: 120.4M, 1.20亿 or 120,422,400.",
-    ),
-    click.option(
-        "-f",
-        "--format",
-        type=click.Choice(FORMATS),
-        default="table",
-        show_default=True,
-        help="csv writes the first table, in raw numbers.",
-    ),
-    click.option("-o", "--output", metavar="FILE", default="-", help="Write there, not to stdout."),
-)
+@dataclass(frozen=True)
+class Counting(Network):
+    """How models are counted."""
 
-MODEL = (
-    click.option(
-        "-i",
-        "--input",
-        metavar="HxWxC",
-        multiple=True,
-        help="Input, or chw:CxHxW; of a torch model also NAME=1,128:i64, one option each.",
-    ),
-    click.option("--batch", metavar="N", type=int, default=1, help="Images at once."),
-    click.option(
-        "--train",
-        is_flag=True,
-        help="A training step: auxiliary heads run, and the backward pass follows.",
-    ),
-    click.option(
-        "--optimizer",
-        metavar="NAME",
-        default="",
-        help="With --train, its update too: sgd, adam, adamw, ...",
-    ),
-    click.option(
-        "--set",
-        "settings",
-        metavar="KEY=VALUE",
-        multiple=True,
-        help="Set an option of the model; repeatable. Same as MODEL,KEY=VALUE.",
-    ),
-    click.option(
-        "--formulas",
-        metavar="FILE",
-        multiple=True,
-        help="A Python file with @archcalc.formula for operators that are not counted.",
-    ),
-    click.option(
-        "--convention",
-        metavar="COUNTER",
-        type=click.Choice(tuple(CONVENTIONS)),
-        default="paper",
-        help=f"Give its total too, step by step: {', '.join(CONVENTIONS)}.",
-    ),
-    click.option("--strict", is_flag=True, help="Exit with 1 when an operation is not counted."),
-)
-
-Function = Callable[..., None]
+    optimizer: Annotated[
+        str,
+        Option(
+            metavar="NAME",
+            help="With --train, also count this optimizer's step: sgd, adam, adamw, ...",
+            show_default=False,
+            rich_help_panel="Model",
+        ),
+    ] = ""
+    formulas: Annotated[
+        list[str],
+        Option(
+            metavar="FILE",
+            help="Python file with @archcalc.formula for operators that are not counted. "
+            "Repeatable.",
+            rich_help_panel="Counting",
+        ),
+    ] = field(default_factory=list)
+    convention: Annotated[
+        Convention,
+        Option(
+            metavar="COUNTER",
+            help=f"Also show this counter's total, step by step: {CONVENTION_NAMES}.",
+            show_default=True,
+            rich_help_panel="Counting",
+        ),
+    ] = "paper"
+    strict: Annotated[
+        bool,
+        Option(
+            "--strict",
+            help="Exit with 1 when an operation is not counted.",
+            rich_help_panel="Counting",
+        ),
+    ] = False
 
 
-def takes(
-    record: type[Output], *options: Callable[[Function], Function]
-) -> Callable[[Function], Function]:
-    """Give a command these options, gathered in a record as its argument ``options``."""
-
-    def decorate(command: Function) -> Function:
-        @functools.wraps(command)
-        def gathered(**given: Any) -> None:
-            chosen = record(**{field.name: given.pop(field.name) for field in fields(record)})
-            command(options=chosen, **given)
-
-        decorated: Function = gathered
-        for option in reversed(options):
-            decorated = option(decorated)
-        return decorated
-
-    return decorate
-
-
-def complete_model(
-    context: click.Context, parameter: click.Parameter, incomplete: str
-) -> list[str]:
-    """Names of models that start so, for the shell."""
-    return [name for name in registry.names() if name.startswith(incomplete)]
-
-
-one_model = click.argument("model", shell_complete=complete_model)
-some_models = click.argument(
-    "models", metavar="MODEL...", nargs=-1, required=True, shell_complete=complete_model
-)
-any_models = click.argument("models", metavar="[MODEL]...", nargs=-1, shell_complete=complete_model)
-depth = click.option(
-    "--depth",
-    metavar="N",
-    type=click.IntRange(min=1),
-    help="Parts of a node's name to show; as many as fit a screen unless given.",
-)
-
-
-def price(model: str, options: Options) -> Profile:
+def price(model: str, counting: Counting) -> Profile:
     """The profile of a model under the shared options."""
-    return price_all([model], options)[0]
+    return price_all([model], counting)[0]
 
 
-def price_all(models: Sequence[str], options: Options) -> list[Profile]:
+def price_all(models: Sequence[str], counting: Counting) -> list[Profile]:
     """The profiles of some models under the shared options."""
-    if options.formulas:
+    if counting.formulas:
         from archcalc.ops.formula import load_formulas
 
-        for path in options.formulas:
+        for path in counting.formulas:
             load_formulas(path)
-    settings = parse_settings(options.settings)
+    settings = parse_settings(counting.settings)
     graphs = [
         resolve(
             model,
-            input=options.input,
-            batch=options.batch,
-            training=options.train,
-            optimizer=options.optimizer,
+            input=counting.input,
+            batch=counting.batch,
+            training=counting.train,
+            optimizer=counting.optimizer,
             options=settings,
         )
         for model in models
     ]
-    return [profile(graph, convention=options.convention) for graph in graphs]
+    return [profile(graph, convention=counting.convention) for graph in graphs]
 
 
-def finish(report: Report, options: Options, *profiles: Profile) -> None:
-    """Write the report, and for what was not counted a formula to fill in; with ``--strict``, leave
-    with 1 when there was such a thing."""
-    write(report, options)
+def finish(report: Report, counting: Counting, output: Output, *profiles: Profile) -> None:
+    """Write the report, and for operators that are not counted a formula to fill in. With
+    ``--strict``, exit with 1 when there are such operators."""
+    write(report, output)
     unknown = [node for found in profiles for node in found.nodes_not_counted]
     if unknown:
         from archcalc.pytorch.trace import stub
 
-        click.echo(
-            "archcalc: to count it, fill this in and load it with --formulas FILE:\n", err=True
-        )
+        tell("archcalc: to count it, fill this in and load it with --formulas FILE:\n")
         for node in {node.op: node for node in reversed(unknown)}.values():
-            click.echo(stub(node), err=True)
-    if options.strict and unknown:
+            tell(stub(node))
+    if counting.strict and unknown:
         sys.exit(NOT_COUNTED)
 
 
-def write(report: Report, options: Output) -> None:
-    """To stdout or to a file, in the chosen format."""
-    emit(render(report, options), options.output)
+def write(report: Report, output: Output) -> None:
+    """To standard output or to a file, in the chosen format."""
+    emit(render(report, output), output.output)
 
 
 def emit(text: str, output: str) -> None:
-    """Finished text to a file, or for ``-`` to stdout."""
+    """Finished text to a file, or for ``-`` to standard output."""
     if output == "-":
         sys.stdout.write(text)
         return
     from archcalc.io.files import write_text
 
     write_text(output, text)
-    click.echo(f"wrote {output}", err=True)
+    tell(f"wrote {output}")
 
 
-def render(report: Report, options: Output) -> str:
+def tell(line: str) -> None:
+    """A line on standard error, where messages go."""
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
+
+
+def render(report: Report, output: Output) -> str:
     """The report in its format. Only the chosen writer is imported."""
-    match options.format:
+    match output.format:
         case "md":
             from archcalc.report.markdown import markdown
 
-            return markdown(report.tables, report.notes, options.units)
+            return markdown(report.tables, report.notes, output.units)
         case "csv":
             from archcalc.report.csv import csv
 
@@ -231,7 +260,7 @@ def render(report: Report, options: Output) -> str:
             return json(report.data)
     from archcalc.report.terminal import terminal
 
-    screen = options.output == "-" and sys.stdout.isatty()
+    screen = output.output == "-" and sys.stdout.isatty()
     width = os.get_terminal_size(sys.stdout.fileno()).columns if screen else 0
     colour = screen and not os.environ.get("NO_COLOR")
-    return terminal(report, options.units, width=width, colour=colour)
+    return terminal(report, output.units, width=width, colour=colour)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from archcalc.analysis.runs import Epoch, Result
 
 if TYPE_CHECKING:
@@ -19,15 +17,14 @@ def told(event: Any, settings: Settings) -> None:
     """Say one event of :func:`archcalc.pytorch.train.run` on stderr."""
     live = sys.stderr.isatty()
     if isinstance(event, Result):
-        click.echo(
+        _say(
             f"{settings.folder}: test accuracy {100 * event.accuracy:.2f} % "
-            f"({event.images:,} images, weights of epoch {event.epoch})",
-            err=True,
+            f"({event.images:,} images, weights of epoch {event.epoch})\n"
         )
     elif isinstance(event, Epoch):
-        click.echo(f"{_clear(live)}{epoch_line(event, settings.recipe.epochs)}", err=True)
+        _say(f"{_clear(live)}{epoch_line(event, settings.recipe.epochs)}\n")
     elif live:
-        click.echo(f"{_clear(live)}{step_line(event)}", err=True, nl=False)
+        _say(f"{_clear(live)}{step_line(event)}")
 
 
 def epoch_line(row: Epoch, epochs: int) -> str:
@@ -60,3 +57,8 @@ def _clock(seconds: float) -> str:
 
 def _clear(live: bool) -> str:
     return "\r\x1b[K" if live else ""
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(text)
+    sys.stderr.flush()

@@ -1,67 +1,98 @@
-"""``archcalc report``: the whole story of some networks as Markdown, a page, CSV or JSON."""
+"""``archcalc report``: everything about some networks as Markdown, a page, CSV or JSON."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
-import click
+from typer import Option
 
-from archcalc.cli.options import complete_model
+from archcalc.cli.options import AnyModels, Network, tell
 from archcalc.errors import UsageError
 from archcalc.report.messages import LANGS, Lang
 from archcalc.report.units import UNITS, Units
 
 if TYPE_CHECKING:
     from archcalc.analysis.profile import Profile
-    from archcalc.report.config import ReportConfig
+    from archcalc.io.report_config import ReportConfig
     from archcalc.report.story import Story
 
 STALE = 1
 
+OUTPUTS = "Output"
 
-@click.command()
-@click.argument("models", metavar="[MODEL]...", nargs=-1, shell_complete=complete_model)
-@click.option("-o", "--output", metavar="FILE", multiple=True, help=".md, .html, .csv or .json.")
-@click.option("--config", metavar="FILE", default="", help="A report as data: a TOML file.")
-@click.option("--title", default="", help="The report's heading.")
-@click.option("--lang", type=click.Choice(LANGS), help="English or Chinese.  [default: en]")
-@click.option("--units", type=click.Choice(UNITS), help="Numbers of tables; the language's own.")
-@click.option("--baseline", metavar="MODEL", default="", help="Ratios are to it.")
-@click.option("--section", "sections", metavar="NAME", multiple=True, help="This section alone.")
-@click.option("--bench", metavar="FILE", multiple=True, help="Measurements of `archcalc bench`.")
-@click.option("--runs", metavar="DIR", multiple=True, help="Runs of `archcalc train`.")
-@click.option("--no-charts", is_flag=True, help="Tables and text alone; needs no extra.")
-@click.option("--check", is_flag=True, help="Write nothing; exit with 1 when a file is stale.")
-@click.option("-i", "--input", metavar="HxWxC", multiple=True, help="Input of every model.")
-@click.option("--batch", metavar="N", type=int, default=1, help="Images at once.")
-@click.option("--train", is_flag=True, help="Training mode: auxiliary heads run.")
-@click.option(
-    "--set", "settings", metavar="KEY=VALUE", multiple=True, help="Set an option of every model."
-)
+
 def report(
-    models: Sequence[str],
-    output: Sequence[str],
-    config: str,
-    title: str,
-    lang: str | None,
-    units: str | None,
-    baseline: str,
-    sections: Sequence[str],
-    bench: Sequence[str],
-    runs: Sequence[str],
-    no_charts: bool,
-    check: bool,
-    input: tuple[str, ...],
-    batch: int,
-    train: bool,
-    settings: Sequence[str],
+    network: Network,
+    models: AnyModels = [],  # noqa: B006  (typer reads it; nothing changes it)
+    config: Annotated[
+        str,
+        Option(
+            metavar="FILE",
+            help="TOML file that describes the report, instead of models and options.",
+            show_default=False,
+        ),
+    ] = "",
+    title: Annotated[
+        str, Option(metavar="TEXT", help="Title of the report.", show_default=False)
+    ] = "",
+    baseline: Annotated[
+        str,
+        Option(
+            metavar="MODEL",
+            help="Model that ratios refer to. By default, the first.",
+            show_default=False,
+        ),
+    ] = "",
+    sections: Annotated[
+        list[str],
+        Option("--section", metavar="NAME", help="Write only this section. Repeatable."),
+    ] = [],  # noqa: B006
+    bench: Annotated[
+        list[str],
+        Option(metavar="FILE", help="Latencies that `archcalc bench` measured. Repeatable."),
+    ] = [],  # noqa: B006
+    runs: Annotated[
+        list[str],
+        Option(metavar="DIR", help="Training runs of `archcalc train`. Repeatable."),
+    ] = [],  # noqa: B006
+    no_charts: Annotated[
+        bool,
+        Option("--no-charts", help="Write only text and tables, which need no extra package."),
+    ] = False,
+    check: Annotated[
+        bool,
+        Option("--check", help="Write nothing; exit with 1 when a file is out of date."),
+    ] = False,
+    output: Annotated[
+        list[str],
+        Option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            help="File to write: .md, .html, .csv or .json. Repeatable.",
+            rich_help_panel=OUTPUTS,
+        ),
+    ] = [],  # noqa: B006
+    lang: Annotated[
+        Lang | None,
+        Option(metavar="en|zh", help="Language: English or Chinese.", rich_help_panel=OUTPUTS),
+    ] = None,
+    units: Annotated[
+        Units | None,
+        Option(
+            metavar="si|zh|exact",
+            help="How tables print numbers: 120.4M, 1.20亿 or 120,422,400. By default, as the "
+            "language does.",
+            rich_help_panel=OUTPUTS,
+        ),
+    ] = None,
 ) -> None:
-    """Tables, charts, formulas and conventions of some models in one report.
+    """Write a report on some models: tables, charts, formulas, conventions.
 
-    Charts lie as SVG files beside Markdown; the HTML page is one file and needs no network.
+    Beside Markdown, charts are SVG files. An HTML page is one file that needs no network.
 
     \b
     archcalc report nin googlenet -o story.md
@@ -69,15 +100,15 @@ def report(
     archcalc report --config reports/story.toml
     """
     from archcalc.io.files import write_text
-    from archcalc.report.config import ReportConfig, ending, read_config
+    from archcalc.io.report_config import ReportConfig, ending, read_config
 
     if bool(models) == bool(config):
         raise UsageError(
             "name models, as in `archcalc report nin googlenet`, or give --config FILE"
         )
-    if config and (input or settings or train or batch != 1):
+    if config and network != Network():
         raise UsageError(
-            "--input, --batch, --train and --set belong into the file where there is --config"
+            "--input, --batch, --train and --set do not apply to --config; write them in the file"
         )
     asked = read_config(config) if config else ReportConfig(())
     targets = [(Path(path), ending(path)) for path in output] or [
@@ -85,10 +116,10 @@ def report(
     ]
     if not targets:
         raise UsageError("where to? give -o FILE that ends with .md, .html, .csv or .json")
-    profiles = _priced(asked) if config else _price(models, input, batch, train, settings)
+    profiles = _priced(asked) if config else _price(models, network)
 
-    from archcalc.analysis.runs import load_all
     from archcalc.io.bench_file import load
+    from archcalc.io.runs import load_all
     from archcalc.report.story import story
 
     trained = [*runs, *(str(asked.folder / path) for path in asked.runs)]
@@ -114,13 +145,13 @@ def report(
             else:
                 write_text(path, text)
         if not check:
-            click.echo(f"wrote {target}", err=True)
+            tell(f"wrote {target}")
     if stale:
         again = (
             f"archcalc report --config {config}" if config else "archcalc report without --check"
         )
         names = ", ".join(map(str, stale))
-        click.echo(f"archcalc: not what this archcalc writes: {names}; repair: {again}", err=True)
+        tell(f"archcalc: out of date: {names}; repair with: {again}")
         sys.exit(STALE)
 
 
@@ -152,15 +183,21 @@ def _files(
     return {target.parent / name: drawing for name, drawing in drawings.items()} | {target: text}
 
 
-def _price(
-    models: Sequence[str], input: tuple[str, ...], batch: int, train: bool, settings: Sequence[str]
-) -> list[Profile]:
+def _price(models: Sequence[str], network: Network) -> list[Profile]:
     from archcalc.analysis.profile import profile
     from archcalc.lookup.resolve import parse_settings, resolve
 
-    options = parse_settings(settings)
+    options = parse_settings(network.settings)
     return [
-        profile(resolve(model, input=input, batch=batch, training=train, options=options))
+        profile(
+            resolve(
+                model,
+                input=network.input,
+                batch=network.batch,
+                training=network.train,
+                options=options,
+            )
+        )
         for model in models
     ]
 

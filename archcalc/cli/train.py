@@ -5,68 +5,195 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass, field
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import click
+from typer import Argument, Option
 
-from archcalc.cli.options import OUTPUT, Output, one_model, takes, write
+from archcalc.cli.options import Model, Output, Settings, tell, write
 from archcalc.errors import UsageError, missing
 from archcalc.lookup.resolve import parse_settings
 
 if TYPE_CHECKING:
     from archcalc.analysis.runs import Run
-    from archcalc.pytorch.train import Settings
+    from archcalc.pytorch.train import Settings as TrainSettings
 
 INTERRUPTED = 130
 
-DEVICE = click.option(
-    "--device", type=click.Choice(("auto", "cpu", "cuda")), default="auto", show_default=True
-)
-DATA = click.option(
-    "--data",
-    metavar="SET",
-    default="",
-    help="mnist, fashion-mnist, cifar-10, cifar-100, svhn (in $ARCHCALC_DATA), NAME:DIR, digits, "
-    "folder:DIR with train/ and test/, or the folder of the recipe's own set.",
-)
+RECIPE, SERIES, MACHINE, RUNS = "Recipe", "Several runs", "Machine", "Runs"
+
+Device = Annotated[
+    Literal["auto", "cpu", "cuda"],
+    Option(
+        metavar="auto|cpu|cuda",
+        help="Device to run on.",
+        show_default=True,
+        rich_help_panel=MACHINE,
+    ),
+]
+Data = Annotated[
+    str,
+    Option(
+        metavar="SET",
+        help="Data set: mnist, fashion-mnist, cifar-10, cifar-100 or svhn (in $ARCHCALC_DATA), "
+        "NAME:DIR, digits, folder:DIR with train/ and test/, or the folder of the recipe's own "
+        "data set.",
+        show_default=False,
+    ),
+]
+RunFolder = Annotated[
+    str, Argument(metavar="RUN", help="Folder of a run, such as runs/nin-digits-fast-seed0.")
+]
 
 
-@click.command()
-@one_model
-@click.option("--recipe", metavar="NAME", default="", help="article, paper, fast; MODEL:NAME.")
-@DATA
-@click.option("--download", is_flag=True, help="Fetch the set if it is not there.")
-@click.option("--epochs", metavar="N", type=int)
-@click.option("--batch", metavar="N", type=int)
-@click.option("--lr", metavar="RATE", type=float)
-@click.option(
-    "--with",
-    "changes",
-    metavar="KEY=VALUE",
-    multiple=True,
-    help="Change any field of the recipe: optimizer=sgd, flip=true, weight_decay=0.01, ...",
-)
-@click.option("--set", "settings", metavar="KEY=VALUE", multiple=True, help="An option of MODEL.")
-@click.option("-i", "--input", metavar="HxW", default="", help="Bring images to this size.")
-@click.option("--seed", metavar="N", type=int, default=0)
-@click.option("--seeds", metavar="N", type=click.IntRange(min=1), help="This many, one by one.")
-@click.option("--staged", is_flag=True, help="Grow it from the smaller models that it grew from.")
-@click.option("--identity", is_flag=True, help="With --staged: new 1×1 layers change nothing.")
-@click.option(
-    "--ablate", metavar="OPTION", default="", help="With and without: dropout, head, mlp."
-)
-@click.option("--precision", type=click.Choice(("fp32", "bf16", "fp16")), default="fp32")
-@DEVICE
-@click.option("--compile", "compiled", is_flag=True, help="Through torch.compile.")
-@click.option("--contiguous", is_flag=True, help="Channels first in memory; else they come last.")
-@click.option("--accumulate", metavar="N", type=click.IntRange(min=1), default=1, help="Pieces.")
-@click.option("--limit", metavar="N", type=click.IntRange(min=1), help="So many images alone.")
-@click.option("--runs", metavar="DIR", default="runs", show_default=True, help="Of all runs.")
-@click.option("--folder", metavar="DIR", default="", help="Of this run; else by its name.")
-@click.option("--resume", is_flag=True, help="Go on with the run that is there.")
-@takes(Output, *OUTPUT)
-def train(model: str, options: Output, **given: Any) -> None:
+@dataclass(frozen=True)
+class Training:
+    """How a model is trained."""
+
+    recipe: Annotated[
+        str,
+        Option(
+            metavar="NAME",
+            help="Recipe: article, paper or fast; MODEL:NAME for another model's.",
+            show_default=False,
+            rich_help_panel=RECIPE,
+        ),
+    ] = ""
+    data: Data = ""
+    download: Annotated[
+        bool, Option("--download", help="Download the data set if it is missing.")
+    ] = False
+    epochs: Annotated[
+        int | None, Option(metavar="N", help="Number of epochs.", rich_help_panel=RECIPE)
+    ] = None
+    batch: Annotated[
+        int | None,
+        Option(metavar="N", help="Number of images in a batch.", rich_help_panel=RECIPE),
+    ] = None
+    lr: Annotated[
+        float | None, Option(metavar="RATE", help="Learning rate.", rich_help_panel=RECIPE)
+    ] = None
+    changes: Annotated[
+        list[str],
+        Option(
+            "--with",
+            metavar="KEY=VALUE",
+            help="Change a field of the recipe: optimizer=sgd, flip=true, weight_decay=0.01, ... "
+            "Repeatable.",
+            rich_help_panel=RECIPE,
+        ),
+    ] = field(default_factory=list)
+    settings: Settings = field(default_factory=list)
+    input: Annotated[
+        str,
+        Option(
+            "-i",
+            "--input",
+            metavar="HxW",
+            help="Size to which images are scaled.",
+            show_default=False,
+            rich_help_panel="Model",
+        ),
+    ] = ""
+    seed: Annotated[
+        int,
+        Option(metavar="N", help="Seed of all random numbers.", show_default=True),
+    ] = 0
+    seeds: Annotated[
+        int | None,
+        Option(
+            metavar="N",
+            min=1,
+            help="Train N times, with seeds counting up from --seed.",
+            rich_help_panel=SERIES,
+        ),
+    ] = None
+    staged: Annotated[
+        bool,
+        Option(
+            "--staged",
+            help="Train the smaller models that this one grew from first, and grow it from them.",
+            rich_help_panel=SERIES,
+        ),
+    ] = False
+    identity: Annotated[
+        bool,
+        Option(
+            "--identity",
+            help="With --staged, start new 1×1 layers as the identity.",
+            rich_help_panel=SERIES,
+        ),
+    ] = False
+    ablate: Annotated[
+        str,
+        Option(
+            metavar="OPTION",
+            help="Train with and without an option: dropout, head, mlp.",
+            show_default=False,
+            rich_help_panel=SERIES,
+        ),
+    ] = ""
+    precision: Annotated[
+        Literal["fp32", "bf16", "fp16"],
+        Option(
+            metavar="fp32|bf16|fp16",
+            help="Precision of the arithmetic; bf16 and fp16 use autocast.",
+            show_default=True,
+            rich_help_panel=MACHINE,
+        ),
+    ] = "fp32"
+    device: Device = "auto"
+    compiled: Annotated[
+        bool,
+        Option("--compile", help="Run the model through torch.compile.", rich_help_panel=MACHINE),
+    ] = False
+    contiguous: Annotated[
+        bool,
+        Option(
+            "--contiguous",
+            help="Store tensors as N×C×H×W in memory instead of N×H×W×C.",
+            rich_help_panel=MACHINE,
+        ),
+    ] = False
+    accumulate: Annotated[
+        int,
+        Option(
+            metavar="N",
+            min=1,
+            help="Gradient-accumulation steps per batch.",
+            show_default=True,
+            rich_help_panel=MACHINE,
+        ),
+    ] = 1
+    limit: Annotated[
+        int | None, Option(metavar="N", min=1, help="Use only the first N images.")
+    ] = None
+    runs: Annotated[
+        str,
+        Option(
+            metavar="DIR",
+            help="Folder that holds all runs.",
+            show_default=True,
+            rich_help_panel=RUNS,
+        ),
+    ] = "runs"
+    folder: Annotated[
+        str,
+        Option(
+            metavar="DIR",
+            help="Folder of this run. By default, a folder in --runs named after the run.",
+            show_default=False,
+            rich_help_panel=RUNS,
+        ),
+    ] = ""
+    resume: Annotated[
+        bool,
+        Option("--resume", help="Continue the run that is in the folder.", rich_help_panel=RUNS),
+    ] = False
+
+
+def train(model: Model, training: Training, output: Output) -> None:
     """Train a model and keep the run.
 
     \b
@@ -80,25 +207,32 @@ def train(model: str, options: Output, **given: Any) -> None:
     from archcalc.pytorch.train import ablate
     from archcalc.pytorch.train.group import leave_group
 
-    settings = _settings(model, given)
-    variants = ablate.ablate(settings, given["ablate"]) if given["ablate"] else [settings]
-    if given["seeds"]:
-        variants = [one for each in variants for one in ablate.seeds(each, given["seeds"])]
+    settings = _settings(model, training)
+    variants = ablate.ablate(settings, training.ablate) if training.ablate else [settings]
+    if training.seeds:
+        variants = [one for each in variants for one in ablate.seeds(each, training.seeds)]
     try:
-        found = [run for one in variants for run in _train(one, given)]
+        found = [run for one in variants for run in _train(one, training)]
     finally:
         leave_group()
     if int(os.environ.get("RANK", "0")) == 0:
-        _show(found, settings, given, options)
+        _show(found, settings, training, output)
 
 
-@click.command()
-@click.argument("run", metavar="RUN")
-@DATA
-@DEVICE
-@click.option("--precision", type=click.Choice(("fp32", "bf16", "fp16")), help="Else the run's.")
-@takes(Output, *OUTPUT)
-def evaluate(run: str, data: str, device: str, precision: str | None, options: Output) -> None:
+def evaluate(
+    run: RunFolder,
+    output: Output,
+    data: Data = "",
+    device: Device = "auto",
+    precision: Annotated[
+        Literal["fp32", "bf16", "fp16"] | None,
+        Option(
+            metavar="fp32|bf16|fp16",
+            help="Precision of the arithmetic. By default, the run's.",
+            rich_help_panel=MACHINE,
+        ),
+    ] = None,
+) -> None:
     """Test a run's best weights again.
 
     \b
@@ -108,23 +242,35 @@ def evaluate(run: str, data: str, device: str, precision: str | None, options: O
     from archcalc.pytorch.train.evaluate import score
     from archcalc.report.training import evaluation
 
-    write(evaluation(*score(run, data=data, device=device, precision=precision or "")), options)
+    write(evaluation(*score(run, data=data, device=device, precision=precision or "")), output)
 
 
-@click.command()
-@click.argument("run", metavar="RUN")
-@click.option("--images", metavar="FILE", multiple=True, help="Image files; else test images.")
-@DATA
-@click.option("-o", "--output", metavar="FILE", default="", help="Else RUN/featuremaps.png.")
-def featuremaps(run: str, images: Sequence[str], data: str, output: str) -> None:
-    """Draw what each class's map sees: the top 10 % of its activations.
+def featuremaps(
+    run: RunFolder,
+    images: Annotated[
+        list[str],
+        Option(metavar="FILE", help="Image file to use instead of test images. Repeatable."),
+    ] = [],  # noqa: B006  (typer reads it; nothing changes it)
+    data: Data = "",
+    output: Annotated[
+        str,
+        Option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            help="Picture to write. By default, RUN/featuremaps.png.",
+            show_default=False,
+        ),
+    ] = "",
+) -> None:
+    """Draw where the map of each class is most active: the top 10 % of its activations.
 
     \b
     archcalc featuremaps runs/nin-digits-fast-seed0
     archcalc featuremaps runs/nin-fast-seed0 --images cat.png -o cat-maps.png
     """
     _needs_torch()
-    from archcalc.analysis import runs
+    from archcalc.io import runs
     from archcalc.pytorch.train import featuremaps as maps
 
     record = runs.load(run)
@@ -132,18 +278,18 @@ def featuremaps(run: str, images: Sequence[str], data: str, output: str) -> None
     target = output or str(record.folder / "featuremaps.png")
     maps.draw(found, target)
     for name, answer in zip(found.names, found.answers, strict=True):
-        click.echo(f"{name}: {answer}")
-    click.echo(f"wrote {target}", err=True)
+        sys.stdout.write(f"{name}: {answer}\n")
+    tell(f"wrote {target}")
 
 
-def _train(settings: Settings, given: dict[str, Any]) -> list[Run]:
+def _train(settings: TrainSettings, training: Training) -> list[Run]:
     """One run, or one of each stage."""
     from archcalc.pytorch.train import staged
 
-    if not given["staged"]:
+    if not training.staged:
         return [_one(settings)]
     found: list[Run] = []
-    before: Settings | None = None
+    before: TrainSettings | None = None
     for stage in staged.stages(settings):
         grown = staged.after(before, stage) if before else stage
         found.append(_one(grown))
@@ -151,10 +297,10 @@ def _train(settings: Settings, given: dict[str, Any]) -> list[Run]:
     return found
 
 
-def _one(settings: Settings) -> Run:
+def _one(settings: TrainSettings) -> Run:
     """Train, and tell how it goes: a bar on a terminal, lines elsewhere."""
-    from archcalc.analysis import runs
     from archcalc.cli.progress import told
+    from archcalc.io import runs
     from archcalc.pytorch.train import run as epochs
 
     main = int(os.environ.get("RANK", "0")) == 0
@@ -165,59 +311,65 @@ def _one(settings: Settings) -> Run:
     except KeyboardInterrupt:
         if main:
             kept = f"{settings.folder} keeps every finished epoch; --resume goes on from there"
-            click.echo(f"\narchcalc: interrupted; {kept}", err=True)
+            tell(f"\narchcalc: interrupted; {kept}")
         sys.exit(INTERRUPTED)
     return runs.load(settings.folder)
 
 
-def _settings(model: str, given: dict[str, Any]) -> Settings:
+def _settings(model: str, training: Training) -> TrainSettings:
     """The command line as one record."""
     from archcalc.pytorch.train import Settings
 
-    _check(given)
-    changed = {key: given[key] for key in ("epochs", "batch", "lr") if given[key] is not None}
-    if given["identity"]:
-        changed["identity"] = True
-    several = given["seeds"] or given["staged"] or given["ablate"]
+    _check(training)
+    asked = {
+        "epochs": training.epochs,
+        "batch": training.batch,
+        "lr": training.lr,
+        "identity": training.identity or None,
+    }
+    changed = {key: value for key, value in asked.items() if value is not None}
+    several = training.seeds or training.staged or training.ablate
     return Settings.of(
         model,
-        recipe=given["recipe"],
-        changes={**parse_settings(given["changes"]), **changed},
-        options=parse_settings(given["settings"]),
-        data=given["data"],
-        input=given["input"],
-        folder=given["folder"],
-        runs=given["runs"],
-        label=(given["ablate"] or ("staged" if given["staged"] else "")) if several else None,
-        seed=given["seed"],
-        precision=given["precision"],
-        device=given["device"],
-        channels_last=not given["contiguous"],
-        compile=given["compiled"],
-        accumulate=given["accumulate"],
-        limit=given["limit"] or 0,
-        download=given["download"],
-        resume=given["resume"],
+        recipe=training.recipe,
+        changes={**parse_settings(training.changes), **changed},
+        options=parse_settings(training.settings),
+        data=training.data,
+        input=training.input,
+        folder=training.folder,
+        runs=training.runs,
+        label=(training.ablate or ("staged" if training.staged else "")) if several else None,
+        seed=training.seed,
+        precision=training.precision,
+        device=training.device,
+        channels_last=not training.contiguous,
+        compile=training.compiled,
+        accumulate=training.accumulate,
+        limit=training.limit or 0,
+        download=training.download,
+        resume=training.resume,
     )
 
 
-def _check(given: dict[str, Any]) -> None:
-    if given["staged"] and (given["ablate"] or given["seeds"]):
+def _check(training: Training) -> None:
+    if training.staged and (training.ablate or training.seeds):
         raise UsageError("--staged trains its stages one by one; give it without --ablate, --seeds")
-    if given["identity"] and not given["staged"]:
+    if training.identity and not training.staged:
         raise UsageError("--identity says how the layers begin that --staged adds; give both")
 
 
-def _show(found: Sequence[Run], settings: Settings, given: dict[str, Any], options: Output) -> None:
+def _show(
+    found: Sequence[Run], settings: TrainSettings, training: Training, output: Output
+) -> None:
     from archcalc.io.files import write_text
     from archcalc.report.training import error_curves, trained
 
-    if given["ablate"]:
+    if training.ablate:
         firsts = [run for run in found if run.seed == settings.seed]
-        picture = settings.folder / f"{given['ablate']}.svg"
+        picture = settings.folder / f"{training.ablate}.svg"
         write_text(picture, error_curves(firsts, lambda run: run.model))
-        click.echo(f"wrote {picture}", err=True)
-    write(trained(found), options)
+        tell(f"wrote {picture}")
+    write(trained(found), output)
 
 
 def _needs_torch() -> None:

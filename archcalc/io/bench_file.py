@@ -2,28 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Mapping
 from dataclasses import asdict
-from pathlib import Path
 from typing import Any
 
-from archcalc.analysis.latency import (
-    Bench,
-    Environment,
-    Latency,
-    Layers,
-    LayerTime,
-    Setting,
-    Verified,
-    Warmup,
-)
+from archcalc.analysis.latency import Bench, Latency
+from archcalc.analysis.roofline import Ceilings
 from archcalc.errors import UsageError
+from archcalc.guard import first_line, shortened
+from archcalc.io import json
+from archcalc.io.validate import validated
 from archcalc.version import VERSION
 
 SCHEMA_VERSION = 1
 KIND = "archcalc bench"
+
+MAKE_ONE = "write one with archcalc bench -o FILE.json"
 
 
 def record(bench: Bench) -> dict[str, Any]:
@@ -41,28 +35,50 @@ def record(bench: Bench) -> dict[str, Any]:
 def load(path: str | os.PathLike[str]) -> Bench:
     """A run of ``archcalc bench`` from its JSON file, or the one inside a comparison's. Raises
     UsageError for any other file."""
-    try:
-        data = json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UsageError(f"there is no file {path}") from None
-    except OSError as error:
-        raise UsageError(f"cannot read {path}: {(error.strerror or str(error)).lower()}") from error
-    except ValueError as error:
-        raise UsageError(f"{path} is no JSON; write one with archcalc bench -o {path}") from error
+    name = os.fspath(path)
+    data = json.read(name, MAKE_ONE)
     if isinstance(data, dict) and isinstance(data.get("bench"), dict):
         data = data["bench"]
     if not isinstance(data, dict) or data.get("kind") != KIND:
-        raise UsageError(f"{path} holds no measurement; write one with archcalc bench -o FILE.json")
+        raise UsageError(f"{name} holds no measurement; {MAKE_ONE}")
     if data.get("schema_version") != SCHEMA_VERSION:
         raise UsageError(
-            f"{path} has schema version {data.get('schema_version')}, this archcalc reads "
-            f"{SCHEMA_VERSION}; measure again with archcalc bench -o FILE.json"
+            f"{name} has schema version {shortened(data.get('schema_version'))}, this archcalc "
+            f"reads {SCHEMA_VERSION}; measure again with archcalc bench -o FILE.json"
         )
-    try:
-        latencies = tuple(map(_latency, data["latencies"]))
-        return Bench(Environment(**data["environment"]), latencies, tuple(data["ceilings"]))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UsageError(f"{path} is damaged: {type(error).__name__}: {error}") from error
+    latencies = data.get("latencies")
+    if isinstance(latencies, list):  # the summary is for readers without archcalc
+        latencies = [_without_summary(row) for row in latencies]
+    known = {"environment": data.get("environment"), "ceilings": data.get("ceilings")}
+    found = validated({**known, "latencies": latencies}, Bench, f"{name} is damaged")
+    for row in found.latencies:
+        _check(row, f"{name} is damaged: {row.spec}")
+    for ceilings in found.ceilings:
+        try:
+            Ceilings.read(ceilings)
+        except (KeyError, TypeError, ValueError) as error:
+            raise UsageError(f"{name} is damaged: ceilings: {first_line(error)}") from None
+    return found
+
+
+def _without_summary(row: Any) -> Any:
+    return {key: row[key] for key in row if key != "summary"} if isinstance(row, dict) else row
+
+
+def _check(row: Latency, place: str) -> None:
+    """Refuse numbers that no measurement has. Raises UsageError."""
+    if not row.samples or min(row.samples) <= 0:
+        raise UsageError(f"{place} has no samples of positive length")
+    if min((row.per_turn, row.calls, row.setting.batch)) < 1:
+        raise UsageError(f"{place}: per_turn, calls and batch must be at least 1")
+    if row.device_samples and min(row.device_samples) <= 0:
+        raise UsageError(f"{place} has device samples that are not of positive length")
+    if row.layers is not None and row.layers.whole <= 0:
+        raise UsageError(f"{place}: the layers' whole must be above 0")
+    if row.verified is not None and not (
+        row.verified.ours and row.verified.theirs and min(row.verified.theirs) > 0
+    ):
+        raise UsageError(f"{place}: verified has no samples of positive length")
 
 
 def _latency_record(row: Latency) -> dict[str, Any]:
@@ -82,23 +98,3 @@ def _latency_record(row: Latency) -> dict[str, Any]:
         and {**row.layers._asdict(), "times": [each._asdict() for each in row.layers.times]},
         "summary": summary,
     }
-
-
-def _latency(stored: Mapping[str, Any]) -> Latency:
-    fields = {key: value for key, value in stored.items() if key != "summary"}
-    for key in ("samples", "device_samples"):
-        fields[key] = tuple(map(float, fields[key]))
-    if not fields["samples"] or min(fields["samples"]) <= 0 or fields["per_turn"] < 1:
-        raise ValueError(f"{fields['spec']} has no samples of positive length")
-    layers, verified = fields["layers"], fields["verified"]
-    if layers is not None:
-        times = tuple(LayerTime(**each) for each in layers["times"])
-        fields["layers"] = Layers(times, layers["whole"], layers["missing"])
-    if verified is not None:
-        ours, theirs = (tuple(map(float, verified[key])) for key in Verified._fields)
-        fields["verified"] = Verified(ours, theirs)
-    fields["inputs"] = tuple(tuple(shape) for shape in fields["inputs"])
-    fields["setting"] = Setting(**fields["setting"])
-    fields["warmup"] = Warmup(**fields["warmup"])
-    fields["warnings"] = tuple(fields["warnings"])
-    return Latency(**fields)

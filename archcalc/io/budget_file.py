@@ -21,7 +21,7 @@ from archcalc.analysis.budget import FIGURES, Budget, TimeLimit
 from archcalc.analysis.printed import quantity
 from archcalc.errors import UsageError
 from archcalc.io import toml
-from archcalc.io.validate import record
+from archcalc.io.validate import validated
 
 Limits = Mapping[str, int | float | str]
 
@@ -59,7 +59,7 @@ def _budget(given: dict[str, Any], path: str) -> Budget:
     if not isinstance(name, str) or not name:
         raise UsageError(f"{path}: a [[model]] has no name")
     place = f"{path}: {name}"
-    entry = record(given, _Model, place)
+    entry = validated(given, _Model, place)
     at_most, exactly = figures(entry.at_most, place), figures(entry.exactly, place)
     latency = None
     if entry.latency is not None:

@@ -27,18 +27,20 @@ A package that registers models keeps ``lenet.toml`` beside the ``lenet.py`` of 
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterator, Mapping
-from dataclasses import fields
+from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from archcalc.analysis.claims import Claim, Step
+from archcalc.analysis.claims import Claim
 from archcalc.errors import UsageError
+from archcalc.guard import shortened
+from archcalc.io import toml
+from archcalc.io.limits import read_text
+from archcalc.io.validate import validated
 from archcalc.lookup import registry
 
-KEYS = {field.name: field.type for field in fields(Claim)}
 NEEDED = ("id", "model", "source", "quote", "published", "unit")
 DEFAULTS = ("source", "model", "k", "input", "unit")
 """Keys that may stand at the head of a file, for all of its claims."""
@@ -61,23 +63,16 @@ def registered() -> tuple[Claim, ...]:
 
 def load(path: str) -> tuple[Claim, ...]:
     """The claims of a file. Raises UsageError, which says what is wrong where."""
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise UsageError(f"cannot read {path}: {(why or str(error)).lower()}") from None
-    return parse(text, path)
+    return parse(read_text(path), path)
 
 
 def parse(text: str, path: str) -> tuple[Claim, ...]:
     """The claims of a TOML text. Raises UsageError."""
-    try:
-        data = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise UsageError(f"{path} is no TOML: {str(error).lower()}") from None
+    data = toml.parse(text, path)
     head = {key: data.pop(key) for key in DEFAULTS if key in data}
-    written = _tables(data.pop("claim", []), "claim", path)
-    tables = _tables(data.pop("table", []), "table", path)
+    written, tables = toml.tables(data, "claim", path), toml.tables(data, "table", path)
+    for key in ("claim", "table"):
+        data.pop(key, None)
     if data:
         raise UsageError(
             f"{path}: {next(iter(data))!r} is none of {_either(DEFAULTS)}, claim, table"
@@ -97,12 +92,6 @@ def parse(text: str, path: str) -> tuple[Claim, ...]:
     return tuple(claims)
 
 
-def _tables(found: Any, key: str, path: str) -> list[dict[str, Any]]:
-    if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
-        raise UsageError(f"{path}: write [[{key}]], with two brackets")
-    return found
-
-
 def _rows(table: Mapping[str, Any], path: str) -> Iterator[dict[str, Any]]:
     """The claims of a table: one for each cell that is filled."""
     name = table.get("id", "table")
@@ -114,7 +103,7 @@ def _rows(table: Mapping[str, Any], path: str) -> Iterator[dict[str, Any]]:
             f"{path}: table {name} needs [table.columns], each with a unit and a check"
         )
     shared = {key: value for key, value in table.items() if key not in ("id", "columns", "rows")}
-    for row in _tables(table.get("rows", []), "table.rows", path):
+    for row in toml.tables(table, "rows", path):
         if unknown := set(row) - set(ROW) - set(columns):
             raise UsageError(
                 f"{path}: row {row.get('row')!r} of table {name}: {min(unknown)!r} is none of its "
@@ -131,6 +120,8 @@ def _rows(table: Mapping[str, Any], path: str) -> Iterator[dict[str, Any]]:
             record["published"] = row[key]
             record.setdefault("quote", row[key])
             for option in ("causes", "steps"):
+                if not isinstance(row.get(option, {}), dict):
+                    raise UsageError(f"{path}: table {name}: {option} must be a table")
                 if key in row.get(option, {}):
                     record[option.removesuffix("s") if option == "causes" else option] = row[
                         option
@@ -148,36 +139,16 @@ def _filled(text: str, words: Mapping[str, str]) -> str:
 
 
 def _claim(record: dict[str, Any], stem: str, path: str) -> Claim:
-    name = record.get("id", record.get("quote", "?"))
-    for key, value in record.items():
-        if key not in KEYS:
-            raise UsageError(f"{path}: claim {name}: {key!r} is none of {_either(KEYS)}")
-        wanted = int if key in ("k", "digits") else bool if key == "inference" else str
-        if key != "steps" and (
-            not isinstance(value, wanted) or (wanted is int and isinstance(value, bool))
-        ):
-            kind = {int: "a whole number", bool: "true or false", str: "text in quotes"}[wanted]
-            raise UsageError(f"{path}: claim {name}: {key} must be {kind}, got {value!r}")
-    if missing := [key for key in NEEDED if not record.get(key)]:
-        raise UsageError(f"{path}: claim {name} has no {missing[0]}")
-    if record.get("limit", "") not in ("", "at least", "at most"):
-        raise UsageError(f'{path}: claim {name}: limit is "at least" or "at most"')
-    steps = tuple(_step(step, name, path) for step in record.pop("steps", ()))
-    claim = Claim(**{**record, "id": f"{stem}/{record['id']}", "steps": steps})
+    place = f"{path}: claim {shortened(record.get('id', record.get('quote', '?')))}"
+    claim = validated(record, Claim, place)
+    if empty := [key for key in NEEDED if not getattr(claim, key)]:
+        raise UsageError(f"{place}: {empty[0]} is empty")
+    claim = replace(claim, id=f"{stem}/{claim.id}")
     try:
         _ = claim.quantity
     except UsageError as error:
-        raise UsageError(f"{path}: claim {name}: published {error}") from None
+        raise UsageError(f"{place}: published {error}") from None
     return claim
-
-
-def _step(step: Any, name: str, path: str) -> Step:
-    try:
-        return Step(**step)
-    except TypeError:
-        raise UsageError(
-            f"{path}: claim {name}: a step is {{ why = ..., amount = ..., inference = true }}"
-        ) from None
 
 
 def _either(keys: Any) -> str:

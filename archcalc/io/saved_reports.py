@@ -1,47 +1,77 @@
-"""Reading back what ``--format json`` wrote."""
+"""Saved reports: reading what ``--format json`` wrote."""
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 from archcalc.analysis.saved import SavedModel, saved_model
 from archcalc.errors import UsageError
+from archcalc.guard import shortened
+from archcalc.io import json
+from archcalc.io.limits import read_text
+from archcalc.io.validate import validated
 
 SCHEMA_VERSION = 1
+
+MAKE_ONE = "write one with archcalc show MODEL --format json -o FILE"
+
+
+@dataclass(frozen=True)
+class _NotCounted:
+    calls: int
+
+
+@dataclass(frozen=True)
+class _Layer:
+    name: str
+    op: str
+    output: tuple[int, ...]
+    params: int
+    macs: int | None
+    attrs: Mapping[str, Any] = field(default_factory=dict)
+    weights: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class _Model:
+    name: str
+    spec: str
+    input: tuple[int, ...]
+    output: tuple[int, ...]
+    layers: tuple[_Layer, ...]
+    not_counted: tuple[_NotCounted, ...] = ()
+    params: int = 0
+    params_executed: int = 0
+    macs: int = 0
+    flops: int = 0
+    activations: int = 0
+    peak_activation_bytes: int = 0
+    weight_bytes: int = 0
 
 
 def load(path: str) -> tuple[SavedModel, ...]:
     """The models of a saved report. Raises UsageError for any other file."""
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except OSError as error:
-        raise UsageError(
-            f"cannot read {path}: {(error.strerror or str(error)).lower()}; "
-            "write one with archcalc show MODEL --format json -o FILE"
-        ) from None
-    except UnicodeDecodeError:
-        raise UsageError(f"{path} is no report of archcalc: it is not UTF-8 text") from None
-    return parse(text, path)
+    return parse(read_text(path, MAKE_ONE), path)
 
 
 def parse(text: str, path: str) -> tuple[SavedModel, ...]:
-    """The models of a report's text; ``path`` is for the words of a refusal. Raises UsageError."""
-    try:
-        data = json.loads(text)
-    except ValueError:
-        raise UsageError(f"{path} is no JSON") from None
+    """The models of a report's text; ``path`` names it in a refusal. Raises UsageError."""
+    data = json.parse(text, path, MAKE_ONE)
     if not isinstance(data, dict) or "models" not in data:
         raise UsageError(
-            f"{path} is no report of models; write one with "
+            f"{path} is not a report of models; write one with "
             "archcalc show MODEL --format json, or flops, compare, params, memory"
         )
     if data.get("schema_version") != SCHEMA_VERSION:
         raise UsageError(
-            f"{path} has schema version {data.get('schema_version')}, this archcalc reads "
-            f"{SCHEMA_VERSION}; write it again"
+            f"{path} has schema version {shortened(data.get('schema_version'))}, this archcalc "
+            f"reads {SCHEMA_VERSION}; write it again"
         )
-    try:
-        return tuple(map(saved_model, data["models"]))
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UsageError(f"{path} is damaged: {type(error).__name__}: {error}") from None
+    models = data["models"]
+    if not isinstance(models, list):
+        raise UsageError(f"{path} is damaged: models: expected a list")
+    for place, model in enumerate(models):
+        validated(model, _Model, f"{path} is damaged: models[{place}]", others=True)
+    return tuple(map(saved_model, models))

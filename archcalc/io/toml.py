@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ def parse(text: str, path: str | Path) -> dict[str, Any]:
     return found
 
 
-def tables(data: dict[str, Any], key: str, path: str | Path) -> list[dict[str, Any]]:
+def tables(data: Mapping[str, Any], key: str, path: str | Path) -> list[dict[str, Any]]:
     """The tables under ``[[key]]``, none where there is no such key. Raises UsageError."""
     found = data.get(key, [])
     if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):

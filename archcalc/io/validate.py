@@ -12,7 +12,7 @@ import functools
 import operator
 import re
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -38,11 +38,12 @@ WORDS = {
 """msgspec's names of types, for people."""
 
 
-def record(data: Any, kind: type[T], place: str | Path) -> T:
+def validated(data: Any, kind: Callable[..., T], place: str | Path, *, others: bool = False) -> T:
     """The record that ``data``, a parsed file or a part of one, describes; ``place`` starts the
-    sentence of a refusal. Raises UsageError."""
+    sentence of a refusal. ``others`` allows keys that the record does not have. Raises
+    UsageError."""
     try:
-        found = msgspec.convert(data, _mirrored(kind))
+        found = msgspec.convert(data, _struct(kind, others))
     except msgspec.ValidationError as error:
         raise UsageError(f"{place}: {_sentence(str(error), kind)}") from None
     except RecursionError:
@@ -56,14 +57,14 @@ _KINDS: dict[type, Any] = {}
 
 
 @cache
-def _struct(kind: Any) -> type[msgspec.Struct]:
-    """A Struct with the record's fields that takes no others."""
+def _struct(kind: Any, others: bool) -> type[msgspec.Struct]:
+    """A Struct with the record's fields, which takes no others unless told."""
     hints = get_type_hints(kind, include_extras=True)
     fields: list[Any] = []
     for name, default in _defaults(kind).items():
-        field = (name, _mirrored(hints[name]))
+        field = (name, _mirrored(hints[name], others))
         fields.append(field if default is msgspec.NODEFAULT else (*field, default))
-    made = msgspec.defstruct(kind.__name__, fields, forbid_unknown_fields=True, kw_only=True)
+    made = msgspec.defstruct(kind.__name__, fields, forbid_unknown_fields=not others, kw_only=True)
     _KINDS[made] = kind
     return made
 
@@ -88,14 +89,14 @@ def _is_record(hint: Any) -> bool:
     )
 
 
-def _mirrored(hint: Any) -> Any:
+def _mirrored(hint: Any, others: bool) -> Any:
     """An annotation with the Structs in the place of the records."""
     if _is_record(hint):
-        return _struct(hint)
+        return _struct(hint, others)
     origin, arguments = get_origin(hint), get_args(hint)
     if not arguments or origin is Literal:
         return hint
-    inner = [_mirrored(argument) for argument in arguments]
+    inner = [_mirrored(argument, others) for argument in arguments]
     if origin in (Union, types.UnionType):
         return functools.reduce(operator.or_, inner)
     if origin is Mapping:
@@ -130,6 +131,8 @@ def _sentence(error: str, kind: Any) -> str:
         words = wrong[1].replace("int | float", "float").split(" | ")
         expected = " or ".join(WORDS.get(word, word) for word in words)
         return f"{where}expected {expected}{wrong[2]}, got {WORDS.get(wrong[3], wrong[3])}"
+    if literal := re.fullmatch(r"Invalid enum value '(.*)'", what, re.DOTALL):
+        return f"{where}{literal[1][:40]!r} is not one of its values"
     return f"{where}{what[:1].lower()}{what[1:200]}"
 
 

@@ -42,11 +42,11 @@ def resolve(
     """
     name, *inline = spec.split(",")
     chosen = {**(options or {}), **parse_settings(inline)}
-    architecture = _declared(name)
     if optimizer and not training:
         raise UsageError("--optimizer is a part of --train; give both")
-    if architecture is not None:
-        graph = architecture.graph(declared_input(input), batch=batch, options=chosen)
+    declared = find_declared(name)
+    if declared is not None:
+        graph = declared.graph(declared_input(input), batch=batch, options=chosen)
         if not training:
             return graph
         from archcalc.training_step import training_step
@@ -73,13 +73,13 @@ def declared(
     Raises UsageError for a torch model, and UnknownModelError.
     """
     name, *inline = spec.split(",")
-    found = _declared(name)
+    found = find_declared(name)
     if found is None:
         raise UsageError(f"{name} is a torch model; a declared network is needed")
     return found, {**(options or {}), **parse_settings(inline)}
 
 
-def _declared(name: str) -> registry.Architecture | None:
+def find_declared(name: str) -> registry.Architecture | None:
     """The declared network of this name; None for a torch model."""
     if not is_torch(name):
         return registry.find(name)

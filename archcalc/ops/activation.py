@@ -9,6 +9,7 @@ from archcalc.errors import ShapeError
 from archcalc.graph import Handle, Node
 from archcalc.ops.gradient import pointwise, scaled
 from archcalc.ops.operator import Operator, Work, extent, operator, per_output
+from archcalc.ops.window import Mixes, Positions
 
 
 def dropout_work(node: Node, training: bool) -> Work:
@@ -24,13 +25,25 @@ def mask(node: Node, training: bool) -> int:
     return node.outputs[0].numel if node.attrs.get("training", training) else 0
 
 
+def along_dim(node: Node) -> tuple[int, ...] | None:
+    """The dimension that is normalised, where the node tells."""
+    dim = node.attrs.get("dim")
+    return None if dim is None else (dim,)
+
+
 def _activation(
-    name: str, count: int, why: str, saves: Literal["input", "output"] = "input", backward: str = ""
+    name: str,
+    count: int,
+    why: str,
+    saves: Literal["input", "output"] = "input",
+    window: Positions = "pointwise",
+    backward: str = "",
 ) -> Operator:
     text = f"{count} an element" + (f": {why}" if why else "")
     return operator(
         name,
         "activation",
+        window=window,
         formula=text,
         work=per_output("activation", count),
         saves=saves,
@@ -38,16 +51,23 @@ def _activation(
     )
 
 
-RELU = _activation("relu", 1, "a comparison", "output", "threshold_backward")
+RELU = _activation("relu", 1, "a comparison", saves="output", backward="threshold_backward")
 SIGMOID = _activation("sigmoid", 4, "negate, exp, add, divide", saves="output")
 TANH = _activation("tanh", 5, "double, exp, subtract, add, divide", saves="output")
 GELU = _activation("gelu", 5, "divide, erf, add, two multiplies")
 SILU = _activation("silu", 5, "sigmoid and a multiply")
 HARDSWISH = _activation("hardswish", 5, "add, two comparisons, multiply, divide")
-SOFTMAX = _activation("softmax", 5, "compare, subtract, exp, add, divide", saves="output")
+SOFTMAX = _activation(
+    "softmax",
+    5,
+    "compare, subtract, exp, add, divide",
+    saves="output",
+    window=Mixes(along_dim, keeps=True),
+)
 DROPOUT = operator(
     "dropout",
     "activation",
+    window="pointwise",
     formula="2 an element in training",
     work=dropout_work,
     free="identity in evaluation",

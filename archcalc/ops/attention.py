@@ -9,6 +9,7 @@ from archcalc.graph import Attributes, Handle, Node, Shape, times
 from archcalc.ops.gradient import attended
 from archcalc.ops.linear import real_macs, rows
 from archcalc.ops.operator import Work, broadcast, operator
+from archcalc.ops.window import Untold
 
 
 def attention_shape(
@@ -68,6 +69,7 @@ def causal_macs(query: Shape, key: Shape, value: Shape) -> int:
 SDPA = operator(
     "scaled_dot_product_attention",
     "matmul",
+    window="attention",
     formula="(heads×queries×keys)×(E + E_v) macs, dense also where causal; 5 a score for softmax",
     work=attention_work,
     shape=attention_shape,
@@ -77,6 +79,7 @@ SDPA = operator(
 SDPA_BACKWARD = operator(
     "scaled_dot_product_attention_backward",
     "matmul",
+    window=Untold("layout"),
     formula="(heads×queries×keys)×(3×E + 2×E_v) macs: four products, and the scores again",
     work=attention_backward_work,
 )

@@ -16,7 +16,18 @@ from archcalc.ops.operator import (
     operator,
     require_channels,
 )
-from archcalc.ops.window import Padding, Size, conv_positions, each, transposed_positions
+from archcalc.ops.window import (
+    Padding,
+    Sampling,
+    Size,
+    Slides,
+    Untold,
+    Window,
+    conv_positions,
+    each,
+    transposed_positions,
+    transposed_sampling,
+)
 
 
 def conv_shape(inputs: tuple[Shape, ...], weights: Mapping[str, Shape], attrs: Attributes) -> Shape:
@@ -40,6 +51,24 @@ def conv_work(node: Node, training: bool) -> Work:
     if not bias:
         return {"macs": macs}
     return {"macs": macs, "bias": ((out,),)}
+
+
+def conv_windows(node: Node) -> tuple[Window, ...]:
+    """The window of each spatial dimension; the kernel is read off the weight."""
+    attrs, kernel = node.attrs, operands(node)[0][2:]
+    padding, dilation = attrs["padding"], attrs["dilation"]
+    if padding == "same":
+        padding = tuple([d * (k - 1) // 2 for d, k in zip(dilation, kernel, strict=True)])
+    elif padding == "valid":
+        padding = (0,) * len(kernel)
+    return tuple(map(Window, kernel, attrs["stride"], padding, dilation))
+
+
+def transposed_windows(node: Node) -> tuple[Sampling, ...]:
+    attrs, kernel = node.attrs, operands(node)[0][2:]
+    return tuple(
+        map(transposed_sampling, kernel, attrs["stride"], attrs["padding"], attrs["dilation"])
+    )
 
 
 def transposed_shape(
@@ -103,6 +132,7 @@ class Convolution:
             "conv",
             formula=f"({PLACE[dims]}×C_out)×({WINDOW[dims]}×C_in/groups) macs, "
             f"{PLACE[dims]}×C_out with a bias",
+            window=Slides(conv_windows, over_channels=True),
             work=conv_work,
             shape=conv_shape,
             saves="input",
@@ -148,6 +178,7 @@ class TransposedConvolution:
             "conv",
             formula=f"({PLACE[dims]}×C_in of the input)×({WINDOW[dims]}×C_out/groups) macs, "
             f"{PLACE[dims]}×C_out with a bias",
+            window=Slides(transposed_windows, over_channels=True),
             work=transposed_work,
             shape=transposed_shape,
             saves="input",
@@ -191,6 +222,7 @@ WINDOW = {1: "K", 2: "K_h×K_w", 3: "K_d×K_h×K_w"}
 CONV_BACKWARD = operator(
     "conv_backward",
     "conv",
+    window=Untold("windows"),
     formula="the forward's macs for the input's gradient, and again for the weight's",
     work=backward_work,
     weights_after=2,

@@ -13,6 +13,7 @@ from fractions import Fraction
 
 from archcalc.graph import Node
 from archcalc.ops.operator import Work, operator
+from archcalc.ops.window import Untold
 
 Count = Callable[[int, int, Node], Fraction | int]
 """(m, n, node) -> operations for one matrix."""
@@ -114,6 +115,7 @@ for _name, _formula, _count in (
     operator(
         f"linalg_{_name}",
         "elementwise",
+        window=Untold("transform"),
         formula=f"textbook count: {_formula}",
         work=work(_count),
         saves="inputs",

@@ -5,6 +5,7 @@ from __future__ import annotations
 from archcalc.graph import Node
 from archcalc.ops.linear import real_macs
 from archcalc.ops.operator import Work, channels_last, operator
+from archcalc.ops.window import Untold
 
 BILINEAR = 7
 """Operations for a value between four places: 4 products, 3 sums."""
@@ -44,6 +45,7 @@ def nms_work(node: Node, training: bool) -> Work:
 DEFORM_CONV2D = operator(
     "deform_conv2d",
     "conv",
+    window=Untold("values"),
     formula="(H×W×C_out)×(K_h×K_w×C_in/groups) macs, and 7 a sampled value, 8 with a mask",
     work=deform_work,
     saves="inputs",
@@ -52,6 +54,7 @@ DEFORM_CONV2D = operator(
 operator(
     "roi_align",
     "pooling",
+    window=Untold("values"),
     formula="(outputs)×sampling_ratio²×8: a sample between four places, and the mean",
     work=roi_work,
     saves="input",
@@ -59,6 +62,7 @@ operator(
 operator(
     "ps_roi_align",
     "pooling",
+    window=Untold("values"),
     formula="(outputs)×sampling_ratio²×8: a sample between four places, and the mean",
     work=roi_work,
     saves="input",
@@ -66,6 +70,7 @@ operator(
 operator(
     "nms",
     "reduction",
+    window=Untold("values"),
     formula="13 a pair of boxes, as if none were dropped, and n×⌈log₂ n⌉ + 3n to sort and measure",
     work=nms_work,
 )

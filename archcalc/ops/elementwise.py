@@ -34,6 +34,7 @@ def _pairwise(name: str, saves: str, backward: Rule) -> Operator:
     return operator(
         name,
         "elementwise",
+        window="pointwise",
         formula="1 an element for each input after the first",
         work=pairwise_work,
         shape=broadcast_shape,

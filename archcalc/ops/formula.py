@@ -21,6 +21,7 @@ from archcalc.errors import UsageError
 from archcalc.graph import Node
 from archcalc.guard import guard
 from archcalc.ops.operator import TABLE, Cost, Operator, Work
+from archcalc.ops.window import Untold
 
 Formula = Callable[..., int | Cost]
 
@@ -41,6 +42,7 @@ def formula(name: str) -> Callable[[Formula], Formula]:
         TABLE[name] = Operator(
             name,
             "matmul",
+            Untold("layout"),
             formula=(inspect.getdoc(function) or f"by {function.__name__}()").partition("\n")[0],
             work=_work(name, function),
         )

@@ -8,6 +8,7 @@ from archcalc.errors import ShapeError
 from archcalc.graph import ITEM_SIZE, Attributes, Handle, Node, Shape, times
 from archcalc.ops.gradient import looked_up, multiplied_by_matrix, multiplied_by_weight
 from archcalc.ops.operator import Work, broadcast, operands, operator
+from archcalc.ops.window import Mixes, Untold
 
 
 def linear_shape(
@@ -125,6 +126,7 @@ def embedding_bytes(node: Node) -> int:
 LINEAR = operator(
     "linear",
     "linear",
+    window=Mixes(lambda node: (-1,)),
     formula="(rows×out_features)×in_features macs, rows×out_features with a bias",
     work=linear_work,
     shape=linear_shape,
@@ -136,6 +138,7 @@ LINEAR = operator(
 MATMUL = operator(
     "matmul",
     "matmul",
+    window="matmul",
     formula="(batch×rows×columns)×inner macs",
     work=matmul_work,
     shape=matmul_shape,
@@ -145,6 +148,7 @@ MATMUL = operator(
 ADDMM = operator(
     "addmm",
     "matmul",
+    window=Untold("layout"),
     formula="(batch×rows×columns)×inner macs, and 1 an output element",
     work=added_matmul_work,
     saves="inputs",
@@ -152,6 +156,7 @@ ADDMM = operator(
 BILINEAR = operator(
     "bilinear",
     "linear",
+    window=Untold("layout"),
     formula="(rows×out_features)×(in1_features×in2_features + in2_features) macs",
     work=bilinear_work,
     saves="inputs",
@@ -161,6 +166,7 @@ BILINEAR = operator(
 EINSUM = operator(
     "einsum",
     "matmul",
+    window="einsum",
     formula="(outputs)×(sizes of the contracted indices) macs",
     work=einsum_work,
     saves="inputs",
@@ -168,6 +174,7 @@ EINSUM = operator(
 GROUPED_MM = operator(
     "grouped_mm",
     "matmul",
+    window=Untold("values"),
     formula="(rows of all groups)×inner×columns macs",
     work=grouped_work,
     saves="inputs",
@@ -175,6 +182,7 @@ GROUPED_MM = operator(
 SPARSE_MATMUL = operator(
     "sparse_matmul",
     "matmul",
+    window=Untold("values"),
     formula="(stored elements)×(rows or columns that they meet) macs",
     work=sparse_work,
     saves="inputs",
@@ -183,6 +191,7 @@ SPARSE_MATMUL = operator(
 EMBEDDING_BAG = operator(
     "embedding_bag",
     "reduction",
+    window=Untold("sequence"),
     formula="one addition for each value that is looked up",
     work=embedding_bag_work,
     saves="input",
@@ -192,6 +201,7 @@ EMBEDDING_BAG = operator(
 EMBEDDING = operator(
     "embedding",
     "movement",
+    window=Untold("layout"),
     shape=lambda inputs, weights, attrs: (*inputs[0], weights["weight"][1]),
     free="a table look-up, no arithmetic",
     saves="input",

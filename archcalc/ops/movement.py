@@ -70,24 +70,51 @@ def axis(dim: int, rank: int) -> int:
     return dim % rank
 
 
-INPUT = operator("input", "input", free="given")
+INPUT = operator("input", "input", window="source", free="given")
 CONCAT = operator(
     "concat",
     "movement",
+    window="concat",
     shape=concat_shape,
     free="copies its inputs, no arithmetic",
     backward=joined,
 )
 FLATTEN = operator(
-    "flatten", "movement", shape=flatten_shape, free=A_VIEW, view=True, backward=reshaped
+    "flatten",
+    "movement",
+    window="reshape",
+    shape=flatten_shape,
+    backward=reshaped,
+    free=A_VIEW,
+    view=True,
 )
 RESHAPE = operator(
-    "reshape", "movement", shape=reshape_shape, free=A_VIEW, view=True, backward=reshaped
+    "reshape",
+    "movement",
+    window="reshape",
+    shape=reshape_shape,
+    backward=reshaped,
+    free=A_VIEW,
+    view=True,
 )
 PERMUTE = operator(
-    "permute", "movement", shape=permute_shape, free=A_VIEW, view=True, backward=permuted
+    "permute",
+    "movement",
+    window="permute",
+    shape=permute_shape,
+    backward=permuted,
+    free=A_VIEW,
+    view=True,
 )
-SLICE = operator("slice", "movement", shape=slice_shape, free=A_VIEW, view=True, backward=sliced)
+SLICE = operator(
+    "slice",
+    "movement",
+    window="slice",
+    shape=slice_shape,
+    backward=sliced,
+    free=A_VIEW,
+    view=True,
+)
 
 
 def concat(xs: Sequence[Handle], dim: int = 1, *, name: str = "concat") -> Handle:

@@ -8,6 +8,7 @@ from archcalc.errors import ShapeError
 from archcalc.graph import ITEM_SIZE, Attributes, Handle, Node, Shape, numel
 from archcalc.ops.gradient import divided_by_neighbours, normalised
 from archcalc.ops.operator import Work, extent, operator
+from archcalc.ops.window import Mixes
 
 
 def batch_norm_work(node: Node, training: bool) -> Work:
@@ -59,6 +60,16 @@ def group_norm_shape(
     return inputs[0]
 
 
+def normalized_dims(node: Node) -> tuple[int, ...]:
+    """The last dimensions, as many as ``normalized_shape`` has."""
+    return tuple(range(-len(node.attrs["normalized_shape"]), 0))
+
+
+def all_but_the_batch(node: Node) -> tuple[int, ...]:
+    """Statistics are taken over the channels of a group and every position."""
+    return tuple(range(1, len(node.inputs[0].shape)))
+
+
 def batch_statistics(node: Node, training: bool) -> int:
     """The batch's mean and deviation of each channel."""
     size = ITEM_SIZE[node.outputs[0].dtype]
@@ -87,6 +98,7 @@ def local_response_steps(node: Node, training: bool) -> int:
 BATCH_NORM = operator(
     "batch_norm",
     "norm",
+    window="pointwise",
     formula="2 an element in evaluation (scale and shift), 6 in training",
     work=batch_norm_work,
     saves="input",
@@ -97,6 +109,7 @@ BATCH_NORM = operator(
 LAYER_NORM = operator(
     "layer_norm",
     "norm",
+    window=Mixes(normalized_dims, keeps=True),
     formula="8 an element, 6 without weight and bias",
     work=statistics_work,
     shape=layer_norm_shape,
@@ -108,6 +121,7 @@ LAYER_NORM = operator(
 GROUP_NORM = operator(
     "group_norm",
     "norm",
+    window=Mixes(all_but_the_batch, keeps=True),
     formula="8 an element, 6 without weight and bias",
     work=statistics_work,
     shape=group_norm_shape,
@@ -119,6 +133,7 @@ GROUP_NORM = operator(
 LOCAL_RESPONSE_NORM = operator(
     "local_response_norm",
     "norm",
+    window=Mixes(lambda node: (1,), keeps=True),
     formula="size + 4 an element",
     work=local_response_work,
     saves="input",
@@ -128,6 +143,7 @@ LOCAL_RESPONSE_NORM = operator(
 operator(
     "batch_norm_backward",
     "norm",
+    window="pointwise",
     formula="9 an element: normalise again 2, two sums 3, combine 4; 5 for the weights alone",
     work=backward_work(9, weights_alone=5),
     weights_after=2,
@@ -136,6 +152,7 @@ for _name in ("layer_norm_backward", "group_norm_backward", "rms_norm_backward")
     operator(
         _name,
         "norm",
+        window="pointwise",
         formula="11 an element: normalise again 2, two sums 4, combine 5; 5 for the weights alone",
         work=backward_work(11, weights_alone=5),
         weights_after=None if _name == "rms_norm_backward" else 2,

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from archcalc.errors import DefinitionError, ShapeError
 from archcalc.graph import Attributes, Handle, Node, Shape, numel
+from archcalc.ops.window import Positions
 
 if TYPE_CHECKING:
     from archcalc.ops.gradient import Rule
@@ -83,6 +84,8 @@ class Operator:
     name: str
     """torch's name: of the function in ``torch.nn.functional`` where there is one."""
     kind: Kind
+    window: Positions
+    """What it does to positions, for the receptive field."""
     formula: str = ""
     """The counted work in symbols, for people."""
     work: Callable[[Node, bool], Work] = no_work
@@ -159,11 +162,11 @@ TABLE: dict[str, Operator] = {}
 """Every operator by name."""
 
 
-def operator(name: str, kind: Kind, **fields: Any) -> Operator:
+def operator(name: str, kind: Kind, *, window: Positions, **fields: Any) -> Operator:
     """Declare an operator. Raises ValueError when the name is taken."""
     if name in TABLE:
         raise ValueError(f"operator {name!r} is declared twice")
-    TABLE[name] = Operator(name, kind, **fields)
+    TABLE[name] = Operator(name, kind, window, **fields)
     return TABLE[name]
 
 

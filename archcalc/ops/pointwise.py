@@ -9,10 +9,12 @@ from __future__ import annotations
 from typing import Literal
 
 from archcalc.graph import Handle
-from archcalc.ops.activation import activation_function
+from archcalc.ops.activation import activation_function, along_dim
 from archcalc.ops.elementwise import broadcast_shape
 from archcalc.ops.gradient import Rule, divided, pointwise, subtracted
+from archcalc.ops.norm import normalized_dims
 from archcalc.ops.operator import TABLE, operator, per_output
+from archcalc.ops.window import Mixes, Positions, Untold
 
 
 def elementwise(
@@ -20,6 +22,7 @@ def elementwise(
     per_output_element: int = 1,
     why: str = "",
     kind: Literal["elementwise", "activation", "norm", "pooling"] = "elementwise",
+    window: Positions = "pointwise",
     backward: Rule | None = None,
     weights_after: int | None = None,
 ) -> None:
@@ -30,6 +33,7 @@ def elementwise(
         operator(
             name,
             kind,
+            window=window,
             formula=text,
             work=work,
             shape=broadcast_shape,
@@ -61,10 +65,14 @@ elementwise("clamp", "clamp_min", "clamp_max", per_output_element=2, why="two co
 elementwise("addcmul", "addcdiv", "lerp", per_output_element=3, why="two products and a sum")
 elementwise("logaddexp", "logaddexp2", per_output_element=4, why="two exp, a sum, a log")
 elementwise("logit", per_output_element=3, why="subtract, divide, log")
-elementwise("outer", "addr", why="a product")
-elementwise("cross", "linalg_cross", per_output_element=3, why="two products and a difference")
-
-elementwise("threshold", why="a comparison", kind="activation")
+elementwise("outer", "addr", why="a product", window=Untold("layout"))
+elementwise(
+    "cross",
+    "linalg_cross",
+    window=Untold("layout"),
+    per_output_element=3,
+    why="two products and a difference",
+)
 
 BACKWARD = {
     "leaky_relu": "leaky_relu_backward",
@@ -73,6 +81,12 @@ BACKWARD = {
 }
 """The backward operators of the activations that networks are declared with."""
 
+OTHER_WINDOWS: dict[str, Positions] = {
+    "glu": Untold("layout"),
+    **dict.fromkeys(("log_softmax", "softmin"), Mixes(along_dim, keeps=True)),
+}
+
+elementwise("threshold", why="a comparison", kind="activation")
 for _name, _count, _why in (
     ("leaky_relu", 2, "compare, multiply"),
     ("rrelu", 2, "compare, multiply"),
@@ -117,17 +131,35 @@ for _name, _count, _why in (
         per_output_element=_count,
         why=_why,
         kind="activation",
+        window=OTHER_WINDOWS.get(_name, "pointwise"),
         backward=pointwise(BACKWARD[_name], "input") if _name in BACKWARD else None,
     )
 
 elementwise(
     "prelu", per_output_element=2, why="compare, multiply", kind="activation", weights_after=1
 )
-elementwise("weight_norm", per_output_element=4, why="square, add, divide, multiply", kind="norm")
-elementwise("max_pool_backward", why="one addition", kind="pooling")
-elementwise("avg_pool_backward", per_output_element=2, why="divide and add", kind="pooling")
 elementwise(
-    "rms_norm", per_output_element=5, why="square, add, scale, weight", kind="norm", weights_after=1
+    "weight_norm",
+    window=Untold("layout"),
+    per_output_element=4,
+    why="square, add, divide, multiply",
+    kind="norm",
+)
+elementwise("max_pool_backward", why="one addition", kind="pooling", window=Untold("windows"))
+elementwise(
+    "avg_pool_backward",
+    window=Untold("windows"),
+    per_output_element=2,
+    why="divide and add",
+    kind="pooling",
+)
+elementwise(
+    "rms_norm",
+    window=Mixes(normalized_dims, keeps=True),
+    per_output_element=5,
+    why="square, add, scale, weight",
+    kind="norm",
+    weights_after=1,
 )
 elementwise("quantize", per_output_element=3, why="divide, add, round")
 elementwise("dequantize", per_output_element=2, why="subtract, multiply")

@@ -9,7 +9,16 @@ from archcalc.errors import ShapeError
 from archcalc.graph import Attributes, Handle, Node, Shape
 from archcalc.ops.gradient import pooled, pooled_adaptively
 from archcalc.ops.operator import Saves, Work, channels_last, operator, require_channels
-from archcalc.ops.window import Size, adaptive_window, each, pool_positions
+from archcalc.ops.window import (
+    Sampling,
+    Size,
+    Slides,
+    Window,
+    adaptive_sampling,
+    adaptive_window,
+    each,
+    pool_positions,
+)
 
 
 def pool_shape(inputs: tuple[Shape, ...], weights: Mapping[str, Shape], attrs: Attributes) -> Shape:
@@ -50,6 +59,22 @@ def adaptive_work(node: Node, training: bool) -> Work:
     return {"pooling": ((read if n == 1 else (n, *read), (channels,)),)}
 
 
+def pool_windows(node: Node) -> tuple[Window, ...]:
+    """The window of each spatial dimension."""
+    attrs = node.attrs
+    kernel = attrs["kernel_size"]
+    dilation = attrs.get("dilation") or (1,) * len(kernel)
+    return tuple(map(Window, kernel, attrs["stride"], attrs["padding"], dilation))
+
+
+def adaptive_windows(node: Node) -> tuple[Sampling, ...]:
+    """The windows of each spatial dimension, which differ in length where they do not divide it."""
+    dims = len(node.attrs["output_size"])
+    return tuple(
+        map(adaptive_sampling, node.inputs[0].shape[-dims:], node.outputs[0].shape[-dims:])
+    )
+
+
 def places(node: Node, training: bool) -> int:
     """torch keeps the place of each maximum as int64."""
     return 8 * node.outputs[0].numel
@@ -70,6 +95,7 @@ class MaxPool:
             f"max_pool{dims}d",
             "pooling",
             formula="(outputs)×(K − 1) comparisons, K the values of a window",
+            window=Slides(pool_windows, pools=True),
             work=max_pool_work,
             shape=pool_shape,
             saves="input",
@@ -110,6 +136,7 @@ class AvgPool:
             f"avg_pool{dims}d",
             "pooling",
             formula="(outputs)×K: K − 1 additions and a division, K the values of a window",
+            window=Slides(pool_windows, pools=True),
             work=avg_pool_work,
             shape=pool_shape,
             saves="input",
@@ -148,6 +175,7 @@ class AdaptivePool:
             f"adaptive_{kind}_pool{dims}d",
             "pooling",
             formula="one operation for each value that a window reads",
+            window=Slides(adaptive_windows, pools=True),
             work=adaptive_work,
             shape=adaptive_shape,
             saves="input" if kind == "max" else global_keeps_nothing,

@@ -9,6 +9,7 @@ from archcalc.graph import Attributes, Handle, Shape, times
 from archcalc.ops.gradient import Rule, a_weight, handed_on, padded, rearranged
 from archcalc.ops.movement import A_VIEW
 from archcalc.ops.operator import TABLE, ShapeRule, operator, same_shape
+from archcalc.ops.window import Positions, Untold
 
 
 def pad_shape(inputs: tuple[Shape, ...], weights: Mapping[str, Shape], attrs: Attributes) -> Shape:
@@ -64,42 +65,83 @@ def expand_shape(
     return (like[0], *x[1:])
 
 
-def views(*names: str) -> None:
+def views(*names: str, window: Positions) -> None:
     for name in names:
-        operator(name, "movement", free=A_VIEW, view=True)
+        operator(name, "movement", window=window, free=A_VIEW, view=True)
 
 
 def copies(
     *names: str,
+    window: Positions,
     why: str = "copies values, no arithmetic",
     shape: ShapeRule = same_shape,
     backward: Rule | None = None,
 ) -> None:
     for name in names:
-        operator(name, "movement", free=why, shape=shape, backward=backward)
+        operator(name, "movement", window=window, free=why, shape=shape, backward=backward)
 
 
 operator(
     "parameter",
     "input",
+    window="source",
     free="a weight that a function of the model reads by itself",
     backward=a_weight,
 )
-operator("constant", "input", free="a buffer or a constant of the model")
+operator("constant", "input", window="source", free="a buffer or a constant of the model")
 
-operator("expand", "movement", free=A_VIEW, view=True, shape=expand_shape, backward=handed_on)
-views("unfold", "diagonal", "detach", "real", "imag", "view_as_real", "view_as_complex")
-views("conj", "as_strided", "unbind", "split")
-copies("pad", shape=pad_shape, backward=padded)
-copies("channel_shuffle", shape=shuffled_shape, backward=rearranged("channel_shuffle"))
-copies("pixel_shuffle", shape=depth_to_space_shape, backward=rearranged("pixel_unshuffle"))
-copies("pixel_unshuffle", shape=space_to_depth_shape, backward=rearranged("pixel_shuffle"))
-copies("stack", "repeat", "repeat_interleave", "roll", "flip", "clone", "copy", "tril")
-copies("triu", "im2col", "col2im", "diag")
-copies("rot90", "tile", "block_diag", "diag_embed", "meshgrid", "setitem", "max_unpool2d")
-copies("contiguous", why="copies where the layout asks for it, no arithmetic")
-copies("to", why="another dtype or device, no arithmetic")
-copies("gather", "index", "index_select", "take", "take_along_dim", why="a look-up")
+operator(
+    "expand",
+    "movement",
+    window="expand",
+    free=A_VIEW,
+    view=True,
+    shape=expand_shape,
+    backward=handed_on,
+)
+views("detach", "real", "imag", "conj", window="pointwise")
+views("unbind", window="unbind")
+views("split", window="split")
+views("unfold", window=Untold("windows"))
+views("diagonal", "view_as_real", "view_as_complex", "as_strided", window=Untold("layout"))
+copies("pad", window="pad", shape=pad_shape, backward=padded)
+copies(
+    "channel_shuffle",
+    window="channel_shuffle",
+    shape=shuffled_shape,
+    backward=rearranged("channel_shuffle"),
+)
+copies(
+    "pixel_shuffle",
+    window="pixel_shuffle",
+    shape=depth_to_space_shape,
+    backward=rearranged("pixel_unshuffle"),
+)
+copies(
+    "pixel_unshuffle",
+    window="pixel_unshuffle",
+    shape=space_to_depth_shape,
+    backward=rearranged("pixel_shuffle"),
+)
+copies("stack", window="stack")
+copies("clone", "copy", "tril", "triu", window="pointwise")
+copies("roll", window=Untold("wraps"))
+copies("flip", "rot90", window=Untold("order"))
+copies("im2col", "col2im", window=Untold("windows"))
+copies("repeat", "repeat_interleave", "tile", "diag", window=Untold("layout"))
+copies("block_diag", "diag_embed", "meshgrid", "setitem", window=Untold("layout"))
+copies("max_unpool2d", window=Untold("values"))
+copies(
+    "contiguous",
+    window="pointwise",
+    why="copies where the layout asks for it, no arithmetic",
+)
+copies("to", window="pointwise", why="another dtype or device, no arithmetic")
+copies(
+    *("gather", "index", "index_select", "take", "take_along_dim"),
+    window=Untold("values"),
+    why="a look-up",
+)
 copies(
     "scatter",
     "masked_select",
@@ -107,13 +149,19 @@ copies(
     "index_fill",
     "index_copy",
     "masked_scatter",
+    window=Untold("values"),
     why="a look-up",
 )
-copies("slice_backward", "select_backward", why="copies values, no arithmetic")
-copies("random", "multinomial", "randperm", why="random numbers are not arithmetic")
-copies("fill", "zero", "arange", why="constants, no arithmetic")
-copies("pack_padded_sequence", "pad_packed_sequence", "one_hot", why="copies values, no arithmetic")
-copies("assert", "sym_size", why="no arithmetic on the values")
+copies("slice_backward", "select_backward", window=Untold("layout"))
+copies(
+    *("random", "multinomial", "randperm"),
+    window="source",
+    why="random numbers are not arithmetic",
+)
+copies("fill", "zero", "arange", window="source", why="constants, no arithmetic")
+copies("pack_padded_sequence", "pad_packed_sequence", window=Untold("sequence"))
+copies("one_hot", window=Untold("layout"))
+copies("assert", "sym_size", window="source", why="no arithmetic on the values")
 
 
 def parameter(

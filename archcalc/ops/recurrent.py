@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from archcalc.graph import Node, Shape
 from archcalc.ops.operator import Operator, Work, operands, operator
+from archcalc.ops.window import Untold
 
 
 def recurrent_work(gates: int, activation: int, elementwise: int) -> Callable[[Node, bool], Work]:
@@ -41,6 +42,7 @@ def _layer(name: str, gates: int, activation: int, elementwise: int, why: str) -
     return operator(
         name,
         "linear",
+        window=Untold("sequence"),
         formula=f"(steps×batch)×(sizes of all weight matrices) macs; {why}",
         work=recurrent_work(gates, activation, elementwise),
         saves="inputs",

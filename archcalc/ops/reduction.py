@@ -16,6 +16,7 @@ from archcalc.ops.operator import (
     operator,
     same_shape,
 )
+from archcalc.ops.window import Mixes, Positions, Untold
 
 
 def per_input(count: int) -> Callable[[Node, bool], Work]:
@@ -46,12 +47,25 @@ def reduced_shape(
     return tuple([size for place, size in enumerate(x) if place not in gone])
 
 
+def reduced_dims(node: Node) -> tuple[int, ...] | None:
+    """The dimensions that are gone or 1, where the node tells."""
+    rank = len(node.inputs[0].shape)
+    dims = node.attrs.get("dim")
+    if dims is None or dims == ():
+        return tuple(range(rank)) if node.outputs[0].numel == 1 else None
+    return (dims,) if isinstance(dims, int) else tuple(dims)
+
+
+REDUCES = Mixes(reduced_dims)
+
+
 def reduction(
     *names: str,
     per_input_element: int = 1,
     why: str = "",
     shape: ShapeRule = same_shape,
     saves: Saves = "input",
+    window: Positions = REDUCES,
     backward: Rule | None = None,
 ) -> None:
     """Declare operators that do so many operations for each input element."""
@@ -60,6 +74,7 @@ def reduction(
         operator(
             name,
             "reduction",
+            window=window,
             formula=text,
             work=per_input(per_input_element),
             shape=shape,
@@ -74,22 +89,48 @@ reduction(
 reduction(
     "mean", why="an addition", shape=reduced_shape, saves="nothing", backward=spread(mean=True)
 )
-reduction("nansum", "nanmean", "prod", "cumsum", "cumprod", why="an addition")
+reduction("nansum", "nanmean", "prod", why="an addition")
+reduction("cumsum", "cumprod", why="an addition", window=Untold("sequence"))
 reduction("amax", "amin", "aminmax", "max", "min", "argmax", "argmin", "all", "any", why="compare")
-reduction("cummax", "cummin", "count_nonzero", "median", "mode", "bincount", "searchsorted")
-reduction("unique", "nonzero", "kthvalue", "isin", "trace", "histc", "bucketize")
+reduction("cummax", "cummin", window=Untold("sequence"))
+reduction("count_nonzero", "median", "mode", "kthvalue")
+reduction("bincount", "searchsorted", "unique", "nonzero", "isin", window=Untold("values"))
+reduction("trace", "histc", "bucketize", window=Untold("layout"))
 reduction("norm", per_input_element=2, why="square and add")
-reduction("dist", "cdist", per_input_element=3, why="subtract, square, add")
-reduction("logsumexp", "logcumsumexp", per_input_element=4, why="compare, subtract, exp, add")
+reduction(
+    "dist", "cdist", window=Untold("layout"), per_input_element=3, why="subtract, square, add"
+)
+reduction("logsumexp", per_input_element=4, why="compare, subtract, exp, add")
+reduction(
+    "logcumsumexp",
+    per_input_element=4,
+    why="compare, subtract, exp, add",
+    window=Untold("sequence"),
+)
 reduction("var", "std", "var_mean", "std_mean", per_input_element=4, why="mean 1, variance 3")
-reduction("nll_loss", "nll_loss_backward", why="pick and add")
-reduction("mse_loss", "smooth_l1_loss", "huber_loss", per_input_element=3)
-reduction("binary_cross_entropy", per_input_element=7, why="two logs and the products")
-reduction("embedding_backward", "scatter_add", "index_add", "scatter_reduce", why="an addition")
-reduction("index_backward", "upsample_backward", "unfold_backward", why="an addition")
-reduction("pad_backward", why="an addition")
-operator("sort", "reduction", formula="n×⌈log₂ n⌉ comparisons", work=sort_work)
-operator("topk", "reduction", formula="n×⌈log₂ n⌉ comparisons", work=sort_work)
+reduction("nll_loss", "nll_loss_backward", why="pick and add", window=Untold("values"))
+reduction("mse_loss", "smooth_l1_loss", "huber_loss", per_input_element=3, window=Untold("layout"))
+reduction(
+    "binary_cross_entropy",
+    per_input_element=7,
+    why="two logs and the products",
+    window=Untold("layout"),
+)
+reduction(
+    *("embedding_backward", "scatter_add", "index_add", "scatter_reduce"),
+    *("index_backward", "upsample_backward", "unfold_backward"),
+    "pad_backward",
+    why="an addition",
+    window=Untold("values"),
+)
+for _name in ("sort", "topk"):
+    operator(
+        _name,
+        "reduction",
+        window=Untold("values"),
+        formula="n×⌈log₂ n⌉ comparisons",
+        work=sort_work,
+    )
 
 
 def mean(

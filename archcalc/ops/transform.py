@@ -9,7 +9,16 @@ from archcalc.errors import ShapeError
 from archcalc.graph import Attributes, Handle, Node, Shape, numel, times
 from archcalc.ops.gradient import rearranged
 from archcalc.ops.operator import TABLE, Work, extent, operator, per_output
-from archcalc.ops.window import Size, each
+from archcalc.ops.window import (
+    Positions,
+    Sampling,
+    Size,
+    Slides,
+    Untold,
+    each,
+    nearest_sampling,
+    resized_sampling,
+)
 
 
 def upsample_shape(
@@ -40,11 +49,38 @@ def fft_work(node: Node, training: bool) -> Work:
     return {"elementwise": (((total if both else -(-total // 2),),),)}
 
 
-def interpolation(*names: str, per_output_element: int, why: str) -> None:
+def resized(taps: int) -> Slides:
+    """Interpolation between ``taps`` positions along each dimension; 1 is the nearest."""
+
+    def windows(node: Node) -> tuple[Sampling, ...]:
+        attrs = node.attrs
+        before, after = node.inputs[0].shape[2:], node.outputs[0].shape[2:]
+        return tuple(
+            [
+                nearest_sampling(size, count, attrs.get("exact", False), scale)
+                if taps == 1
+                else resized_sampling(size, count, taps, attrs.get("align_corners", False), scale)
+                for size, count, scale in zip(
+                    before, after, scales(attrs, len(before)), strict=True
+                )
+            ]
+        )
+
+    return Slides(windows)
+
+
+def scales(attrs: Attributes, dims: int) -> tuple[float | None, ...]:
+    """The factors that the caller gave, under the names of torch's dispatcher."""
+    names = {1: ("scales",), 2: ("scales_h", "scales_w"), 3: ("scales_d", "scales_h", "scales_w")}
+    return tuple([attrs.get(name) for name in names[dims]])
+
+
+def interpolation(*names: str, per_output_element: int, why: str, window: Positions) -> None:
     for name in names:
         operator(
             name,
             "elementwise",
+            window=window,
             formula=f"{per_output_element} an element: {why}",
             work=per_output("elementwise", per_output_element),
             shape=upsample_shape,
@@ -87,6 +123,7 @@ NEAREST, BICUBIC = 1, 2
 operator(
     "fft",
     "elementwise",
+    window=Untold("transform"),
     formula="5×n×⌈log₂ n⌉ real operations a transform of length n, half for real input or output",
     work=fft_work,
     saves="nothing",
@@ -94,6 +131,7 @@ operator(
 operator(
     "pairwise_distance",
     "reduction",
+    window=Untold("layout"),
     formula="3 for each feature of each pair",
     work=pairwise_distance_work,
     saves="inputs",
@@ -101,14 +139,27 @@ operator(
 operator(
     "upsample_nearest",
     "movement",
+    window=resized(1),
     free="copies the nearest value, no arithmetic",
     shape=upsample_shape,
     backward=rearranged("upsample_backward"),
 )
-interpolation("upsample_linear", per_output_element=3, why="two products and a sum")
+interpolation(
+    "upsample_linear", window=resized(2), per_output_element=3, why="two products and a sum"
+)
+interpolation(
+    "upsample_bilinear", window=resized(2), per_output_element=7, why="4 products, 3 sums"
+)
+interpolation(
+    "upsample_bicubic", window=resized(4), per_output_element=31, why="16 products, 15 sums"
+)
+interpolation(
+    "upsample_trilinear", window=resized(2), per_output_element=15, why="8 products, 7 sums"
+)
 operator(
     "grid_sample",
     "elementwise",
+    window=Untold("values"),
     formula="2×places − 1 an element: 4 places in two dimensions, 8 in three, 16 bicubic",
     work=grid_sample_work,
     free="nearest copies a value, no arithmetic",
@@ -117,14 +168,14 @@ operator(
 operator(
     "grid_sample_backward",
     "elementwise",
+    window=Untold("values"),
     formula="2 a place for the input's gradient, 3 a place and dimension for the grid's",
     work=grid_sample_backward_work,
     free="no gradient was asked for",
 )
-interpolation("upsample_bilinear", per_output_element=7, why="4 products, 3 sums")
-interpolation("upsample_bicubic", per_output_element=31, why="16 products, 15 sums")
-interpolation("upsample_trilinear", per_output_element=15, why="8 products, 7 sums")
-interpolation("affine_grid", per_output_element=4, why="two products, two sums")
+interpolation(
+    "affine_grid", window=Untold("values"), per_output_element=4, why="two products, two sums"
+)
 
 MODES: Mapping[str, int] = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}
 """How many spatial dimensions a mode of interpolation is for; "nearest" is for any."""

@@ -1,9 +1,15 @@
-"""How many windows fit: torch's arithmetic for convolutions and pools, to the last window."""
+"""Windows: how many fit, by torch's arithmetic, and which positions each of them reads."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from math import floor, gcd
+from typing import Literal, NamedTuple
+
 from archcalc.errors import ShapeError
-from archcalc.graph import Shape, times
+from archcalc.graph import Node, Shape, times
 
 Size = int | tuple[int, ...]
 """One number for every dimension, or one each."""
@@ -138,3 +144,187 @@ def _too_large(size: Shape, kernel: Shape, padding: Shape, dilation: Shape) -> S
     if any(step != 1 for step in dilation):
         note += f", dilation {dilation[0] if len(set(dilation)) == 1 else times(dilation)}"
     return ShapeError(f"{times(kernel)} window is larger than its {times(size)} input ({note})")
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """Which positions along one dimension of its input each output position reads.
+
+    ``reads[i]`` has the positions that output position i reads; position ``i + len(reads)`` reads
+    the same ones, ``shift`` further on. Positions outside the input are padding.
+    """
+
+    reads: tuple[Sequence[int], ...]
+    shift: int
+
+    def __call__(self, position: int) -> list[int]:
+        """What any one output position reads.
+
+        >>> window = Window(3, stride=2, padding=1).sampling()
+        >>> window(0), window(5)
+        ([-1, 0, 1], [9, 10, 11])
+        """
+        turns, phase = divmod(position, len(self.reads))
+        return [read + turns * self.shift for read in self.reads[phase]]
+
+
+class Window(NamedTuple):
+    """A window that slides along one dimension."""
+
+    kernel: int
+    stride: int = 1
+    padding: int = 0
+    """In front of the first position."""
+    dilation: int = 1
+
+    @property
+    def span(self) -> int:
+        """From the first to the last position read."""
+        return self.dilation * (self.kernel - 1) + 1
+
+    def sampling(self) -> Sampling:
+        reads = range(-self.padding, self.span - self.padding, self.dilation)
+        return Sampling((reads,), self.stride)
+
+
+def transposed_sampling(kernel: int, stride: int, padding: int, dilation: int) -> Sampling:
+    """Tap t of input position i lands on output position stride·i + dilation·t − padding.
+
+    >>> transposed_sampling(2, 2, 0, 1).reads
+    ((0,), (0,))
+    """
+    reads = []
+    for position in range(stride):
+        places = [position + padding - dilation * tap for tap in range(kernel)]
+        reads.append(tuple(sorted(place // stride for place in places if place % stride == 0)))
+    return Sampling(tuple(reads), 1)
+
+
+def adaptive_sampling(size: int, count: int) -> Sampling:
+    """Window i of an adaptive pool runs from ⌊i·size/count⌋ to ⌈(i+1)·size/count⌉.
+
+    >>> [list(window) for window in adaptive_sampling(10, 4).reads]
+    [[0, 1, 2], [2, 3, 4]]
+    """
+    common = gcd(size, count)
+    reads = [range(i * size // count, -(-(i + 1) * size // count)) for i in range(count // common)]
+    return Sampling(tuple(reads), size // common)
+
+
+def resized_sampling(
+    size: int, count: int, taps: int, align_corners: bool, scale: float | None = None
+) -> Sampling:
+    """What interpolation from ``size`` to ``count`` positions reads: ``taps`` of them around the
+    place that an output position has in the input, or that very position where it falls on one.
+
+    ``scale`` is the factor that the caller gave, which torch uses in place of count / size.
+
+    >>> resized_sampling(4, 8, taps=2, align_corners=False).reads
+    ((-1, 0), (0, 1))
+    """
+    if align_corners:
+        step = Fraction(size - 1, count - 1) if count > 1 else Fraction(0)
+        first = Fraction(0)
+    else:
+        step = 1 / Fraction(scale).limit_denominator(10_000) if scale else Fraction(size, count)
+        first = (step - 1) / 2
+    reads = []
+    for position in range(step.denominator):
+        place = first + position * step
+        left = floor(place)
+        if place == left:
+            reads.append(range(left, left + 1))
+        else:
+            reads.append(range(left - taps // 2 + 1, left + taps // 2 + 1))
+    return Sampling(tuple(reads), step.numerator)
+
+
+def nearest_sampling(
+    size: int, count: int, exact: bool = False, scale: float | None = None
+) -> Sampling:
+    """Nearest interpolation reads ⌊i·size/count⌋; torch's "nearest-exact" half a step further on.
+
+    >>> nearest_sampling(4, 8).reads
+    (range(0, 1), range(0, 1))
+    """
+    step = 1 / Fraction(scale).limit_denominator(10_000) if scale else Fraction(size, count)
+    half = step / 2 if exact else Fraction(0)
+    places = [floor(i * step + half) for i in range(step.denominator)]
+    return Sampling(tuple([range(place, place + 1) for place in places]), step.numerator)
+
+
+# What the row of an operator says about positions.
+
+Why = Literal[
+    "unlisted",
+    "values",
+    "wraps",
+    "order",
+    "windows",
+    "sequence",
+    "transform",
+    "layout",
+    "strides",
+    "inputs",
+    "bare",
+]
+"""Why no window can be told: the operation is not in the table; where it reads depends on values;
+it wraps around the border; it reverses positions; it cuts out overlapping windows; it runs along a
+sequence; every result mixes in a way that is not a window; dimensions are rearranged in a way that
+is not followed; branches of different strides meet; the inputs are not images; it depends on no
+input."""
+
+
+class Slides(NamedTuple):
+    """Output positions read a pattern of input positions in the last dimensions, one element each
+    of ``windows(node)``; convolutions read every channel there."""
+
+    windows: Callable[[Node], tuple[Window | Sampling, ...]]
+    over_channels: bool = False
+    """Every output channel reads every input channel of its group."""
+    pools: bool = False
+    """With a single output position it is global pooling."""
+
+
+class Mixes(NamedTuple):
+    """Every result reads the whole of some dimensions of the first input."""
+
+    dims: Callable[[Node], tuple[int, ...] | None]
+    """None where the node does not tell."""
+    keeps: bool = False
+    """Results keep their places, as with softmax; otherwise the dimensions are gone, or 1, or
+    anew."""
+
+
+class Untold(NamedTuple):
+    """The operator does something to positions that is not a window."""
+
+    why: Why
+
+
+Positions = (
+    Literal[
+        "source",
+        "pointwise",
+        "matmul",
+        "attention",
+        "einsum",
+        "reshape",
+        "permute",
+        "slice",
+        "split",
+        "unbind",
+        "pad",
+        "concat",
+        "stack",
+        "expand",
+        "channel_shuffle",
+        "pixel_shuffle",
+        "pixel_unshuffle",
+    ]
+    | Slides
+    | Mixes
+    | Untold
+)
+"""What an operator does to positions: it slides a window, mixes whole dimensions, works point by
+point, rearranges, or does something that is not followed."""

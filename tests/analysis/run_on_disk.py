@@ -7,7 +7,8 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from archcalc.analysis.runs import Epoch, Result, history_csv
+from archcalc.analysis.runs import Epoch, Result
+from archcalc.io.runs import history_csv
 from archcalc.recipe import Recipe
 
 RECIPE = Recipe(data="digits", optimizer="sgd", lr=0.1, batch=32, epochs=2)

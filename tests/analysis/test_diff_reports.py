@@ -111,12 +111,15 @@ def test_a_report_without_settings_still_has_its_counts() -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("{", "is no JSON"),
-        ("[]", "is no report of models"),
-        ('{"checks": []}', "is no report of models"),
+        ("{", "is not JSON"),
+        ("[]", "is not a report of models"),
+        ('{"checks": []}', "is not a report of models"),
         ('{"models": [], "schema_version": 9}', "has schema version 9"),
-        ('{"models": [{}], "schema_version": 1}', "is damaged: KeyError"),
-        ('{"models": [3], "schema_version": 1}', "is damaged: TypeError"),
+        ('{"models": [{}], "schema_version": 1}', "is damaged: models[0]: name is missing"),
+        (
+            '{"models": [3], "schema_version": 1}',
+            "is damaged: models[0]: expected a table",
+        ),
     ],
 )
 def test_a_file_that_is_no_report_is_refused_in_words(
@@ -132,7 +135,7 @@ def test_a_file_that_is_no_report_is_refused_in_words(
 
 def test_a_report_that_is_not_there_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["diff", "nowhere.json", "nothing.json"]) == 2
-    assert "cannot read nowhere.json: no such file" in capsys.readouterr().err
+    assert "there is no file nowhere.json" in capsys.readouterr().err
     assert run(["diff", "nowhere.json"]) == 2
     assert "two reports are compared, as base.json head.json; got 1" in capsys.readouterr().err
 

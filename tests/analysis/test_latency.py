@@ -27,6 +27,14 @@ from archcalc.errors import UsageError
 from archcalc.io.bench_file import load, record
 
 SETTING = Setting("cpu", "float32", 1, threads=2)
+CEILINGS = {
+    "device": "a processor",
+    "dtype": "float32",
+    "threads": 2,
+    "flops": 4e11,
+    "copies": [[2**14, 1e11], [2**29, 2e10]],
+    "launch": 1e-6,
+}
 ENVIRONMENT = Environment(
     "a processor", 4, "Linux x86_64", "3.11", "2.9", "0.1", flags={"mkl": True}
 )
@@ -163,7 +171,7 @@ def full() -> Bench:
         ),
         latency(noisy(2.0, 2), "googlenet", inputs=((1, 3, 224, 224),)),
     )
-    return Bench(ENVIRONMENT, rows, ({"device": "x"},))
+    return Bench(ENVIRONMENT, rows, (CEILINGS,))
 
 
 def test_everything_survives_a_file(tmp_path: Path) -> None:
@@ -181,14 +189,28 @@ def test_the_file_says_what_made_it_and_its_schema() -> None:
     assert stored["latencies"][0]["summary"]["median"] == full().latencies[0].median
 
 
+DAMAGED = record(Bench(ENVIRONMENT, (latency((0.5,)),), ({**CEILINGS, "flops": 2000.0},)))
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("{", "is no JSON"),
+        ("{", "is not JSON"),
         ("[1]", "holds no measurement"),
         ('{"models": []}', "holds no measurement"),
         ('{"kind": "archcalc bench", "schema_version": 99}', "has schema version 99"),
-        ('{"kind": "archcalc bench", "schema_version": 1}', "is damaged: KeyError"),
+        (
+            '{"kind": "archcalc bench", "schema_version": 1}',
+            "is damaged: environment: expected a table",
+        ),
+        ("[" * 50_000, "nested too deeply"),
+        (json.dumps(DAMAGED).replace('"nin"', "1e400"), "inf is not a finite number"),
+        (json.dumps(DAMAGED).replace("0.5", '"0.5"'), r"samples\[0\]: expected a number, got text"),
+        (json.dumps(DAMAGED).replace("0.5", "0"), "no samples of positive length"),
+        (json.dumps(DAMAGED).replace("[0.5]", "[]"), "no samples of positive length"),
+        (json.dumps(DAMAGED).replace('"calls": 1', '"calls": 0'), "must be at least 1"),
+        (json.dumps(DAMAGED).replace('"calls"', '"call"', 1), "unknown key 'call'"),
+        (json.dumps(DAMAGED).replace("2000.0", "0"), "ceilings: ValueError: a ceiling is not"),
     ],
 )
 def test_another_file_is_refused(tmp_path: Path, text: str, words: str) -> None:

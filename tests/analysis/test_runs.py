@@ -15,14 +15,11 @@ from archcalc.analysis.runs import (
     Epoch,
     accuracies,
     best,
-    history_csv,
     interval,
-    load,
-    load_all,
-    parse_history,
     winner,
 )
 from archcalc.errors import UsageError
+from archcalc.io.runs import history_csv, load, load_all, parse_history
 from archcalc.lookup.registry import find
 from archcalc.report.training import curve, panels, trained, with_accuracy
 from archcalc.report.views import comparison
@@ -58,18 +55,55 @@ def test_a_run_is_loaded_finished_or_not(tmp_path: Path) -> None:
     assert load(make(tmp_path / "b", None)).result is None
 
 
-def test_a_folder_that_is_no_run_and_one_that_is_damaged_are_told(tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match=r"is no run: it has no run\.json"):
+def test_a_folder_without_a_run_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"is not a run: it has no run\.json"):
         load(tmp_path)
     with pytest.raises(UsageError, match="there is no run under"):
         load_all(tmp_path)
+
+
+DAMAGE = {
+    "not JSON": ("run.json", "{", "is not JSON"),
+    "nothing": ("run.json", "{}", "is missing"),
+    "a list": ("run.json", "[]", "expected a table"),
+    "nested deeply": ("run.json", "[" * 50_000, "nested too deeply"),
+    "text for a number": ("run.json", '{"seed": "0"}', "seed: expected a whole number, got text"),
+    "five thousand digits": ("run.json", '{"seed": ' + "9" * 5000 + "}", "thousands of digits"),
+    "a result of text": ("result.json", '{"accuracy": "high"}', "expected a number, got text"),
+    "no result": ("result.json", "null", "expected a table, got nothing"),
+    "an infinite loss": ("result.json", '{"loss": 1e400}', "inf is not a finite number"),
+    "no number": ("result.json", '{"loss": NaN}', "the constant NaN is not a number"),
+    "a key twice": ("result.json", '{"loss": 1, "loss": 2}', "the key 'loss' is given twice"),
+    "zero images": (
+        "result.json",
+        '{"accuracy": 0.5, "loss": 1, "images": 0, "epoch": 1, "seconds": 1}',
+        "accuracy, images or epoch is out of range",
+    ),
+    "an empty history": ("history.csv", "", "it is not a table"),
+    "other columns": ("history.csv", "a,b\n1,2\n", "its columns are not epoch, lr"),
+    "a short row": ("history.csv", ",".join(Epoch._fields) + "\n1,2\n", "2 fields, not 8"),
+    "words": ("history.csv", ",".join(Epoch._fields) + "\n1,a,b,c,d,e,f,g\n", "is not a number"),
+    "epoch 5 first": (
+        "history.csv",
+        ",".join(Epoch._fields) + "\n5,0.1,1,1,1,1,1,1\n",
+        "not numbered from 1",
+    ),
+    "an endless field": ("history.csv", '"' + "x" * 200_000, "it is not a table"),
+}
+
+
+@pytest.mark.parametrize(("file", "text", "words"), DAMAGE.values(), ids=DAMAGE)
+def test_a_damaged_record_is_one_sentence(tmp_path: Path, file: str, text: str, words: str) -> None:
     folder = make(tmp_path / "a", 0.8)
-    (folder / "run.json").write_text("{")
-    with pytest.raises(UsageError, match="cannot be read"):
+    if text.startswith('{"seed"'):
+        whole = (folder / "run.json").read_text()
+        text = whole.replace('"seed": 0', text[1:-1])
+    (folder / file).write_text(text)
+    with pytest.raises(UsageError) as caught:
         load(folder)
-    (folder / "run.json").write_text("{}")
-    with pytest.raises(UsageError, match="cannot be read"):
-        load(folder)
+    assert words in str(caught.value)
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 400
 
 
 def test_seeds_of_one_way_of_training_are_put_together_and_other_ways_are_not(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from archcalc import ops
 from archcalc.errors import ShapeError
 from archcalc.ops.window import (
     adaptive_window,
@@ -159,3 +160,8 @@ def test_one_number_stands_for_every_dimension_and_a_tuple_must_fit() -> None:
     assert each((3, 1), 2) == (3, 1)
     with pytest.raises(ShapeError, match=r"expected 2 numbers, got \(3, 3, 3\)"):
         each((3, 3, 3), 2)
+
+
+def test_a_row_that_does_not_say_what_happens_to_positions_is_an_error_at_import() -> None:
+    with pytest.raises(TypeError, match="window"):
+        ops.operator("no_such_operator", "elementwise")

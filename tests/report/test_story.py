@@ -173,8 +173,8 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
         (("nin", "-o", "x.md", "--section", "sumary"), "unknown section 'sumary': one of summary"),
         (("nim", "-o", "x.md"), "did you mean nin"),
         (("nin", "-o", "x.md", "--bench", "none.json"), "there is no file none.json"),
-        (("--config", "none.toml"), "cannot read none.toml"),
-        (("--config", "x.toml", "--train"), "belong into the file where there is --config"),
+        (("--config", "none.toml"), "there is no file none.toml"),
+        (("--config", "x.toml", "--train"), "do not apply to --config; write them in the file"),
         (("nin", "-o", "nowhere/x.csv"), "there is no folder nowhere"),
     ],
 )
@@ -193,13 +193,13 @@ def test_a_wrong_request_is_refused_in_a_sentence(
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("models = [", "is no TOML"),
+        ("models = [", "is not TOML"),
         ("title = 'x'", "names no model"),
         ("models = ['nin']\nsektions = []", "unknown key 'sektions'; did you mean sections?"),
-        ("models = ['nin']\ncharts = 'no'", "charts = 'no' is not true or false"),
-        ("models = ['nin']\nsections = [1]", "has 1, which is not text"),
-        ("models = [{ input = '32x32x3' }]", "a model is a name or a table"),
-        ("models = [{ model = 'nin', batch = true }]", "batch = True is not a whole number"),
+        ("models = ['nin']\ncharts = 'no'", "charts: expected true or false, got text"),
+        ("models = ['nin']\nsections = [1]", "sections[0]: expected text, got a whole number"),
+        ("models = [{ input = '32x32x3' }]", "models[0]: model is missing"),
+        ("models = [{ model = 'nin', batch = true }]", "models[0].batch: expected a whole number"),
         ("models = ['nin']\noutput = 'x.csv'\nlang = 'fr'", "unknown language 'fr'"),
     ],
 )

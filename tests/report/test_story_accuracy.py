@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 import archcalc
-from archcalc.analysis.runs import Run, load_all
+from archcalc.analysis.runs import Run
 from archcalc.cli import run as command
+from archcalc.io.runs import load_all
 from archcalc.report import charts
 from archcalc.report import story as stories
 from archcalc.report.document import Figure, Section, Tabular, Text

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from archcalc.graph import Weight
+from archcalc.ops import TABLE
 from archcalc.pytorch.trace.recorder import tensors_in
 
 
@@ -166,7 +167,8 @@ SILENT = frozenset(
         *("randperm", "tril_indices", "triu_indices", "lift", "lift_fresh", "_efficientzerotensor"),
         *("_local_scalar_dense", "equal", "is_nonzero", "resize", "set", "is_same_size"),
         *("sym_size", "sym_numel", "sym_stride", "is_pinned", "resolve_conj", "resolve_neg"),
-        *("_nested_tensor_size", "is_coalesced"),
+        *("_nested_tensor_size", "is_coalesced", "_has_same_storage_numel"),
+        "_new_zeros_with_same_feature_meta",
     ]
 )
 """Memory and constants: what they make is recorded when something reads it."""
@@ -203,6 +205,8 @@ def identify(func: Any) -> tuple[str, str, bool]:
     """An operator overload as (its full name, the table's name for it, whether it is in place)."""
     name: str = func._schema.name
     space, _, short = name.partition("::")
+    if space == "prims" and short in TABLE:
+        return name, short, False  # what torch's decompositions call
     if space != "aten":
         return name, ALIASES.get(name, name), False
     inplace = short.endswith("_") and not short.endswith("__")

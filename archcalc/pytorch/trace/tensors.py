@@ -43,6 +43,7 @@ for _function in functions(
     *("result_type", "promote_types", "storage_offset", "is_same_size", "__repr__", "__format__"),
     *("__hash__", "is_tensor", "is_storage", "get_default_dtype", "is_neg", "has_names"),
     *("__dir__", "__reduce_ex__", "broadcast_shapes", "is_pinned", "_is_view"),
+    "untyped_storage",
 ):
     CALLS[_function] = ask
 

@@ -23,6 +23,7 @@ from typing import Any, Literal
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 from torch.overrides import TorchFunctionMode
 
 from archcalc.errors import ShapeError, UsageError
@@ -42,7 +43,22 @@ Way = Literal["fast", "exact", "dispatch", "real"]
 
 PLAIN = (Tensor, torch.nn.Parameter, torch.nn.Buffer)
 transforming: Callable[[], bool] = torch._C._are_functorch_transforms_active
+below: Callable[[Any], bool] = torch._C._dispatch_tls_is_dispatch_key_excluded
 wrapped: Callable[[Tensor], bool] = torch._C._functorch.is_functorch_wrapped_tensor
+
+
+def duals() -> bool:
+    """Whether forward-mode differentiation is on."""
+    return forward_ad._current_level >= 0
+
+
+def has_tangent(tensor: Tensor) -> bool:
+    """Whether it is a dual number of ``torch.autograd.forward_ad``; torch.func wraps its own, and
+    below autograd there is none."""
+    if not duals() or transforming() or below(torch._C.DispatchKey.AutogradFunctionality):
+        return False
+    return forward_ad.unpack_dual(tensor).tangent is not None
+
 
 Handler = Callable[..., Any]
 CALLS: dict[Any, Handler] = {}
@@ -227,7 +243,7 @@ class Tracer:
         found = self.twins.get(id(tensor))
         if found is not None:
             return found
-        if id(tensor) in self.originals or (transforming() and wrapped(tensor)):
+        if id(tensor) in self.originals or wrapped(tensor) or has_tangent(tensor):
             return tensor
         with torch.no_grad(), _outside_transforms():
             if self.real and tensor.is_meta:
@@ -336,8 +352,9 @@ class FunctionMode(TorchFunctionMode):
         kwargs = kwargs or {}
         if handler is None or "out" in kwargs:
             return tracer.unknown(func, args, kwargs)
-        if transforming() and handler not in ESSENTIAL:
-            # Inside vmap or grad of torch.func a tensor hides dimensions: the dispatcher sees them.
+        if (transforming() or duals()) and handler not in ESSENTIAL:
+            # Inside vmap or grad of torch.func a tensor hides dimensions, and a dual number hides
+            # the work on its tangent: the dispatcher sees them.
             return tracer.unknown(func, args, kwargs)
         tracer.call = func, args, kwargs
         try:

@@ -64,9 +64,22 @@ def differentiate(tracer: Tracer, *args: Any, **kwargs: Any) -> Any:
         raise tracer.explained(error, function) from error
 
 
-for _function in (torch.autograd.grad, torch.autograd.backward, Tensor.backward):
+def wants_gradients(tracer: Tracer, *args: Any, **kwargs: Any) -> Any:
+    """The model asks for gradients with respect to what it computes: only a run with a graph to
+    differentiate can follow it from here."""
+    function = tracer.call[0]
+    asked = args[1] if len(args) > 1 else kwargs.get("requires_grad", True)
+    if asked and not tracer.gradients and not isinstance(args[0], torch.nn.Parameter):
+        raise GradientsNeededError
+    return function(*args, **kwargs)
+
+
+# Tensor.backward is written in Python and calls torch.autograd.backward.
+for _function in (torch.autograd.grad, torch.autograd.backward):
     CALLS[_function] = differentiate
-ESSENTIAL.add(differentiate)
+for _function in (Tensor.requires_grad_, Tensor.requires_grad.__set__):  # type: ignore[attr-defined]
+    CALLS[_function] = wants_gradients
+ESSENTIAL.update((differentiate, wants_gradients))
 
 
 def step(tracer: Tracer, optimizer: Optimizer) -> None:

@@ -10,8 +10,8 @@ stages, ``ablate.py`` trains variants, ``evaluate.py`` and ``featuremaps.py`` lo
     print(run.result.accuracy)
 """
 
-from archcalc.analysis import runs
 from archcalc.analysis.runs import Run
+from archcalc.io import runs
 from archcalc.pytorch.train.loop import Step, run
 from archcalc.pytorch.train.settings import Growth, Settings
 

@@ -8,9 +8,9 @@ from typing import Any
 import torch
 from torch import nn
 
-from archcalc.analysis import runs
 from archcalc.analysis.runs import Run
 from archcalc.errors import UsageError
+from archcalc.io import runs
 from archcalc.lookup.resolve import parse_settings
 from archcalc.pytorch.train import data as image_sets
 from archcalc.pytorch.train import network as networks

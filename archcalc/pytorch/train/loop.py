@@ -25,6 +25,7 @@ from torch.nn import functional as F
 from archcalc.analysis import runs
 from archcalc.analysis.runs import Epoch, Result
 from archcalc.errors import ArchcalcError, UsageError
+from archcalc.io import runs as stored_runs
 from archcalc.pytorch.train import cpu, run_folder, staged
 from archcalc.pytorch.train import data as image_sets
 from archcalc.pytorch.train import network as networks
@@ -309,7 +310,7 @@ def finished(settings: Settings, recipe: Recipe, history: Sequence[Epoch]) -> Re
     """The result of a run that has nothing left to do: its test images are not touched again."""
     if not settings.resume or len(history) < recipe.epochs:
         return None
-    return runs.load(settings.folder).result
+    return stored_runs.load(settings.folder).result
 
 
 def cut(order: Tensor, size: int, accumulate: int, accelerator: Accelerator) -> list[Piece]:

@@ -26,9 +26,9 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from archcalc.analysis import runs
-from archcalc.analysis.runs import Epoch, Result, Run
+from archcalc.analysis.runs import Epoch, Result, Run, best
 from archcalc.errors import ArchcalcError, UsageError
+from archcalc.io import runs
 from archcalc.io.files import replacing, write_text
 from archcalc.report.training import curve
 
@@ -74,10 +74,10 @@ def save_epoch(
 def write_derived(folder: Path, weights: Mapping[str, Tensor], history: Sequence[Epoch]) -> None:
     """What follows from ``resume.safetensors``. A run that was killed between two files is made
     whole by writing them again."""
-    best = runs.best(history)
+    top = best(history)
     epoch = history[-1].epoch
     _write(folder / LAST, weights, {"epoch": str(epoch)})
-    if best is not None and best.epoch == epoch:
+    if top is not None and top.epoch == epoch:
         _write(folder / BEST, weights, {"epoch": str(epoch)})
     if not (folder / runs.RESULT).exists() or len(history) > len(runs.load(folder).history):
         (folder / runs.RESULT).unlink(missing_ok=True)  # of fewer epochs

@@ -15,8 +15,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from archcalc.analysis.runs import load
 from archcalc.cli import run as archcalc
+from archcalc.io.runs import load
 
 COMMAND = [sys.executable, "-m", "archcalc"]
 LIMIT = 240  # seconds after which a process is given up, on any machine
@@ -154,8 +154,8 @@ def test_an_ablation_is_a_table_and_a_picture(
         ("train nin-digits --ablate depth", "it has num_classes, dropout, head"),
         ("train nin --data folder:/nowhere", "there is no folder /nowhere/train"),
         ("train torchvision:resnet18", "has no recipe; take another model's"),
-        ("evaluate /nowhere", "/nowhere is no run"),
-        ("featuremaps /nowhere", "/nowhere is no run"),
+        ("evaluate /nowhere", "/nowhere is not a run"),
+        ("featuremaps /nowhere", "/nowhere is not a run"),
         ("compare nin --runs /nowhere", "there is no run under /nowhere"),
     ],
 )

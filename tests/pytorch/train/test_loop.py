@@ -14,8 +14,9 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional as F
 
-from archcalc.analysis.runs import Epoch, Run, load
+from archcalc.analysis.runs import Epoch, Run
 from archcalc.errors import ArchcalcError, UsageError
+from archcalc.io.runs import load
 from archcalc.lookup.registry import find as model
 from archcalc.pytorch.build import build
 from archcalc.pytorch.train import Settings, run, train

@@ -1,0 +1,81 @@
+"""A report as data: a TOML file of models and what to tell of them.
+
+    title = "From the linear convolution to GoogLeNet"
+    output = ["story.md", "story.csv"]
+    baseline = "inception-naive"
+    models = [
+        "nin",
+        { model = "googlenet", input = "224x224x3", set = { num_classes = 10 } },
+    ]
+
+Everything but ``models`` may be left out. Files, and folders of runs, are looked for in the TOML
+file's folder.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from archcalc.errors import UsageError
+from archcalc.io import toml
+from archcalc.io.validate import validated
+
+FORMATS = ("md", "html", "csv", "json")
+
+
+@dataclass(frozen=True, slots=True)
+class ModelEntry:
+    """One model of a report, and how it is asked for."""
+
+    model: str
+    input: str = ""
+    batch: int = 1
+    train: bool = False
+    set: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ReportConfig:
+    """What a TOML file asks for. Empty is what the command line or the report itself decides."""
+
+    models: tuple[ModelEntry, ...]
+    output: tuple[str, ...] = ()
+    title: str = ""
+    lang: str = ""
+    units: str = ""
+    baseline: str = ""
+    sections: tuple[str, ...] = ()
+    charts: bool = True
+    bench: tuple[str, ...] = ()
+    runs: tuple[str, ...] = ()
+    folder: Path = Path()
+
+
+def read_config(path: str | Path) -> ReportConfig:
+    """Read and check a report's TOML file. Raises UsageError."""
+    given = toml.read(path, "give a report's TOML file")
+    if "folder" in given:  # not a key of the file: it is where the file is
+        raise UsageError(f"{path}: unknown key 'folder'; files are relative to the TOML file")
+    for key in ("output", "bench", "runs"):  # one file needs no list
+        if isinstance(given.get(key), str):
+            given[key] = [given[key]]
+    if not given.get("models"):
+        raise UsageError(f'{path} names no model; add models = ["nin", "googlenet"]')
+    if isinstance(given["models"], list):  # a name alone is short for a table
+        given["models"] = [
+            {"model": model} if isinstance(model, str) else model for model in given["models"]
+        ]
+    return replace(validated(given, ReportConfig, path), folder=Path(path).parent)
+
+
+def ending(path: str) -> str:
+    """The format of a report by its file's name. Raises UsageError for any other."""
+    found = Path(path).suffix.lstrip(".").lower()
+    if found not in FORMATS:
+        raise UsageError(
+            f"cannot tell the report's format from {path!r}: end it with .md, .html, .csv or .json"
+        )
+    return found

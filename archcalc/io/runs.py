@@ -1,0 +1,152 @@
+"""Training runs on disk: their records, read and written without torch.
+
+A run is a folder with ``run.json`` (what was asked), ``history.csv`` (one row per epoch) and, once
+it is finished, ``result.json`` (the result on the test images).
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from archcalc.analysis.runs import Epoch, Result, Run
+from archcalc.errors import UsageError
+from archcalc.io import json
+from archcalc.io.limits import read_text
+from archcalc.io.validate import validated
+from archcalc.recipe import Recipe
+
+RUN, HISTORY, RESULT = "run.json", "history.csv", "result.json"
+
+MAKE_ONE = "`archcalc train` makes one"
+
+
+@dataclass(frozen=True)
+class _Data:
+    name: str
+    fingerprint: str = ""
+    train: int = 0
+    test: int = 0
+
+
+@dataclass(frozen=True)
+class _Pixels:
+    size: tuple[int, int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class _Growth:
+    model: str
+    new_weights: float | Literal["identity"]
+
+
+@dataclass(frozen=True)
+class _Config:
+    """The part of ``run.json`` that archcalc reads again; the rest is for people."""
+
+    model: str
+    input: tuple[int, int, int]
+    recipe_name: str
+    recipe: Recipe
+    seed: int
+    precision: Literal["fp32", "bf16", "fp16"]
+    data: _Data
+    classes: tuple[str, ...] = ()
+    pixels: _Pixels | None = None
+    channels_last: bool = True
+    begins_with: _Growth | None = None
+
+
+def load(folder: str | Path) -> Run:
+    """The record of one run. Raises UsageError for a folder without one, and for a damaged one."""
+    folder = Path(folder)
+    try:
+        present = {name: (folder / name).is_file() for name in (RUN, HISTORY, RESULT)}
+    except (OSError, ValueError) as error:  # a name that is too long, or has NUL in it
+        raise UsageError(f"{str(folder)[:200]!r} is not a folder: {error}") from None
+    if not present[RUN]:
+        raise UsageError(f"{folder} is not a run: it has no {RUN}; {MAKE_ONE}")
+    config = _config(folder / RUN)
+    history: tuple[Epoch, ...] = ()
+    if present[HISTORY]:
+        history = parse_history(read_text(folder / HISTORY), folder / HISTORY)
+    result = _result(folder / RESULT) if present[RESULT] else None
+    return Run(folder, config, history, result)
+
+
+def load_all(folder: str | Path) -> list[Run]:
+    """Every run under a folder, in the order of their names. Raises UsageError if there is none."""
+    try:
+        found = sorted(path.parent for path in Path(folder).rglob(RUN))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot read the folder {str(folder)[:200]!r}: {error}") from None
+    if not found:
+        raise UsageError(f"there is no run under {folder}; {MAKE_ONE}")
+    return [load(path) for path in found]
+
+
+def history_csv(history: Iterable[Epoch]) -> str:
+    """The history as text: full precision, empty for what is not known."""
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    writer.writerow(Epoch._fields)
+    for row in history:
+        writer.writerow(["" if value is None else repr(value) for value in row])
+    return out.getvalue()
+
+
+def parse_history(text: str, path: str | Path = HISTORY) -> tuple[Epoch, ...]:
+    """The history from its text, to the last bit. Raises UsageError."""
+    try:
+        head, *rows = csv.reader(io.StringIO(text), strict=True)
+    except (csv.Error, ValueError):
+        raise UsageError(f"{path} is damaged: it is not a table") from None
+    if tuple(head) != Epoch._fields:
+        raise UsageError(f"{path} is damaged: its columns are not {', '.join(Epoch._fields)}")
+    history = tuple(_epoch(row, f"{path}: row {place}") for place, row in enumerate(rows, start=1))
+    if [row.epoch for row in history] != list(range(1, len(history) + 1)):
+        raise UsageError(f"{path} is damaged: its epochs are not numbered from 1")
+    return history
+
+
+def _epoch(row: list[str], place: str) -> Epoch:
+    if len(row) != len(Epoch._fields):
+        raise UsageError(f"{place} is damaged: {len(row)} fields, not {len(Epoch._fields)}")
+    try:
+        number, *values = row
+        known = {
+            key: float(value) if value else None
+            for key, value in zip(Epoch._fields[1:], values, strict=True)
+        }
+        found = validated({"epoch": int(number), **known}, Epoch, place)
+    except (ValueError, UsageError):
+        raise UsageError(f"{place} is damaged: a field is not a number") from None
+    # A network may answer with infinity on images that it did not learn from.
+    needed = (found.lr, found.train_loss, found.train_accuracy, found.seconds)
+    if not all(map(math.isfinite, needed)) or min(found.lr, found.seconds) < 0:
+        raise UsageError(f"{place} is damaged: a number is out of range")
+    return found
+
+
+def _config(path: Path) -> Mapping[str, Any]:
+    data: dict[str, Any] = json.read(path)
+    found = validated(data, _Config, path, others=True)
+    if min(found.input) < 1 or not 0 <= found.seed < 2**63:
+        raise UsageError(f"{path} is damaged: a size or the seed is out of range")
+    return data
+
+
+def _result(path: Path) -> Result:
+    found = validated(json.read(path), Result, path)
+    if not (0 <= found.accuracy <= 1 and found.images >= 1 and found.epoch >= 1):
+        raise UsageError(f"{path} is damaged: accuracy, images or epoch is out of range")
+    if found.seconds < 0:
+        raise UsageError(f"{path} is damaged: it took {found.seconds} seconds")
+    return found

@@ -1,0 +1,190 @@
+"""The figures of chunks of candidates: through compiled formulas, or model by model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from archcalc.errors import ArchcalcError, UsageError
+from archcalc.lookup.registry import Architecture
+from archcalc.symbolic.figures import FIGURES
+from archcalc.symbolic.formula import INPUT, Formula, derive
+from archcalc.symbolic.size import Recorder
+from archcalc.symbolic.sweep.space import Space
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+SIDES = {*INPUT, "input"}
+
+
+class Counted(NamedTuple):
+    """The figures of a chunk's candidates, which of them exist, and why the others do not."""
+
+    figures: dict[str, NDArray[Any]]
+    valid: NDArray[np.bool_]
+    refusals: Mapping[str, int]
+
+
+class Counter(Protocol):
+    """Anything that gives a chunk its figures."""
+
+    def __call__(self, positions: Sequence[NDArray[np.int64]]) -> Counted: ...
+
+
+@dataclass
+class ByFormula:
+    """A declared network: a formula for each combination of its choices."""
+
+    architecture: Architecture
+    space: Space
+    figures: tuple[str, ...]
+    options: Mapping[str, Any]
+    shape: tuple[int, ...]
+    training: bool = False
+    _formulas: dict[tuple[int, ...], Formula] = field(default_factory=dict, repr=False)
+
+    def __post_init__(self) -> None:
+        options = self.architecture.options
+        for axis in self.space.axes:
+            if axis.name not in options and axis.name not in SIDES:
+                known = ", ".join([*options, "input", *INPUT])
+                raise UsageError(
+                    f"{self.architecture.name} has no option {axis.name!r}; its axes are {known}"
+                )
+            if self._is_size(axis.name) and not axis.is_numeric:
+                wrong = next(value for value in axis.values if type(value) is not int)
+                raise UsageError(f"--over {axis.name}: {wrong!r} is not a whole number")
+
+    def _is_size(self, name: str) -> bool:
+        options = self.architecture.options
+        return options[name].type is int if name in options else name in SIDES
+
+    def __call__(self, positions: Sequence[NDArray[np.int64]]) -> Counted:
+        import numpy as np
+
+        count = len(positions[0])
+        choices = [i for i, axis in enumerate(self.space.axes) if not self._is_size(axis.name)]
+        if not choices:
+            return self._counted(positions, ())
+        figures = {name: np.zeros(count, np.int64) for name in self.figures}
+        valid = np.zeros(count, bool)
+        refusals: dict[str, int] = {}
+        chosen = np.stack([positions[index] for index in choices], axis=1)
+        combinations, which = np.unique(chosen, axis=0, return_inverse=True)
+        for number, combination in enumerate(combinations.tolist()):
+            rows = np.flatnonzero(which.reshape(-1) == number)
+            found = self._counted([each[rows] for each in positions], tuple(combination))
+            valid[rows] = found.valid
+            for name, column in found.figures.items():
+                figures[name][rows] = column
+            for reason, times in found.refusals.items():
+                refusals[reason] = refusals.get(reason, 0) + times
+        return Counted(figures, valid, refusals)
+
+    def _counted(
+        self, positions: Sequence[NDArray[np.int64]], combination: tuple[int, ...]
+    ) -> Counted:
+        import numpy as np
+
+        columns: dict[str, NDArray[np.int64]] = {}
+        for axis, at in zip(self.space.axes, positions, strict=True):
+            if self._is_size(axis.name):
+                column = np.asarray(axis.values, np.int64)[at]
+                for name in ("height", "width") if axis.name == "input" else (axis.name,):
+                    columns[name] = column
+        count = len(positions[0])
+        try:
+            formula = self._formula(combination, tuple(columns))
+        except ArchcalcError as error:
+            empty = {name: np.zeros(count, np.int64) for name in self.figures}
+            return Counted(empty, np.zeros(count, bool), {str(error): count})
+        try:
+            found = formula.evaluate(**columns)
+        except OverflowError as error:
+            raise UsageError(f"{error}; narrow the ranges of the sweep") from None
+        whole = {
+            name: np.broadcast_to(column, count).copy() for name, column in found.figures.items()
+        }
+        return Counted(whole, np.broadcast_to(found.valid, count).copy(), found.refusals)
+
+    def _formula(self, combination: tuple[int, ...], over: tuple[str, ...]) -> Formula:
+        if combination not in self._formulas:
+            axes = [axis for axis in self.space.axes if not self._is_size(axis.name)]
+            chosen = {
+                axis.name: axis.values[at] for axis, at in zip(axes, combination, strict=True)
+            }
+            self._formulas[combination] = derive(
+                self.architecture,
+                over,
+                options={**self.options, **chosen},
+                shape=self.shape,
+                figures=self.figures,
+                training=self.training,
+            )
+        return self._formulas[combination]
+
+
+Measure = Callable[[Mapping[str, Any]], Mapping[str, float]]
+"""A candidate's values by axis -> its figures. Raises ArchcalcError where there is none."""
+
+
+@dataclass
+class OneByOne:
+    """Candidates that are traced, timed or trained, in parallel."""
+
+    space: Space
+    figures: tuple[str, ...]
+    measure: Measure
+    map: Callable[[Measure, Sequence[Mapping[str, Any]]], Sequence[Mapping[str, float] | str]]
+    """Runs them, on one machine or on many; a text is why a candidate does not exist."""
+
+    def __call__(self, positions: Sequence[NDArray[np.int64]]) -> Counted:
+        import numpy as np
+
+        rows = np.stack(list(positions), axis=1).tolist()
+        found = self.map(self.measure, [self.space.candidate(row) for row in rows])
+        refusals: dict[str, int] = {}
+        for each in found:
+            if isinstance(each, str):
+                refusals[each] = refusals.get(each, 0) + 1
+        valid = np.array([not isinstance(each, str) for each in found], bool)
+        figures = {
+            name: np.array([0 if isinstance(each, str) else each[name] for each in found])
+            for name in self.figures
+        }
+        return Counted(figures, valid, refusals)
+
+
+@dataclass(frozen=True)
+class Traced:
+    """Counts one candidate of any model, traced ones too, by resolving its name."""
+
+    spec: str
+    figures: tuple[str, ...]
+    options: Mapping[str, Any]
+    input: tuple[str, ...] = ()
+    batch: int = 1
+    training: bool = False
+
+    def __call__(self, candidate: Mapping[str, Any]) -> dict[str, int]:
+        from archcalc.analysis.profile import profile
+        from archcalc.lookup.resolve import resolve
+
+        given = dict(candidate)
+        batch = given.pop("batch", self.batch)
+        side = given.pop("input", None)
+        input = self.input
+        if side is not None:
+            input = (side if isinstance(side, str) else f"{side}x{side}x3",)
+        graph = resolve(
+            self.spec,
+            input=input or None,
+            batch=batch,
+            training=self.training,
+            options={**self.options, **{name: str(value) for name, value in given.items()}},
+        )
+        found, plain = profile(graph), Recorder()
+        return {name: FIGURES[name](found, plain) for name in self.figures}

@@ -1,0 +1,91 @@
+"""Candidates run side by side by joblib: in processes here, or on dask's or ray's machines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from archcalc.errors import ArchcalcError, UsageError, needs
+from archcalc.symbolic.sweep.count import Measure
+
+Backend = Literal["loky", "dask", "ray"]
+BACKENDS: tuple[Backend, ...] = ("loky", "dask", "ray")
+
+
+@dataclass(frozen=True)
+class Jobs:
+    """How many candidates run at once, and where."""
+
+    count: int = 1
+    backend: Backend = "loky"
+    address: str = ""
+    """Of dask's scheduler or ray's head; a cluster of this machine's own where it is empty."""
+
+    def map(
+        self, measure: Measure, candidates: Sequence[Mapping[str, Any]]
+    ) -> list[Mapping[str, float] | str]:
+        """Measure each candidate, in order. A candidate that does not exist gives its reason.
+
+        Raises ArchcalcError where a worker dies, and MissingExtraError without the backend.
+        """
+        if self.count == 1 and self.backend == "loky":
+            return [_measured(measure, candidate) for candidate in candidates]
+        with needs("sweep", "running candidates side by side"):
+            from joblib import Parallel, delayed
+        with self._backend():
+            try:
+                found = Parallel(n_jobs=self.count)(
+                    delayed(_measured)(measure, candidate) for candidate in candidates
+                )
+            except (ArchcalcError, KeyboardInterrupt):
+                raise
+            except Exception as error:  # joblib, dask and ray each lose workers in their own way
+                raise ArchcalcError(
+                    f"a worker of the sweep was lost ({type(error).__name__}); finished chunks are "
+                    "kept: run the same command again to go on"
+                ) from error
+        return list(found)
+
+    @contextmanager
+    def _backend(self) -> Iterator[None]:
+        from joblib import parallel_config
+
+        if self.backend == "dask":
+            with needs("cluster", "--backend dask"):
+                from distributed import Client
+            try:
+                client = Client(self.address or None, timeout=10)  # type: ignore[no-untyped-call]  # untyped
+            except (OSError, ValueError) as error:
+                raise UsageError(
+                    f"no dask scheduler answers at {self.address}: {error}; start one with "
+                    "`dask scheduler` and workers with `dask worker ADDRESS`"
+                ) from None
+            with client, parallel_config(backend="dask"):
+                yield
+        elif self.backend == "ray":
+            with needs("cluster", "--backend ray"):
+                import ray
+                from ray.util.joblib import register_ray
+            try:
+                ray.init(
+                    address=self.address or None, ignore_reinit_error=True, log_to_driver=False
+                )
+            except ConnectionError as error:
+                raise UsageError(
+                    f"no ray cluster answers at {self.address}: start one with `ray start --head`"
+                ) from error
+            register_ray()  # type: ignore[no-untyped-call]  # ray does not annotate it
+            with parallel_config(backend="ray"):
+                yield
+        else:
+            with parallel_config(backend="loky", inner_max_num_threads=1):
+                yield
+
+
+def _measured(measure: Measure, candidate: Mapping[str, Any]) -> Mapping[str, float] | str:
+    try:
+        return measure(candidate)
+    except ArchcalcError as error:
+        return str(error)

@@ -1,0 +1,115 @@
+"""Every kept candidate in a file: CSV, JSON lines or Parquet, chunk by chunk.
+
+Chunks are written to a folder beside the file, each by one rename, and joined at the end. A sweep
+that is cut off leaves the folder; the same sweep goes on from it.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from archcalc.errors import UsageError, needs
+from archcalc.io.files import replacing, write_text
+
+SUFFIXES = (".csv", ".jsonl", ".parquet")
+
+
+@dataclass(frozen=True)
+class RowFile:
+    """A file of rows that is being written."""
+
+    path: Path
+    folder: Path
+    fingerprint: str
+
+    @classmethod
+    def open(cls, path: str, fingerprint: str) -> RowFile:
+        """Raises UsageError for another kind of file, and for the unfinished rows of another
+        sweep."""
+        target = Path(path)
+        if target.suffix not in SUFFIXES:
+            raise UsageError(f"{path}: rows are written to {', '.join(SUFFIXES)}")
+        if target.suffix == ".parquet":
+            with needs("sweep", f"writing {path}"):
+                import pyarrow  # noqa: F401  # asked for before the long work, not after it
+        made = cls(target, target.with_name(f"{target.name}.parts"), fingerprint)
+        try:
+            made.folder.mkdir(exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"cannot write {path}: {error.strerror}") from error
+        made.state()
+        return made
+
+    def state(self) -> dict[str, Any] | None:
+        """What the sweep had kept after its last finished chunk; None at the beginning."""
+        from archcalc.io import json as json_file
+
+        file = self.folder / "state.json"
+        if not file.exists():
+            return None
+        data = json_file.read(file)
+        if not isinstance(data, dict) or data.get("fingerprint") != self.fingerprint:
+            raise UsageError(
+                f"{self.folder} has the unfinished rows of another sweep; remove it, or give "
+                "another -o"
+            )
+        kept: dict[str, Any] = data["kept"]
+        return kept
+
+    def add(self, number: int, rows: Sequence[Mapping[str, Any]], kept: Mapping[str, Any]) -> None:
+        """The rows of one chunk, and then what the sweep keeps with it."""
+        lines = "".join(json.dumps(row) + "\n" for row in rows)
+        write_text(self.folder / f"{number:09}.jsonl", lines)
+        write_text(
+            self.folder / "state.json", json.dumps({"fingerprint": self.fingerprint, "kept": kept})
+        )
+
+    def finish(self, columns: Sequence[str]) -> None:
+        """Join the chunks in order, and remove them."""
+        with replacing(self.path) as beside:
+            if self.path.suffix == ".parquet":
+                _parquet(beside, self._rows(), columns)
+            elif self.path.suffix == ".csv":
+                with beside.open("w", newline="", encoding="utf-8") as file:
+                    writer = csv.DictWriter(file, columns, lineterminator="\n")
+                    writer.writeheader()
+                    writer.writerows(self._rows())
+            else:
+                with beside.open("w", encoding="utf-8") as file:
+                    for part in self._parts():
+                        file.write(part.read_text(encoding="utf-8"))
+        shutil.rmtree(self.folder)
+
+    def _parts(self) -> list[Path]:
+        return sorted(self.folder.glob("*.jsonl"))
+
+    def _rows(self) -> Iterator[dict[str, Any]]:
+        for part in self._parts():
+            with part.open(encoding="utf-8") as file:
+                yield from map(json.loads, file)
+
+
+def _parquet(path: Path, rows: Iterator[dict[str, Any]], columns: Sequence[str]) -> None:
+    import itertools
+
+    import pyarrow
+    from pyarrow import parquet
+
+    writer = None
+    try:
+        while batch := list(itertools.islice(rows, 100_000)):
+            table = pyarrow.Table.from_pylist(batch, schema=writer.schema if writer else None)
+            if writer is None:
+                writer = parquet.ParquetWriter(path, table.schema)
+            writer.write_table(table)
+        if writer is None:
+            parquet.write_table(pyarrow.table({name: [] for name in columns}), path)
+    finally:
+        if writer is not None:
+            writer.close()
