@@ -31,7 +31,7 @@ from archcalc.errors import (
 )
 from archcalc.graph import Graph, Handle, Node, Shape
 from archcalc.lookup import registry
-from archcalc.lookup.inputs import parse_input
+from archcalc.lookup.inputs import parse_input, shape
 from archcalc.lookup.registry import Architecture, architecture
 from archcalc.lookup.resolve import resolve
 from archcalc.ops.formula import formula, load_formulas
@@ -78,6 +78,7 @@ __all__ = [
     "lint",
     "load_formulas",
     "profile",
+    "shape",
     "sweep",
     "trace",
     "train",
@@ -215,17 +216,24 @@ def check(budget: str = "archcalc.toml") -> Checks:
 
 def trace(
     model: Callable[..., Any],
-    *inputs: Any,
+    *args: Any,
+    inputs: Sequence[Any] | None = None,
+    kwargs: Mapping[str, Any] | None = None,
     name: str = "",
-    train: bool = False,
+    train: bool | None = False,
     optimizer: str | Callable[..., Any] | None = None,
-    **kwargs: Any,
+    **named: Any,
 ) -> Graph:
     """The Graph of one run of a torch module or callable, on ``meta``: nothing is multiplied.
 
     Inputs are tensors, shapes ``(1, 3, 224, 224)``, texts ``"ids=1,128:i64"``, or whatever the
-    model takes. With ``train`` the backward pass follows, and then the step of the ``optimizer``.
-    The model is afterwards as it was. Needs torch; see :func:`archcalc.pytorch.trace.trace`.
+    model takes; :func:`shape` states a shape anywhere among them. ``inputs`` and ``kwargs`` are
+    passed on without interpretation, also under names that this function uses.
+
+    The run is in evaluation mode. With ``train`` it is a training step: training mode, the backward
+    pass, and then the step of the ``optimizer``. With ``train=None`` each module keeps its own mode
+    and only the forward pass runs. The model is afterwards as it was. Needs torch; see
+    :func:`archcalc.pytorch.trace.trace`.
 
     >>> import torch
     >>> trace(torch.nn.Linear(8, 4), (1, 8)).profile().macs
@@ -233,7 +241,16 @@ def trace(
     """
     with needs("torch", "archcalc.trace"):
         from archcalc.pytorch.trace import trace as run
-    return run(model, *inputs, name=name, train=train, optimizer=optimizer, **kwargs)
+    return run(
+        model,
+        *args,
+        inputs=inputs,
+        kwargs=kwargs,
+        name=name,
+        train=train,
+        optimizer=optimizer,
+        **named,
+    )
 
 
 def build(

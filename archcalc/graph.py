@@ -187,7 +187,8 @@ class Graph:
     def __repr__(self) -> str:
         given = ", ".join(times(node.output.shape) for node in self.inputs)
         got = times(self.output.shape) if self.outputs else "nothing"
-        return f"<Graph {self.name}: {given} -> {got}, {len(self.nodes)} nodes>"
+        mode = ", training mode" if self.training else ""
+        return f"<Graph {self.name}: {given} -> {got}, {len(self.nodes)} nodes{mode}>"
 
 
 class Handle:

@@ -7,9 +7,9 @@ from typing import Annotated, Literal
 
 from typer import Argument, Option
 
-from archcalc.analysis.compare import METRICS
 from archcalc.analysis.compare import compare as compare_profiles
 from archcalc.analysis.diff import diff
+from archcalc.analysis.figures import COMPARED
 from archcalc.analysis.worked_example import worked_example
 from archcalc.cli.options import (
     AnyModels,
@@ -126,7 +126,7 @@ def compare(
         ),
     ] = "",
     sort: Annotated[
-        Literal[METRICS] | None,  # type: ignore[valid-type]
+        Literal[COMPARED] | None,  # type: ignore[valid-type]
         Option(
             metavar="METRIC",
             help="Sort by a metric, smallest first: params, macs, flops, activations, ...",

@@ -298,7 +298,7 @@ def test_a_graph_is_captured_on_cuda_and_its_replay_is_timed(monkeypatch) -> Non
 
     monkeypatch.setattr(targets, "_moved", lambda tree, *_: tree)
     graph = archcalc.graph("inception-5x5-reduced")
-    target = targets.Target("fused", graph, Fused, ((1, 3, 8, 8),))
+    target = targets.Target("fused", graph, Fused, [archcalc.shape(1, 3, 8, 8)])
     ready = prepare(target, Setting("cuda:0", "float32", 1, graphs=True), device)
     cuda.asked.clear()
     assert ready.sample(1).device == pytest.approx(1e-3)
@@ -340,7 +340,7 @@ def test_a_model_that_cannot_be_timed_so_is_refused(
 
 def test_what_is_no_module_has_neither_layers_nor_weights_to_train() -> None:
     graph = archcalc.graph("inception-5x5-reduced")
-    target = targets.Target("double", graph, lambda: lambda x: x + x, ((1, 3, 8, 8),))
+    target = targets.Target("double", graph, lambda: lambda x: x + x, [archcalc.shape(1, 3, 8, 8)])
     ready = prepare(target, Setting("cpu", "float32", 1, 1), Cpu())
     with pytest.raises(UsageError, match="double is no module; --layers needs one"):
         time_layers(ready, 0.0)

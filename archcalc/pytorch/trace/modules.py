@@ -39,6 +39,12 @@ class Modules:
         """Those of them that were not empty, and what was in them."""
         self.kept = 0
         self.buffers: list[tuple[Tensor, Tensor]] = []
+        self.mode: bool | None = None
+        """The mode that every module runs in, training or not; None leaves each in its own."""
+        self.fixed = False
+        """The model is an exported program, whose mode cannot be changed."""
+        self.scripted_modes: list[tuple[nn.Module, bool]] = []
+        """Modes that are kept outside of the modules' attributes."""
         self.failed = ""
         """Where the model's forward raised: the innermost module and what it was given."""
 
@@ -72,6 +78,7 @@ class Modules:
         """A scripted module runs out of Python's sight, on its own tensors: it can write to its
         buffers, so that their values are kept."""
         self.paths[id(module)] = path, False
+        self.scripted_modes.append((module, module.training))
         self.recorder.add_parameters(dict(module.named_parameters(recurse=False)), prefix)
         for buffer in module.buffers(recurse=False):
             self.buffers.append((buffer, buffer.detach().clone()))
@@ -96,8 +103,34 @@ class Modules:
                 number += 1
             self.add(module, path)
             self.keep()
+            self.switch(module)
             found = self.paths[id(module)]
         return Scope(*found)
+
+    def set_mode(self, mode: bool | None, root: Any) -> None:
+        """Run in training mode (True), in evaluation mode, or with None in each module's own."""
+        self.mode = mode
+        if isinstance(root, nn.Module):
+            self.switch(root)
+
+    def switch(self, module: nn.Module) -> None:
+        """Put a module in the mode of the run, by its own ``train()``, which may keep layers
+        frozen."""
+        if self.mode is None:
+            return
+        try:
+            module.train(self.mode)
+        except NotImplementedError:  # how torch.export's programs refuse
+            self.fixed = True
+
+    def modes(self) -> str:
+        """A sentence about the modes that the modules are in."""
+        training = sum(module.training for module in self.modules)
+        if training in (0, len(self.modules)):
+            return f"in the module's own mode: {'training' if training else 'evaluation'}"
+        return (
+            f"in the modules' own modes: {training} of {len(self.modules)} modules in training mode"
+        )
 
     def restore(self) -> None:
         """Put every attribute of every module back."""
@@ -118,6 +151,9 @@ class Modules:
             elif len(now) != len(before) or not all(map(is_, now, before)):
                 now.clear()
                 now.extend(before) if isinstance(now, list) else now.update(before)
+        for module, training in self.scripted_modes:
+            if module.training != training:
+                module.training = training
         for buffer, value in self.buffers:
             if not torch.equal(buffer, value):
                 with torch.no_grad():
