@@ -23,13 +23,13 @@ class Record:
 
     def _repr_markdown_(self) -> str:
         # Records look forward to the writers only here, when a notebook asks.
-        from archcalc.report.markdown import markdown
+        from archcalc.report.formats.markdown import markdown
         from archcalc.report.table import plain_table
 
         return markdown([plain_table(self.rows())])
 
     def _repr_html_(self) -> str:
-        from archcalc.report.html import html_table
+        from archcalc.report.formats.html import html_table
         from archcalc.report.table import plain_table
 
         return html_table(plain_table(self.rows()))
