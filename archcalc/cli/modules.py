@@ -22,7 +22,8 @@ from archcalc.cli.options import (
 from archcalc.errors import UsageError, needs
 from archcalc.graph import Graph
 from archcalc.lookup import registry
-from archcalc.lookup.resolve import declared_input, is_torch, parse_settings, resolve
+from archcalc.lookup.resolve import declared_input, resolve
+from archcalc.lookup.spec import ModelSpec, parse_settings
 
 if TYPE_CHECKING:
     from archcalc.pytorch.crosscheck import Crosscheck
@@ -126,7 +127,7 @@ def _check(model: str, network: Network) -> Crosscheck:
 
 def _declared(model: str, network: Network) -> Graph:
     """The graph of a declared model; a torch model is what the other counters count."""
-    if is_torch(model.partition(",")[0]):
+    if not ModelSpec.parse(model).registered:
         raise UsageError(f"{model} is a torch model already; name one of `archcalc list`")
     return resolve(
         model,
