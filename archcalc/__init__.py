@@ -94,18 +94,24 @@ def graph(
     input: Shape | str | None = None,
     batch: int = 1,
     training: bool = False,
+    optimizer: str = "",
     **options: Any,
 ) -> Graph:
     """The Graph of a model by its name.
 
     ``input`` is (C, H, W) or text such as ``"32x32x3"``, the model's own unless given; ``options``
-    are the model's. Raises UnknownModelError, UsageError, or DefinitionError, which names the node
-    that cannot take its input.
+    are the model's. With ``training`` it is a whole training step: the forward pass in training
+    mode, the backward pass, and the update of the ``optimizer`` (``"adam"``) where one is named.
+
+    Raises UnknownModelError, UsageError, or DefinitionError, which names the node that cannot take
+    its input.
 
     >>> graph("nin", head="fc").output.shape
     (1, 10)
     """
-    return resolve(spec, input=input, batch=batch, training=training, options=options)
+    return resolve(
+        spec, input=input, batch=batch, training=training, optimizer=optimizer, options=options
+    )
 
 
 def compare(
@@ -114,6 +120,7 @@ def compare(
     input: Shape | str | None = None,
     batch: int = 1,
     training: bool = False,
+    optimizer: str = "",
     baseline: str = "",
     sort: str = "",
     convention: str = "paper",
@@ -121,10 +128,19 @@ def compare(
 ) -> Comparison:
     """Models by name, or graphs, side by side; ratios are to ``baseline``, the first unless given.
 
+    ``training`` and ``optimizer`` are those of :func:`graph`.
+
     Raises what :func:`graph` raises, and UsageError for an unknown baseline, metric or convention.
     """
     graphs = [
-        resolve(model, input=input, batch=batch, training=training, options=options)
+        resolve(
+            model,
+            input=input,
+            batch=batch,
+            training=training,
+            optimizer=optimizer,
+            options=options,
+        )
         if isinstance(model, str)
         else model
         for model in models

@@ -110,7 +110,9 @@ class Module(NamedTuple):
 
     @property
     def output(self) -> Shape:
-        return self.layers[-1].output
+        """Of the last layer in the forward pass, where the module has one."""
+        forward = [layer for layer in self.layers if layer.node.phase == "forward"]
+        return (forward or self.layers)[-1].output
 
     @property
     def params(self) -> int:

@@ -22,8 +22,8 @@ from archcalc.cli.options import (
 from archcalc.errors import UsageError, needs
 from archcalc.graph import Graph
 from archcalc.lookup import registry
-from archcalc.lookup.resolve import declared_input, resolve
-from archcalc.lookup.spec import ModelSpec, parse_settings
+from archcalc.lookup.resolve import declared, declared_input
+from archcalc.lookup.spec import parse_settings
 
 if TYPE_CHECKING:
     from archcalc.pytorch.crosscheck import Crosscheck
@@ -126,15 +126,13 @@ def _check(model: str, network: Network) -> Crosscheck:
 
 
 def _declared(model: str, network: Network) -> Graph:
-    """The graph of a declared model; a torch model is what the other counters count."""
-    if not ModelSpec.parse(model).registered:
-        raise UsageError(f"{model} is a torch model already; name one of `archcalc list`")
-    return resolve(
-        model,
-        input=declared_input(network.input),
+    """The forward pass of a declared network, registered or in a file."""
+    architecture, options = declared(model, parse_settings(network.settings))
+    return architecture.graph(
+        declared_input(network.input),
         batch=network.batch,
         training=network.train,
-        options=parse_settings(network.settings),
+        options=options,
     )
 
 

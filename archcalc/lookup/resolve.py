@@ -35,20 +35,22 @@ def resolve(
     """The Graph of a model by its name.
 
     ``input`` is (C, H, W) or text such as ``"32x32x3"``; of a torch model also texts such as
-    ``"ids=1,128:i64"``. ``optimizer`` adds its step to a traced training step.
+    ``"ids=1,128:i64"``. With ``training`` it is a whole training step: forward, backward, and the
+    update of the ``optimizer`` where one is named.
 
     Raises UnknownModelError, UsageError, DefinitionError, or MissingExtraError without torch.
     """
+    if optimizer and not training:
+        raise UsageError("--optimizer is a part of --train; give both")
     asked = ModelSpec.parse(spec, options=options, input=input, batch=batch, training=training)
     declared = find_declared(asked)
     if declared is not None:
-        if optimizer:
-            raise UsageError(
-                f"--optimizer is for torch models; {asked.name} is declared, forward only"
-            )
-        return declared.graph(
-            declared_input(input), batch=batch, training=training, options=asked.options
-        )
+        graph = declared.graph(declared_input(input), batch=batch, options=asked.options)
+        if not training:
+            return graph
+        from archcalc.training_step import training_step
+
+        return training_step(graph, optimizer)
     with needs("torch", f"{asked.name} is a torch model and"):
         from archcalc.pytorch.load import load
     return load(

@@ -240,7 +240,7 @@ def test_a_forward_that_fails_names_the_module_and_shows_what_ran(net: str, cli)
         (["no_such_package.x:Net"], "there is no module 'no_such_package'"),
         (["torchvision:resnet"], "torchvision has no model 'resnet'; did you mean resnet"),
         (["nowhere.pt2"], "there is no file nowhere.pt2"),
-        (["nin", "--optimizer", "sgd"], "--optimizer is for torch models"),
+        (["nin", "--optimizer", "sgd"], "--optimizer is a part of --train; give both"),
     ],
 )
 def test_wrong_input_ends_in_one_sentence_and_exit_2(

@@ -20,9 +20,9 @@ from archcalc.lookup.spec import ModelSpec
 from archcalc.pytorch import load
 from archcalc.pytorch.bench.devices import Call, Cuda, Device
 from archcalc.pytorch.build import build
-from archcalc.pytorch.trace import trace
 from archcalc.pytorch.trace.inputs import stand_in, walk
 from archcalc.pytorch.trace.training import OPTIMIZERS
+from archcalc.training_step import training_step
 
 PREPARING_CALLS = 3
 """Before the warm-up: compiling, cuDNN's search, memory pools."""
@@ -84,10 +84,7 @@ def find_target(
             declared_input(input), batch=batch, training=train, options=asked.options
         )
         shapes = [shape(*node.output.shape) for node in graph.inputs]
-        priced = graph
-        if train:  # declared graphs have no backward pass; the built module's trace has
-            net = build(graph, device="meta").train()
-            priced = trace(net, inputs=shapes, name=graph.name, train=True, optimizer=optimizer)
+        priced = training_step(graph, optimizer) if train else graph
         return Target(graph.spec, priced, lambda: build(graph, seed=0), shapes)
     graph = resolve(
         spec, input=input, batch=batch, training=train, optimizer=optimizer, options=options
