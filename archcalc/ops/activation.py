@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 from archcalc.errors import ShapeError
 from archcalc.graph import Handle, Node
+from archcalc.ops.gradient import pointwise, scaled
 from archcalc.ops.operator import Operator, Work, extent, operator, per_output
 from archcalc.ops.window import Mixes, Positions
 
@@ -30,7 +32,12 @@ def along_dim(node: Node) -> tuple[int, ...] | None:
 
 
 def _activation(
-    name: str, count: int, why: str, saves: str = "input", window: Positions = "pointwise"
+    name: str,
+    count: int,
+    why: str,
+    saves: Literal["input", "output"] = "input",
+    window: Positions = "pointwise",
+    backward: str = "",
 ) -> Operator:
     text = f"{count} an element" + (f": {why}" if why else "")
     return operator(
@@ -40,10 +47,11 @@ def _activation(
         formula=text,
         work=per_output("activation", count),
         saves=saves,
+        backward=pointwise(backward or f"{name}_backward", saves),
     )
 
 
-RELU = _activation("relu", 1, "a comparison", saves="output")
+RELU = _activation("relu", 1, "a comparison", saves="output", backward="threshold_backward")
 SIGMOID = _activation("sigmoid", 4, "negate, exp, add, divide", saves="output")
 TANH = _activation("tanh", 5, "double, exp, subtract, add, divide", saves="output")
 GELU = _activation("gelu", 5, "divide, erf, add, two multiplies")
@@ -64,6 +72,7 @@ DROPOUT = operator(
     work=dropout_work,
     free="identity in evaluation",
     saves_also=mask,
+    backward=scaled,
 )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from archcalc.errors import ShapeError
 from archcalc.graph import Attributes, Handle, Node, Shape, numel, times
+from archcalc.ops.gradient import attended
 from archcalc.ops.linear import real_macs, rows
 from archcalc.ops.operator import Work, broadcast, operator
 from archcalc.ops.window import Untold
@@ -78,6 +79,7 @@ SDPA = operator(
     formula="(heads×queries×keys)×(E + E_v) macs, dense also where causal; 5 a score for softmax",
     work=attention_work,
     shape=attention_shape,
+    backward=attended,
     saves="inputs",
     saves_also=softmax_sums,
 )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from archcalc.errors import ShapeError
 from archcalc.graph import Attributes, Handle, Node, Shape
+from archcalc.ops.gradient import convolved
 from archcalc.ops.linear import real_macs
 from archcalc.ops.operator import (
     Term,
@@ -135,6 +136,7 @@ class Convolution:
             work=conv_work,
             shape=conv_shape,
             saves="input",
+            backward=convolved,
             weights_after=1,
             weights_together=True,
         )
@@ -180,6 +182,7 @@ class TransposedConvolution:
             work=transposed_work,
             shape=transposed_shape,
             saves="input",
+            backward=convolved,
             weights_after=1,
             weights_together=True,
         )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from archcalc.errors import ShapeError
 from archcalc.graph import ITEM_SIZE, Attributes, Handle, Node, Shape, times
+from archcalc.ops.gradient import looked_up, multiplied_by_matrix, multiplied_by_weight
 from archcalc.ops.operator import Work, broadcast, operands, operator
 from archcalc.ops.window import Mixes, Untold
 
@@ -130,6 +131,7 @@ LINEAR = operator(
     work=linear_work,
     shape=linear_shape,
     saves="input",
+    backward=multiplied_by_weight,
     weights_after=1,
     weights_together=True,
 )
@@ -141,6 +143,7 @@ MATMUL = operator(
     work=matmul_work,
     shape=matmul_shape,
     saves="inputs",
+    backward=multiplied_by_matrix,
 )
 ADDMM = operator(
     "addmm",
@@ -202,6 +205,7 @@ EMBEDDING = operator(
     shape=lambda inputs, weights, attrs: (*inputs[0], weights["weight"][1]),
     free="a table look-up, no arithmetic",
     saves="input",
+    backward=looked_up,
     weights_after=1,
     weights_together=True,
     reads=embedding_bytes,

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from archcalc.errors import ShapeError
 from archcalc.graph import Attributes, Handle, Shape, numel, times
+from archcalc.ops.gradient import joined, permuted, reshaped, sliced
 from archcalc.ops.operator import operator
 
 A_VIEW = "a view, no data moves"
@@ -76,12 +77,14 @@ CONCAT = operator(
     window="concat",
     shape=concat_shape,
     free="copies its inputs, no arithmetic",
+    backward=joined,
 )
 FLATTEN = operator(
     "flatten",
     "movement",
     window="reshape",
     shape=flatten_shape,
+    backward=reshaped,
     free=A_VIEW,
     view=True,
 )
@@ -90,6 +93,7 @@ RESHAPE = operator(
     "movement",
     window="reshape",
     shape=reshape_shape,
+    backward=reshaped,
     free=A_VIEW,
     view=True,
 )
@@ -98,6 +102,7 @@ PERMUTE = operator(
     "movement",
     window="permute",
     shape=permute_shape,
+    backward=permuted,
     free=A_VIEW,
     view=True,
 )
@@ -106,6 +111,7 @@ SLICE = operator(
     "movement",
     window="slice",
     shape=slice_shape,
+    backward=sliced,
     free=A_VIEW,
     view=True,
 )

@@ -7,6 +7,7 @@ from math import prod
 
 from archcalc.errors import ShapeError
 from archcalc.graph import Attributes, Handle, Node, Shape
+from archcalc.ops.gradient import pooled, pooled_adaptively
 from archcalc.ops.operator import Saves, Work, channels_last, operator, require_channels
 from archcalc.ops.window import (
     Sampling,
@@ -99,6 +100,7 @@ class MaxPool:
             shape=pool_shape,
             saves="input",
             saves_also=places,
+            backward=pooled("max_pool_backward"),
         )
 
     def __call__(
@@ -138,6 +140,7 @@ class AvgPool:
             work=avg_pool_work,
             shape=pool_shape,
             saves="input",
+            backward=pooled("avg_pool_backward"),
         )
 
     def __call__(
@@ -177,6 +180,7 @@ class AdaptivePool:
             shape=adaptive_shape,
             saves="input" if kind == "max" else global_keeps_nothing,
             saves_also=places if kind == "max" else None,
+            backward=pooled("max_pool_backward") if kind == "max" else pooled_adaptively,
         )
 
     def __call__(self, x: Handle, output_size: Size = 1, *, name: str = "") -> Handle:

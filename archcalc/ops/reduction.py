@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from archcalc.graph import Attributes, Handle, Node, Shape
+from archcalc.ops.gradient import Rule, spread
 from archcalc.ops.movement import axis
 from archcalc.ops.operator import (
     TABLE,
@@ -65,6 +66,7 @@ def reduction(
     shape: ShapeRule = same_shape,
     saves: Saves = "input",
     window: Positions = REDUCES,
+    backward: Rule | None = None,
 ) -> None:
     """Declare operators that do so many operations for each input element."""
     text = f"{per_input_element} an input element" + (f": {why}" if why else "")
@@ -77,10 +79,16 @@ def reduction(
             work=per_input(per_input_element),
             shape=shape,
             saves=saves,
+            backward=backward,
         )
 
 
-reduction("sum", "mean", why="an addition", shape=reduced_shape, saves="nothing")
+reduction(
+    "sum", why="an addition", shape=reduced_shape, saves="nothing", backward=spread(mean=False)
+)
+reduction(
+    "mean", why="an addition", shape=reduced_shape, saves="nothing", backward=spread(mean=True)
+)
 reduction("nansum", "nanmean", "prod", why="an addition")
 reduction("cumsum", "cumprod", why="an addition", window=Untold("sequence"))
 reduction("amax", "amin", "aminmax", "max", "min", "argmax", "argmin", "all", "any", why="compare")
@@ -111,6 +119,7 @@ reduction(
 reduction(
     *("embedding_backward", "scatter_add", "index_add", "scatter_reduce"),
     *("index_backward", "upsample_backward", "unfold_backward"),
+    "pad_backward",
     why="an addition",
     window=Untold("values"),
 )

@@ -7,6 +7,7 @@ from math import prod
 
 from archcalc.errors import ShapeError
 from archcalc.graph import Attributes, Handle, Node, Shape, numel, times
+from archcalc.ops.gradient import rearranged
 from archcalc.ops.operator import TABLE, Work, extent, operator, per_output
 from archcalc.ops.window import (
     Positions,
@@ -84,6 +85,7 @@ def interpolation(*names: str, per_output_element: int, why: str, window: Positi
             work=per_output("elementwise", per_output_element),
             shape=upsample_shape,
             saves="input",
+            backward=rearranged("upsample_backward"),
         )
 
 
@@ -140,6 +142,7 @@ operator(
     window=resized(1),
     free="copies the nearest value, no arithmetic",
     shape=upsample_shape,
+    backward=rearranged("upsample_backward"),
 )
 interpolation(
     "upsample_linear", window=resized(2), per_output_element=3, why="two products and a sum"

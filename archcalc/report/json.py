@@ -11,7 +11,7 @@ from typing import Any
 
 from archcalc.analysis.figures import COMPARED, read
 from archcalc.analysis.profile import Layer, Profile
-from archcalc.analysis.receptive_field import Reach
+from archcalc.analysis.receptive_field import Reach, Unknown
 from archcalc.version import VERSION
 
 SCHEMA_VERSION = 1
@@ -81,13 +81,21 @@ def _plain(value: Any) -> Any:
     return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
 
 
-def reach(found: Reach | None) -> dict[str, Any] | None:
-    """Pixels of the input; the largest field, and the smallest where branches differ."""
+def reach(found: Reach | Unknown | None) -> dict[str, Any] | None:
+    """Pixels of the input; the largest field, and the smallest where branches differ. A stride that
+    is a fraction is a string, "1/2". Of an unknown field the reason."""
     if found is None:
         return None
+    if isinstance(found, Unknown):
+        return {"unknown": found.why, "because_of": found.node}
     return {
         which: {"global": True}
         if field.is_global
-        else {"size": field.size, "stride": field.stride, "offset": field.offset, "global": False}
+        else {
+            "size": field.size,
+            "stride": [step if isinstance(step, int) else str(step) for step in field.stride],
+            "offset": field.offset,
+            "global": False,
+        }
         for which, field in zip(("smallest", "largest"), found, strict=True)
     }
