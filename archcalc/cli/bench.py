@@ -26,7 +26,7 @@ from archcalc.cli.options import (
     write,
 )
 from archcalc.errors import UsageError
-from archcalc.lookup.resolve import parse_settings
+from archcalc.lookup.spec import parse_settings
 
 if TYPE_CHECKING:
     from archcalc.analysis.compare import Comparison

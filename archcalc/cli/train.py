@@ -13,7 +13,7 @@ from typer import Argument, Option
 
 from archcalc.cli.options import Model, Output, Settings, tell, write
 from archcalc.errors import UsageError, missing
-from archcalc.lookup.resolve import parse_settings
+from archcalc.lookup.spec import parse_settings
 
 if TYPE_CHECKING:
     from archcalc.analysis.runs import Run
