@@ -15,9 +15,9 @@ from typer import Option
 from archcalc.cli.modules import torch_module
 from archcalc.cli.options import (
     FORMATS,
+    AnyModels,
     Format,
     Inputs,
-    AnyModels,
     Output,
     Settings,
     Train,
