@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from archcalc.errors import ShapeError
 from archcalc.graph import Attributes, Handle, Shape, numel, times
+from archcalc.ops import counters
 from archcalc.ops.operator import operator
 
 A_VIEW = "a view, no data moves"
@@ -69,11 +70,12 @@ def axis(dim: int, rank: int) -> int:
     return dim % rank
 
 
-INPUT = operator("input", "input", window="source", free="given")
+INPUT = operator("input", "input", window="source", counters=counters.NOTHING, free="given")
 CONCAT = operator(
     "concat",
     "movement",
     window="concat",
+    counters=counters.NOTHING,
     shape=concat_shape,
     free="copies its inputs, no arithmetic",
 )
@@ -81,6 +83,7 @@ FLATTEN = operator(
     "flatten",
     "movement",
     window="reshape",
+    counters=counters.NOTHING,
     shape=flatten_shape,
     free=A_VIEW,
     view=True,
@@ -89,6 +92,7 @@ RESHAPE = operator(
     "reshape",
     "movement",
     window="reshape",
+    counters=counters.NOTHING,
     shape=reshape_shape,
     free=A_VIEW,
     view=True,
@@ -97,6 +101,7 @@ PERMUTE = operator(
     "permute",
     "movement",
     window="permute",
+    counters=counters.NOTHING,
     shape=permute_shape,
     free=A_VIEW,
     view=True,
@@ -105,6 +110,7 @@ SLICE = operator(
     "slice",
     "movement",
     window="slice",
+    counters=counters.NOTHING,
     shape=slice_shape,
     free=A_VIEW,
     view=True,

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from archcalc.errors import ShapeError
 from archcalc.graph import ITEM_SIZE, Attributes, Handle, Node, Shape, numel
+from archcalc.ops import counters
 from archcalc.ops.operator import Work, extent, operator
 from archcalc.ops.window import Mixes
 
@@ -87,6 +88,8 @@ BATCH_NORM = operator(
     "batch_norm",
     "norm",
     window="pointwise",
+    counters=counters.norm("BatchNorm", weighted=2, batch_statistics=True),
+    normalises="batch",
     formula="2 an element in evaluation (scale and shift), 6 in training",
     work=batch_norm_work,
     saves="input",
@@ -97,6 +100,8 @@ LAYER_NORM = operator(
     "layer_norm",
     "norm",
     window=Mixes(normalized_dims, keeps=True),
+    counters=counters.norm("LayerNorm", weighted=1),
+    normalises="sample",
     formula="8 an element, 6 without weight and bias",
     work=statistics_work,
     shape=layer_norm_shape,
@@ -108,6 +113,8 @@ GROUP_NORM = operator(
     "group_norm",
     "norm",
     window=Mixes(all_but_the_batch, keeps=True),
+    counters=counters.norm("GroupNorm", weighted=2),
+    normalises="sample",
     formula="8 an element, 6 without weight and bias",
     work=statistics_work,
     shape=group_norm_shape,
@@ -119,6 +126,7 @@ LOCAL_RESPONSE_NORM = operator(
     "local_response_norm",
     "norm",
     window=Mixes(lambda node: (1,), keeps=True),
+    counters=counters.LOCAL_RESPONSE,
     formula="size + 4 an element",
     work=local_response_work,
     saves="input",

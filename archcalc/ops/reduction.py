@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
 
 from archcalc.graph import Attributes, Handle, Node, Shape
+from archcalc.ops import counters
 from archcalc.ops.movement import axis
 from archcalc.ops.operator import (
     TABLE,
@@ -65,6 +67,7 @@ def reduction(
     shape: ShapeRule = same_shape,
     saves: Saves = "input",
     window: Positions = REDUCES,
+    pools: Literal["", "average"] = "",
 ) -> None:
     """Declare operators that do so many operations for each input element."""
     text = f"{per_input_element} an input element" + (f": {why}" if why else "")
@@ -73,14 +76,17 @@ def reduction(
             name,
             "reduction",
             window=window,
+            counters=counters.NOTHING,
             formula=text,
             work=per_input(per_input_element),
             shape=shape,
             saves=saves,
+            pools=pools,
         )
 
 
-reduction("sum", "mean", why="an addition", shape=reduced_shape, saves="nothing")
+reduction("sum", why="an addition", shape=reduced_shape, saves="nothing")
+reduction("mean", why="an addition", shape=reduced_shape, saves="nothing", pools="average")
 reduction("nansum", "nanmean", "prod", why="an addition")
 reduction("cumsum", "cumprod", why="an addition", window=Untold("sequence"))
 reduction("amax", "amin", "aminmax", "max", "min", "argmax", "argmin", "all", "any", why="compare")
@@ -119,6 +125,7 @@ for _name in ("sort", "topk"):
         _name,
         "reduction",
         window=Untold("values"),
+        counters=counters.NOTHING,
         formula="n×⌈log₂ n⌉ comparisons",
         work=sort_work,
     )
