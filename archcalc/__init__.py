@@ -31,7 +31,7 @@ from archcalc.errors import (
 )
 from archcalc.graph import Graph, Handle, Node, Shape
 from archcalc.lookup import registry
-from archcalc.lookup.inputs import parse_input
+from archcalc.lookup.inputs import parse_input, shape
 from archcalc.lookup.registry import Architecture, architecture
 from archcalc.lookup.resolve import resolve
 from archcalc.ops.formula import formula, load_formulas
@@ -78,6 +78,7 @@ __all__ = [
     "lint",
     "load_formulas",
     "profile",
+    "shape",
     "sweep",
     "trace",
     "train",
@@ -93,18 +94,24 @@ def graph(
     input: Shape | str | None = None,
     batch: int = 1,
     training: bool = False,
+    optimizer: str = "",
     **options: Any,
 ) -> Graph:
     """The Graph of a model by its name.
 
     ``input`` is (C, H, W) or text such as ``"32x32x3"``, the model's own unless given; ``options``
-    are the model's. Raises UnknownModelError, UsageError, or DefinitionError, which names the node
-    that cannot take its input.
+    are the model's. With ``training`` it is a whole training step: the forward pass in training
+    mode, the backward pass, and the update of the ``optimizer`` (``"adam"``) where one is named.
+
+    Raises UnknownModelError, UsageError, or DefinitionError, which names the node that cannot take
+    its input.
 
     >>> graph("nin", head="fc").output.shape
     (1, 10)
     """
-    return resolve(spec, input=input, batch=batch, training=training, options=options)
+    return resolve(
+        spec, input=input, batch=batch, training=training, optimizer=optimizer, options=options
+    )
 
 
 def compare(
@@ -113,6 +120,7 @@ def compare(
     input: Shape | str | None = None,
     batch: int = 1,
     training: bool = False,
+    optimizer: str = "",
     baseline: str = "",
     sort: str = "",
     convention: str = "paper",
@@ -120,10 +128,19 @@ def compare(
 ) -> Comparison:
     """Models by name, or graphs, side by side; ratios are to ``baseline``, the first unless given.
 
+    ``training`` and ``optimizer`` are those of :func:`graph`.
+
     Raises what :func:`graph` raises, and UsageError for an unknown baseline, metric or convention.
     """
     graphs = [
-        resolve(model, input=input, batch=batch, training=training, options=options)
+        resolve(
+            model,
+            input=input,
+            batch=batch,
+            training=training,
+            optimizer=optimizer,
+            options=options,
+        )
         if isinstance(model, str)
         else model
         for model in models
@@ -199,17 +216,24 @@ def check(budget: str = "archcalc.toml") -> Checks:
 
 def trace(
     model: Callable[..., Any],
-    *inputs: Any,
+    *args: Any,
+    inputs: Sequence[Any] | None = None,
+    kwargs: Mapping[str, Any] | None = None,
     name: str = "",
-    train: bool = False,
+    train: bool | None = False,
     optimizer: str | Callable[..., Any] | None = None,
-    **kwargs: Any,
+    **named: Any,
 ) -> Graph:
     """The Graph of one run of a torch module or callable, on ``meta``: nothing is multiplied.
 
     Inputs are tensors, shapes ``(1, 3, 224, 224)``, texts ``"ids=1,128:i64"``, or whatever the
-    model takes. With ``train`` the backward pass follows, and then the step of the ``optimizer``.
-    The model is afterwards as it was. Needs torch; see :func:`archcalc.pytorch.trace.trace`.
+    model takes; :func:`shape` states a shape anywhere among them. ``inputs`` and ``kwargs`` are
+    passed on without interpretation, also under names that this function uses.
+
+    The run is in evaluation mode. With ``train`` it is a training step: training mode, the backward
+    pass, and then the step of the ``optimizer``. With ``train=None`` each module keeps its own mode
+    and only the forward pass runs. The model is afterwards as it was. Needs torch; see
+    :func:`archcalc.pytorch.trace.trace`.
 
     >>> import torch
     >>> trace(torch.nn.Linear(8, 4), (1, 8)).profile().macs
@@ -217,7 +241,16 @@ def trace(
     """
     with needs("torch", "archcalc.trace"):
         from archcalc.pytorch.trace import trace as run
-    return run(model, *inputs, name=name, train=train, optimizer=optimizer, **kwargs)
+    return run(
+        model,
+        *args,
+        inputs=inputs,
+        kwargs=kwargs,
+        name=name,
+        train=train,
+        optimizer=optimizer,
+        **named,
+    )
 
 
 def build(

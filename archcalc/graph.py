@@ -126,10 +126,18 @@ class Graph:
 
     @cached_property
     def executed(self) -> tuple[Node, ...]:
-        """The nodes that run in this mode, in order."""
+        """The nodes that run in this mode, in order. Evaluation is a forward pass alone."""
         if self.training:
             return self.nodes
-        return tuple(node for node in self.nodes if not node.training_only)
+        return tuple(
+            node for node in self.nodes if not node.training_only and node.phase == "forward"
+        )
+
+    @property
+    def forward(self) -> Graph:
+        """The forward pass of a training step, in the same mode; of any other graph itself."""
+        nodes = tuple(node for node in self.nodes if node.phase == "forward")
+        return self if len(nodes) == len(self.nodes) else replace(self, nodes=nodes)
 
     @cached_property
     def inputs(self) -> tuple[Node, ...]:
@@ -179,7 +187,8 @@ class Graph:
     def __repr__(self) -> str:
         given = ", ".join(times(node.output.shape) for node in self.inputs)
         got = times(self.output.shape) if self.outputs else "nothing"
-        return f"<Graph {self.name}: {given} -> {got}, {len(self.nodes)} nodes>"
+        mode = ", training mode" if self.training else ""
+        return f"<Graph {self.name}: {given} -> {got}, {len(self.nodes)} nodes{mode}>"
 
 
 class Handle:

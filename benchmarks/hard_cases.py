@@ -27,7 +27,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from archcalc import profile
 from archcalc.pytorch.trace import trace
-from archcalc.pytorch.trace.inputs import stand_in
+from archcalc.pytorch.trace.inputs import arguments, stand_in
 
 ROOT = Path(__file__).resolve().parents[1]
 TARGET = ROOT / "docs" / "hard-cases.md"
@@ -101,7 +101,8 @@ def answer(tool: Callable[[nn.Module, Args, Kwargs], int], case: Any) -> int | N
     """The tool's number, or None where it cannot run the case."""
     module = case.build().eval()
     device = torch.device("cpu")
-    args, kwargs = stand_in(case.inputs, device, True), stand_in(case.kwargs, device, True)
+    args, kwargs = arguments(module.forward, case.inputs, case.kwargs)
+    args, kwargs = stand_in(args, device, True), stand_in(kwargs, device, True)
     output = io.StringIO()
     try:
         with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
@@ -116,7 +117,7 @@ def ours(case: Any) -> int:
     for training in (False, True):
         module = case.build().train(training)
         for way in ("fast", "exact", "real"):
-            found.add(profile(trace(module, *case.inputs, way=way, **case.kwargs)).macs)
+            found.add(profile(trace(module, *case.inputs, way=way, train=None, **case.kwargs)).macs)
     if len(found) > 1:
         raise SystemExit(f"{case.title}: archcalc gives {sorted(found)}")
     return found.pop()

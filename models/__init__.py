@@ -1,2 +1,45 @@
-"""The built-in architectures, one paper a file. Third parties add theirs through the entry-point
-group ``archcalc.models``, as this package does."""
+"""The built-in architectures, one paper per file.
+
+Third parties add theirs through the entry-point group ``archcalc.models``.
+"""
+
+BUILT_IN = {
+    "alexnet": "archcalc.models.alexnet:alexnet",
+    "alexnet-torchvision": "archcalc.models.alexnet:alexnet_torchvision",
+    "convnext-tiny": "archcalc.models.convnext:convnext_tiny",
+    "densenet121": "archcalc.models.densenet:densenet121",
+    "efficientnet-b0": "archcalc.models.efficientnet:efficientnet_b0",
+    "googlenet": "archcalc.models.googlenet:googlenet",
+    "googlenet-bn": "archcalc.models.googlenet_bn:googlenet_bn",
+    "inception-5x5": "archcalc.models.inception:direct_5x5",
+    "inception-naive": "archcalc.models.inception:naive",
+    "inception-reduced": "archcalc.models.inception:reduced",
+    "inception-5x5-reduced": "archcalc.models.inception:reduced_5x5",
+    "inception-v3": "archcalc.models.inception_v3:inception_v3",
+    "mobilenet-v1": "archcalc.models.mobilenet_v1:mobilenet_v1",
+    "mobilenet-v2": "archcalc.models.mobilenet_v2:mobilenet_v2",
+    "mobilenet-v3-large": "archcalc.models.mobilenet_v3:large",
+    "mobilenet-v3-small": "archcalc.models.mobilenet_v3:small",
+    "nin": "archcalc.models.nin:nin",
+    "nin-digits": "archcalc.models.nin_digits:nin_digits",
+    "nin-fashion": "archcalc.models.nin_fashion:nin_fashion",
+    "nin-mnist-v0": "archcalc.models.nin_mnist:v0",
+    "nin-mnist-v1": "archcalc.models.nin_mnist:v1",
+    "nin-mnist-v2": "archcalc.models.nin_mnist:v2",
+    "resnet101": "archcalc.models.resnet:resnet101",
+    "resnet152": "archcalc.models.resnet:resnet152",
+    "resnet18": "archcalc.models.resnet:resnet18",
+    "resnet34": "archcalc.models.resnet:resnet34",
+    "resnet50": "archcalc.models.resnet:resnet50",
+    "resnext50": "archcalc.models.resnext:resnext50",
+    "se-inception": "archcalc.models.senet:se_inception",
+    "se-resnet50": "archcalc.models.senet:se_resnet50",
+    "shufflenet-v2": "archcalc.models.shufflenet_v2:shufflenet_v2",
+    "sknet50": "archcalc.models.sknet:sknet50",
+    "sk-unit": "archcalc.models.sknet:unit",
+    "squeezenet": "archcalc.models.squeezenet:squeezenet",
+    "unet": "archcalc.models.unet:unet",
+    "vgg16": "archcalc.models.vgg:vgg16",
+    "vit-b-16": "archcalc.models.vit:vit_b_16",
+}
+"""Where each one is. Looking up a name here reads no metadata of installed packages."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from archcalc.graph import Handle
 from archcalc.ops import batch_norm, conv2d, relu
 from archcalc.ops.window import Padding, Size
+
+Activation = Callable[[Handle], Handle]
 
 
 def conv_relu(
@@ -34,11 +38,24 @@ def conv_bn(
     bias: bool = False,
     act: bool = True,
     eps: float = 1e-5,
+    activation: Activation = relu,
     *,
     name: str,
 ) -> Handle:
-    """A convolution without a bias, batch normalisation, and ReLU where ``act``: from ResNet on."""
+    """A convolution without a bias, batch normalisation, and ``activation`` where ``act``: from
+    ResNet on."""
     with x.scope(name):
         x = conv2d(x, out_channels, kernel_size, stride, padding, dilation, groups, bias)
         x = batch_norm(x, eps, name="bn")
-        return relu(x) if act else x
+        return activation(x) if act else x
+
+
+def divisible(channels: float, by: int = 8) -> int:
+    """The nearest multiple of ``by``, and not below 90 % of ``channels``: how MobileNet's authors
+    round widths.
+
+    >>> divisible(32 * 0.35), divisible(24 * 0.75), divisible(72 / 4)
+    (16, 24, 24)
+    """
+    nearest = max(by, int(channels + by / 2) // by * by)
+    return nearest + by if nearest < 0.9 * channels else nearest

@@ -1,4 +1,4 @@
-"""ResNet-50, and the frame that ResNeXt-50, SE-ResNet-50 and SKNet-50 share with it.
+"""ResNets of Table 1, and the frame that ResNeXt-50, SE-ResNet-50 and SKNet-50 share with them.
 
 He, Zhang, Ren and Sun 2015, "Deep residual learning for image recognition" (arXiv:1512.03385),
 Table 1.
@@ -18,14 +18,28 @@ from .blocks import conv_bn
 
 StrideIn = Literal["1x1", "3x3"]
 
+PAPER = "He et al. 2015 (arXiv:1512.03385)"
+
 Block = Callable[..., Handle]
 """(x, width, out_channels, stride, name=...) -> a residual block's output."""
+
+
+@architecture("resnet18", input="224x224x3", source=f"{PAPER}, Table 1", aliases=("resnet-18",))
+def resnet18(x: Handle, *, num_classes: int = 1000) -> Handle:
+    """ResNet-18: eight blocks of two 3×3 convolutions."""
+    return plain(x, (2, 2, 2, 2), num_classes)
+
+
+@architecture("resnet34", input="224x224x3", source=f"{PAPER}, Table 1", aliases=("resnet-34",))
+def resnet34(x: Handle, *, num_classes: int = 1000) -> Handle:
+    """ResNet-34: sixteen blocks of two 3×3 convolutions."""
+    return plain(x, (3, 4, 6, 3), num_classes)
 
 
 @architecture(
     "resnet50",
     input="224x224x3",
-    source="He et al. 2015 (arXiv:1512.03385), Table 1",
+    source=f"{PAPER}, Table 1",
     aliases=("resnet-50", "resnet"),
 )
 def resnet50(x: Handle, *, num_classes: int = 1000, stride_in: StrideIn = "1x1") -> Handle:
@@ -34,12 +48,47 @@ def resnet50(x: Handle, *, num_classes: int = 1000, stride_in: StrideIn = "1x1")
     ``stride_in`` is where a stage halves its map: in the first 1×1, as the paper does, or in the
     3×3, as torchvision does at 6 % more multiply-adds.
     """
+    return deep(x, (3, 4, 6, 3), num_classes, stride_in)
+
+
+@architecture("resnet101", input="224x224x3", source=f"{PAPER}, Table 1", aliases=("resnet-101",))
+def resnet101(x: Handle, *, num_classes: int = 1000, stride_in: StrideIn = "1x1") -> Handle:
+    """ResNet-101: thirty-three bottleneck blocks.
+
+    ``stride_in`` is as in ResNet-50.
+    """
+    return deep(x, (3, 4, 23, 3), num_classes, stride_in)
+
+
+@architecture("resnet152", input="224x224x3", source=f"{PAPER}, Table 1", aliases=("resnet-152",))
+def resnet152(x: Handle, *, num_classes: int = 1000, stride_in: StrideIn = "1x1") -> Handle:
+    """ResNet-152: fifty bottleneck blocks.
+
+    ``stride_in`` is as in ResNet-50.
+    """
+    return deep(x, (3, 8, 36, 3), num_classes, stride_in)
+
+
+def plain(x: Handle, counts: tuple[int, int, int, int], num_classes: int) -> Handle:
+    """The columns of 18 and 34 layers."""
+    x = stem(x)
+    x = stage(x, basic, counts[0], 64, 64, name="conv2")
+    x = stage(x, basic, counts[1], 128, 128, stride=2, name="conv3")
+    x = stage(x, basic, counts[2], 256, 256, stride=2, name="conv4")
+    x = stage(x, basic, counts[3], 512, 512, stride=2, name="conv5")
+    return classifier(x, num_classes)
+
+
+def deep(
+    x: Handle, counts: tuple[int, int, int, int], num_classes: int, stride_in: StrideIn
+) -> Handle:
+    """The columns of 50, 101 and 152 layers."""
     block = partial(bottleneck, stride_in=stride_in)
     x = stem(x)
-    x = stage(x, block, 3, 64, 256, name="conv2")
-    x = stage(x, block, 4, 128, 512, stride=2, name="conv3")
-    x = stage(x, block, 6, 256, 1024, stride=2, name="conv4")
-    x = stage(x, block, 3, 512, 2048, stride=2, name="conv5")
+    x = stage(x, block, counts[0], 64, 256, name="conv2")
+    x = stage(x, block, counts[1], 128, 512, stride=2, name="conv3")
+    x = stage(x, block, counts[2], 256, 1024, stride=2, name="conv4")
+    x = stage(x, block, counts[3], 512, 2048, stride=2, name="conv5")
     return classifier(x, num_classes)
 
 
@@ -57,6 +106,14 @@ def stage(
     for index in range(1, count + 1):
         x = block(x, width, out, stride if index == 1 else 1, name=f"{name}_{index}")
     return x
+
+
+def basic(x: Handle, width: int, out: int, stride: int, *, name: str) -> Handle:
+    """Two 3×3 and the shortcut: figure 5, left."""
+    with x.scope(name):
+        y = conv_bn(x, width, 3, stride=stride, padding=1, name="first")
+        y = conv_bn(y, out, 3, padding=1, act=False, name="second")
+        return join(x, y, stride)
 
 
 def bottleneck(

@@ -12,6 +12,7 @@ from archcalc import ops
 from archcalc.graph import Handle
 from archcalc.lookup.registry import architecture
 
+from .blocks import Activation
 from .inception import inception
 from .resnet import StrideIn, bottleneck, classifier, stage, stem
 
@@ -57,8 +58,21 @@ def squeeze_excite(x: Handle, reduction: int, *, name: str = "se") -> Handle:
     Fully connected layers as in section 3.2; the authors' Caffe code writes the same two as 1×1
     convolutions over a 1×1 map. They have biases there, which equation 3 leaves out.
     """
+    return gated(x, max(x.channels // reduction, 1), name=name)
+
+
+def gated(
+    x: Handle,
+    inner: int,
+    activation: Activation = ops.relu,
+    gate: Activation = ops.sigmoid,
+    *,
+    name: str = "se",
+) -> Handle:
+    """The same with ``inner`` channels between the two layers, and other functions: the form that
+    MobileNetV3 and EfficientNet use."""
     with x.scope(name):
         s = ops.flatten(ops.adaptive_avg_pool2d(x, name="squeeze"))
-        s = ops.relu(ops.linear(s, max(x.channels // reduction, 1), name="fc1"))
-        s = ops.sigmoid(ops.linear(s, x.channels, name="fc2"))
+        s = activation(ops.linear(s, inner, name="fc1"))
+        s = gate(ops.linear(s, x.channels, name="fc2"))
         return ops.mul(x, ops.reshape(s, (-1, x.channels, 1, 1)), name="scale")

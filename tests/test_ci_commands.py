@@ -96,7 +96,7 @@ def test_a_changed_width_shows_in_a_few_lines(
     repository.commit(net_py=WIDER)
     out = diff(capsys, "HEAD~1", "--", "./net.py:small")
     assert "HEAD~1 -> working tree" in out
-    assert re.search(r"params +5,418 +7,946 +\+2,528 \(\+46\.7 %\)", out)
+    assert re.search(r"pass +5,418 +7,946 +\+2,528 \(\+46\.7 %\)", out)
     assert "weight 32×16×3×3 -> 32×24×3×3" in out
     assert "2 more nodes only pass the new shape on" in out
     assert len(out.splitlines()) < 25
@@ -163,7 +163,7 @@ def test_a_model_that_the_base_does_not_have_is_new(
 ) -> None:
     repository.commit(other_py=NET)
     out = diff(capsys, "HEAD~1", "--", "./other.py:small")
-    assert re.search(r"new +params +5,418", out)
+    assert re.search(r"new +parameters that run in this pass +5,418", out)
     assert "./other.py:small at HEAD~1: there is no file ./other.py" in out
 
 

@@ -235,6 +235,18 @@ def test_a_reader_that_leaves_early_is_no_error() -> None:
     assert done.stderr == ""
 
 
+def test_a_comparison_imports_nothing_that_it_does_not_need() -> None:
+    code = """
+import sys
+before = set(sys.modules)
+from archcalc.cli import run
+run(["compare", "nin", "googlenet"])
+heavy = {"pydantic", "pandas", "numpy", "asyncio", "importlib.metadata", "email", "msgspec"}
+print(sorted(heavy & (set(sys.modules) - before)))
+"""
+    assert archcalc_process(code=code).stdout.endswith("[]\n")
+
+
 @pytest.mark.parametrize(
     "line",
     [

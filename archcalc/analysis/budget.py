@@ -11,25 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
 
+from archcalc.analysis.figures import FIGURES
 from archcalc.analysis.latency import Bench, find
 from archcalc.analysis.profile import Profile
 from archcalc.analysis.record import Record
 from archcalc.graph import Shape, times
 from archcalc.ops.operator import extent
-
-FIGURES: Mapping[str, str] = {
-    "params": "parameters",
-    "params_executed": "parameters that run in evaluation",
-    "macs": "MACs",
-    "flops": "FLOPs",
-    "activations": "activations",
-    "peak_activation_bytes": "bytes of activations at the peak",
-    "weight_bytes": "bytes of weights",
-}
-"""What can be limited, under the names of the JSON format, and what each is called."""
-
-LOWER_BOUNDS = frozenset(("macs", "flops"))
-"""Figures that are too small where an operation is not counted."""
 
 Outcome = Literal["kept", "breach", "advice"]
 
@@ -52,7 +39,7 @@ class Budget:
     model: str
     input: tuple[str, ...] = ()
     at_most: Mapping[str, int] = field(default_factory=dict)
-    """Of :data:`FIGURES`."""
+    """By the key of the figure."""
     exactly: Mapping[str, int] = field(default_factory=dict)
     shapes: Mapping[str, str] = field(default_factory=dict)
     """Of nodes or modules (of a module's last node), as ``8x8x10``; ``output`` is the model's."""
@@ -113,10 +100,11 @@ def check(budget: Budget, found: Profile, measured: Bench | None = None) -> tupl
 def _figure(
     name: str, key: str, limit: int, bound: Literal["at most", "exactly"], found: Profile
 ) -> Check:
-    value: int = found.memory.peak_bytes if key == "peak_activation_bytes" else getattr(found, key)
-    unit = FIGURES[key]
+    figure = FIGURES[key]
+    value = figure.read(found)
+    unit = f"bytes of {figure.label}" if figure.unit == "bytes" else figure.label
     told = f"{name}: {value:,} {unit}, {bound} {limit:,} allowed"
-    unknown = found.not_counted if key in LOWER_BOUNDS else ()
+    unknown = found.not_counted if figure.is_lower_bound else ()
     over = value - limit
     kept = over <= 0 if bound == "at most" else not over
     if unknown and (kept or bound == "exactly"):

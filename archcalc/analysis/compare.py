@@ -6,20 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from archcalc.analysis.figures import COMPARED, FIGURES, read
 from archcalc.analysis.profile import Profile
 from archcalc.analysis.record import Record
 from archcalc.errors import UsageError
-
-METRICS = (
-    "params",
-    "params_executed",
-    "macs",
-    "flops",
-    "activations",
-    "peak_activation_bytes",
-    "weight_bytes",
-)
-"""What is compared, under the names of the JSON format."""
 
 
 @dataclass(frozen=True)
@@ -31,8 +21,8 @@ class Comparison(Record):
 
     def ratio(self, profile: Profile, metric: str) -> float | None:
         """``profile``'s figure over the baseline's; None where the baseline has 0."""
-        base = figures(self.baseline)[metric]
-        return figures(profile)[metric] / base if base else None
+        base = read(self.baseline, metric)
+        return read(profile, metric) / base if base else None
 
     def rows(self) -> list[dict[str, Any]]:
         return [
@@ -41,31 +31,19 @@ class Comparison(Record):
                 "spec": profile.spec,
                 "input": profile.input,
                 "output": profile.output,
-                **figures(profile),
-                **{f"{metric}_ratio": self.ratio(profile, metric) for metric in METRICS},
+                **{key: read(profile, key) for key in COMPARED},
+                **{f"{key}_ratio": self.ratio(profile, key) for key in COMPARED},
             }
             for profile in self.profiles
         ]
 
 
-def figures(profile: Profile) -> dict[str, int]:
-    """The compared figures of one profile."""
-    return {
-        "params": profile.params,
-        "params_executed": profile.params_executed,
-        "macs": profile.macs,
-        "flops": profile.flops,
-        "activations": profile.activations,
-        "peak_activation_bytes": profile.memory.peak_bytes,
-        "weight_bytes": profile.weight_bytes,
-    }
-
-
 def compare(profiles: Sequence[Profile], *, baseline: str = "", sort: str = "") -> Comparison:
     """Put profiles side by side.
 
-    ``baseline`` is the name of one of them, the first unless given; ``sort`` one of
-    :data:`METRICS`, smallest first. Raises UsageError for another name.
+    ``baseline`` is the name of one of them, the first unless given; ``sort`` the
+    key of a figure (:data:`archcalc.analysis.figures.FIGURES`), smallest first. Raises UsageError
+    for another name.
     """
     if not profiles:
         raise UsageError("nothing to compare: name at least one model")
@@ -75,9 +53,9 @@ def compare(profiles: Sequence[Profile], *, baseline: str = "", sort: str = "") 
             f"baseline {baseline!r} is not one of the compared models: "
             + ", ".join(profile.spec for profile in profiles)
         )
-    if sort and sort not in METRICS:
-        raise UsageError(f"cannot sort by {sort!r}: one of {', '.join(METRICS)}")
+    if sort and sort not in FIGURES:
+        raise UsageError(f"cannot sort by {sort!r}: one of {', '.join(FIGURES)}")
     chosen = names[baseline] if baseline else profiles[0]
     if sort:
-        profiles = sorted(profiles, key=lambda profile: figures(profile)[sort])
+        profiles = sorted(profiles, key=lambda profile: read(profile, sort))
     return Comparison(tuple(profiles), chosen)

@@ -67,7 +67,7 @@ def total(graph: Graph, convention: str = "paper") -> ConventionTotal:
     run = graph.eval() if chosen.evaluation_only else graph
     amounts = {"multiply-adds": sum(map(_macs, graph.executed))}
     if len(run.executed) < len(graph.executed):
-        skipped = sum(_macs(node) for node in graph.executed if node.training_only)
+        skipped = amounts["multiply-adds"] - sum(map(_macs, run.executed))
         amounts["training only, which this tool does not run"] = -skipped
     for node in run.executed:
         if node.op in TABLE:

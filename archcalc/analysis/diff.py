@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
+from archcalc.analysis.figures import COMPARED
 from archcalc.analysis.profile import Layer, Profile
 from archcalc.analysis.record import Record
-from archcalc.analysis.saved import FIGURES, SavedLayer, SavedModel
+from archcalc.analysis.saved import SavedLayer, SavedModel
 from archcalc.graph import Shape, times
 
 AnyLayer = Layer | SavedLayer
@@ -57,7 +58,7 @@ class Diff(Record):
         ]
 
 
-class Figure(NamedTuple):
+class Total(NamedTuple):
     """One total, or the shape of the input or output, that differs."""
 
     name: str
@@ -71,7 +72,7 @@ class ModelDiff(NamedTuple):
     spec: str
     before: SavedModel | None
     after: SavedModel | None
-    figures: tuple[Figure, ...] = ()
+    figures: tuple[Total, ...] = ()
     changes: tuple[Change, ...] = ()
     why: str = ""
     """Why one side does not have it, where that is known."""
@@ -155,16 +156,16 @@ def _keyed(models: Sequence[SavedModel]) -> dict[tuple[str, int], SavedModel]:
     return found
 
 
-def _figures(old: SavedModel, new: SavedModel) -> list[Figure]:
+def _figures(old: SavedModel, new: SavedModel) -> list[Total]:
     found = [
-        Figure(name, old.figures[name], new.figures[name])
-        for name in FIGURES
+        Total(name, old.figures[name], new.figures[name])
+        for name in COMPARED
         if name in old.figures and name in new.figures and old.figures[name] != new.figures[name]
     ]
     if old.input != new.input:
-        found.append(Figure("input", old.input, new.input))
+        found.append(Total("input", old.input, new.input))
     if old.output != new.output:
-        found.append(Figure("output", old.output, new.output))
+        found.append(Total("output", old.output, new.output))
     return found
 
 

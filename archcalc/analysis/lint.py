@@ -15,10 +15,10 @@ from math import prod
 from typing import Any, Literal, NamedTuple
 
 from archcalc.analysis.profile import Layer, Profile, profile
-from archcalc.analysis.receptive_field import window
 from archcalc.analysis.record import Record
 from archcalc.graph import Graph, Node, Shape, Value, times
 from archcalc.ops import TABLE
+from archcalc.ops.window import Slides, Window
 
 Severity = Literal["warning", "note"]
 
@@ -304,14 +304,19 @@ def rows_dropped(view: View) -> Iterator[Finding]:
     for node in view.nodes:
         if node.op not in TABLE or TABLE[node.op].kind not in ("conv", "pooling"):
             continue
-        if TABLE[node.op].transposed or "output_size" in node.attrs or not node.inputs:
-            continue  # every value is read
+        row = TABLE[node.op].window
+        if not isinstance(row, Slides) or not node.inputs:
+            continue
         if is_layer(node) is False and TABLE[node.op].kind == "conv":
             continue  # weights that are computed: no window to read off
-        found = window(node)
-        if found is None:
+        windows = [each for each in row.windows(node) if isinstance(each, Window)]
+        if not windows:
             continue
-        left = _unread(node.inputs[0].shape[2:], node.output.shape[2:], *found)
+        span, stride = (
+            tuple([getattr(each, part) for each in windows]) for part in ("span", "stride")
+        )
+        padding = tuple([each.padding for each in windows])
+        left = _unread(node.inputs[0].shape[2:], node.output.shape[2:], span, stride, padding)
         if not any(left):
             continue
         rows = " and ".join(
@@ -319,7 +324,6 @@ def rows_dropped(view: View) -> Iterator[Finding]:
             for count, what in zip(left[-2:], ("row", "column")[-len(left) :], strict=False)
             if count
         )
-        span, stride, _ = found
         yield Finding(
             "rows-dropped",
             "warning",

@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 
 from archcalc.analysis.conventions import CONVENTIONS, ConventionTotal, total
 from archcalc.analysis.memory import Memory, memory
-from archcalc.analysis.receptive_field import Reach, receptive_fields
+from archcalc.analysis.receptive_field import Reach, Unknown, known, receptive_fields
 from archcalc.analysis.record import Record
 from archcalc.errors import UsageError
 from archcalc.graph import Graph, Node, Shape, Weight
@@ -110,7 +110,9 @@ class Module(NamedTuple):
 
     @property
     def output(self) -> Shape:
-        return self.layers[-1].output
+        """Of the last layer in the forward pass, where the module has one."""
+        forward = [layer for layer in self.layers if layer.node.phase == "forward"]
+        return (forward or self.layers)[-1].output
 
     @property
     def params(self) -> int:
@@ -228,16 +230,17 @@ class Profile(Record):
         return memory(self.graph)
 
     @cached_property
-    def receptive_fields(self) -> dict[str, Reach]:
+    def receptive_fields(self) -> dict[str, Reach | Unknown]:
+        """Of every node that runs forward: the field, or why it is unknown."""
         return receptive_fields(self.graph)
 
     @property
     def receptive_field(self) -> Reach | None:
-        """Of the main output; None where the input is no image."""
+        """Of the main output; None where it is unknown."""
         if not self.graph.outputs:
             return None
         source = self.graph.nodes[self.graph.output.source]
-        return self.receptive_fields.get(source.name)
+        return known(self.receptive_fields, source.name)
 
     @property
     def nodes_not_counted(self) -> tuple[Node, ...]:

@@ -6,18 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from archcalc.analysis.figures import COMPARED
 from archcalc.graph import Shape
-
-FIGURES = (
-    "params",
-    "params_executed",
-    "macs",
-    "flops",
-    "activations",
-    "peak_activation_bytes",
-    "weight_bytes",
-)
-"""The totals that are compared, under the names of the JSON format."""
 
 
 class SavedLayer(NamedTuple):
@@ -43,7 +33,7 @@ class SavedModel:
     input: Shape
     output: Shape
     figures: Mapping[str, int]
-    """The totals by name, those of :data:`FIGURES` that the report has."""
+    """The totals by name, as many as the report has."""
     not_counted: int
     """Calls without a formula: the totals are then lower bounds."""
     layers: tuple[SavedLayer, ...]
@@ -57,7 +47,7 @@ def saved_model(record: Mapping[str, Any]) -> SavedModel:
         spec=str(record["spec"]),
         input=tuple(record["input"]),
         output=tuple(record["output"]),
-        figures={key: int(record[key]) for key in FIGURES if key in record},
+        figures={key: int(record[key]) for key in COMPARED if key in record},
         not_counted=sum(int(row["calls"]) for row in record.get("not_counted", ())),
         layers=tuple(map(_layer, record["layers"])),
     )

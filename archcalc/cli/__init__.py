@@ -19,7 +19,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 from typer.main import get_command
 
-from archcalc.cli.command import HELP_NAMES, make
+from archcalc.cli.command import HELP_NAMES, Plain, make
 from archcalc.cli.failure import BAD_INPUT, INTERRUPTED, failed, flush, prepare_streams, say
 from archcalc.errors import ArchcalcError, DefinitionError
 from archcalc.version import VERSION
@@ -68,7 +68,7 @@ USAGE_ERROR: Any = typer.BadParameter.__base__
 """What typer raises for a wrong command line; it exports only this subclass."""
 
 
-class Commands(TyperGroup):
+class Commands(Plain, TyperGroup):
     """The table above as a group."""
 
     def __init__(self, **attributes: Any) -> None:

@@ -7,10 +7,11 @@ from typing import Annotated, Literal
 
 from typer import Argument, Option
 
-from archcalc.analysis.compare import METRICS
 from archcalc.analysis.compare import compare as compare_profiles
 from archcalc.analysis.diff import diff
+from archcalc.analysis.figures import COMPARED
 from archcalc.analysis.worked_example import worked_example
+from archcalc.cli.failure import say
 from archcalc.cli.options import (
     AnyModels,
     Counting,
@@ -53,6 +54,8 @@ def list_models(
         write(views.card(registry.find(model)), output)
     else:
         write(views.listing(registry.every()), output)
+        for reason in registry.broken().values():
+            say(reason)
 
 
 def show(model: Model, counting: Counting, output: Output, depth: Depth = None) -> None:
@@ -126,7 +129,7 @@ def compare(
         ),
     ] = "",
     sort: Annotated[
-        Literal[METRICS] | None,  # type: ignore[valid-type]
+        Literal[COMPARED] | None,  # type: ignore[valid-type]
         Option(
             metavar="METRIC",
             help="Sort by a metric, smallest first: params, macs, flops, activations, ...",

@@ -115,7 +115,20 @@ class Argument(_Checked, TyperArgument):
         return (name, self.help) if self.help else None
 
 
-class Command(TyperCommand):
+class Plain:
+    """A command or group whose ``--help`` is a flag that is off.
+
+    Typer gives it no default, and checks that None with pydantic.
+    """
+
+    def get_help_option(self, ctx: Any) -> Any:
+        found = super().get_help_option(ctx)  # type: ignore[misc]
+        if found is not None:
+            found.default = False
+        return found
+
+
+class Command(Plain, TyperCommand):
     """A command whose help groups options by panel, in plain text."""
 
     def __init__(self, name: str | None, **attributes: Any) -> None:

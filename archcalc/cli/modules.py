@@ -22,7 +22,7 @@ from archcalc.cli.options import (
 from archcalc.errors import UsageError, needs
 from archcalc.graph import Graph
 from archcalc.lookup import registry
-from archcalc.lookup.resolve import declared_input, is_torch, parse_settings, resolve
+from archcalc.lookup.resolve import declared, declared_input, parse_settings
 
 if TYPE_CHECKING:
     from archcalc.pytorch.crosscheck import Crosscheck
@@ -125,15 +125,13 @@ def _check(model: str, network: Network) -> Crosscheck:
 
 
 def _declared(model: str, network: Network) -> Graph:
-    """The graph of a declared model; a torch model is what the other counters count."""
-    if is_torch(model.partition(",")[0]):
-        raise UsageError(f"{model} is a torch model already; name one of `archcalc list`")
-    return resolve(
-        model,
-        input=declared_input(network.input),
+    """The forward pass of a declared network, registered or in a file."""
+    architecture, options = declared(model, parse_settings(network.settings))
+    return architecture.graph(
+        declared_input(network.input),
         batch=network.batch,
         training=network.train,
-        options=parse_settings(network.settings),
+        options=options,
     )
 
 

@@ -76,7 +76,7 @@ Train = Annotated[
     bool,
     Option(
         "--train",
-        help="Count in training mode: auxiliary heads run, and the backward pass of torch models.",
+        help="Count a training step: auxiliary heads run, and the backward pass follows.",
         rich_help_panel="Model",
     ),
 ]
@@ -146,8 +146,7 @@ class Counting(Network):
         str,
         Option(
             metavar="NAME",
-            help="With --train, also count this optimizer's step: sgd, adam, adamw, ... Torch "
-            "models only.",
+            help="With --train, also count this optimizer's step: sgd, adam, adamw, ...",
             show_default=False,
             rich_help_panel="Model",
         ),

@@ -17,7 +17,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from archcalc.analysis.budget import FIGURES, Budget, TimeLimit
+from archcalc.analysis.budget import Budget, TimeLimit
+from archcalc.analysis.figures import FIGURES
 from archcalc.analysis.printed import quantity
 from archcalc.errors import UsageError
 from archcalc.io import toml

@@ -1,11 +1,93 @@
-"""Input shapes as people write them: H×W×C as in the papers, or C×H×W when they say so."""
+"""Inputs as people write them: images as H×W×C or C×H×W, and tensors of a torch model."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from math import prod
+
 from archcalc.errors import UsageError
 from archcalc.graph import Shape, times
+from archcalc.guard import shortened
 
 EXAMPLE = "write H×W×C such as 224x224x3, or chw:3x224x224"
+
+DTYPES = {
+    "f32": "float32",
+    "f16": "float16",
+    "bf16": "bfloat16",
+    "f64": "float64",
+    "i64": "int64",
+    "i32": "int32",
+    "i16": "int16",
+    "i8": "int8",
+    "u8": "uint8",
+    "bool": "bool",
+    "c64": "complex64",
+    "c128": "complex128",
+}
+"""The short names of dtypes, and the names in full; both are accepted."""
+
+DIGITS = 18
+"""The longest size in digits: an address holds no more, and Python refuses to read thousands."""
+
+ADDRESSABLE = 2**63
+"""Bytes: torch cannot make a tensor of so many, not even without memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class TensorShape:
+    """A tensor that an input stands for: its sizes in torch's order, and its dtype."""
+
+    sizes: Shape
+    dtype: str = "float32"
+
+
+def shape(*sizes: int, dtype: str = "f32") -> TensorShape:
+    """An input of this shape for :func:`archcalc.trace`, wherever it is among the arguments.
+
+    ``dtype`` is a short name such as ``"i64"`` or a full one such as ``"int64"``. Raises UsageError
+    for sizes that no tensor can have.
+
+    >>> shape(1, 3, 224, 224)
+    TensorShape(sizes=(1, 3, 224, 224), dtype='float32')
+    """
+    found = DTYPES.get(dtype, dtype)
+    if found not in DTYPES.values():
+        raise UsageError(f"dtype {shortened(dtype)!r}: choose one of {', '.join(DTYPES)}")
+    for size in sizes:
+        if type(size) is not int or size < 0:
+            raise UsageError(f"shape: {shortened(size)} is not a size; write shape(1, 3, 224, 224)")
+    if prod(sizes) >= ADDRESSABLE // 16:
+        text = shortened(times(sizes)) if max(sizes) < 10**DIGITS else "of such sizes"
+        raise UsageError(f"an input {text} is larger than torch can address")
+    return TensorShape(sizes, found)
+
+
+def parse_tensor(text: str) -> tuple[str, TensorShape]:
+    """``"ids=1,128:i64"`` as the argument's name and its shape. The name may be missing; the dtype
+    is f32 unless given. Raises UsageError.
+
+    >>> parse_tensor("x=1,3,224,224:f16")
+    ('x', TensorShape(sizes=(1, 3, 224, 224), dtype='float16'))
+    """
+    name, equals, rest = text.rpartition("=")
+    sizes, _, kind = rest.partition(":")
+    shown = shortened(text)
+    hint = "write sizes in torch's order, such as x=1,3,224,224:f32 or ids=1,128:i64"
+    if equals and not all(part.isidentifier() for part in name.split(".")):
+        raise UsageError(f"input {shown!r}: {shortened(name)!r} is not an argument's name; {hint}")
+    if kind and kind not in DTYPES:
+        raise UsageError(
+            f"input {shown!r}: {shortened(kind)!r} is not a dtype; choose one of "
+            f"{', '.join(DTYPES)}"
+        )
+    parts = [part.strip() for part in sizes.split(",")] if sizes else []
+    if not all(part.isascii() and part.isdigit() for part in parts):
+        raise UsageError(f"input {shown!r}: {shortened(sizes)!r} is not a list of sizes; {hint}")
+    digits = max(map(len, parts), default=0)
+    if digits > DIGITS:
+        raise UsageError(f"input {text[:DIGITS]!r}...: no size has {digits} digits; {hint}")
+    return name, shape(*map(int, parts), dtype=kind or "f32")
 
 
 def parse_input(text: str) -> Shape:
@@ -24,8 +106,8 @@ def parse_input(text: str) -> Shape:
     if not all(part.isascii() and part.isdigit() for part in parts):
         raise UsageError(f"input {text!r} is not a shape of positive whole numbers; {EXAMPLE}")
     digits = max(map(len, parts))
-    if digits > 18:  # beyond what an address holds, and Python refuses to read thousands of them
-        raise UsageError(f"input {text[:18]!r}...: no size has {digits} digits; {EXAMPLE}")
+    if digits > DIGITS:
+        raise UsageError(f"input {text[:DIGITS]!r}...: no size has {digits} digits; {EXAMPLE}")
     shape = tuple(map(int, parts))
     if len(shape) != 3:
         raise UsageError(

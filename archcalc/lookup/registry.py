@@ -1,26 +1,30 @@
-"""Names to architectures, found through the entry-point group ``archcalc.models``.
+"""Names to architectures: the built-in ones, and those of installed packages.
 
-A package of anybody's adds a model with a definition and one line of metadata:
+Any package adds a model with a definition and one line of metadata:
 
     [project.entry-points."archcalc.models"]
     lenet = "my_package.lenet:lenet"
+
+The metadata of installed packages is read only for a name that is not built in, and for a list of
+all names: reading it takes longer than counting a network.
 """
 
 from __future__ import annotations
 
-import difflib
 import inspect
 import math
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
 
 from archcalc.errors import ArchcalcError, UnknownModelError, UsageError
 from archcalc.graph import Builder, Graph, Handle, Shape
 from archcalc.guard import guard, shortened
 from archcalc.lookup.inputs import parse_input
+from archcalc.models import BUILT_IN
 
 if TYPE_CHECKING:
     from archcalc.recipe import Recipe
@@ -191,24 +195,27 @@ def architecture(
 
 
 def names() -> list[str]:
-    """Every registered name, in the order of the packages' metadata."""
-    return list(_entries())
+    """Every registered name: the built-in ones first, then those of installed packages."""
+    return list(_places())
 
 
 def modules() -> Iterator[str]:
-    """The module that each name's definition is in; none of them is imported for it."""
-    return (entry.module for entry in _entries().values())
+    """The module with the definition of each name. None of them is imported."""
+    return (places[0].partition(":")[0] for places in _places().values())
 
 
 def find(name: str) -> Architecture:
     """The architecture of this name or alias. Raises UnknownModelError with near matches."""
-    entries = _entries()
-    if name in entries:
-        return _load(entries[name])
+    if name in BUILT_IN:  # without a look at what is installed
+        return _load(name, BUILT_IN[name])
+    if name in _places():
+        return _only(name)
     known = {key: found for found in every() for key in (found.name, *found.aliases)}
     if name in known:
         return known[name]
-    near = difflib.get_close_matches(name.lower(), known, n=3)
+    from difflib import get_close_matches
+
+    near = get_close_matches(name.lower(), known, n=3)
     hint = f"did you mean {' or '.join(near)}? " if near else ""
     raise UnknownModelError(f"unknown model {name!r}: {hint}`archcalc list` shows them all")
 
@@ -222,37 +229,59 @@ def canonical(name: str) -> str:
 
 
 def every() -> Iterator[Architecture]:
-    """All architectures."""
-    return map(_load, _entries().values())
+    """All architectures that can be loaded; :func:`broken` has the others."""
+    for name in _places():
+        with suppress(ArchcalcError):
+            yield find(name)
+
+
+def broken() -> dict[str, str]:
+    """The names that cannot be loaded, each with the reason. Somebody's faulty package does not
+    keep others from their models."""
+    found = {}
+    for name in _places():
+        try:
+            _only(name)
+        except ArchcalcError as error:
+            found[name] = str(error)
+    return found
 
 
 @cache
-def _entries() -> dict[str, EntryPoint]:
-    # Sorted, so that the order does not hang on how the packages were installed; built-in first.
-    found = sorted(
-        entry_points(group=GROUP),
-        key=lambda entry: (not entry.value.startswith("archcalc."), entry.value, entry.name),
-    )
-    entries: dict[str, EntryPoint] = {}
-    for entry in found:
-        if entry.name in entries:
-            # One distribution can be found twice: an editable install run from its own folder.
-            if entries[entry.name].value != entry.value:
-                raise ArchcalcError(
-                    f"model {entry.name!r} is registered twice: as {entries[entry.name].value} "
-                    f"and as {entry.value}; uninstall one of the two packages"
-                )
+def _places() -> dict[str, list[str]]:
+    """``module:attribute`` of every name, built-in first; more than one where packages contradict
+    each other. Sorted, so that the order does not depend on how packages were installed."""
+    from importlib.metadata import entry_points
+
+    places = {name: [place] for name, place in BUILT_IN.items()}
+    for entry in sorted(entry_points(group=GROUP), key=lambda entry: (entry.value, entry.name)):
+        if entry.value.startswith("archcalc.models."):
             continue
-        entries[entry.name] = entry
-    return entries
+        same = places.setdefault(entry.name, [])
+        # One distribution can be found twice: an editable install that runs from its own folder.
+        if entry.value not in same:
+            same.append(entry.value)
+    return places
 
 
-def _load(entry: EntryPoint) -> Architecture:
-    with guard(f"model {entry.name!r} ({entry.value}) cannot be loaded"):
-        found = entry.load()
+def _only(name: str) -> Architecture:
+    """The architecture of a name that one package registers. Raises ArchcalcError."""
+    place, *others = _places()[name]
+    if others:
+        raise ArchcalcError(
+            f"model {name!r} is registered twice: as {place} and as {others[0]}; "
+            "uninstall one of the two packages"
+        )
+    return _load(name, place)
+
+
+def _load(name: str, place: str) -> Architecture:
+    module, _, attribute = place.partition(":")
+    with guard(f"model {name!r} ({place}) cannot be loaded"):
+        found = getattr(import_module(module), attribute)
     if not isinstance(found, Architecture):
         raise ArchcalcError(
-            f"model {entry.name!r}: {entry.value} is not an archcalc Architecture; "
+            f"model {name!r}: {place} is not an archcalc Architecture; "
             "decorate its definition with @archcalc.architecture(...)"
         )
     return found

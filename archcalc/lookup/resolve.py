@@ -35,17 +35,23 @@ def resolve(
     """The Graph of a model by its name.
 
     ``input`` is (C, H, W) or text such as ``"32x32x3"``; of a torch model also texts such as
-    ``"ids=1,128:i64"``. ``optimizer`` adds its step to a traced training step.
+    ``"ids=1,128:i64"``. With ``training`` it is a whole training step: forward, backward, and the
+    update of the ``optimizer`` where one is named.
 
     Raises UnknownModelError, UsageError, DefinitionError, or MissingExtraError without torch.
     """
     name, *inline = spec.split(",")
     chosen = {**(options or {}), **parse_settings(inline)}
+    if optimizer and not training:
+        raise UsageError("--optimizer is a part of --train; give both")
     declared = find_declared(name)
     if declared is not None:
-        if optimizer:
-            raise UsageError(f"--optimizer is for torch models; {name} is declared, forward only")
-        return declared.graph(declared_input(input), batch=batch, training=training, options=chosen)
+        graph = declared.graph(declared_input(input), batch=batch, options=chosen)
+        if not training:
+            return graph
+        from archcalc.training_step import training_step
+
+        return training_step(graph, optimizer)
     with needs("torch", f"{name} is a torch model and"):
         from archcalc.pytorch.load import load
     return load(

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 from archcalc.errors import ShapeError
 from archcalc.graph import Handle, Node
 from archcalc.ops import counters
 from archcalc.ops.counters import Counters
+from archcalc.ops.gradient import pointwise, scaled
 from archcalc.ops.operator import Operator, Work, extent, operator, per_output
 from archcalc.ops.window import Mixes, Positions
 
@@ -35,10 +37,11 @@ def _activation(
     name: str,
     count: int,
     why: str,
-    saves: str = "input",
+    saves: Literal["input", "output"] = "input",
     window: Positions = "pointwise",
     seen: Counters = counters.NOTHING,
     rectifies: bool = False,
+    backward: str = "",
 ) -> Operator:
     text = f"{count} an element" + (f": {why}" if why else "")
     return operator(
@@ -50,11 +53,18 @@ def _activation(
         work=per_output("activation", count),
         saves=saves,
         rectifies=rectifies,
+        backward=pointwise(backward or f"{name}_backward", saves),
     )
 
 
 RELU = _activation(
-    "relu", 1, "a comparison", saves="output", seen=counters.rectifier("ReLU"), rectifies=True
+    "relu",
+    1,
+    "a comparison",
+    saves="output",
+    seen=counters.rectifier("ReLU"),
+    rectifies=True,
+    backward="threshold_backward",
 )
 SIGMOID = _activation("sigmoid", 4, "negate, exp, add, divide", saves="output")
 TANH = _activation("tanh", 5, "double, exp, subtract, add, divide", saves="output")
@@ -79,6 +89,7 @@ DROPOUT = operator(
     free="identity in evaluation",
     evaluates=False,
     saves_also=mask,
+    backward=scaled,
 )
 
 

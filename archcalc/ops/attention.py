@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from archcalc.errors import ShapeError
-from archcalc.graph import Attributes, Handle, Node, Shape, times
+from archcalc.graph import Attributes, Handle, Node, Shape, numel, times
 from archcalc.ops import counters
+from archcalc.ops.gradient import attended
 from archcalc.ops.linear import real_macs, rows
 from archcalc.ops.operator import Work, broadcast, operator
 from archcalc.ops.window import Untold
@@ -66,6 +67,12 @@ def causal_macs(query: Shape, key: Shape, value: Shape) -> int:
     return batch * pairs * (query[-1] + value[-1])
 
 
+def softmax_sums(node: Node, training: bool) -> int:
+    """The fused kernels keep a float for each query: the logarithm of its softmax's sum."""
+    query = node.inputs[0].shape
+    return 4 * numel(query[:-1])
+
+
 SDPA = operator(
     "scaled_dot_product_attention",
     "matmul",
@@ -74,7 +81,9 @@ SDPA = operator(
     formula="(heads×queries×keys)×(E + E_v) macs, dense also where causal; 5 a score for softmax",
     work=attention_work,
     shape=attention_shape,
+    backward=attended,
     saves="inputs",
+    saves_also=softmax_sums,
 )
 SDPA_BACKWARD = operator(
     "scaled_dot_product_attention_backward",

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from archcalc.errors import ShapeError
 from archcalc.graph import Attributes, Handle, Node, Shape
 from archcalc.ops import counters
+from archcalc.ops.gradient import convolved
 from archcalc.ops.linear import real_macs
 from archcalc.ops.operator import (
     Term,
@@ -137,6 +138,7 @@ class Convolution:
             work=conv_work,
             shape=conv_shape,
             saves="input",
+            backward=convolved,
             weights_after=1,
             weights_together=True,
         )
@@ -184,6 +186,7 @@ class TransposedConvolution:
             work=transposed_work,
             shape=transposed_shape,
             saves="input",
+            backward=convolved,
             weights_after=1,
             weights_together=True,
         )

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from archcalc.errors import ShapeError
 from archcalc.graph import ITEM_SIZE, Attributes, Handle, Node, Shape, times
 from archcalc.ops import counters
+from archcalc.ops.gradient import looked_up, multiplied_by_matrix, multiplied_by_weight
 from archcalc.ops.operator import Work, broadcast, operands, operator
 from archcalc.ops.window import Mixes, Untold
 
@@ -132,6 +133,7 @@ LINEAR = operator(
     work=linear_work,
     shape=linear_shape,
     saves="input",
+    backward=multiplied_by_weight,
     weights_after=1,
     weights_together=True,
 )
@@ -144,6 +146,7 @@ MATMUL = operator(
     work=matmul_work,
     shape=matmul_shape,
     saves="inputs",
+    backward=multiplied_by_matrix,
 )
 ADDMM = operator(
     "addmm",
@@ -212,6 +215,7 @@ EMBEDDING = operator(
     shape=lambda inputs, weights, attrs: (*inputs[0], weights["weight"][1]),
     free="a table look-up, no arithmetic",
     saves="input",
+    backward=looked_up,
     weights_after=1,
     weights_together=True,
     reads=embedding_bytes,

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from archcalc.errors import ShapeError
 from archcalc.graph import Attributes, Handle, Shape, numel, times
 from archcalc.ops import counters
+from archcalc.ops.gradient import joined, permuted, reshaped, sliced
 from archcalc.ops.operator import operator
 
 A_VIEW = "a view, no data moves"
@@ -78,6 +79,7 @@ CONCAT = operator(
     counters=counters.NOTHING,
     shape=concat_shape,
     free="copies its inputs, no arithmetic",
+    backward=joined,
 )
 FLATTEN = operator(
     "flatten",
@@ -85,6 +87,7 @@ FLATTEN = operator(
     window="reshape",
     counters=counters.NOTHING,
     shape=flatten_shape,
+    backward=reshaped,
     free=A_VIEW,
     view=True,
 )
@@ -94,6 +97,7 @@ RESHAPE = operator(
     window="reshape",
     counters=counters.NOTHING,
     shape=reshape_shape,
+    backward=reshaped,
     free=A_VIEW,
     view=True,
 )
@@ -103,6 +107,7 @@ PERMUTE = operator(
     window="permute",
     counters=counters.NOTHING,
     shape=permute_shape,
+    backward=permuted,
     free=A_VIEW,
     view=True,
 )
@@ -112,6 +117,7 @@ SLICE = operator(
     window="slice",
     counters=counters.NOTHING,
     shape=slice_shape,
+    backward=sliced,
     free=A_VIEW,
     view=True,
 )

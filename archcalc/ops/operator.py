@@ -14,12 +14,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from archcalc.errors import DefinitionError, ShapeError
 from archcalc.graph import Attributes, Handle, Node, Shape, numel
 from archcalc.ops.counters import Counters
 from archcalc.ops.window import Positions
+
+if TYPE_CHECKING:
+    from archcalc.ops.gradient import Rule
 
 Kind = Literal[
     "input",
@@ -113,6 +116,8 @@ class Operator:
     """Which of its tensors autograd keeps for the backward pass, weights aside."""
     saves_also: Callable[[Node, bool], int] | None = None
     """(node, training) -> bytes kept beside those: a pool's places, a norm's statistics, a mask."""
+    backward: Rule | None = None
+    """What autograd runs for it in the backward pass, where a network can be declared with it."""
     weights_after: int | None = None
     """How many tensors torch's function takes before those that are usually parameters; None where
     it has no parameters of its own."""

@@ -12,6 +12,7 @@ from archcalc.graph import Handle
 from archcalc.ops import counters
 from archcalc.ops.activation import activation_function, along_dim
 from archcalc.ops.elementwise import broadcast_shape
+from archcalc.ops.gradient import Rule, divided, pointwise, subtracted
 from archcalc.ops.norm import normalized_dims
 from archcalc.ops.operator import TABLE, operator, per_output
 from archcalc.ops.window import Mixes, Positions, Untold
@@ -32,6 +33,7 @@ def elementwise(
     why: str = "",
     kind: Literal["elementwise", "activation", "norm", "pooling"] = "elementwise",
     window: Positions = "pointwise",
+    backward: Rule | None = None,
     weights_after: int | None = None,
 ) -> None:
     """Declare operators that do so many operations for each output element."""
@@ -47,13 +49,16 @@ def elementwise(
             work=work,
             shape=broadcast_shape,
             saves="input",
+            backward=backward,
             weights_after=weights_after,
             rectifies=name in RECTIFIERS,
         )
 
 
+elementwise("sub", backward=subtracted)
+elementwise("div", backward=divided)
 elementwise(
-    *("sub", "div", "remainder", "fmod", "floor_divide", "maximum", "minimum"),
+    *("remainder", "fmod", "floor_divide", "maximum", "minimum"),
     *("fmax", "fmin", "pow", "atan2", "hypot", "eq", "ne", "lt", "le", "gt", "ge", "where"),
     *("logical_and", "logical_or", "logical_xor", "logical_not", "isnan", "isinf", "isfinite"),
     *("bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not", "copysign", "nextafter"),
@@ -80,6 +85,13 @@ elementwise(
     per_output_element=3,
     why="two products and a difference",
 )
+
+BACKWARD = {
+    "leaky_relu": "leaky_relu_backward",
+    "relu6": "hardtanh_backward",
+    "hardsigmoid": "hardsigmoid_backward",
+}
+"""The backward operators of the activations that networks are declared with."""
 
 OTHER_WINDOWS: dict[str, Positions] = {
     "glu": Untold("layout"),
@@ -132,30 +144,11 @@ for _name, _count, _why in (
         why=_why,
         kind="activation",
         window=OTHER_WINDOWS.get(_name, "pointwise"),
+        backward=pointwise(BACKWARD[_name], "input") if _name in BACKWARD else None,
     )
 
 elementwise(
     "prelu", per_output_element=2, why="compare, multiply", kind="activation", weights_after=1
-)
-elementwise(
-    "batch_norm_backward",
-    per_output_element=9,
-    why="normalise again 2, two sums 3, combine 4",
-    kind="norm",
-    weights_after=2,
-)
-elementwise(
-    *("layer_norm_backward", "group_norm_backward"),
-    per_output_element=11,
-    why="normalise again 2, two sums 4, combine 5",
-    kind="norm",
-    weights_after=2,
-)
-elementwise(
-    "rms_norm_backward",
-    per_output_element=11,
-    why="normalise again 2, two sums 4, combine 5",
-    kind="norm",
 )
 elementwise(
     "weight_norm",

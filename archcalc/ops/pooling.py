@@ -8,6 +8,7 @@ from math import prod
 from archcalc.errors import ShapeError
 from archcalc.graph import Attributes, Handle, Node, Shape
 from archcalc.ops import counters
+from archcalc.ops.gradient import pooled, pooled_adaptively
 from archcalc.ops.operator import Saves, Work, channels_last, operator, require_channels
 from archcalc.ops.window import (
     Sampling,
@@ -102,6 +103,7 @@ class MaxPool:
             shape=pool_shape,
             saves="input",
             saves_also=places,
+            backward=pooled("max_pool_backward"),
         )
 
     def __call__(
@@ -143,6 +145,7 @@ class AvgPool:
             work=avg_pool_work,
             shape=pool_shape,
             saves="input",
+            backward=pooled("avg_pool_backward"),
         )
 
     def __call__(
@@ -192,6 +195,7 @@ class AdaptivePool:
             shape=adaptive_shape,
             saves="input" if kind == "max" else global_keeps_nothing,
             saves_also=places if kind == "max" else None,
+            backward=pooled("max_pool_backward") if kind == "max" else pooled_adaptively,
         )
 
     def __call__(self, x: Handle, output_size: Size = 1, *, name: str = "") -> Handle:

@@ -7,6 +7,7 @@ from typing import Literal
 
 from archcalc.graph import Attributes, Handle, Node, Shape
 from archcalc.ops import counters
+from archcalc.ops.gradient import Rule, spread
 from archcalc.ops.movement import axis
 from archcalc.ops.operator import (
     TABLE,
@@ -68,6 +69,7 @@ def reduction(
     saves: Saves = "input",
     window: Positions = REDUCES,
     pools: Literal["", "average"] = "",
+    backward: Rule | None = None,
 ) -> None:
     """Declare operators that do so many operations for each input element."""
     text = f"{per_input_element} an input element" + (f": {why}" if why else "")
@@ -82,11 +84,21 @@ def reduction(
             shape=shape,
             saves=saves,
             pools=pools,
+            backward=backward,
         )
 
 
-reduction("sum", why="an addition", shape=reduced_shape, saves="nothing")
-reduction("mean", why="an addition", shape=reduced_shape, saves="nothing", pools="average")
+reduction(
+    "sum", why="an addition", shape=reduced_shape, saves="nothing", backward=spread(mean=False)
+)
+reduction(
+    "mean",
+    why="an addition",
+    shape=reduced_shape,
+    saves="nothing",
+    pools="average",
+    backward=spread(mean=True),
+)
 reduction("nansum", "nanmean", "prod", why="an addition")
 reduction("cumsum", "cumprod", why="an addition", window=Untold("sequence"))
 reduction("amax", "amin", "aminmax", "max", "min", "argmax", "argmin", "all", "any", why="compare")
@@ -117,6 +129,7 @@ reduction(
 reduction(
     *("embedding_backward", "scatter_add", "index_add", "scatter_reduce"),
     *("index_backward", "upsample_backward", "unfold_backward"),
+    "pad_backward",
     why="an addition",
     window=Untold("values"),
 )

@@ -9,6 +9,7 @@ from archcalc.errors import ShapeError
 from archcalc.graph import Attributes, Handle, Node, Shape, numel, times
 from archcalc.ops import counters
 from archcalc.ops.counters import Counters
+from archcalc.ops.gradient import rearranged
 from archcalc.ops.operator import TABLE, Work, extent, operator, per_output
 from archcalc.ops.window import (
     Positions,
@@ -89,6 +90,7 @@ def interpolation(
             work=per_output("elementwise", per_output_element),
             shape=upsample_shape,
             saves="input",
+            backward=rearranged("upsample_backward"),
         )
 
 
@@ -148,6 +150,7 @@ operator(
     counters=counters.NEAREST,
     free="copies the nearest value, no arithmetic",
     shape=upsample_shape,
+    backward=rearranged("upsample_backward"),
 )
 interpolation(
     "upsample_linear",

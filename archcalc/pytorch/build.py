@@ -65,7 +65,7 @@ class Network(nn.Module):
     def __init__(self, graph: Graph) -> None:
         """Layers on the ``meta`` device: no memory, no values."""
         super().__init__()
-        self.architecture = graph
+        self.architecture = graph = graph.forward
         with torch.device("meta"):
             for node in graph.nodes:
                 if node.op != "input":

@@ -156,7 +156,7 @@ def installed() -> tuple[str, ...]:
 def _traced(graph: Graph, params: int) -> Count:
     """Our second door: the built module, run once and priced by the same table."""
     net, inputs = _prepared(graph)
-    seen = trace(net, *inputs)
+    seen = trace(net, *inputs, train=None)
     declared = total(graph)
     return Count(
         counter="traced",

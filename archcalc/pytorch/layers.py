@@ -69,10 +69,12 @@ class BareParameter(NamedTuple):
         sizes = ", ".join(
             "1" if size == 1 else f"{{size{axis}}}" for axis, size in enumerate(self.shape)
         )
-        if not self.std:
-            return f"torch.full(({sizes}{',' * (len(self.shape) == 1)}), {self.fill!r})"
-        noise = f"{self.std!r} * torch.randn({sizes})"
-        return f"{self.fill!r} + {noise}" if self.fill else noise
+        fill, std = (repr(number).replace("e-0", "e-") for number in (self.fill, self.std))
+        noise = f"{std} * torch.randn({sizes})"
+        if not self.fill:
+            return noise if self.std else f"torch.zeros({sizes})"
+        constant = f"{fill} * torch.ones({sizes})" if self.fill != 1 else f"torch.ones({sizes})"
+        return f"{fill} + {noise}" if self.std else constant
 
     def make(self) -> nn.Parameter:
         return nn.Parameter(torch.empty(self.shape))

@@ -22,7 +22,8 @@ from torch import nn
 
 from archcalc.errors import ArchcalcError, MissingExtraError, UsageError, needs
 from archcalc.graph import Graph, Shape
-from archcalc.lookup.inputs import parse_input
+from archcalc.guard import shortened
+from archcalc.lookup.inputs import TensorShape, parse_input, parse_tensor, shape
 from archcalc.pytorch.trace import build_on_meta, trace
 
 
@@ -35,7 +36,7 @@ class Model:
     input: Shape | None = None
     """(C, H, W) that it takes unless told; None where nobody says."""
     ready: bool = False
-    """It exists already, in the mode that its owner wants: it is neither built nor switched."""
+    """It exists already and is not built."""
 
 
 def load(
@@ -62,15 +63,15 @@ def load(
     else:
         with _told(f"{name} cannot be built"):
             module = build_on_meta(model.build)  # type: ignore[arg-type]  # any callable will do
-        if isinstance(module, nn.Module):
-            module.train(training)
+    args, named = inputs
     graph = trace(
         module,
-        *inputs,
+        inputs=args,
+        kwargs=named,
         name=_short(name),
         train=training,
         optimizer=optimizer or None,
-        real=None if model.ready else lambda: _real(model, training),
+        real=None if model.ready else model.build,
     )
     return replace(graph, spec=spec)
 
@@ -256,8 +257,8 @@ def _value(text: Any) -> Any:
 
 def call_inputs(
     input: Shape | str | Sequence[str] | None, batch: int, model: Model, name: str
-) -> list[Any]:
-    """What the model is called with: shapes, and texts that the tracer reads."""
+) -> tuple[list[TensorShape], dict[str, TensorShape]]:
+    """What the model is called with, by position and by name. Raises UsageError."""
     if batch < 1:
         raise UsageError(f"batch {batch}: at least 1 is needed")
     if not input:
@@ -266,29 +267,33 @@ def call_inputs(
                 f"{name} does not say what it takes: give --input 224x224x3, "
                 "or --input x=1,3,224,224:f32 for each tensor"
             )
-        return [(batch, *model.input)]
+        return [shape(batch, *model.input)], {}
     if isinstance(input, str):
         input = [input]
     if all(isinstance(size, int) for size in input):
-        return [(batch, *input)]
-    return [_input(str(text), batch) for text in input]
+        return [shape(batch, *input)], {}
+    positional = []
+    named: dict[str, TensorShape] = {}
+    for text in map(str, input):
+        key, tensor = _input(text, batch)
+        if key in named:
+            raise UsageError(f"input {key!r} is given twice")
+        if key:
+            named[key] = tensor
+        else:
+            positional.append(tensor)
+    return positional, named
 
 
-def _input(text: str, batch: int) -> Any:
-    """``32x32x3`` is an image; anything with a comma, a name or a dtype is the tracer's."""
+def _input(text: str, batch: int) -> tuple[str, TensorShape]:
+    """``32x32x3`` is an image; anything with a comma, a name or a dtype is a tensor."""
     if "," in text or "=" in text:
         if batch != 1:
-            raise UsageError(f"input {text!r} gives the batch itself; leave --batch away")
-        return text
-    return (batch, *parse_input(text))
-
-
-def _real(model: Model, training: bool) -> nn.Module:
-    """The model with values, for a run that needs them."""
-    module = model.build()
-    if isinstance(module, nn.Module):
-        module.train(training)
-    return module  # type: ignore[return-value]  # any callable will do
+            raise UsageError(
+                f"input {shortened(text)!r} gives the batch itself; leave --batch away"
+            )
+        return parse_tensor(text)
+    return "", shape(batch, *parse_input(text))
 
 
 def _short(name: str) -> str:

@@ -5,23 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from archcalc.analysis.budget import Check, Checks
-from archcalc.analysis.diff import Change, Figure, ModelDiff, ReportDiff
+from archcalc.analysis.diff import Change, ModelDiff, ReportDiff, Total
+from archcalc.analysis.figures import FIGURES
 from archcalc.graph import Shape
 from archcalc.report import json
 from archcalc.report.table import Cell, Column, Report, Table, shape_text
 
 NODES = 30
 """Changed nodes of a model that are listed; the others are counted."""
-
-FIGURES = {
-    "params": "params, with heads that run in training alone",
-    "params_executed": "params",
-    "macs": "MACs",
-    "flops": "FLOPs",
-    "activations": "activations",
-    "peak_activation_bytes": "peak activations, bytes",
-    "weight_bytes": "weights, bytes",
-}
 
 SIGN = {"added": "+", "removed": "−", "changed": "~"}
 
@@ -105,11 +96,11 @@ def _one_sided(model: ModelDiff, title: str) -> Table:
         Column("value", "value", "exact"),
     )
     what = "new" if model.before is None else "gone"
-    rows = [(what, FIGURES[key], there.figures[key]) for key in ("params_executed", "macs")]
+    rows = [(what, _label(key), there.figures[key]) for key in ("params_executed", "macs")]
     return Table(columns, tuple(rows), title)
 
 
-def _figures(figures: tuple[Figure, ...], title: str) -> Table:
+def _figures(figures: tuple[Total, ...], title: str) -> Table:
     columns = (
         Column("figure", "figure"),
         Column("before", "before"),
@@ -119,7 +110,7 @@ def _figures(figures: tuple[Figure, ...], title: str) -> Table:
     shown = [figure for figure in figures if not _same_as_another(figure, figures)]
     rows = [
         (
-            FIGURES.get(figure.name, f"{figure.name} H×W×C"),
+            _label(figure.name),
             _value(figure.before),
             _value(figure.after),
             _change(figure),
@@ -129,7 +120,15 @@ def _figures(figures: tuple[Figure, ...], title: str) -> Table:
     return Table(columns, tuple(rows), title)
 
 
-def _same_as_another(figure: Figure, figures: tuple[Figure, ...]) -> bool:
+def _label(key: str) -> str:
+    """A figure, or the shape of the input or output, with its unit."""
+    if key not in FIGURES:
+        return f"{key} H×W×C"
+    figure = FIGURES[key]
+    return f"{figure.label}, {figure.unit}" if figure.unit else figure.label
+
+
+def _same_as_another(figure: Total, figures: tuple[Total, ...]) -> bool:
     """Without auxiliary heads all parameters run: one row says it."""
     return figure.name == "params" and any(
         other.name == "params_executed" and other[1:] == figure[1:] for other in figures
@@ -140,7 +139,7 @@ def _value(value: int | Shape) -> str:
     return f"{value:,}" if isinstance(value, int) else shape_text(value)
 
 
-def _change(figure: Figure) -> str:
+def _change(figure: Total) -> str:
     if not isinstance(figure.before, int) or not isinstance(figure.after, int):
         return ""
     by = figure.after - figure.before

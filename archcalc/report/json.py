@@ -9,8 +9,9 @@ import json as json_module
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from archcalc.analysis.figures import COMPARED, read
 from archcalc.analysis.profile import Layer, Profile
-from archcalc.analysis.receptive_field import Reach
+from archcalc.analysis.receptive_field import Reach, Unknown
 from archcalc.version import VERSION
 
 SCHEMA_VERSION = 1
@@ -41,10 +42,7 @@ def model(found: Profile) -> dict[str, Any]:
         "output": found.output,
         "inputs": {node.name: node.output.shape for node in found.graph.inputs},
         "training": found.graph.training,
-        "params": found.params,
-        "params_executed": found.params_executed,
-        "macs": found.macs,
-        "flops": found.flops,
+        **{key: read(found, key) for key in COMPARED},
         "convention_total": {
             "value": found.convention_total.value,
             "unit": found.convention_total.unit,
@@ -53,9 +51,6 @@ def model(found: Profile) -> dict[str, Any]:
             phase.name: {"macs": phase.macs, "flops": phase.flops} for phase in found.by_phase
         },
         "by_class": {row.name: row.macs or row.flops for row in found.by_class},
-        "activations": found.activations,
-        "peak_activation_bytes": found.memory.peak_bytes,
-        "weight_bytes": found.weight_bytes,
         "receptive_field": reach(found.receptive_field),
         "not_counted": [row._asdict() for row in found.not_counted],
         "layers": [layer_record(layer) for layer in found.layers],
@@ -86,13 +81,21 @@ def _plain(value: Any) -> Any:
     return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
 
 
-def reach(found: Reach | None) -> dict[str, Any] | None:
-    """Pixels of the input; the largest field, and the smallest where branches differ."""
+def reach(found: Reach | Unknown | None) -> dict[str, Any] | None:
+    """Pixels of the input; the largest field, and the smallest where branches differ. A stride that
+    is a fraction is a string, "1/2". Of an unknown field the reason."""
     if found is None:
         return None
+    if isinstance(found, Unknown):
+        return {"unknown": found.why, "because_of": found.node}
     return {
         which: {"global": True}
         if field.is_global
-        else {"size": field.size, "stride": field.stride, "offset": field.offset, "global": False}
+        else {
+            "size": field.size,
+            "stride": [step if isinstance(step, int) else str(step) for step in field.stride],
+            "offset": field.offset,
+            "global": False,
+        }
         for which, field in zip(("smallest", "largest"), found, strict=True)
     }

@@ -1,27 +1,18 @@
-"""The figures that a formula can give: integers that are functions of the graph alone.
+"""How a formula reads the one table of figures: off a Profile whose sizes carry their expressions.
 
-Each reads a Profile whose sizes carry their expressions, so the figures of a formula are those of
-``archcalc.profile``, by the same code.
+By the same code that reads ordinary integers, but for a maximum, which is kept as an expression.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from archcalc.analysis.conventions import CONVENTIONS, total
+from archcalc.analysis.figures import FIGURES as TABLE
+from archcalc.analysis.figures import Figure
 from archcalc.analysis.profile import Profile
-from archcalc.ops.operator import Cost
 from archcalc.symbolic.size import Recorder
 
 Read = Callable[[Profile, Recorder], int]
-
-
-def _plain(name: str) -> Read:
-    return lambda profile, recorder: getattr(profile, name)
-
-
-def _cost(field: str) -> Read:
-    return lambda profile, recorder: getattr(profile.cost, field)
 
 
 def _peak(profile: Profile, recorder: Recorder) -> int:
@@ -29,27 +20,12 @@ def _peak(profile: Profile, recorder: Recorder) -> int:
     return recorder.largest([row.live for row in profile.memory.activations])
 
 
-def _moved(profile: Profile, recorder: Recorder) -> int:
-    pairs = (layer.bytes_moved for layer in profile.layers)
-    return sum(read + written for read, written in filter(None, pairs))
-
-
-def _convention(name: str) -> Read:
-    return lambda profile, recorder: total(profile.graph, name).value
+def _reader(figure: Figure) -> Read:
+    return lambda profile, recorder: figure.read(profile)
 
 
 FIGURES: Mapping[str, Read] = {
-    "params": _plain("params"),
-    "params_executed": _plain("params_executed"),
-    "macs": _plain("macs"),
-    "flops": _plain("flops"),
-    **{f"{field}_ops": _cost(field) for field in Cost._fields[1:]},
-    "activations": _plain("activations"),
-    "weight_bytes": _plain("weight_bytes"),
-    "bytes_moved": _moved,
+    **{key: _reader(figure) for key, figure in TABLE.items()},
     "peak_activation_bytes": _peak,
-    "saved_bytes": lambda profile, recorder: profile.memory.saved_bytes,
-    **{f"{name}_total": _convention(name) for name in CONVENTIONS if name != "paper"},
 }
-"""By key. ``bias_ops``, ``norm_ops`` and so on are the classes of work beside multiply-adds;
-``torch_total``, ``fvcore_total`` and so on are what each counter reports."""
+"""By the key of the figure."""

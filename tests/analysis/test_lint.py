@@ -13,6 +13,7 @@ from archcalc.lookup import registry
 
 WARNINGS = {
     "nin": [("relu-on-logits", "mlpconv3.cccp2.relu")],
+    "squeezenet": [("rows-dropped", "conv1.conv"), ("relu-on-logits", "conv10.relu")],
     "nin-fashion": [("relu-on-logits", "block3.cccp2.relu")],
     **{
         f"nin-mnist-{stage}": [
@@ -24,6 +25,35 @@ WARNINGS = {
 }
 
 NOTES = {
+    # Linear bottlenecks: a block without a shortcut ends in a 1×1 and the next begins with one.
+    "mobilenet-v2": [
+        ("linear-in-a-row", "conv3_1.expand.conv"),
+        ("linear-in-a-row", "conv9.conv"),
+    ],
+    "mobilenet-v3-small": [("linear-in-a-row", "bneck2.expand.conv")],
+    "efficientnet-b0": [
+        ("linear-in-a-row", "stage3_1.expand.conv"),
+        *(
+            ("channels", f"stage{stage}_{block}.se.fc1")
+            for stage, blocks in (
+                (3, (1, 2)),
+                (4, (1, 2)),
+                (5, (1, 2, 3)),
+                (6, (1, 2, 3)),
+                (7, (1,)),
+            )
+            for block in blocks
+        ),
+        ("linear-in-a-row", "conv9.conv"),
+    ],
+    "inception-v3": [("auxiliary-heads", "aux")],
+    "shufflenet-v2": [  # halves of 116 and 232 channels
+        ("channels", f"stage{stage}_{unit}.{layer}.conv")
+        for stage, units in ((2, 4), (3, 8))
+        for unit in range(1, units + 1)
+        for layer in ("short.pointwise", "reduce", "pointwise")
+        if unit == 1 or layer != "short.pointwise"
+    ],
     "alexnet": [("lopsided", "fc6")],
     "alexnet-torchvision": [("lopsided", "fc6")],
     "vgg16": [("lopsided", "fc6")],

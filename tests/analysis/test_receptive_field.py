@@ -1,27 +1,42 @@
 """Receptive fields, worked by hand and against the published ones."""
 
+from fractions import Fraction
+
 import pytest
 
 import archcalc
-from archcalc.analysis.receptive_field import Field, Reach, receptive_fields
+from archcalc.analysis.receptive_field import Field, Reach, Unknown, receptive_fields
 from archcalc.graph import Builder, Handle
 from archcalc.ops import (
     adaptive_avg_pool2d,
+    add,
     avg_pool2d,
     concat,
     conv2d,
     conv_transpose2d,
     flatten,
+    interpolate,
     linear,
     max_pool2d,
     mul,
+    pad,
+    permute,
+    pixel_shuffle,
+    pixel_unshuffle,
     relu,
+    reshape,
+    slice,
 )
 
 
-def reach(x: Handle) -> Reach | None:
+def field(x: Handle) -> Reach | Unknown:
     graph = x.builder.finish("net", {"output": x})
-    return receptive_fields(graph).get(graph.nodes[-1].name)
+    return receptive_fields(graph)[graph.nodes[-1].name]
+
+
+def reach(x: Handle) -> Reach | None:
+    found = field(x)
+    return found if isinstance(found, Reach) else None
 
 
 def start(size: int = 32) -> Handle:
@@ -85,12 +100,84 @@ def test_a_gate_from_global_pooling_reaches_from_local_to_global() -> None:
 
 def test_a_pool_that_leaves_more_than_one_position_is_not_global() -> None:
     found = archcalc.graph("nin-mnist-v2").profile().receptive_fields["avg_pool"]
+    assert isinstance(found, Reach)
     assert not found.largest.is_global
 
 
-def test_what_cannot_be_told_is_absent() -> None:
-    assert reach(conv_transpose2d(start(), 8, 2, stride=2)) is None
-    assert reach(linear(Builder().input((1, 8)), 4)) is None
+def test_a_transposed_convolution_halves_the_stride() -> None:
+    half = Fraction(1, 2)
+    found = reach(conv_transpose2d(start(), 8, 2, stride=2))
+    assert found is not None
+    assert found.largest == Field((1, 1), (half, half), (0, 0))
+
+
+def test_down_and_up_again_sees_the_cell_and_what_the_skip_adds() -> None:
+    x = start()
+    low = conv2d(max_pool2d(x, 2), 8, 3, padding=1)  # 2 + 2·2 = 6 pixels, from -2, stride 2
+    up = conv_transpose2d(low, 8, 2, stride=2)  # the same for both places of a cell
+    # Beside the input itself: still 6, and the stride is 1 again.
+    found = reach(concat([x, up]))
+    assert found is not None
+    assert (found.smallest.size, found.largest.size) == ((1, 1), (6, 6))
+    assert (found.largest.stride, found.largest.offset) == ((1, 1), (-2, -2))
+
+
+def test_interpolation_between_two_pixels_sees_both() -> None:
+    found = reach(interpolate(start(), scale_factor=2, mode="bilinear"))
+    assert found is not None
+    # Output position 0 lies at -1/4: between pixels -1 and 0.
+    assert found.largest == Field((2, 2), (Fraction(1, 2), Fraction(1, 2)), (-1, -1))
+
+
+def test_a_channel_shuffle_moves_no_position() -> None:
+    x = conv2d(start(), 8, 3, padding=1)
+    shuffled = reshape(x, (1, 2, 4, 32, 32))
+    shuffled = reshape(permute(shuffled, (0, 2, 1, 3, 4)), (1, 8, 32, 32))
+    assert field(shuffled) == field(conv2d(start(), 8, 3, padding=1))
+
+
+def test_space_to_depth_and_back_is_where_it_was() -> None:
+    x = start()
+    assert field(pixel_shuffle(pixel_unshuffle(x, 2), 2)) == field(relu(start()))
+    found = reach(conv2d(pixel_unshuffle(start(), 2), 8, 1))
+    assert found is not None
+    assert found.largest == Field((2, 2), (2, 2), (0, 0))
+
+
+def test_a_crop_moves_the_offset_and_a_branch_beside_it_widens_the_window() -> None:
+    x = start()
+    crop = slice(slice(x, 2, 3, 32), 3, 3, 32)
+    found = reach(crop)
+    assert found is not None
+    assert found.largest == Field((1, 1), (1, 1), (3, 3))
+    other = slice(slice(x, 2, 0, 29), 3, 0, 29)
+    both = reach(add(crop, other))
+    assert both is not None
+    assert both.largest == Field((4, 4), (1, 1), (0, 0))
+
+
+def test_padding_moves_the_offset_back() -> None:
+    found = reach(conv2d(pad(start(), (1, 1, 2, 2)), 8, 3))
+    assert found is not None
+    assert found.largest == Field((3, 3), (1, 1), (-2, -1))
+
+
+def test_adaptive_windows_that_do_not_divide_have_a_fractional_stride() -> None:
+    found = reach(adaptive_avg_pool2d(start(10), 4))
+    assert found is not None
+    # Windows 0–2, 2–4, 5–7, 7–9: three pixels each, 5 pixels for every two positions.
+    assert found.largest == Field((3, 3), (Fraction(5, 2), Fraction(5, 2)), (0, 0))
+
+
+def test_branches_of_different_strides_are_unknown_and_say_where_they_meet() -> None:
+    x = start()
+    odd = add(slice(slice(x, 2, 0, 16), 3, 0, 16), max_pool2d(x, 2))
+    assert field(odd) == Unknown("strides", "add")
+    assert field(relu(odd)) == Unknown("strides", "add")
+
+
+def test_an_input_that_is_not_an_image_is_unknown() -> None:
+    assert field(linear(Builder().input((1, 8)), 4)) == Unknown("inputs", "input")
 
 
 @pytest.mark.parametrize(
@@ -110,7 +197,9 @@ def test_what_cannot_be_told_is_absent() -> None:
 )
 def test_published_receptive_fields(model: str, node: str, size: int) -> None:
     found = archcalc.compare([model]).profiles[0].receptive_fields
-    assert found[node].largest.size == (size, size)
+    reached = found[node]
+    assert isinstance(reached, Reach)
+    assert reached.largest.size == (size, size)
 
 
 def test_a_concat_of_local_and_global_is_both() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint, EntryPoints
 from pathlib import Path
@@ -17,7 +18,10 @@ from archcalc.errors import ArchcalcError, UnknownModelError, UsageError
 from archcalc.graph import Handle
 from archcalc.lookup import registry
 from archcalc.lookup.registry import Architecture, architecture, find
+from archcalc.models import BUILT_IN
 from archcalc.ops import conv2d
+
+ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 @architecture("sample", input="8x8x3", source="this test", aliases=("example",))
@@ -40,17 +44,18 @@ def sample(
 
 @pytest.fixture
 def entry_points(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[EntryPoint]]:
-    """The registry over a list of entry points, which the test fills."""
+    """The registry over a list of entry points, which the test fills, and one built-in model."""
     found: list[EntryPoint] = []
 
     def of_group(group: str) -> EntryPoints:
         assert group == "archcalc.models"
         return EntryPoints(found)
 
-    monkeypatch.setattr(registry, "entry_points", of_group)
-    registry._entries.cache_clear()
+    monkeypatch.setattr("importlib.metadata.entry_points", of_group)
+    monkeypatch.setattr(registry, "BUILT_IN", {"nin": BUILT_IN["nin"]})
+    registry._places.cache_clear()
     yield found
-    registry._entries.cache_clear()
+    registry._places.cache_clear()
 
 
 def entry(name: str, value: str) -> EntryPoint:
@@ -219,16 +224,31 @@ def test_a_batch_has_at_least_one_image(batch: int) -> None:
 def test_a_name_in_two_packages_is_refused(entry_points: list[EntryPoint]) -> None:
     entry_points += [entry("lenet", "one.models:lenet"), entry("lenet", "two.models:lenet")]
     with pytest.raises(ArchcalcError) as caught:
-        registry.names()
+        registry.find("lenet")
+    assert registry.broken() == {"lenet": str(caught.value)}
     assert str(caught.value) == (
         "model 'lenet' is registered twice: as one.models:lenet and as two.models:lenet; "
         "uninstall one of the two packages"
     )
 
 
+def test_a_name_in_two_packages_keeps_nobody_from_the_other_names(
+    entry_points: list[EntryPoint],
+) -> None:
+    entry_points += [
+        entry("lenet", "one.models:lenet"),
+        entry("lenet", "two.models:lenet"),
+        entry("gone", "no_such_package_here:gone"),
+    ]
+    assert [each.name for each in registry.every()] == ["nin"]
+    assert set(registry.broken()) == {"lenet", "gone"}
+    with pytest.raises(UnknownModelError):
+        find("unknown")
+
+
 def test_the_same_entry_point_found_twice_is_one(entry_points: list[EntryPoint]) -> None:
     entry_points += [entry("lenet", "one.models:lenet")] * 2
-    assert registry.names() == ["lenet"]
+    assert registry.names() == ["nin", "lenet"]
 
 
 def test_built_in_models_come_first_and_the_order_is_fixed(
@@ -236,11 +256,38 @@ def test_built_in_models_come_first_and_the_order_is_fixed(
 ) -> None:
     entry_points += [
         entry("b", "aaa.models:b"),
-        entry("c", "archcalc.models.z:c"),
+        entry("c", "bbb.models:c"),
         entry("a", "aaa.models:a"),
-        entry("d", "archcalc.models.a:d"),
     ]
-    assert registry.names() == ["d", "c", "a", "b"]
+    assert registry.names() == ["nin", "a", "b", "c"]
+
+
+def test_a_built_in_name_in_another_package_stays_the_built_in_one_and_is_told(
+    entry_points: list[EntryPoint],
+) -> None:
+    entry_points.append(entry("nin", "one.models:nin"))
+    assert find("nin").name == "nin"
+    assert [each.name for each in registry.every()] == ["nin"]
+    assert "is registered twice: as archcalc" in registry.broken()["nin"]
+
+
+def test_the_table_of_built_in_models_is_the_package_metadata() -> None:
+    metadata = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    declared = metadata["project"]["entry-points"]["archcalc.models"]
+    in_order = sorted(declared.items(), key=lambda row: (row[1], row[0]))
+    assert list(BUILT_IN.items()) == in_order
+
+
+def test_a_built_in_model_is_found_without_reading_the_metadata_of_packages() -> None:
+    code = """
+import sys
+before = set(sys.modules)
+import archcalc
+archcalc.compare(["nin", "googlenet"])
+for name in ("importlib.metadata", "difflib", "rich", "pandas", "asyncio", "email"):
+    print(name, name in set(sys.modules) - before)
+"""
+    assert "True" not in run(ROOT, "-c", code)
 
 
 def test_a_package_that_does_not_import_is_named(entry_points: list[EntryPoint]) -> None:

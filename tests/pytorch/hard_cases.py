@@ -14,6 +14,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from archcalc import shape
+
 
 @dataclass(frozen=True)
 class Case:
@@ -272,6 +274,6 @@ CASES = [
          ("2,8:c64",)),
     Case("half precision", lambda: nn.Linear(8, 4, dtype=torch.float16), 2 * 8 * 4, ("2,8:f16",)),
     Case("keyword-only and dict inputs", Keywords, (2 + 3) * 8 * 4, (),
-         {"left": (2, 8), "batch": {"right": (3, 8)}}),
+         {"left": (2, 8), "batch": {"right": shape(3, 8)}}),
     Case("a branch on the data", Gated, 2 * 8 * 8, ((2, 8),), why="run with real values"),
 ]  # fmt: skip

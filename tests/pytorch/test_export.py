@@ -151,7 +151,7 @@ def test_sizes_in_comments_are_what_the_layers_give(name: str, folder: Path) -> 
     graph = registry.find(name).graph()
     module = imported(folder / f"{name.replace('-', '_')}.py")
     text = Path(module.__file__ or "").read_text()
-    said = dict(re.findall(r"self\.(\w+)\(\w+\)  # (\S+)", text))
+    said = dict(re.findall(r"self\.(\w+)\([\w, ]+\)  # (\S+)", text))
     seen = {}
 
     def note(key: str):

@@ -43,7 +43,7 @@ def test_the_ending_chooses_a_program(cli, tmp_path: Path) -> None:
     [
         (["nin", "--to", "onnx"], "--to onnx writes a binary file: give -o nin.onnx"),
         (["nim"], "unknown model 'nim'"),
-        (["torchvision:resnet50"], "is a torch model already"),
+        (["torchvision:resnet50"], "is a torch model; a declared network is needed"),
         (["nin", "-o", "/no/such/folder/nin.py"], "cannot write"),
         (["nin", "--to", "tflite"], "'tflite' is not one of 'py', 'pt2', 'onnx'"),
     ],

@@ -229,8 +229,8 @@ def test_a_forward_that_fails_names_the_module_and_shows_what_ran(net: str, cli)
         (["{net}:built", "-i", "1,8", "--set", "a=1"], "is built already; it has no options"),
         (["{net}:Needy", "-i", "8x8x3"], "needs width: give --set width=..."),
         (["{net}:Unbuildable", "-i", "8x8x3"], "cannot be built: RuntimeError: no weights today"),
-        (["{net}:Net", "-i", "x=1,2:f99"], "'f99' is none of f32"),
-        (["{net}:Net", "-i", "x=1,b"], "is no list of sizes"),
+        (["{net}:Net", "-i", "x=1,2:f99"], "'f99' is not a dtype"),
+        (["{net}:Net", "-i", "x=1,b"], "is not a list of sizes"),
         (["{net}:Net", "-i", "x=1,3,8,8", "--batch", "2"], "gives the batch itself"),
         (["{net}:Net", "-i", "8x8x3", "--batch", "0"], "batch 0: at least 1 is needed"),
         (["{net}:Net", "-i", "8x8x3", "--optimizer", "sgd"], "--optimizer is a part of --train"),
@@ -240,7 +240,7 @@ def test_a_forward_that_fails_names_the_module_and_shows_what_ran(net: str, cli)
         (["no_such_package.x:Net"], "there is no module 'no_such_package'"),
         (["torchvision:resnet"], "torchvision has no model 'resnet'; did you mean resnet"),
         (["nowhere.pt2"], "there is no file nowhere.pt2"),
-        (["nin", "--optimizer", "sgd"], "--optimizer is for torch models"),
+        (["nin", "--optimizer", "sgd"], "--optimizer is a part of --train; give both"),
     ],
 )
 def test_wrong_input_ends_in_one_sentence_and_exit_2(

@@ -17,9 +17,10 @@ from torch.utils.flop_counter import FlopCounterMode
 import archcalc
 from archcalc.errors import DefinitionError, UsageError
 from archcalc.graph import Graph
+from archcalc.lookup.inputs import parse_tensor
 from archcalc.ops import TABLE
 from archcalc.ops.formula import USERS, formula, load_formulas
-from archcalc.pytorch.trace import build_on_meta, parse_tensor_spec, stub, trace
+from archcalc.pytorch.trace import build_on_meta, stub, trace
 
 
 def macs(graph: Graph, phase: str = "forward") -> int:
@@ -69,14 +70,14 @@ class TestNames:
         def model(pair: tuple[Tensor, Tensor], *, mask: Tensor) -> dict[str, Any]:
             return {"a": pair[0] + pair[1], "rest": [pair[0] * mask]}
 
-        graph = trace(model, ((2, 3), torch.ones(2, 3)), mask="2,3:f32")
+        graph = trace(model, (archcalc.shape(2, 3), torch.ones(2, 3)), mask="2,3:f32")
         assert [node.name for node in graph.inputs] == ["pair.0", "pair.1", "mask"]
         assert list(graph.outputs) == ["a", "rest.0"]
 
-    def test_mode_is_each_modules_own(self) -> None:
+    def test_mode_is_each_modules_own_with_train_none(self) -> None:
         block = Block().train()
         block.norm.eval()
-        graph = trace(block, (1, 3, 8, 8))
+        graph = trace(block, (1, 3, 8, 8), train=None)
         assert not graph["norm"].attrs["training"]
         assert graph["drop"].attrs["training"]
         assert graph.training
@@ -94,7 +95,7 @@ class TestUnexecuted:
         assert macs(graph) == 1_498_376_192
         assert sum(weight.numel for weight in graph.weights) == 13_004_888
         assert sum(weight.numel for weight in graph.unused) == 13_004_888 - 6_624_904
-        assert macs(trace(model.train(), (2, 3, 224, 224))) == 2 * 1_506_748_416
+        assert macs(trace(model.train(), (2, 3, 224, 224), train=None)) == 2 * 1_506_748_416
 
 
 @pytest.mark.parametrize(
@@ -114,8 +115,8 @@ def test_the_table_answers_as_torch_does(name: str, training: bool) -> None:
     options = {"init_weights": False} if name == "googlenet" else {}
     model = build_on_meta(lambda: torchvision.models.get_model(name, weights=None, **options))
     model.train(training)
-    fast = trace(model, (2, 3, 224, 224))
-    exact = trace(model, (2, 3, 224, 224), way="exact")
+    fast = trace(model, (2, 3, 224, 224), train=None)
+    exact = trace(model, (2, 3, 224, 224), way="exact", train=None)
     assert fast.nodes == exact.nodes
     assert fast.outputs == exact.outputs
 
@@ -135,9 +136,9 @@ class TestReadOnly:
         kept = x.clone()
         if fails:
             with pytest.raises(DefinitionError, match="Meddler on 2×3×8×8: ValueError: on purpose"):
-                trace(module, x, way=way, train=train, optimizer="adam")
+                trace(module, x, way=way, train=train, optimizer="adam" if train else None)
         else:
-            graph = trace(module, x, way=way, train=train, optimizer="adam")
+            graph = trace(module, x, way=way, train=train, optimizer="adam" if train else None)
             assert macs(graph) == 2 * (2 * (8 * 8 * 8) * 27)
         assert fingerprint(module) == before
         assert random.getstate() == drawn[0]
@@ -240,7 +241,7 @@ class TestTraining:
 
     def test_the_forward_is_the_same_with_and_without_gradients(self) -> None:
         model = torchvision.models.mobilenet_v2().train()
-        without = trace(model, (2, 3, 64, 64))
+        without = trace(model, (2, 3, 64, 64), train=None)
         with_ = trace(model, (2, 3, 64, 64), train=True, optimizer="adamw")
         assert with_.nodes[: len(without)] == without.nodes
 
@@ -448,23 +449,27 @@ class TestSpecs:
     @pytest.mark.parametrize(
         ("text", "expected"),
         [
-            ("1,3,224,224", ("", (1, 3, 224, 224), torch.float32)),
-            ("x=1,3:f16", ("x", (1, 3), torch.float16)),
-            ("ids=1,128:i64", ("ids", (1, 128), torch.int64)),
-            ("flag=:bool", ("flag", (), torch.bool)),
-            ("2:c64", ("", (2,), torch.complex64)),
+            ("1,3,224,224", ("", archcalc.shape(1, 3, 224, 224))),
+            ("x=1,3:f16", ("x", archcalc.shape(1, 3, dtype="f16"))),
+            ("ids=1,128:i64", ("ids", archcalc.shape(1, 128, dtype="int64"))),
+            ("flag=:bool", ("flag", archcalc.shape(dtype="bool"))),
+            ("2:c64", ("", archcalc.shape(2, dtype="c64"))),
         ],
     )
     def test_text_becomes_a_tensor(self, text: str, expected: Any) -> None:
-        assert parse_tensor_spec(text) == expected
+        assert parse_tensor(text) == expected
 
     @pytest.mark.parametrize(
         ("text", "said"),
-        [("x=1,3:f17", "'f17' is none of f32"), ("1x3", "no list of sizes"), ("a b=1", "no arg")],
+        [
+            ("x=1,3:f17", "'f17' is not a dtype"),
+            ("1x3", "not a list of sizes"),
+            ("a b=1", "not an arg"),
+        ],
     )
     def test_what_is_wrong_is_said(self, text: str, said: str) -> None:
         with pytest.raises(UsageError, match=said):
-            parse_tensor_spec(text)
+            parse_tensor(text)
 
 
 class TestBuildOnMeta:

@@ -47,7 +47,7 @@ def test_a_counter_that_disagrees_is_seen() -> None:
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("verify torchvision:resnet50", "is a torch model already; name one of `archcalc list`"),
+        ("verify torchvision:resnet50", "is a torch model; a declared network is needed"),
         ("verify nim", "unknown model 'nim'"),
         ("reconcile nin --input 3x3", "has 2 sizes, not three"),
     ],

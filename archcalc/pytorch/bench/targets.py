@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -14,13 +14,14 @@ from archcalc.analysis.latency import Setting
 from archcalc.errors import ArchcalcError, UsageError
 from archcalc.graph import Graph, Shape
 from archcalc.lookup import registry
+from archcalc.lookup.inputs import shape
 from archcalc.lookup.resolve import declared_input, is_torch, parse_settings, resolve
 from archcalc.pytorch import load
 from archcalc.pytorch.bench.devices import Call, Cuda, Device
 from archcalc.pytorch.build import build
-from archcalc.pytorch.trace import trace
-from archcalc.pytorch.trace.inputs import arguments, stand_in, walk
+from archcalc.pytorch.trace.inputs import stand_in, walk
 from archcalc.pytorch.trace.training import OPTIMIZERS
+from archcalc.training_step import training_step
 
 PREPARING_CALLS = 3
 """Before the warm-up: compiling, cuDNN's search, memory pools."""
@@ -35,8 +36,10 @@ class Target:
     """What is timed, priced: the forward pass, or with ``train`` the whole step."""
     make: Callable[[], Any]
     """A module with values, on the CPU, in float32."""
-    inputs: tuple[Any, ...]
-    """Shapes and texts, as :func:`archcalc.pytorch.trace.trace` takes them."""
+    inputs: Sequence[Any]
+    """Shapes, by position."""
+    named: Mapping[str, Any] = field(default_factory=dict)
+    """Shapes, by name."""
 
     @property
     def name(self) -> str:
@@ -80,23 +83,20 @@ def find_target(
         graph = registry.find(name).graph(
             declared_input(input), batch=batch, training=train, options=chosen
         )
-        shapes = tuple(node.output.shape for node in graph.inputs)
-        priced = graph
-        if train:  # declared graphs have no backward pass; the built module's trace has
-            net = build(graph, device="meta").train()
-            priced = trace(net, *shapes, name=graph.name, train=True, optimizer=optimizer)
+        shapes = [shape(*node.output.shape) for node in graph.inputs]
+        priced = training_step(graph, optimizer) if train else graph
         return Target(graph.spec, priced, lambda: build(graph, seed=0), shapes)
     graph = resolve(
         spec, input=input, batch=batch, training=train, optimizer=optimizer, options=options
     )
     model = load.find(name, chosen)
-    inputs = tuple(load.call_inputs(input, batch, model, name))
+    inputs, named = load.call_inputs(input, batch, model, name)
 
     def make() -> Any:
         made = model.build()
         return copy.deepcopy(made) if model.ready else made  # the owner's own stays as it is
 
-    return Target(spec, graph, make, inputs)
+    return Target(spec, graph, make, inputs, named)
 
 
 def prepare(target: Target, setting: Setting, device: Device) -> Prepared:
@@ -107,9 +107,12 @@ def prepare(target: Target, setting: Setting, device: Device) -> Prepared:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             module = target.make()
-        given, named = arguments(target.inputs, {})
-        args = _moved(stand_in(given, torch.device("cpu"), True), setting, dtype, device)
-        kwargs = _moved(stand_in(named, torch.device("cpu"), True), setting, dtype, device)
+        args = _moved(
+            stand_in(tuple(target.inputs), torch.device("cpu"), True), setting, dtype, device
+        )
+        kwargs = _moved(
+            stand_in(dict(target.named), torch.device("cpu"), True), setting, dtype, device
+        )
         if isinstance(module, nn.Module):
             module.train(setting.train)
             module.to(device=device.name, dtype=dtype)

@@ -1,4 +1,4 @@
-"""Door two: run any ``nn.Module`` or callable once, on ``meta``, and write down what it does.
+"""Run any ``nn.Module`` or callable once, on ``meta``, and record what it does.
 
     from archcalc.pytorch.trace import trace
 
@@ -11,25 +11,25 @@ Where a tensor came from stands in ``recorder.py``, what a call answers in ``tra
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
 from typing import Any
 
 import torch
 from torch import nn
 
-from archcalc.errors import ArchcalcError, DefinitionError
+from archcalc.errors import ArchcalcError, DefinitionError, UsageError
 from archcalc.graph import Graph
 from archcalc.pytorch.trace import layers, recurrent, tensors, views
 from archcalc.pytorch.trace.build import build_on_meta
 from archcalc.pytorch.trace.inputs import (
     arguments,
     named_tensors,
-    parse_tensor_spec,
     stand_in,
     walk,
 )
-from archcalc.pytorch.trace.modules import no_collection, same_random_state, watch_modules
+from archcalc.pytorch.trace.modules import no_collection, watch_modules
+from archcalc.pytorch.trace.own_random import own_random
 from archcalc.pytorch.trace.stub import stub
 from archcalc.pytorch.trace.tracer import (
     CPU,
@@ -41,7 +41,7 @@ from archcalc.pytorch.trace.tracer import (
 )
 from archcalc.pytorch.trace.training import Optimizer, backward, step
 
-__all__ = ["build_on_meta", "parse_tensor_spec", "stub", "trace"]
+__all__ = ["build_on_meta", "stub", "trace"]
 
 HANDLERS = (layers, recurrent, tensors, views)
 """Importing them fills the table of calls."""
@@ -49,21 +49,28 @@ HANDLERS = (layers, recurrent, tensors, views)
 
 def trace(
     model: Callable[..., Any],
-    *inputs: Any,
+    *args: Any,
+    inputs: Sequence[Any] | None = None,
+    kwargs: Mapping[str, Any] | None = None,
     name: str = "",
-    train: bool = False,
+    train: bool | None = False,
     optimizer: Optimizer | None = None,
-    real: Callable[[], nn.Module] | None = None,
+    real: Callable[[], Callable[..., Any]] | None = None,
     way: Way = "fast",
-    **kwargs: Any,
+    **named: Any,
 ) -> Graph:
     """The Graph of one run of ``model``, an ``nn.Module`` or any callable, on these inputs.
 
-    An input is a tensor, a shape ``(1, 3, 224, 224)``, a text ``"x=1,3,224,224:f32"``, or anything
-    else that the model takes, tensors and shapes nested in it; keyword arguments likewise. The run
-    is in the mode that each module is in. With ``train`` the backward pass follows, from gradients
-    of all floating outputs, in phase "backward", and the ``optimizer``'s step ("sgd", "adam", a
-    function of the parameters) in phase "optimizer".
+    An input is a tensor, a shape ``(1, 3, 224, 224)`` or ``archcalc.shape(1, 128, dtype="i64")``, a
+    text ``"x=1,3,224,224:f32"``, or anything else that the model takes. A plain tuple of integers
+    is a shape only as an argument of its own, and only where the signature does not ask for
+    integers; ``archcalc.shape`` is one anywhere. ``inputs`` and ``kwargs`` are passed on without
+    any interpretation, whatever the names.
+
+    The run is in evaluation mode. With ``train`` it is in training mode; the backward pass follows,
+    from gradients of all floating outputs, in phase "backward", and the ``optimizer``'s step
+    ("sgd", "adam", a function of the parameters) in phase "optimizer". With ``train=None`` each
+    module keeps its own mode and only the forward pass runs. The modules' modes are restored.
 
     A model that asks for values (``.item()``, ``if x.sum() > 0``) is run on the CPU instead, and
     the graph's notes say so; ``real`` builds it anew for that where it was built on ``meta``.
@@ -71,16 +78,28 @@ def trace(
     ``way`` is for tests: "exact" asks torch for every shape, "dispatch" leaves everything to
     torch's dispatcher, "real" runs with values. The counts are the same.
 
-    Raises DefinitionError, with the Graph up to there, where the model's own forward fails.
+    Raises UsageError for wrong inputs, and DefinitionError, with the Graph up to there, where the
+    model's own forward fails.
     """
-    args, named = arguments(inputs, kwargs)
+    if optimizer is not None and not train:
+        raise UsageError("an optimizer needs a training step: give train=True")
+    model = getattr(model, "_orig_mod", model)  # what torch.compile wraps
+    function = model.forward if isinstance(model, nn.Module) else model
+    given, keywords = arguments(function, args, named)
+    given += _sequence(inputs)
+    for key, value in (kwargs or {}).items():
+        if key in keywords:
+            raise UsageError(f"input {key!r} is given twice")
+        keywords[key] = value
 
-    def run(model: Callable[..., Any], way: Way, *notes: str, gradients: bool = train) -> Graph:
+    def run(
+        model: Callable[..., Any], way: Way, *notes: str, gradients: bool = bool(train)
+    ) -> Graph:
         tracer = Tracer(way, gradients=gradients)
         tracer.recorder.notes += notes
         with nullcontext() if tracer.real else no_collection():
             try:
-                return _run(model, args, named, tracer, name, train, optimizer)
+                return _run(model, given, keywords, tracer, name, train, optimizer)
             except GradientsNeededError:
                 # Once more, with a graph to differentiate.
                 return run(model, way, *notes, gradients=True)
@@ -92,7 +111,19 @@ def trace(
             note = f"run on the CPU with real values, because {reason}"
     else:
         note = "run on the CPU with real values, as asked"
-    return run(real() if real is not None else model, "real", note)
+    if real is not None:
+        with own_random(draws=True):
+            model = real()
+    return run(model, "real", note)
+
+
+def _sequence(inputs: Sequence[Any] | None) -> tuple[Any, ...]:
+    if inputs is not None and not isinstance(inputs, (tuple, list)):
+        raise UsageError(
+            "inputs= is a tuple or list of the positional arguments; "
+            'give an argument that is called so as kwargs={"inputs": ...}'
+        )
+    return tuple(inputs or ())
 
 
 def _run(
@@ -101,20 +132,19 @@ def _run(
     kwargs: dict[str, Any],
     tracer: Tracer,
     name: str,
-    train: bool,
+    train: bool | None,
     optimizer: Optimizer | None,
 ) -> Graph:
     recorder = tracer.recorder
-    model = getattr(model, "_orig_mod", model)  # what torch.compile wraps
     root = model if isinstance(model, nn.Module) else getattr(model, "__self__", None)
-    training = train
+    training = bool(train)
     if isinstance(root, nn.Module):
-        training = train or root.training
+        training = root.training if train is None else train
         tracer.modules.add(root, "")
         tracer.modules.keep()
     name = name or _title(model)
     device = CPU if tracer.real else META
-    with same_random_state(), ExitStack() as cleanup:
+    with own_random(draws=tracer.real), ExitStack() as cleanup:
         cleanup.callback(tracer.modules.restore)
         cleanup.enter_context(torch.inference_mode(False))
         cleanup.enter_context(torch.set_grad_enabled(tracer.gradients))
@@ -128,6 +158,7 @@ def _run(
         cleanup.enter_context(watch_modules(tracer))
         cleanup.enter_context(_eager())
         try:
+            tracer.modules.set_mode(train, root)
             with tracer.mode:
                 out = model(*args, **kwargs)
             if train:
@@ -142,6 +173,14 @@ def _run(
         label: tracer.value(tensor)
         for label, tensor in walk(out, "" if not isinstance(out, torch.Tensor) else "output")
     }
+    if tracer.modules.fixed:
+        training = any(record.attrs.get("training") for record in recorder.records)
+        recorder.notes.append(
+            f"the program was exported in {'training' if training else 'evaluation'} mode, "
+            "which cannot be changed"
+        )
+    elif train is None:
+        recorder.notes.append(tracer.modules.modes())
     return recorder.finish(name, outputs, training=training)
 
 

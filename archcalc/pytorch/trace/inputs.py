@@ -1,86 +1,173 @@
-"""What a model is given: tensors, shapes, or text such as ``x=1,3,224,224:f32``."""
+"""What a model is given: tensors, shapes, text such as ``x=1,3,224,224:f32``, or anything else."""
 
 from __future__ import annotations
 
+import copy
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+import types
+import typing
+from collections import abc
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from archcalc.errors import UsageError
-from archcalc.graph import Shape
+from archcalc.guard import first_line
+from archcalc.lookup.inputs import TensorShape, parse_tensor, shape
 from archcalc.pytorch.trace.tracer import ValuesNeededError
 
-DTYPES = {
-    "f32": torch.float32,
-    "f16": torch.float16,
-    "bf16": torch.bfloat16,
-    "f64": torch.float64,
-    "i64": torch.int64,
-    "i32": torch.int32,
-    "i16": torch.int16,
-    "i8": torch.int8,
-    "u8": torch.uint8,
-    "bool": torch.bool,
-    "c64": torch.complex64,
-    "c128": torch.complex128,
-}
-"""The names that a tensor's text can end with."""
 
+def arguments(
+    function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments of a call with shapes where a person wrote a shape.
 
-def parse_tensor_spec(text: str) -> tuple[str, Shape, torch.dtype]:
-    """``"ids=1,128:i64"`` as (``"ids"``, (1, 128), torch.int64); the name may be missing, and the
-    dtype is f32 unless said. Raises UsageError.
-
-    >>> parse_tensor_spec("x=1,3,224,224:f16")
-    ('x', (1, 3, 224, 224), torch.float16)
+    At the top level a plain tuple of integers is a shape and a text (``"ids=1,128:i64"``) is a
+    tensor, unless the parameter's annotation or default asks for integers or text. Nothing inside
+    of an argument is interpreted. A text with a name becomes the keyword argument of that name.
     """
-    name, equals, rest = text.rpartition("=")
-    sizes, _, kind = rest.partition(":")
-    hint = "write sizes in torch's order, such as x=1,3,224,224:f32 or ids=1,128:i64"
-    if equals and not all(part.isidentifier() for part in name.split(".")):
-        raise UsageError(f"input {text!r}: {name!r} is no argument's name; {hint}")
-    if kind and kind not in DTYPES:
-        raise UsageError(f"input {text!r}: {kind!r} is none of {', '.join(DTYPES)}")
-    parts = [part.strip() for part in sizes.split(",")] if sizes else []
-    if not all(part.isascii() and part.isdigit() for part in parts):
-        raise UsageError(f"input {text!r}: {sizes!r} is no list of sizes; {hint}")
-    return name, tuple(map(int, parts)), DTYPES[kind or "f32"]
+    by_position, by_name = parameters(function, len(args))
+    positional = []
+    named = {key: interpreted(value, by_name(key)) for key, value in kwargs.items()}
+    for value, parameter in zip(args, by_position, strict=True):
+        if isinstance(value, str) and not wants(parameter, str):
+            name, shape = parse_tensor(value)
+            if name in named:
+                raise UsageError(f"input {name!r} is given twice")
+            if name:
+                named[name] = shape
+            else:
+                positional.append(shape)
+        else:
+            positional.append(interpreted(value, parameter))
+    return tuple(positional), named
 
 
-def is_shape(value: Any) -> bool:
-    return isinstance(value, (tuple, list, torch.Size)) and all(type(size) is int for size in value)
+def interpreted(value: Any, parameter: inspect.Parameter | None) -> Any:
+    """One argument: a shape where it is a plain tuple or a text and the parameter allows it."""
+    if isinstance(value, str) and not wants(parameter, str):
+        return parse_tensor(value)[1]
+    if type(value) is torch.Size:
+        return TensorShape(tuple(value))
+    if type(value) is tuple and value and all(type(size) is int for size in value):
+        return value if wants(parameter, int) else shape(*value)
+    return value
+
+
+Parameter = inspect.Parameter
+
+
+def parameters(
+    function: Callable[..., Any], count: int
+) -> tuple[list[Parameter | None], Callable[[str], Parameter | None]]:
+    """The parameters that ``count`` positional arguments meet, and those by name; None where the
+    signature does not say."""
+    try:
+        signature = inspect.signature(function, eval_str=True)
+    except Exception:  # an annotation that cannot be evaluated here
+        try:
+            signature = inspect.signature(function)
+        except (TypeError, ValueError):
+            return [None] * count, lambda name: None  # a builtin
+    found: list[Parameter | None] = []
+    rest = keywords = None
+    for each in signature.parameters.values():
+        if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD):
+            found.append(each)
+        elif each.kind is each.VAR_POSITIONAL:
+            rest = each
+        elif each.kind is each.VAR_KEYWORD:
+            keywords = each
+    found += [rest] * (count - len(found))
+    return found[:count], lambda name: signature.parameters.get(name, keywords)
+
+
+SEQUENCES = (tuple, list, abc.Sequence, abc.Iterable, abc.Collection, set, frozenset)
+
+
+def wants(parameter: Parameter | None, kind: type) -> bool:
+    """Whether a parameter is for plain values of this kind, int or str, by its default and its
+    annotation."""
+    if parameter is None:
+        return False
+    plain = (tuple, list, int, float) if kind is int else (str,)
+    if isinstance(parameter.default, plain):
+        return True
+    return _annotated(parameter.annotation, kind)
+
+
+def _annotated(annotation: Any, kind: type) -> bool:
+    if isinstance(annotation, str):
+        return kind.__name__ in annotation and "Tensor" not in annotation
+    origin = typing.get_origin(annotation)
+    inner = typing.get_args(annotation)
+    if origin in (typing.Union, types.UnionType):
+        tensors = any(isinstance(each, type) and issubclass(each, Tensor) for each in inner)
+        return not tensors and any(_annotated(each, kind) for each in inner)
+    if origin is typing.Annotated:
+        return _annotated(inner[0], kind)
+    if origin is typing.Literal:
+        return all(isinstance(each, kind) for each in inner)
+    if origin in SEQUENCES:
+        return any(_annotated(each, kind) for each in inner)
+    bare = (*SEQUENCES, torch.Size) if kind is int else ()
+    return annotation is kind or annotation in bare
 
 
 def stand_in(value: Any, device: torch.device, real: bool) -> Any:
-    """The tensor that the run gets: empty on ``meta``, or in a real run a copy of the caller's
-    own, or for a shape, random numbers (zeros where they are whole: valid indices anywhere)."""
-    if isinstance(value, Tensor):
-        if real:
-            return (
-                value.detach().to(device, copy=True) if value.is_meta is False else _filled(value)
-            )
-        if value.layout is not torch.strided:
-            raise ValuesNeededError(
-                f"a {str(value.layout)[6:]} tensor's work depends on what it stores"
-            )
+    """The arguments that the run gets: every tensor in them and every shape as a tensor of the
+    run's own.
+
+    On ``meta`` that tensor is empty. In a real run it is a copy of the caller's own, or for a shape
+    random numbers (zeros where they are whole: valid indices anywhere). Objects that keep state,
+    such as a cache, are copied, so that the run does not change the caller's.
+    """
+
+    def convert(value: Any) -> Any:
+        if isinstance(value, (Tensor, TensorShape)):
+            return _tensor(value, device, real)
+        if isinstance(value, tuple) and hasattr(value, "_fields"):
+            return type(value)(*[convert(item) for item in value])
+        if type(value) in (tuple, list):
+            return type(value)([convert(item) for item in value])
+        if type(value) is dict:
+            return {key: convert(item) for key, item in value.items()}
+        if has_state(value):
+            return copied(value)
+        return value
+
+    def copied(value: Any) -> Any:
+        memo = {id(each): convert(each) for _, each in walk(value, "", objects=True)}
+        memo |= {id(each): each for each in vars(value).values() if isinstance(each, nn.Module)}
+        with suppress(Exception):  # it holds what cannot be copied, such as a lock
+            return copy.deepcopy(value, memo)
+        return value
+
+    try:
+        return convert(value)
+    except (RuntimeError, MemoryError) as error:
+        raise UsageError(f"the input cannot be made: {first_line(error)}") from error
+
+
+def has_state(value: Any) -> bool:
+    """Whether an argument is an object that a run can change: neither a module nor code."""
+    code = callable(value) or isinstance(value, types.ModuleType)
+    return hasattr(value, "__dict__") and not code
+
+
+def _tensor(value: Tensor | TensorShape, device: torch.device, real: bool) -> Tensor:
+    if isinstance(value, TensorShape):
+        value = torch.empty(value.sizes, dtype=getattr(torch, value.dtype), device="meta")
+    if not real and value.layout is not torch.strided:
+        raise ValuesNeededError(
+            f"a {str(value.layout)[6:]} tensor's work depends on what it stores"
+        )
+    if not real:
         return torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device=device)
-    if isinstance(value, str):
-        _, shape, dtype = parse_tensor_spec(value)
-        empty = torch.empty(shape, dtype=dtype, device="meta")
-        return _filled(empty) if real else empty
-    if is_shape(value) and value:
-        empty = torch.empty(tuple(value), device="meta")
-        return _filled(empty) if real else empty
-    if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return type(value)(*[stand_in(item, device, real) for item in value])
-    if type(value) in (tuple, list):
-        return type(value)([stand_in(item, device, real) for item in value])
-    if type(value) is dict:
-        return {key: stand_in(item, device, real) for key, item in value.items()}
-    return value
+    return _filled(value) if value.is_meta else value.detach().to(device, copy=True)
 
 
 def _filled(like: Tensor) -> Tensor:
@@ -88,23 +175,6 @@ def _filled(like: Tensor) -> Tensor:
         generator = torch.Generator().manual_seed(0)
         return torch.rand(like.shape, dtype=like.dtype, generator=generator)
     return torch.zeros(like.shape, dtype=like.dtype)
-
-
-def arguments(
-    inputs: tuple[Any, ...], kwargs: Mapping[str, Any]
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """Texts with a name (``"ids=1,128:i64"``) become keyword arguments of that name."""
-    positional = []
-    named = dict(kwargs)
-    for value in inputs:
-        name = parse_tensor_spec(value)[0] if isinstance(value, str) else ""
-        if name:
-            if name in named:
-                raise UsageError(f"input {name!r} is given twice")
-            named[name] = value
-        else:
-            positional.append(value)
-    return tuple(positional), named
 
 
 def named_tensors(
@@ -122,13 +192,18 @@ def named_tensors(
         pass  # a builtin without a signature
     names += [f"input_{i + 1}" for i in range(len(names), len(args))]
     for name, value in zip(names, args, strict=False):
-        yield from walk(value, name)
+        yield from walk(value, name, objects=True)
     for name, value in kwargs.items():
-        yield from walk(value, name)
+        yield from walk(value, name, objects=True)
 
 
-def walk(tree: Any, name: str) -> Iterator[tuple[str, Tensor]]:
-    """The tensors of a nested structure under dotted names: ``hidden.0``, ``out.logits``."""
+def walk(tree: Any, name: str, *, objects: bool = False) -> Iterator[tuple[str, Tensor]]:
+    """The tensors of a nested structure under dotted names: ``hidden.0``, ``out.logits``. With
+    ``objects`` also those in attributes: ``past_key_values.layers.0.keys``."""
+    return _walk(tree, name, objects, set())
+
+
+def _walk(tree: Any, name: str, objects: bool, seen: set[int]) -> Iterator[tuple[str, Tensor]]:
     if isinstance(tree, Tensor):
         yield name, tree
         return
@@ -140,7 +215,13 @@ def walk(tree: Any, name: str) -> Iterator[tuple[str, Tensor]]:
         items = [(str(index), item) for index, item in enumerate(tree)]
     elif hasattr(tree, "__dataclass_fields__"):
         items = [(key, getattr(tree, key)) for key in tree.__dataclass_fields__]
+    elif objects and has_state(tree):
+        items = list(vars(tree).items())
     else:
         return
+    if id(tree) in seen:
+        return  # a structure that contains itself
+    seen.add(id(tree))
     for key, item in items:
-        yield from walk(item, f"{name}.{key}" if name else str(key))
+        yield from _walk(item, f"{name}.{key}" if name else str(key), objects, seen)
+    seen.remove(id(tree))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import gc
 import inspect
-import random
-import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
@@ -39,6 +37,12 @@ class Modules:
         """Those of them that were not empty, and what was in them."""
         self.kept = 0
         self.buffers: list[tuple[Tensor, Tensor]] = []
+        self.mode: bool | None = None
+        """The mode that every module runs in, training or not; None leaves each in its own."""
+        self.fixed = False
+        """The model is an exported program, whose mode cannot be changed."""
+        self.scripted_modes: list[tuple[nn.Module, bool]] = []
+        """Modes that are kept outside of the modules' attributes."""
         self.failed = ""
         """Where the model's forward raised: the innermost module and what it was given."""
 
@@ -72,6 +76,7 @@ class Modules:
         """A scripted module runs out of Python's sight, on its own tensors: it can write to its
         buffers, so that their values are kept."""
         self.paths[id(module)] = path, False
+        self.scripted_modes.append((module, module.training))
         self.recorder.add_parameters(dict(module.named_parameters(recurse=False)), prefix)
         for buffer in module.buffers(recurse=False):
             self.buffers.append((buffer, buffer.detach().clone()))
@@ -96,8 +101,34 @@ class Modules:
                 number += 1
             self.add(module, path)
             self.keep()
+            self.switch(module)
             found = self.paths[id(module)]
         return Scope(*found)
+
+    def set_mode(self, mode: bool | None, root: Any) -> None:
+        """Run in training mode (True), in evaluation mode, or with None in each module's own."""
+        self.mode = mode
+        if isinstance(root, nn.Module):
+            self.switch(root)
+
+    def switch(self, module: nn.Module) -> None:
+        """Put a module in the mode of the run, by its own ``train()``, which may keep layers
+        frozen."""
+        if self.mode is None:
+            return
+        try:
+            module.train(self.mode)
+        except NotImplementedError:  # how torch.export's programs refuse
+            self.fixed = True
+
+    def modes(self) -> str:
+        """A sentence about the modes that the modules are in."""
+        training = sum(module.training for module in self.modules)
+        if training in (0, len(self.modules)):
+            return f"in the module's own mode: {'training' if training else 'evaluation'}"
+        return (
+            f"in the modules' own modes: {training} of {len(self.modules)} modules in training mode"
+        )
 
     def restore(self) -> None:
         """Put every attribute of every module back."""
@@ -118,6 +149,9 @@ class Modules:
             elif len(now) != len(before) or not all(map(is_, now, before)):
                 now.clear()
                 now.extend(before) if isinstance(now, list) else now.update(before)
+        for module, training in self.scripted_modes:
+            if module.training != training:
+                module.training = training
         for buffer, value in self.buffers:
             if not torch.equal(buffer, value):
                 with torch.no_grad():
@@ -229,29 +263,6 @@ def watch_modules(watcher: Watcher) -> Iterator[None]:
             _patches -= 1
             if not _patches:
                 _patch(_original, _original_script, _original_apply)
-
-
-def _cuda_runs() -> bool:
-    running: bool = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]  # torch's
-    return running
-
-
-@contextmanager
-def same_random_state() -> Iterator[None]:
-    """Leave the random generators of Python, numpy and torch as they are."""
-    python, cpu = random.getstate(), torch.get_rng_state()
-    cuda = torch.cuda.get_rng_state_all() if _cuda_runs() else []
-    numpy = sys.modules.get("numpy")
-    drawn = numpy.random.get_state() if numpy is not None else None
-    try:
-        yield
-    finally:
-        random.setstate(python)
-        torch.set_rng_state(cpu)
-        if cuda:
-            torch.cuda.set_rng_state_all(cuda)
-        if numpy is not None:
-            numpy.random.set_state(drawn)
 
 
 @contextmanager

@@ -331,7 +331,15 @@ def reduction(op: str) -> None:
         x = floating(t.value(input))
         if args:
             keepdim = args[0]
-        return t.emit(op, (x,), reduced(x.shape, dim, keepdim), x.dtype)
+        return t.emit(op, (x,), reduced(x.shape, dim, keepdim), x.dtype, over(x, dim, keepdim))
+
+
+def over(x: Value, dim: Any, keepdim: bool) -> Attributes:
+    """The dimensions that a reduction takes together."""
+    dims = (
+        range(len(x.shape)) if dim is None or dim == () else (dim,) if isinstance(dim, int) else dim
+    )
+    return Attributes(dim=tuple(dims), keepdim=keepdim)
 
 
 for _op in ("sum", "mean", "amax", "amin"):
@@ -345,7 +353,8 @@ def vector_norm(
     value = floating(t.value(x))
     if value.dtype.startswith("complex") or kwargs.get("dtype") is not None:
         raise UnusualCallError
-    return t.emit("norm", (value,), reduced(value.shape, dim, keepdim), value.dtype)
+    shape = reduced(value.shape, dim, keepdim)
+    return t.emit("norm", (value,), shape, value.dtype, over(value, dim, keepdim))
 
 
 # -- casts, copies, constants

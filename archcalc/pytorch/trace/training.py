@@ -24,6 +24,9 @@ Optimizer = str | Callable[[Iterable[Tensor]], torch.optim.Optimizer]
 OPTIMIZERS: dict[str, Callable[[Iterable[Tensor]], torch.optim.Optimizer]] = {
     "sgd": lambda parameters: torch.optim.SGD(parameters, lr=0.1),
     "sgd-momentum": lambda parameters: torch.optim.SGD(parameters, lr=0.1, momentum=0.9),
+    "sgd-nesterov": lambda parameters: torch.optim.SGD(
+        parameters, lr=0.1, momentum=0.9, nesterov=True
+    ),
     "adam": lambda parameters: torch.optim.Adam(parameters),
     "adamw": lambda parameters: torch.optim.AdamW(parameters),
     "rmsprop": lambda parameters: torch.optim.RMSprop(parameters),
@@ -81,7 +84,11 @@ ESSENTIAL.update((differentiate, wants_gradients))
 
 
 def step(tracer: Tracer, optimizer: Optimizer) -> None:
-    """Run one step of the optimizer over the parameters that have a gradient."""
+    """Record one step of the optimizer over the parameters that have a gradient.
+
+    It is the second step: in the first one the state does not exist yet, and momentum is a copy of
+    the gradient.
+    """
     if isinstance(optimizer, str):
         if optimizer not in OPTIMIZERS:
             raise UsageError(
@@ -96,6 +103,7 @@ def step(tracer: Tracer, optimizer: Optimizer) -> None:
     tracer.recorder.scope = Scope("optimizer", False)
     with torch.no_grad():
         running = optimizer(chosen)
+        running.step()
         with DispatchMode(tracer):
             running.step()
 

@@ -173,7 +173,8 @@ def select(t: Tracer, input: Tensor, dim: Any, index: Any) -> Tensor:
         raise UnusualCallError
     at = axis(dim, len(x.shape))
     axis(index, x.shape[at])
-    return spread(t, "slice", x, (*x.shape[:at], *x.shape[at + 1 :]))
+    steps = tuple([index if place == at else (0, 1, size) for place, size in enumerate(x.shape)])
+    return spread(t, "slice", x, (*x.shape[:at], *x.shape[at + 1 :]), index=steps)
 
 
 @answers("__getitem__")
@@ -184,18 +185,22 @@ def getitem(t: Tracer, input: Tensor, index: Any) -> Tensor:
     parts = index if isinstance(index, tuple) else (index,)
     rest = list(x.shape)
     shape: list[int] = []
+    steps: list[int | tuple[int, int, int] | None] = []
+    """For each dimension (start, step, count) or one index; None for a new dimension."""
     picked: tuple[Value, ...] = ()
     left = sum([part is not None and part is not ... for part in parts])
     for part in parts:
         kind = type(part)
         if part is None:
             shape.append(1)
+            steps.append(None)
             continue
         if part is ...:
             keep = len(rest) - left
             if keep < 0:
                 raise UnusualCallError
             shape += rest[:keep]
+            steps += [(0, 1, size) for size in rest[:keep]]
             del rest[:keep]
             continue
         if not rest:
@@ -203,8 +208,11 @@ def getitem(t: Tracer, input: Tensor, index: Any) -> Tensor:
         size = rest.pop(0)
         left -= 1
         if kind is slice and _plain(part.start) and _plain(part.stop) and _plain(part.step):
-            shape.append(len(range(*part.indices(size))))
+            taken = range(*part.indices(size))
+            shape.append(len(taken))
+            steps.append((taken.start, taken.step, len(taken)))
         elif kind is int and -size <= part < size and not picked:
+            steps.append(part % size)
             continue
         elif isinstance(part, Tensor) and not picked and int not in map(type, parts):
             picked = (t.value(part),)
@@ -215,7 +223,8 @@ def getitem(t: Tracer, input: Tensor, index: Any) -> Tensor:
             raise UnusualCallError
     if picked:
         return t.emit("index", (x, *picked), (*shape, *rest), x.dtype)
-    return spread(t, "slice", x, (*shape, *rest))
+    steps += [(0, 1, size) for size in rest]
+    return spread(t, "slice", x, (*shape, *rest), index=tuple(steps))
 
 
 def _plain(bound: Any) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any, Literal
 
 from archcalc.errors import UsageError
 from archcalc.graph import Shape
+from archcalc.guard import shortened
 from archcalc.lookup import registry
 from archcalc.lookup.resolve import is_torch
 from archcalc.recipe import Recipe, find, override
@@ -52,6 +54,11 @@ class Settings:
     download: bool = False
     resume: bool = False
     begins_with: Growth | None = None
+
+    def __post_init__(self) -> None:
+        """Raises UsageError for a seed that no generator takes."""
+        if not 0 <= self.seed < 2**63:
+            raise UsageError(f"seed {shortened(self.seed)}: a number from 0 to 2^63 - 1 is needed")
 
     @classmethod
     def of(
@@ -119,6 +126,7 @@ def _size(text: str) -> tuple[int, ...] | None:
     if not text:
         return None
     parts = text.lower().replace("×", "x").split("x")
-    if len(parts) not in (2, 3) or not all(part.isdigit() and int(part) for part in parts):
-        raise UsageError(f"--input {text}: write height and width, such as 32x32")
-    return int(parts[0]), int(parts[1])
+    sizes = [int(part) if re.fullmatch("[0-9]{1,6}", part) else 0 for part in parts]
+    if len(parts) not in (2, 3) or not all(sizes):
+        raise UsageError(f"--input {shortened(text)}: write height and width, such as 32x32")
+    return sizes[0], sizes[1]

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from archcalc.analysis.compare import METRICS, Comparison
+from archcalc.analysis.compare import Comparison
 from archcalc.analysis.diff import Diff
+from archcalc.analysis.figures import COMPARED
 from archcalc.analysis.profile import Profile
 from archcalc.analysis.worked_example import Side, WorkedExample, counted
 from archcalc.lookup.inputs import describe_input
@@ -76,7 +77,7 @@ def comparison(found: Comparison, differences: Diff | None = None) -> Report:
         "baseline": found.baseline.spec,
         "ratios": [
             {"name": priced.name, "spec": priced.spec}
-            | {metric: found.ratio(priced, metric) for metric in METRICS}
+            | {metric: found.ratio(priced, metric) for metric in COMPARED}
             for priced in found.profiles
         ],
     }

@@ -11,9 +11,24 @@ from archcalc.analysis.receptive_field import Reach
 from archcalc.analysis.worked_example import counted
 from archcalc.errors import UsageError
 from archcalc.graph import Graph
+from archcalc.ops.window import Why
 from archcalc.report import json
 from archcalc.report.table import Cell, Column, Report, Table, raw
 from archcalc.report.views.common import class_table, conventions, output_column, outside, title
+
+WHY_UNKNOWN: dict[Why, str] = {
+    "unlisted": "{node} is not in the operator table",
+    "values": "{node} reads where values tell it to",
+    "wraps": "{node} wraps around the border",
+    "order": "{node} reverses positions",
+    "windows": "{node} cuts out overlapping windows",
+    "sequence": "{node} runs along a sequence",
+    "transform": "{node} mixes positions",
+    "layout": "{node} rearranges dimensions in a way that is not followed",
+    "strides": "branches of different strides meet at {node}",
+    "inputs": "the input is not one image size",
+    "bare": "it depends on no input",
+}
 
 ROWS_AT_A_GLANCE = 40
 """``show`` folds deeper levels away when there would be more rows than this."""
@@ -167,8 +182,9 @@ def receptive_field(found: Profile) -> Report:
     rows: list[tuple[Cell, ...]] = []
     for layer in found.layers:
         reach = found.receptive_fields.get(layer.name)
-        if reach is None:
-            rows.append((layer.name, layer.output, "unknown", "", ""))
+        if not isinstance(reach, Reach):
+            why = WHY_UNKNOWN[reach.why].format(node=reach.node) if reach else "not followed"
+            rows.append((layer.name, layer.output, f"unknown: {why}", "", ""))
         else:
             rows.append((layer.name, layer.output, str(reach), *_stride_and_offset(reach)))
     columns = (

@@ -56,7 +56,7 @@ class Jobs:
             with needs("cluster", "--backend dask"):
                 from distributed import Client
             try:
-                client = Client(self.address or None, timeout=10)  # type: ignore[no-untyped-call]  # untyped
+                client = Client(self.address or None, timeout=10)
             except (OSError, ValueError) as error:
                 raise UsageError(
                     f"no dask scheduler answers at {self.address}: {error}; start one with "
@@ -76,7 +76,7 @@ class Jobs:
                 raise UsageError(
                     f"no ray cluster answers at {self.address}: start one with `ray start --head`"
                 ) from error
-            register_ray()  # type: ignore[no-untyped-call]  # ray does not annotate it
+            register_ray()
             with parallel_config(backend="ray"):
                 yield
         else:

@@ -70,7 +70,7 @@ def parse_condition(text: str) -> Condition:
     if not isinstance(body, (ast.Compare, ast.BoolOp)) and not (
         isinstance(body, ast.UnaryOp) and isinstance(body.op, ast.Not)
     ):
-        raise UsageError(f"{text!r} compares nothing; write a condition such as 'macs <= 100e6'")
+        raise UsageError(f"{text!r} is a value; write a condition such as 'macs <= 100e6'")
     names = frozenset(node.id for node in ast.walk(body) if isinstance(node, ast.Name))
     return Condition(text.strip(), body, names)
 

@@ -1,0 +1,50 @@
+"""MobileNet: depthwise separable convolutions.
+
+Howard et al. 2017, "MobileNets: Efficient convolutional neural networks for mobile vision
+applications" (arXiv:1704.04861), Table 1.
+"""
+
+from __future__ import annotations
+
+from archcalc.graph import Handle
+from archcalc.lookup.registry import architecture
+from archcalc.ops import adaptive_avg_pool2d, flatten, linear
+
+from .blocks import conv_bn
+
+
+@architecture(
+    "mobilenet-v1",
+    input="224x224x3",
+    source="Howard et al. 2017 (arXiv:1704.04861), Table 1",
+    aliases=("mobilenet", "mobilenetv1"),
+)
+def mobilenet_v1(x: Handle, *, num_classes: int = 1000, width: float = 1.0) -> Handle:
+    """MobileNet: thirteen depthwise separable convolutions.
+
+    ``width`` is the multiplier α of every width.
+    """
+    x = conv_bn(x, channels(32, width), 3, stride=2, padding=1, name="conv1")
+    x = separable(x, channels(64, width), name="conv2")
+    x = separable(x, channels(128, width), stride=2, name="conv3")
+    x = separable(x, channels(128, width), name="conv4")
+    x = separable(x, channels(256, width), stride=2, name="conv5")
+    x = separable(x, channels(256, width), name="conv6")
+    x = separable(x, channels(512, width), stride=2, name="conv7")
+    for index in range(8, 13):
+        x = separable(x, channels(512, width), name=f"conv{index}")
+    x = separable(x, channels(1024, width), stride=2, name="conv13")
+    x = separable(x, channels(1024, width), name="conv14")  # "s2" in the table, which keeps 7×7
+    return linear(flatten(adaptive_avg_pool2d(x, name="avg_pool")), num_classes, name="fc")
+
+
+def separable(x: Handle, out: int, stride: int = 1, *, name: str) -> Handle:
+    """Figure 3: a 3×3 convolution of each channel by itself, then a 1×1 over all of them."""
+    with x.scope(name):
+        x = conv_bn(x, x.channels, 3, stride, padding=1, groups=x.channels, name="depthwise")
+        return conv_bn(x, out, 1, name="pointwise")
+
+
+def channels(count: int, width: float) -> int:
+    """α times as many, at least 8 as in the authors' code."""
+    return max(int(count * width), 8)
