@@ -26,7 +26,7 @@ from archcalc.cli.options import (
     write,
 )
 from archcalc.errors import UsageError
-from archcalc.lookup.resolve import parse_settings
+from archcalc.lookup.spec import parse_settings
 
 if TYPE_CHECKING:
     from archcalc.analysis.compare import Comparison
@@ -95,11 +95,11 @@ class Setting:
         str,
         Option(
             metavar="NAME",
-            help="Optimizer of the training step with --train: sgd, adam, adamw, ...",
-            show_default=True,
+            help="Optimizer of the training step with --train: sgd (the default), adam, adamw, ...",
+            show_default=False,
             rich_help_panel=PLACE,
         ),
-    ] = "sgd"
+    ] = ""
     settings: Settings = field(default_factory=list)
 
 
@@ -173,6 +173,8 @@ def bench(
 
     if baseline and baseline not in models:
         raise UsageError(f"baseline {baseline!r} is not one of the models: {', '.join(models)}")
+    if setting.optimizer and not setting.train:
+        raise UsageError("--optimizer belongs to the training step; give --train too")
     output = _by_extension(output)
     wanted = {
         "input": tuple(setting.input),
@@ -187,7 +189,7 @@ def bench(
         "compiled": setting.compiled,
         "graphs": setting.graphs,
         "train": setting.train,
-        "optimizer": setting.optimizer,
+        "optimizer": setting.optimizer or "sgd",
         "layers": timing.layers,
         "verify": timing.verify,
         "ceilings_again": timing.ceilings,

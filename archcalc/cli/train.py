@@ -13,7 +13,7 @@ from typer import Argument, Option
 
 from archcalc.cli.options import Model, Output, Settings, tell, write
 from archcalc.errors import MissingExtraError, UsageError, missing
-from archcalc.lookup.resolve import parse_settings
+from archcalc.lookup.spec import parse_settings
 
 if TYPE_CHECKING:
     from archcalc.analysis.runs import Run
@@ -304,6 +304,11 @@ def _one(settings: TrainSettings) -> Run:
     from archcalc.pytorch.train import run as epochs
 
     main = int(os.environ.get("RANK", "0")) == 0
+    if main and settings.resume and runs.is_finished(settings.folder, settings.recipe.epochs):
+        tell(
+            f"archcalc: {settings.folder} is finished; its result is shown again. To train it "
+            "further, give more --epochs"
+        )
     try:
         for event in epochs(settings):
             if main:

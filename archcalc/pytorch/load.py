@@ -22,8 +22,7 @@ from torch import nn
 
 from archcalc.errors import ArchcalcError, MissingExtraError, UsageError, needs
 from archcalc.graph import Graph, Shape
-from archcalc.guard import shortened
-from archcalc.lookup.inputs import TensorShape, parse_input, parse_tensor, shape
+from archcalc.lookup.inputs import TensorShape, parse_tensor, shape
 from archcalc.pytorch.trace import build_on_meta, trace
 
 
@@ -275,7 +274,7 @@ def call_inputs(
     positional = []
     named: dict[str, TensorShape] = {}
     for text in map(str, input):
-        key, tensor = _input(text, batch)
+        key, tensor = parse_tensor(text, batch)
         if key in named:
             raise UsageError(f"input {key!r} is given twice")
         if key:
@@ -283,17 +282,6 @@ def call_inputs(
         else:
             positional.append(tensor)
     return positional, named
-
-
-def _input(text: str, batch: int) -> tuple[str, TensorShape]:
-    """``32x32x3`` is an image; anything with a comma, a name or a dtype is a tensor."""
-    if "," in text or "=" in text:
-        if batch != 1:
-            raise UsageError(
-                f"input {shortened(text)!r} gives the batch itself; leave --batch away"
-            )
-        return parse_tensor(text)
-    return "", shape(batch, *parse_input(text))
 
 
 def _short(name: str) -> str:

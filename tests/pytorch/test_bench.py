@@ -313,7 +313,7 @@ def test_a_graph_is_captured_on_cuda_and_its_replay_is_timed(monkeypatch) -> Non
         ({"graphs": True}, "--graphs are CUDA graphs; cpu has none"),
         ({"train": True, "layers": True}, "--layers times the forward pass"),
         ({"train": True, "optimizer": "hope"}, "unknown optimizer 'hope': one of sgd"),
-        ({"threads": (-1,)}, "threads: at least 1"),
+        ({"threads": (-1,)}, "threads: 1 to"),
         ({"batches": ()}, "at least one batch"),
         ({"plan": Plan(budget=0.0)}, "more than 0 seconds"),
         ({"device": "tpu"}, "unknown device 'tpu'"),
@@ -469,3 +469,24 @@ def test_a_model_is_timed_on_a_real_gpu(choice: dict) -> None:
     assert row.peak_bytes is not None
     assert row.peak_bytes >= archcalc.graph("nin").profile().weight_bytes
     assert find_device("cuda").name == row.setting.device
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("--threads 100000", "threads: 1 to"),
+        ("--time nan", "time nan: more than 0"),
+        ("--time inf", "time inf: more than 0"),
+        ("--warmup nan", "warm-up nan: more than 0"),
+        ("--optimizer adam", "give --train too"),
+    ],
+)
+def test_numbers_that_no_measurement_can_have_are_refused(
+    arguments: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from archcalc.cli import run as archcalc
+
+    assert archcalc(["bench", "nin-digits", *arguments.split()]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert words in err

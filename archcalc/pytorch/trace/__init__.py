@@ -28,7 +28,8 @@ from archcalc.pytorch.trace.inputs import (
     stand_in,
     walk,
 )
-from archcalc.pytorch.trace.modules import no_collection, same_random_state, watch_modules
+from archcalc.pytorch.trace.modules import no_collection, watch_modules
+from archcalc.pytorch.trace.own_random import own_random
 from archcalc.pytorch.trace.stub import stub
 from archcalc.pytorch.trace.tracer import (
     CPU,
@@ -110,7 +111,10 @@ def trace(
             note = f"run on the CPU with real values, because {reason}"
     else:
         note = "run on the CPU with real values, as asked"
-    return run(real() if real is not None else model, "real", note)
+    if real is not None:
+        with own_random(draws=True):
+            model = real()
+    return run(model, "real", note)
 
 
 def _sequence(inputs: Sequence[Any] | None) -> tuple[Any, ...]:
@@ -140,7 +144,7 @@ def _run(
         tracer.modules.keep()
     name = name or _title(model)
     device = CPU if tracer.real else META
-    with same_random_state(), ExitStack() as cleanup:
+    with own_random(draws=tracer.real), ExitStack() as cleanup:
         cleanup.callback(tracer.modules.restore)
         cleanup.enter_context(torch.inference_mode(False))
         cleanup.enter_context(torch.set_grad_enabled(tracer.gradients))
