@@ -61,10 +61,7 @@ def causal_macs(query: Shape, key: Shape, value: Shape) -> int:
     rows, columns = query[-2], key[-2]
     full = min(rows, columns)
     pairs = full * (full + 1) // 2 + (rows - full) * columns
-    batch = 1
-    for size in query[:-2]:
-        batch *= size
-    return batch * pairs * (query[-1] + value[-1])
+    return numel(query[:-2]) * pairs * (query[-1] + value[-1])
 
 
 def softmax_sums(node: Node, training: bool) -> int:
