@@ -366,6 +366,13 @@ def test_the_command_prints_times_ratios_and_the_machine(cli) -> None:
     assert torch.__version__ in out
 
 
+def test_without_a_model_the_networks_of_the_story_are_timed(cli, tmp_path: Path) -> None:
+    file = tmp_path / "bench.json"
+    assert cli(f"bench --device cpu {LINE} -o {file}")[0] == 0
+    specs = [row.spec for row in load(file).latencies]
+    assert specs == ["nin", "inception-naive", "inception-reduced", "googlenet"]
+
+
 def test_the_baseline_is_found_by_its_place_where_an_option_is_set(cli) -> None:
     names = "inception-5x5-reduced inception-5x5"
     line = f"bench {names} --baseline inception-5x5 --set c5=16 --device cpu {LINE}"
@@ -452,9 +459,10 @@ def test_wrong_input_ends_in_one_sentence_and_exit_2(cli, line: str, words: str)
     assert err.count("\n") == 1
 
 
-def test_cuda_without_a_gpu_ends_in_one_sentence_and_exit_2(cli, monkeypatch) -> None:
+@pytest.mark.parametrize("line", ["bench --device cuda", "bench nin --device cuda"])
+def test_cuda_without_a_gpu_ends_in_one_sentence_and_exit_2(cli, monkeypatch, line: str) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    code, out, err = cli("bench nin --device cuda")
+    code, out, err = cli(line)
     assert (code, out) == (2, "")
     assert err.startswith("archcalc: there is no GPU here that torch can use")
     assert err.count("\n") == 1

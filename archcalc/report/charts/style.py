@@ -40,8 +40,12 @@ def svg(spec: Spec) -> str:
 def finished(chart: Any, rows: int, *, height: int = 0) -> Spec:
     """The chart as JSON, with its size and the common style."""
     tall = height or rows * (20 if rows > 6 else 26)
-    sized = chart.properties(width=WIDTH, height=tall)
-    spec: dict[str, Any] = _harmless(sized.to_dict())
+    return styled(chart.properties(width=WIDTH, height=tall))
+
+
+def styled(chart: Any) -> Spec:
+    """The chart as JSON, with the common style."""
+    spec: dict[str, Any] = _harmless(chart.to_dict())
     spec["config"] = {
         "font": FONT,
         "background": "white",
