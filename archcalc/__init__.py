@@ -32,7 +32,7 @@ from archcalc.errors import (
 from archcalc.graph import Graph, Handle, Node, Shape
 from archcalc.lookup import registry
 from archcalc.lookup.inputs import parse_input, shape
-from archcalc.lookup.registry import Architecture, architecture
+from archcalc.lookup.registry import STORY, Architecture, architecture
 from archcalc.lookup.resolve import resolve
 from archcalc.ops.formula import formula, load_formulas
 from archcalc.ops.operator import Cost
@@ -329,8 +329,10 @@ def sweep(model: str, over: Sequence[str] | Mapping[str, Sequence[Any]], **choic
     return run(model, over, **choice)
 
 
-def bench(models: Sequence[str], **choice: Any) -> Bench:
+def bench(models: Sequence[str] = STORY, **choice: Any) -> Bench:
     """Time models by name, in turns: a record with every sample and what made it.
+
+    Without models, nin, inception-naive, inception-reduced and googlenet.
 
     ``choice``: ``device="auto"``, ``batches=(1,)``, ``dtypes=("float32",)``, ``threads=()``,
     ``input``, ``options``, ``train``, ``compiled``, ``channels_last``, ``graphs``, ``layers``,

@@ -27,7 +27,8 @@ from archcalc.cli.options import (
 )
 from archcalc.errors import UsageError
 from archcalc.lookup import registry
-from archcalc.lookup.resolve import declared_input, parse_settings
+from archcalc.lookup.resolve import declared_input
+from archcalc.lookup.spec import parse_settings
 from archcalc.report import views
 
 

@@ -13,7 +13,8 @@ from typer import Argument, Option
 from archcalc.analysis.conventions import CONVENTIONS
 from archcalc.analysis.profile import Profile, profile
 from archcalc.lookup import registry
-from archcalc.lookup.resolve import parse_settings, resolve
+from archcalc.lookup.resolve import resolve
+from archcalc.lookup.spec import parse_settings
 from archcalc.report.table import Report
 from archcalc.report.units import Units
 
@@ -239,7 +240,9 @@ def emit(text: str, output: str) -> None:
 
 def tell(line: str) -> None:
     """A line on standard error, where messages go."""
-    sys.stderr.write(f"{line}\n")
+    from archcalc.report.escape import for_terminal
+
+    sys.stderr.write(for_terminal(f"{line}\n"))
     sys.stderr.flush()
 
 

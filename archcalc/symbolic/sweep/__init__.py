@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from archcalc.analysis.record import Record
 from archcalc.errors import UsageError
-from archcalc.lookup.resolve import find_declared, parse_settings
+from archcalc.lookup.resolve import find_declared
+from archcalc.lookup.spec import ModelSpec
 from archcalc.symbolic.figures import FIGURES
 from archcalc.symbolic.sweep.count import ByFormula, Counter, OneByOne, Traced
 from archcalc.symbolic.sweep.jobs import Jobs
@@ -176,9 +177,9 @@ def sweep(
     objectives = parse_objectives(pareto or "min:macs,max:params")
     order = parse_objectives(by)[0] if by else Objective("min", objectives[0].figure)
     wanted = _wanted(space, condition, (*objectives, order), (*SHOWN, *figures), measures)
-    name, *inline = model.split(",")
-    chosen = {**(options or {}), **parse_settings(inline)}
-    declared = find_declared(name)
+    asked = ModelSpec.parse(model, options=options)
+    chosen = dict(asked.options)
+    declared = find_declared(asked)
     run_jobs = jobs or Jobs()
     count: Counter
     if declared is not None and measure is None:
