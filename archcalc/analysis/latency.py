@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
-from archcalc.analysis.quantile import quantile
+from archcalc.analysis.quantile import interquartile_range, quantiles
 from archcalc.analysis.record import Record
 from archcalc.graph import Shape
 
@@ -199,16 +199,16 @@ class Latency:
 
     @property
     def p10(self) -> float:
-        return quantile(self.samples, 0.1)
+        return quantiles(self.samples, 10)[0]
 
     @property
     def p90(self) -> float:
-        return quantile(self.samples, 0.9)
+        return quantiles(self.samples, 10)[-1]
 
     @property
     def iqr(self) -> float:
         """The distance between the quartiles."""
-        return quantile(self.samples, 0.75) - quantile(self.samples, 0.25)
+        return interquartile_range(self.samples)
 
     @property
     def device_median(self) -> float | None:
