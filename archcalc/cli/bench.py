@@ -14,8 +14,8 @@ from typer import Option
 
 from archcalc.cli.modules import torch_module
 from archcalc.cli.options import (
+    AnyModels,
     Inputs,
-    Models,
     Output,
     Settings,
     Train,
@@ -24,7 +24,8 @@ from archcalc.cli.options import (
     write,
 )
 from archcalc.errors import UsageError
-from archcalc.lookup.resolve import parse_settings
+from archcalc.lookup.registry import STORY
+from archcalc.lookup.spec import parse_settings
 
 if TYPE_CHECKING:
     from archcalc.analysis.compare import Comparison
@@ -145,10 +146,10 @@ class Timing:
 
 
 def bench(
-    models: Models,
     setting: Setting,
     timing: Timing,
     output: Output,
+    models: AnyModels = [],  # noqa: B006  (typer reads it; nothing changes it)
     baseline: Annotated[
         str,
         Option(
@@ -160,15 +161,18 @@ def bench(
 ) -> None:
     """Time models in turns; show the spread and the roofline.
 
-    With -o FILE.json every sample is kept, and `archcalc compare ... --bench FILE.json` shows them.
+    Without a model, time nin, inception-naive, inception-reduced and googlenet. With -o FILE.json
+    every sample is kept, and `archcalc compare ... --bench FILE.json` shows them.
 
     \b
+    archcalc bench --device cuda
     archcalc bench nin googlenet --device cpu
     archcalc bench inception-naive inception-reduced --batch 1,8,32 --dtype float32,bfloat16
     archcalc bench torchvision:resnet50 --device cuda --compile --channels-last --graphs
     """
     from archcalc.report.latency import measurement
 
+    models = models or list(STORY)
     if baseline and baseline not in models:
         raise UsageError(f"baseline {baseline!r} is not one of the models: {', '.join(models)}")
     if setting.optimizer and not setting.train:

@@ -89,7 +89,8 @@ def lint(
     archcalc lint nin-mnist-v2
     archcalc lint ./net.py:Net --input 32x32x3 --strict
     """
-    from archcalc.lookup.resolve import parse_settings, resolve
+    from archcalc.lookup.resolve import resolve
+    from archcalc.lookup.spec import parse_settings
     from archcalc.report.lint import lint as report
 
     chosen = parse_settings(settings)

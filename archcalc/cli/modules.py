@@ -22,7 +22,8 @@ from archcalc.cli.options import (
 from archcalc.errors import UsageError, needs
 from archcalc.graph import Graph
 from archcalc.lookup import registry
-from archcalc.lookup.resolve import declared, declared_input, parse_settings
+from archcalc.lookup.resolve import declared, declared_input
+from archcalc.lookup.spec import parse_settings
 
 if TYPE_CHECKING:
     from archcalc.pytorch.crosscheck import Crosscheck

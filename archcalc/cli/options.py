@@ -13,7 +13,8 @@ from typer import Argument, Option
 from archcalc.analysis.conventions import CONVENTIONS
 from archcalc.analysis.profile import Profile, profile
 from archcalc.lookup import registry
-from archcalc.lookup.resolve import parse_settings, resolve
+from archcalc.lookup.resolve import resolve
+from archcalc.lookup.spec import parse_settings
 from archcalc.report.document import Document
 from archcalc.report.formats import NAMES, Place, choose
 from archcalc.report.formats import write as written
@@ -245,7 +246,9 @@ def emit(text: str, output: str) -> None:
 
 def tell(line: str) -> None:
     """A line on standard error, where messages go."""
-    sys.stderr.write(f"{line}\n")
+    from archcalc.report.escape import for_terminal
+
+    sys.stderr.write(for_terminal(f"{line}\n"))
     sys.stderr.flush()
 
 

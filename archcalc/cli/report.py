@@ -178,7 +178,8 @@ def _files(
 
 def _price(models: Sequence[str], network: Network) -> list[Profile]:
     from archcalc.analysis.profile import profile
-    from archcalc.lookup.resolve import parse_settings, resolve
+    from archcalc.lookup.resolve import resolve
+    from archcalc.lookup.spec import parse_settings
 
     options = parse_settings(network.settings)
     return [

@@ -96,7 +96,7 @@ def _waterfall_record(found: Finding) -> dict[str, Any]:
 
 
 def _source(found: Finding) -> str:
-    options = found.claim.model.partition(",")[2]
+    options = found.claim.model.removeprefix(found.claim.base_model).removeprefix(",")
     return f"{found.claim.source} ({options})" if options else found.claim.source
 
 

@@ -124,6 +124,14 @@ class Formula:
             raise ArchcalcError(region.refusal)
         return region
 
+    def profile(self) -> Profile:
+        """The profile at the defaults, its sizes with their expressions: for reading, node by
+        node."""
+        recorder = Recorder()
+        carried: Any = {name: recorder.variable(name, at) for name, at in self.defaults.items()}
+        found = profile(self.declare(carried))
+        return _part(found, self.node) if self.node else found
+
     def evaluate(self, **columns: ArrayLike) -> Columns:
         """Every figure for many candidates at once, as columns of int64.
 

@@ -2,7 +2,6 @@
 
 import csv
 import io
-import re
 
 import pytest
 
@@ -43,7 +42,6 @@ def test_an_unknown_extension_is_refused_with_the_known_ones(output: str) -> Non
 def test_every_format_writes_every_command(name: str) -> None:
     text = write(views.layers(archcalc.graph("nin").profile(), depth=9), name)
     assert "mlpconv1" in text
-    assert re.search(r"14(\.7M|745600)", text)
 
 
 @pytest.mark.parametrize("width", [20, 30, 40, 60, 80, 120])

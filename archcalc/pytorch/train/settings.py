@@ -12,7 +12,7 @@ from archcalc.errors import UsageError
 from archcalc.graph import Shape
 from archcalc.guard import shortened
 from archcalc.lookup import registry
-from archcalc.lookup.resolve import is_torch
+from archcalc.lookup.spec import ModelSpec
 from archcalc.recipe import Recipe, find, override
 
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -87,10 +87,10 @@ class Settings:
         'runs/nin-digits-fast-seed1'
         """
         place, _, name = recipe.rpartition(":")
-        own = model.partition(",")[0]
-        if not place and is_torch(own):
+        asked = ModelSpec.parse(model)
+        if not place and not asked.registered:
             raise UsageError(f"{model} has no recipe; take another model's: --recipe nin:fast, say")
-        name, found = find(registry.find(place or own), name)
+        name, found = find(registry.find(place or asked.name), name)
         found = override(found, changes or {})
         if not folder:
             called = "".join(sign if sign.isalnum() or sign in ".-=" else "_" for sign in model)

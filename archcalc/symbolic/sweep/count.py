@@ -101,6 +101,9 @@ class ByFormula:
         except ArchcalcError as error:
             empty = {name: np.zeros(count, np.int64) for name in self.figures}
             return Counted(empty, np.zeros(count, bool), {str(error): count})
+        if not columns:  # choices alone: one network, once for each of the rows
+            fixed = {name: np.full(count, formula.value(name), np.int64) for name in self.figures}
+            return Counted(fixed, np.ones(count, bool), {})
         try:
             found = formula.evaluate(**columns)
         except OverflowError as error:
