@@ -12,6 +12,7 @@ Importing it costs milliseconds; what needs torch imports it when it is called.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ from archcalc.errors import (
     DefinitionError,
     MissingExtraError,
     ShapeError,
+    UnknownLayerError,
     UnknownModelError,
     UsageError,
     needs,
@@ -32,7 +34,7 @@ from archcalc.errors import (
 from archcalc.graph import Graph, Handle, Node, Shape
 from archcalc.lookup import registry
 from archcalc.lookup.inputs import parse_input, shape
-from archcalc.lookup.registry import Architecture, architecture
+from archcalc.lookup.registry import STORY, Architecture, architecture
 from archcalc.lookup.resolve import resolve
 from archcalc.ops.formula import formula, load_formulas
 from archcalc.ops.operator import Cost
@@ -61,6 +63,7 @@ __all__ = [
     "Node",
     "Profile",
     "ShapeError",
+    "UnknownLayerError",
     "UnknownModelError",
     "UsageError",
     "WorkedExample",
@@ -79,6 +82,7 @@ __all__ = [
     "load_formulas",
     "profile",
     "shape",
+    "summary",
     "sweep",
     "trace",
     "train",
@@ -86,6 +90,10 @@ __all__ = [
 ]
 
 __version__ = VERSION
+
+
+def __dir__() -> list[str]:
+    return __all__
 
 
 def graph(
@@ -253,6 +261,40 @@ def trace(
     )
 
 
+def summary(
+    model: str | Graph | Callable[..., Any],
+    *inputs: Any,
+    depth: int | None = 3,
+    train: bool | None = False,
+    **options: Any,
+) -> Profile:
+    """Print a model's modules as an indented tree, with its totals, and return its Profile.
+
+    ``model`` is a torch module or callable with the inputs that :func:`trace` takes, or the name or
+    the Graph of a model. ``depth`` is the number of levels, all of them for None; ``options`` are
+    those of :func:`trace` or of the named model. Raises what :func:`graph` and :func:`trace` raise.
+
+        archcalc.summary(model, (1, 3, 224, 224))
+        archcalc.summary("nin", "64x64x3", head="fc")
+    """
+    frozen: set[str] = set()
+    if isinstance(model, Graph):
+        found = model
+    elif isinstance(model, str):
+        given = inputs[0] if len(inputs) == 1 else list(inputs)
+        found = resolve(model, input=given or None, training=bool(train), options=options)
+    else:
+        found = trace(model, *inputs, train=train, **options)
+        if hasattr(model, "named_parameters"):
+            frozen = {name for name, value in model.named_parameters() if not value.requires_grad}
+    from archcalc.report.summary import summary as report
+    from archcalc.report.terminal import terminal
+
+    counted = profile(found)
+    sys.stdout.write(terminal(report(counted, depth=depth, frozen=frozen)))
+    return counted
+
+
 def build(
     model: str | Graph,
     input: Shape | str | None = None,
@@ -329,8 +371,10 @@ def sweep(model: str, over: Sequence[str] | Mapping[str, Sequence[Any]], **choic
     return run(model, over, **choice)
 
 
-def bench(models: Sequence[str], **choice: Any) -> Bench:
+def bench(models: Sequence[str] = STORY, **choice: Any) -> Bench:
     """Time models by name, in turns: a record with every sample and what made it.
+
+    Without models, nin, inception-naive, inception-reduced and googlenet.
 
     ``choice``: ``device="auto"``, ``batches=(1,)``, ``dtypes=("float32",)``, ``threads=()``,
     ``input``, ``options``, ``train``, ``compiled``, ``channels_last``, ``graphs``, ``layers``,

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from math import prod
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn
 
 if TYPE_CHECKING:
@@ -345,10 +346,7 @@ ITEM_SIZE: Mapping[str, int] = {
 
 def numel(shape: Shape) -> int:
     """Elements of a tensor of this shape; 1 for a scalar."""
-    total = 1
-    for size in shape:
-        total *= size
-    return total
+    return prod(shape)
 
 
 def times(shape: Shape) -> str:

@@ -15,9 +15,9 @@ from typer import Option
 from archcalc.cli.modules import torch_module
 from archcalc.cli.options import (
     FORMATS,
+    AnyModels,
     Format,
     Inputs,
-    Models,
     Output,
     Settings,
     Train,
@@ -26,6 +26,7 @@ from archcalc.cli.options import (
     write,
 )
 from archcalc.errors import UsageError
+from archcalc.lookup.registry import STORY
 from archcalc.lookup.spec import parse_settings
 
 if TYPE_CHECKING:
@@ -147,10 +148,10 @@ class Timing:
 
 
 def bench(
-    models: Models,
     setting: Setting,
     timing: Timing,
     output: Output,
+    models: AnyModels = [],  # noqa: B006  (typer reads it; nothing changes it)
     baseline: Annotated[
         str,
         Option(
@@ -162,15 +163,18 @@ def bench(
 ) -> None:
     """Time models in turns; show the spread and the roofline.
 
-    With -o FILE.json every sample is kept, and `archcalc compare ... --bench FILE.json` shows them.
+    Without a model, time nin, inception-naive, inception-reduced and googlenet. With -o FILE.json
+    every sample is kept, and `archcalc compare ... --bench FILE.json` shows them.
 
     \b
+    archcalc bench --device cuda
     archcalc bench nin googlenet --device cpu
     archcalc bench inception-naive inception-reduced --batch 1,8,32 --dtype float32,bfloat16
     archcalc bench torchvision:resnet50 --device cuda --compile --channels-last --graphs
     """
     from archcalc.report.latency import measurement
 
+    models = models or list(STORY)
     if baseline and baseline not in models:
         raise UsageError(f"baseline {baseline!r} is not one of the models: {', '.join(models)}")
     if setting.optimizer and not setting.train:

@@ -31,6 +31,9 @@ if TYPE_CHECKING:
 
 GROUP = "archcalc.models"
 
+STORY = ("nin", "inception-naive", "inception-reduced", "googlenet")
+"""The networks that are measured when none is named."""
+
 LARGEST = 10**18
 """Sizes end below this: no memory holds as much, and the totals stay printable."""
 

@@ -31,12 +31,14 @@ def resolve(
     training: bool = False,
     optimizer: str = "",
     options: Mapping[str, Any] | None = None,
+    trust: bool = False,
 ) -> Graph:
     """The Graph of a model by its name.
 
     ``input`` is (C, H, W) or text such as ``"32x32x3"``; of a torch model also texts such as
     ``"ids=1,128:i64"``. With ``training`` it is a whole training step: forward, backward, and the
-    update of the ``optimizer`` where one is named.
+    update of the ``optimizer`` where one is named. ``trust`` loads a ``.pt2`` file even where
+    loading runs code that is in it.
 
     Raises UnknownModelError, UsageError, DefinitionError, or MissingExtraError without torch.
     """
@@ -61,6 +63,7 @@ def resolve(
         optimizer=optimizer,
         options=asked.options,
         spec=spec,
+        trust=trust,
     )
 
 

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import ast
 import importlib
-import importlib.util
 import inspect
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,9 +19,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from archcalc.errors import ArchcalcError, MissingExtraError, UsageError, needs
+from archcalc.errors import MissingExtraError, UsageError, needs
 from archcalc.graph import Graph, Shape
+from archcalc.guard import guard
 from archcalc.lookup.inputs import TensorShape, parse_tensor, shape
+from archcalc.lookup.python_file import run
+from archcalc.pytorch.program import load as load_program
 from archcalc.pytorch.trace import build_on_meta, trace
 
 
@@ -47,20 +49,23 @@ def load(
     optimizer: str,
     options: Mapping[str, Any],
     spec: str,
+    trust: bool = False,
 ) -> Graph:
     """The Graph of a torch model by its name.
+
+    ``trust`` loads a saved program even where loading runs code that is in it.
 
     Raises UsageError for a name, option or input that is wrong, MissingExtraError for a package
     that is not there, and DefinitionError where the model's own forward fails.
     """
     if optimizer and not training:
         raise UsageError("--optimizer is a part of --train; give both")
-    model = find(name, options)
+    model = find(name, options, trust=trust)
     inputs = call_inputs(input, batch, model, name)
     if model.ready:
         module = model.build()
     else:
-        with _told(f"{name} cannot be built"):
+        with guard(f"{name} cannot be built"):
             module = build_on_meta(model.build)  # type: ignore[arg-type]  # any callable will do
     args, named = inputs
     graph = trace(
@@ -75,10 +80,10 @@ def load(
     return replace(graph, spec=spec)
 
 
-def find(name: str, options: Mapping[str, Any]) -> Model:
+def find(name: str, options: Mapping[str, Any], *, trust: bool = False) -> Model:
     """The model of a name, not yet built. Raises UsageError or MissingExtraError."""
     if name.endswith(".pt2"):
-        return _program(name, options)
+        return _program(name, options, trust)
     place, _, attribute = name.rpartition(":")
     if place == "torchvision":
         return _torchvision(attribute, options)
@@ -125,25 +130,33 @@ def _timm(name: str, options: Mapping[str, Any]) -> Model:
     return Model(lambda: timm.create_model(name, pretrained=False, **keywords), tuple(shape))
 
 
-def _program(path: str, options: Mapping[str, Any]) -> Model:
+def _program(path: str, options: Mapping[str, Any], trust: bool) -> Model:
     if options:
         raise UsageError(f"{path} is a saved program; it has no options")
-    if not Path(path).is_file():
-        raise UsageError(f"there is no file {path}")
-    try:
-        program = torch.export.load(path)
-    except Exception as error:  # a damaged archive fails in many ways
-        raise UsageError(
-            f"{path} is no program that torch.export can load: {_line(error)}"
-        ) from error
-    example = program.example_inputs[0] if program.example_inputs else ()
-    shapes = [tuple(value.shape) for value in example if isinstance(value, torch.Tensor)]
-    image = shapes[0][1:] if len(shapes) == 1 and len(shapes[0]) == 4 else None
-    return Model(program.module, image, ready=True)
+    program = load_program(path, trust=trust)
+    with guard(f"{path} cannot be run"):
+        module = program.module(check_guards=False)  # a guard is code in the file
+    shapes = [tuple(node.meta["val"].shape) for node in _user_inputs(program)]
+    # An image's sizes may be symbols where the program takes any; then nobody knows the default.
+    fixed = all(isinstance(size, int) for shape in shapes for size in shape)
+    image = shapes[0][1:] if len(shapes) == 1 and len(shapes[0]) == 4 and fixed else None
+    return Model(lambda: module, image, ready=True)
+
+
+def _user_inputs(program: Any) -> list[Any]:
+    """The graph's placeholders of the caller's tensors."""
+    names = set(program.graph_signature.user_inputs)
+    return [
+        node
+        for node in program.graph.nodes
+        if node.op == "placeholder"
+        and node.name in names
+        and isinstance(node.meta.get("val"), torch.Tensor)
+    ]
 
 
 def _from_python(place: str, attribute: str, name: str, options: Mapping[str, Any]) -> Model:
-    module = _python_file(place) if place.endswith(".py") else _python_module(place, name)
+    module = run(place) if place.endswith(".py") else _python_module(place, name)
     if not hasattr(module, attribute):
         usable = [key for key, value in vars(module).items() if _is_model(value, module)]
         raise UsageError(f"{place} has no {attribute!r}{_near(attribute, usable)}")
@@ -159,35 +172,22 @@ def _from_python(place: str, attribute: str, name: str, options: Mapping[str, An
     return Model(lambda: found(**keywords))
 
 
-def _python_file(path: str) -> Any:
-    if not Path(path).is_file():
-        raise UsageError(f"there is no file {path}")
-    stem = f"archcalc_model_{Path(path).stem}"
-    spec = importlib.util.spec_from_file_location(stem, path)
-    if spec is None or spec.loader is None:
-        raise UsageError(f"{path} is no Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[stem] = module  # dataclasses and pickles look themselves up there
-    with _told(f"{path} cannot be run"), _importing_from(os.path.dirname(os.path.abspath(path))):
-        spec.loader.exec_module(module)
-    return module
-
-
 def _python_module(place: str, name: str) -> Any:
     if not place:
         raise UsageError(f"{name!r}: write file.py:Name, package.module:Name or torchvision:name")
     with _importing_from(os.getcwd()):
         try:
-            return importlib.import_module(place)
-        except ModuleNotFoundError as error:
-            if error.name is not None and place.startswith(error.name):
+            with guard(f"{name} cannot be imported"):
+                return importlib.import_module(place)
+        except UsageError as error:
+            absent = getattr(error.__cause__, "name", None)
+            missing = isinstance(error.__cause__, ModuleNotFoundError)
+            if missing and absent is not None and place.startswith(absent):
                 raise UsageError(
-                    f"{name}: there is no module {error.name!r}; write file.py:Name for a file, "
+                    f"{name}: there is no module {absent!r}; write file.py:Name for a file, "
                     "torchvision:name or timm:name for theirs"
                 ) from None
-            raise UsageError(f"{name} cannot be imported: {_line(error)}") from error
-        except Exception as error:  # a user's module can fail in any way
-            raise UsageError(f"{name} cannot be imported: {_line(error)}") from error
+            raise
 
 
 @contextmanager
@@ -197,18 +197,8 @@ def _importing_from(folder: str) -> Any:
     try:
         yield
     finally:
-        sys.path.remove(folder)
-
-
-@contextmanager
-def _told(what: str) -> Any:
-    """Any failure of a user's code as one sentence."""
-    try:
-        yield
-    except ArchcalcError:
-        raise
-    except Exception as error:  # a user's code can fail in any way
-        raise UsageError(f"{what}: {_line(error)}") from error
+        with suppress(ValueError):  # what was imported may have changed sys.path
+            sys.path.remove(folder)
 
 
 def _is_model(value: Any, module: Any) -> bool:
@@ -296,8 +286,3 @@ def _near(name: str, known: Sequence[str]) -> str:
     if close:
         return f"; did you mean {' or '.join(close)}?"
     return f"; it has {', '.join(known[:8])}" if known else ""
-
-
-def _line(error: BaseException) -> str:
-    text = str(error).strip().partition("\n")[0]
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__

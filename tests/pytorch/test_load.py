@@ -257,7 +257,7 @@ def test_a_damaged_program_is_refused(tmp_path: Path, cli) -> None:
     path.write_bytes(b"not a program")
     code, _, err = cli("show", str(path))
     assert code == 2
-    assert "is no program that torch.export can load" in err
+    assert "is not a program that torch.export can load" in err
 
 
 def test_a_file_that_fails_on_import_is_told_in_a_sentence(tmp_path: Path, cli) -> None:

@@ -2,7 +2,6 @@
 
     run.json             model, recipe, data and its fingerprint, seed, environment, git commit
     history.csv          an epoch a row
-    curve.svg            the same as a picture
     best.safetensors     weights of the best epoch by the images held out
     last.safetensors     weights of the last epoch
     resume.safetensors   weights, optimizer state and history of the last epoch, in one piece
@@ -37,7 +36,6 @@ from archcalc.analysis.runs import Epoch, Result, Run, best
 from archcalc.errors import ArchcalcError, UsageError
 from archcalc.io import runs
 from archcalc.io.files import replacing, write_text
-from archcalc.report.training import curve
 
 BEST, LAST, RESUME = "best.safetensors", "last.safetensors", "resume.safetensors"
 LOCK = "lock"
@@ -140,7 +138,6 @@ def write_derived(folder: Path, weights: Mapping[str, Tensor], history: Sequence
     if not (folder / runs.RESULT).exists() or len(history) > len(runs.load(folder).history):
         (folder / runs.RESULT).unlink(missing_ok=True)  # of fewer epochs
     write_text(folder / runs.HISTORY, runs.history_csv(history))
-    write_text(folder / "curve.svg", curve(history))
 
 
 def restore(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[Epoch, ...]:
