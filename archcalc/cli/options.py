@@ -240,7 +240,9 @@ def emit(text: str, output: str) -> None:
 
 def tell(line: str) -> None:
     """A line on standard error, where messages go."""
-    sys.stderr.write(f"{line}\n")
+    from archcalc.report.escape import for_terminal
+
+    sys.stderr.write(for_terminal(f"{line}\n"))
     sys.stderr.flush()
 
 

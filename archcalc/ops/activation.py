@@ -7,6 +7,8 @@ from typing import Literal
 
 from archcalc.errors import ShapeError
 from archcalc.graph import Handle, Node
+from archcalc.ops import counters
+from archcalc.ops.counters import Counters
 from archcalc.ops.gradient import pointwise, scaled
 from archcalc.ops.operator import Operator, Work, extent, operator, per_output
 from archcalc.ops.window import Mixes, Positions
@@ -37,6 +39,8 @@ def _activation(
     why: str,
     saves: Literal["input", "output"] = "input",
     window: Positions = "pointwise",
+    seen: Counters = counters.NOTHING,
+    rectifies: bool = False,
     backward: str = "",
 ) -> Operator:
     text = f"{count} an element" + (f": {why}" if why else "")
@@ -44,18 +48,28 @@ def _activation(
         name,
         "activation",
         window=window,
+        counters=seen,
         formula=text,
         work=per_output("activation", count),
         saves=saves,
+        rectifies=rectifies,
         backward=pointwise(backward or f"{name}_backward", saves),
     )
 
 
-RELU = _activation("relu", 1, "a comparison", saves="output", backward="threshold_backward")
+RELU = _activation(
+    "relu",
+    1,
+    "a comparison",
+    saves="output",
+    seen=counters.rectifier("ReLU"),
+    rectifies=True,
+    backward="threshold_backward",
+)
 SIGMOID = _activation("sigmoid", 4, "negate, exp, add, divide", saves="output")
 TANH = _activation("tanh", 5, "double, exp, subtract, add, divide", saves="output")
-GELU = _activation("gelu", 5, "divide, erf, add, two multiplies")
-SILU = _activation("silu", 5, "sigmoid and a multiply")
+GELU = _activation("gelu", 5, "divide, erf, add, two multiplies", seen=counters.rectifier("GELU"))
+SILU = _activation("silu", 5, "sigmoid and a multiply", seen=counters.SILU)
 HARDSWISH = _activation("hardswish", 5, "add, two comparisons, multiply, divide")
 SOFTMAX = _activation(
     "softmax",
@@ -63,14 +77,17 @@ SOFTMAX = _activation(
     "compare, subtract, exp, add, divide",
     saves="output",
     window=Mixes(along_dim, keeps=True),
+    seen=counters.SOFTMAX,
 )
 DROPOUT = operator(
     "dropout",
     "activation",
     window="pointwise",
+    counters=counters.NOTHING,
     formula="2 an element in training",
     work=dropout_work,
     free="identity in evaluation",
+    evaluates=False,
     saves_also=mask,
     backward=scaled,
 )

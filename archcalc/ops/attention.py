@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from archcalc.errors import ShapeError
 from archcalc.graph import Attributes, Handle, Node, Shape, numel, times
+from archcalc.ops import counters
 from archcalc.ops.gradient import attended
 from archcalc.ops.linear import real_macs, rows
 from archcalc.ops.operator import Work, broadcast, operator
@@ -73,6 +74,7 @@ SDPA = operator(
     "scaled_dot_product_attention",
     "matmul",
     window="attention",
+    counters=counters.ATTENTION,
     formula="(heads×queries×keys)×(E + E_v) macs, dense also where causal; 5 a score for softmax",
     work=attention_work,
     shape=attention_shape,
@@ -84,6 +86,7 @@ SDPA_BACKWARD = operator(
     "scaled_dot_product_attention_backward",
     "matmul",
     window=Untold("layout"),
+    counters=counters.UNSEEN,
     formula="(heads×queries×keys)×(3×E + 2×E_v) macs: four products, and the scores again",
     work=attention_backward_work,
 )

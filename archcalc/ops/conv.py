@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from archcalc.errors import ShapeError
 from archcalc.graph import Attributes, Handle, Node, Shape
+from archcalc.ops import counters
 from archcalc.ops.gradient import convolved
 from archcalc.ops.linear import real_macs
 from archcalc.ops.operator import (
@@ -133,6 +134,7 @@ class Convolution:
             formula=f"({PLACE[dims]}×C_out)×({WINDOW[dims]}×C_in/groups) macs, "
             f"{PLACE[dims]}×C_out with a bias",
             window=Slides(conv_windows, over_channels=True),
+            counters=counters.CONV,
             work=conv_work,
             shape=conv_shape,
             saves="input",
@@ -179,6 +181,8 @@ class TransposedConvolution:
             formula=f"({PLACE[dims]}×C_in of the input)×({WINDOW[dims]}×C_out/groups) macs, "
             f"{PLACE[dims]}×C_out with a bias",
             window=Slides(transposed_windows, over_channels=True),
+            counters=counters.CONV_TRANSPOSE,
+            transposed=True,
             work=transposed_work,
             shape=transposed_shape,
             saves="input",
@@ -223,6 +227,7 @@ CONV_BACKWARD = operator(
     "conv_backward",
     "conv",
     window=Untold("windows"),
+    counters=counters.UNSEEN,
     formula="the forward's macs for the input's gradient, and again for the weight's",
     work=backward_work,
     weights_after=2,

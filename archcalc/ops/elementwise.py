@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from archcalc.graph import Attributes, Handle, Node, Shape
+from archcalc.ops import counters
 from archcalc.ops.gradient import Rule, added, multiplied
 from archcalc.ops.operator import Operator, Work, broadcast, extent, operator
 
@@ -35,6 +36,7 @@ def _pairwise(name: str, saves: str, backward: Rule) -> Operator:
         name,
         "elementwise",
         window="pointwise",
+        counters=counters.NOTHING,
         formula="1 an element for each input after the first",
         work=pairwise_work,
         shape=broadcast_shape,

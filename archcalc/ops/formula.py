@@ -20,6 +20,7 @@ from typing import Any
 from archcalc.errors import UsageError
 from archcalc.graph import Node
 from archcalc.guard import guard
+from archcalc.ops import counters
 from archcalc.ops.operator import TABLE, Cost, Operator, Work
 from archcalc.ops.window import Untold
 
@@ -43,6 +44,7 @@ def formula(name: str) -> Callable[[Formula], Formula]:
             name,
             "matmul",
             Untold("layout"),
+            counters.UNSEEN,
             formula=(inspect.getdoc(function) or f"by {function.__name__}()").partition("\n")[0],
             work=_work(name, function),
         )

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from archcalc.errors import ShapeError
 from archcalc.graph import ITEM_SIZE, Attributes, Handle, Node, Shape, times
+from archcalc.ops import counters
 from archcalc.ops.gradient import looked_up, multiplied_by_matrix, multiplied_by_weight
 from archcalc.ops.operator import Work, broadcast, operands, operator
 from archcalc.ops.window import Mixes, Untold
@@ -127,6 +128,7 @@ LINEAR = operator(
     "linear",
     "linear",
     window=Mixes(lambda node: (-1,)),
+    counters=counters.LAYER,
     formula="(rows×out_features)×in_features macs, rows×out_features with a bias",
     work=linear_work,
     shape=linear_shape,
@@ -139,6 +141,7 @@ MATMUL = operator(
     "matmul",
     "matmul",
     window="matmul",
+    counters=counters.MATMUL,
     formula="(batch×rows×columns)×inner macs",
     work=matmul_work,
     shape=matmul_shape,
@@ -149,6 +152,7 @@ ADDMM = operator(
     "addmm",
     "matmul",
     window=Untold("layout"),
+    counters=counters.ADDMM,
     formula="(batch×rows×columns)×inner macs, and 1 an output element",
     work=added_matmul_work,
     saves="inputs",
@@ -157,6 +161,7 @@ BILINEAR = operator(
     "bilinear",
     "linear",
     window=Untold("layout"),
+    counters=counters.UNSEEN,
     formula="(rows×out_features)×(in1_features×in2_features + in2_features) macs",
     work=bilinear_work,
     saves="inputs",
@@ -167,6 +172,7 @@ EINSUM = operator(
     "einsum",
     "matmul",
     window="einsum",
+    counters=counters.EINSUM,
     formula="(outputs)×(sizes of the contracted indices) macs",
     work=einsum_work,
     saves="inputs",
@@ -175,6 +181,7 @@ GROUPED_MM = operator(
     "grouped_mm",
     "matmul",
     window=Untold("values"),
+    counters=counters.UNKNOWN,
     formula="(rows of all groups)×inner×columns macs",
     work=grouped_work,
     saves="inputs",
@@ -183,6 +190,7 @@ SPARSE_MATMUL = operator(
     "sparse_matmul",
     "matmul",
     window=Untold("values"),
+    counters=counters.UNKNOWN,
     formula="(stored elements)×(rows or columns that they meet) macs",
     work=sparse_work,
     saves="inputs",
@@ -192,6 +200,7 @@ EMBEDDING_BAG = operator(
     "embedding_bag",
     "reduction",
     window=Untold("sequence"),
+    counters=counters.NOTHING,
     formula="one addition for each value that is looked up",
     work=embedding_bag_work,
     saves="input",
@@ -202,6 +211,7 @@ EMBEDDING = operator(
     "embedding",
     "movement",
     window=Untold("layout"),
+    counters=counters.EMBEDDING,
     shape=lambda inputs, weights, attrs: (*inputs[0], weights["weight"][1]),
     free="a table look-up, no arithmetic",
     saves="input",

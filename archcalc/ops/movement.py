@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from archcalc.errors import ShapeError
 from archcalc.graph import Attributes, Handle, Shape, numel, times
+from archcalc.ops import counters
 from archcalc.ops.gradient import joined, permuted, reshaped, sliced
 from archcalc.ops.operator import operator
 
@@ -70,11 +71,12 @@ def axis(dim: int, rank: int) -> int:
     return dim % rank
 
 
-INPUT = operator("input", "input", window="source", free="given")
+INPUT = operator("input", "input", window="source", counters=counters.NOTHING, free="given")
 CONCAT = operator(
     "concat",
     "movement",
     window="concat",
+    counters=counters.NOTHING,
     shape=concat_shape,
     free="copies its inputs, no arithmetic",
     backward=joined,
@@ -83,6 +85,7 @@ FLATTEN = operator(
     "flatten",
     "movement",
     window="reshape",
+    counters=counters.NOTHING,
     shape=flatten_shape,
     backward=reshaped,
     free=A_VIEW,
@@ -92,6 +95,7 @@ RESHAPE = operator(
     "reshape",
     "movement",
     window="reshape",
+    counters=counters.NOTHING,
     shape=reshape_shape,
     backward=reshaped,
     free=A_VIEW,
@@ -101,6 +105,7 @@ PERMUTE = operator(
     "permute",
     "movement",
     window="permute",
+    counters=counters.NOTHING,
     shape=permute_shape,
     backward=permuted,
     free=A_VIEW,
@@ -110,6 +115,7 @@ SLICE = operator(
     "slice",
     "movement",
     window="slice",
+    counters=counters.NOTHING,
     shape=slice_shape,
     backward=sliced,
     free=A_VIEW,

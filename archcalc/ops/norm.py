@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 
 from archcalc.errors import ShapeError
 from archcalc.graph import ITEM_SIZE, Attributes, Handle, Node, Shape, numel
+from archcalc.ops import counters
 from archcalc.ops.gradient import divided_by_neighbours, normalised
 from archcalc.ops.operator import Work, extent, operator
 from archcalc.ops.window import Mixes
@@ -99,6 +100,8 @@ BATCH_NORM = operator(
     "batch_norm",
     "norm",
     window="pointwise",
+    counters=counters.norm("BatchNorm", weighted=2, batch_statistics=True),
+    normalises="batch",
     formula="2 an element in evaluation (scale and shift), 6 in training",
     work=batch_norm_work,
     saves="input",
@@ -110,6 +113,8 @@ LAYER_NORM = operator(
     "layer_norm",
     "norm",
     window=Mixes(normalized_dims, keeps=True),
+    counters=counters.norm("LayerNorm", weighted=1),
+    normalises="sample",
     formula="8 an element, 6 without weight and bias",
     work=statistics_work,
     shape=layer_norm_shape,
@@ -122,6 +127,8 @@ GROUP_NORM = operator(
     "group_norm",
     "norm",
     window=Mixes(all_but_the_batch, keeps=True),
+    counters=counters.norm("GroupNorm", weighted=2),
+    normalises="sample",
     formula="8 an element, 6 without weight and bias",
     work=statistics_work,
     shape=group_norm_shape,
@@ -134,6 +141,7 @@ LOCAL_RESPONSE_NORM = operator(
     "local_response_norm",
     "norm",
     window=Mixes(lambda node: (1,), keeps=True),
+    counters=counters.LOCAL_RESPONSE,
     formula="size + 4 an element",
     work=local_response_work,
     saves="input",
@@ -144,6 +152,7 @@ operator(
     "batch_norm_backward",
     "norm",
     window="pointwise",
+    counters=counters.NOTHING,
     formula="9 an element: normalise again 2, two sums 3, combine 4; 5 for the weights alone",
     work=backward_work(9, weights_alone=5),
     weights_after=2,
@@ -153,6 +162,7 @@ for _name in ("layer_norm_backward", "group_norm_backward", "rms_norm_backward")
         _name,
         "norm",
         window="pointwise",
+        counters=counters.NOTHING,
         formula="11 an element: normalise again 2, two sums 4, combine 5; 5 for the weights alone",
         work=backward_work(11, weights_alone=5),
         weights_after=None if _name == "rms_norm_backward" else 2,

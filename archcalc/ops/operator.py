@@ -14,10 +14,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from archcalc.errors import DefinitionError, ShapeError
 from archcalc.graph import Attributes, Handle, Node, Shape, numel
+from archcalc.ops.counters import Counters
 from archcalc.ops.window import Positions
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ Kind = Literal[
     "reduction",
     "movement",
 ]
+
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 Saves = Literal["nothing", "input", "inputs", "output"]
 
@@ -86,6 +89,8 @@ class Operator:
     kind: Kind
     window: Positions
     """What it does to positions, for the receptive field."""
+    counters: Counters
+    """What each of the other counters says about it."""
     formula: str = ""
     """The counted work in symbols, for people."""
     work: Callable[[Node, bool], Work] = no_work
@@ -96,6 +101,17 @@ class Operator:
     """Why there is nothing to count, where ``work`` returns nothing."""
     view: bool = False
     """The output shares its first input's storage: no byte moves."""
+    evaluates: bool = True
+    """It is computed in evaluation; dropout is the identity there."""
+    pools: Literal["", "average", "maximum"] = ""
+    """It leaves one number for a window of places, as a pool does."""
+    normalises: Literal["", "batch", "sample"] = ""
+    """Over what it subtracts a mean: over the batch, so that a bias before it has no effect and
+    evaluation can fold it into a convolution; or over one sample."""
+    rectifies: bool = False
+    """No output is below 0, and where it is 0 no gradient flows."""
+    transposed: bool = False
+    """Its weight has the input channels first."""
     saves: Saves | Callable[[Node], Saves] = "nothing"
     """Which of its tensors autograd keeps for the backward pass, weights aside."""
     saves_also: Callable[[Node, bool], int] | None = None
@@ -131,7 +147,7 @@ class Operator:
 
     def passes_through(self, node: Node, training: bool) -> bool:
         """Whether the output is the input's own storage: a view, or dropout in evaluation."""
-        return self.view or (self.name == "dropout" and not node.attrs.get("training", training))
+        return self.view or not (self.evaluates or node.attrs.get("training", training))
 
     def apply(
         self,
@@ -162,12 +178,23 @@ TABLE: dict[str, Operator] = {}
 """Every operator by name."""
 
 
-def operator(name: str, kind: Kind, *, window: Positions, **fields: Any) -> Operator:
-    """Declare an operator. Raises ValueError when the name is taken."""
+def operator(
+    name: str, kind: Kind, *, window: Positions, counters: Counters, **fields: Any
+) -> Operator:
+    """Declare an operator. Raises ValueError for a row that contradicts itself."""
+    row = Operator(name, kind, window, counters, **fields)
     if name in TABLE:
         raise ValueError(f"operator {name!r} is declared twice")
-    TABLE[name] = Operator(name, kind, window, **fields)
-    return TABLE[name]
+    if kind not in KINDS:
+        raise ValueError(f"operator {name!r}: kind {kind!r} is not one of {', '.join(KINDS)}")
+    if (row.work is no_work) == bool(row.formula):
+        raise ValueError(f"operator {name!r}: work and its formula come together")
+    if not row.formula and not row.free:
+        raise ValueError(f"operator {name!r}: give work and a formula, or why it is free")
+    if row.weights_together and row.weights_after is None:
+        raise ValueError(f"operator {name!r}: weights_together needs weights_after")
+    TABLE[name] = row
+    return row
 
 
 def total(terms: tuple[Term, ...]) -> int:

@@ -9,12 +9,22 @@ from __future__ import annotations
 from typing import Literal
 
 from archcalc.graph import Handle
+from archcalc.ops import counters
 from archcalc.ops.activation import activation_function, along_dim
 from archcalc.ops.elementwise import broadcast_shape
 from archcalc.ops.gradient import Rule, divided, pointwise, subtracted
 from archcalc.ops.norm import normalized_dims
 from archcalc.ops.operator import TABLE, operator, per_output
 from archcalc.ops.window import Mixes, Positions, Untold
+
+OTHER_COUNTERS = {
+    "relu6": counters.NOTHING.but(ptflops=counters.per_output("ReLU6 output", per_image=True)),
+    "leaky_relu": counters.NOTHING.but(
+        ptflops=counters.per_output("LeakyReLU output", per_image=True)
+    ),
+}
+"""Activations that another counter has a rule for."""
+RECTIFIERS = frozenset(("relu6",))
 
 
 def elementwise(
@@ -34,12 +44,14 @@ def elementwise(
             name,
             kind,
             window=window,
+            counters=OTHER_COUNTERS.get(name, counters.NOTHING),
             formula=text,
             work=work,
             shape=broadcast_shape,
             saves="input",
             backward=backward,
             weights_after=weights_after,
+            rectifies=name in RECTIFIERS,
         )
 
 

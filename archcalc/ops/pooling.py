@@ -7,6 +7,7 @@ from math import prod
 
 from archcalc.errors import ShapeError
 from archcalc.graph import Attributes, Handle, Node, Shape
+from archcalc.ops import counters
 from archcalc.ops.gradient import pooled, pooled_adaptively
 from archcalc.ops.operator import Saves, Work, channels_last, operator, require_channels
 from archcalc.ops.window import (
@@ -96,6 +97,8 @@ class MaxPool:
             "pooling",
             formula="(outputs)×(K − 1) comparisons, K the values of a window",
             window=Slides(pool_windows, pools=True),
+            counters=counters.MAX_POOL,
+            pools="maximum",
             work=max_pool_work,
             shape=pool_shape,
             saves="input",
@@ -137,6 +140,8 @@ class AvgPool:
             "pooling",
             formula="(outputs)×K: K − 1 additions and a division, K the values of a window",
             window=Slides(pool_windows, pools=True),
+            counters=counters.AVG_POOL,
+            pools="average",
             work=avg_pool_work,
             shape=pool_shape,
             saves="input",
@@ -165,6 +170,14 @@ class AvgPool:
         return self.operator.apply(x, name=name, attrs=attrs)
 
 
+POOLS = {"avg": "average", "max": "maximum"}
+ADAPTIVE = {
+    **{("max", dims): counters.MAX_POOL for dims in (1, 2, 3)},
+    **{("avg", dims): counters.ADAPTIVE_AVG_POOL for dims in (1, 3)},
+    ("avg", 2): counters.ADAPTIVE_AVG_POOL_2D,
+}
+
+
 class AdaptivePool:
     """``adaptive_avg_pool2d(x, 1)``: global average pooling at any input size."""
 
@@ -176,6 +189,8 @@ class AdaptivePool:
             "pooling",
             formula="one operation for each value that a window reads",
             window=Slides(adaptive_windows, pools=True),
+            counters=ADAPTIVE[kind, dims],
+            pools=POOLS[kind],
             work=adaptive_work,
             shape=adaptive_shape,
             saves="input" if kind == "max" else global_keeps_nothing,

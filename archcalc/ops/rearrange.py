@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from archcalc.errors import ShapeError
 from archcalc.graph import Attributes, Handle, Shape, times
+from archcalc.ops import counters
 from archcalc.ops.gradient import Rule, a_weight, handed_on, padded, rearranged
 from archcalc.ops.movement import A_VIEW
 from archcalc.ops.operator import TABLE, ShapeRule, operator, same_shape
@@ -67,7 +68,7 @@ def expand_shape(
 
 def views(*names: str, window: Positions) -> None:
     for name in names:
-        operator(name, "movement", window=window, free=A_VIEW, view=True)
+        operator(name, "movement", window=window, counters=counters.NOTHING, free=A_VIEW, view=True)
 
 
 def copies(
@@ -78,22 +79,38 @@ def copies(
     backward: Rule | None = None,
 ) -> None:
     for name in names:
-        operator(name, "movement", window=window, free=why, shape=shape, backward=backward)
+        operator(
+            name,
+            "movement",
+            window=window,
+            counters=counters.NOTHING,
+            free=why,
+            shape=shape,
+            backward=backward,
+        )
 
 
 operator(
     "parameter",
     "input",
     window="source",
+    counters=counters.NOTHING,
     free="a weight that a function of the model reads by itself",
     backward=a_weight,
 )
-operator("constant", "input", window="source", free="a buffer or a constant of the model")
+operator(
+    "constant",
+    "input",
+    window="source",
+    counters=counters.NOTHING,
+    free="a buffer or a constant of the model",
+)
 
 operator(
     "expand",
     "movement",
     window="expand",
+    counters=counters.NOTHING,
     free=A_VIEW,
     view=True,
     shape=expand_shape,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
 
 from archcalc.graph import Attributes, Handle, Node, Shape
+from archcalc.ops import counters
 from archcalc.ops.gradient import Rule, spread
 from archcalc.ops.movement import axis
 from archcalc.ops.operator import (
@@ -66,6 +68,7 @@ def reduction(
     shape: ShapeRule = same_shape,
     saves: Saves = "input",
     window: Positions = REDUCES,
+    pools: Literal["", "average"] = "",
     backward: Rule | None = None,
 ) -> None:
     """Declare operators that do so many operations for each input element."""
@@ -75,10 +78,12 @@ def reduction(
             name,
             "reduction",
             window=window,
+            counters=counters.NOTHING,
             formula=text,
             work=per_input(per_input_element),
             shape=shape,
             saves=saves,
+            pools=pools,
             backward=backward,
         )
 
@@ -87,7 +92,12 @@ reduction(
     "sum", why="an addition", shape=reduced_shape, saves="nothing", backward=spread(mean=False)
 )
 reduction(
-    "mean", why="an addition", shape=reduced_shape, saves="nothing", backward=spread(mean=True)
+    "mean",
+    why="an addition",
+    shape=reduced_shape,
+    saves="nothing",
+    pools="average",
+    backward=spread(mean=True),
 )
 reduction("nansum", "nanmean", "prod", why="an addition")
 reduction("cumsum", "cumprod", why="an addition", window=Untold("sequence"))
@@ -128,6 +138,7 @@ for _name in ("sort", "topk"):
         _name,
         "reduction",
         window=Untold("values"),
+        counters=counters.NOTHING,
         formula="n×⌈log₂ n⌉ comparisons",
         work=sort_work,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv as csv_module
 import io
 
+from archcalc.report.escape import for_csv
 from archcalc.report.table import Cell, Table, raw
 
 
@@ -20,4 +21,4 @@ def csv(table: Table) -> str:
 
 
 def _safe(cell: Cell) -> Cell:
-    return f"'{cell}" if isinstance(cell, str) and cell[:1] in "=+-@\t\r" and cell else cell
+    return for_csv(cell) if isinstance(cell, str) else cell

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from archcalc.report.escape import for_markdown
 from archcalc.report.table import Table, text
 from archcalc.report.units import Units
 
@@ -12,25 +13,18 @@ def markdown(tables: Sequence[Table], notes: Sequence[str] = (), units: Units = 
     """Tables under their titles, then the notes as a list."""
     parts = [_table(table, units) for table in tables]
     if notes:
-        parts.append("\n".join(f"- {escape(note)}" for note in notes))
+        parts.append("\n".join(f"- {for_markdown(note)}" for note in notes))
     return "\n\n".join(parts) + "\n"
-
-
-def escape(cell: str) -> str:
-    """Text that Markdown leaves alone: names come from users' code."""
-    for sign in "\\`*_[]<>|#":
-        cell = cell.replace(sign, f"\\{sign}")
-    return cell.replace("\n", " ")
 
 
 def _table(table: Table, units: Units) -> str:
     from tabulate import tabulate
 
-    head = f"### {escape(table.title)}\n\n" if table.title else ""
+    head = f"### {for_markdown(table.title)}\n\n" if table.title else ""
     return head + tabulate(
         [
             [
-                escape(text(cell, column.kind, units))
+                for_markdown(text(cell, column.kind, units))
                 for cell, column in zip(row, table.columns, strict=True)
             ]
             for row in table.rows

@@ -16,7 +16,8 @@ from archcalc.report.document import (
     Tabular,
     Text,
 )
-from archcalc.report.markdown import escape, markdown
+from archcalc.report.escape import for_markdown
+from archcalc.report.markdown import markdown
 from archcalc.report.table import Table
 from archcalc.report.units import Units
 
@@ -25,9 +26,9 @@ def story_markdown(document: Document, stem: str) -> tuple[str, Mapping[str, str
     """The text, and the SVG files by name; both belong in one folder. ``stem`` starts the files'
     names. Raises MissingExtraError where there are charts and vl-convert-python is missing."""
     files: dict[str, str] = {}
-    parts = [f"# {escape(document.title)}"]
+    parts = [f"# {for_markdown(document.title)}"]
     for section in document.sections:
-        parts.append(f"## {escape(section.title)}")
+        parts.append(f"## {for_markdown(section.title)}")
         parts += [_written(block, document.units, stem, files) for block in section.blocks]
     return "\n\n".join(parts) + "\n", files
 
@@ -35,24 +36,24 @@ def story_markdown(document: Document, stem: str) -> tuple[str, Mapping[str, str
 def _written(block: Block, units: Units, stem: str, files: dict[str, str]) -> str:
     match block:
         case Text():
-            return escape(block.text)
+            return for_markdown(block.text)
         case Subsection():
-            return f"### {escape(block.title)}"
+            return f"### {for_markdown(block.title)}"
         case Tabular():
-            caption = f"{escape(block.caption)}\n\n" if block.caption else ""
+            caption = f"{for_markdown(block.caption)}\n\n" if block.caption else ""
             return caption + _table(block.table, units)
         case LayerList():
             return _table(block.short, units)
         case Listing():
             return _fenced(block.text, "bibtex")
         case Diagram():
-            return f"{escape(block.caption)}:\n\n{_fenced(block.source, 'mermaid')}"
+            return f"{for_markdown(block.caption)}:\n\n{_fenced(block.source, 'mermaid')}"
         case Figure():
             from archcalc.report.charts import svg
 
             name = f"{stem}-{block.key}.svg"
             files[name] = svg(block.spec)
-            return f"![{escape(block.caption)}]({_address(name)})"
+            return f"![{for_markdown(block.caption)}]({_address(name)})"
 
 
 def _table(table: Table, units: Units) -> str:

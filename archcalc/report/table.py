@@ -8,6 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 from archcalc.graph import Shape, times
 from archcalc.ops.operator import extent
+from archcalc.report.escape import visible
 from archcalc.report.units import Units, clock, count, duration, plain, ratio, size
 
 Kind = Literal[
@@ -111,7 +112,7 @@ def text(cell: Cell, kind: Kind, units: Units = "si") -> str:
         return duration(cell)
     if kind in ("giga", "number"):
         return plain(cell / 1e9 if kind == "giga" else cell)
-    return str(cell)
+    return visible(str(cell), lines=kind == "prose")
 
 
 def raw(cell: Cell) -> Cell:

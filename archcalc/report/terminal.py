@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text
 
+from archcalc.report.escape import for_terminal
 from archcalc.report.table import Report, Table, text
 from archcalc.report.units import Units
 
@@ -25,7 +26,8 @@ def terminal(report: Report, units: Units = "si", *, width: int = 0, colour: boo
     parts = [table_text(table, units, width=width, colour=colour) for table in report.tables]
     if report.notes:
         wrap = min(width or PAGE, PAGE)
-        parts.append("\n".join(textwrap.fill(note, wrap) for note in report.notes) + "\n")
+        notes = [textwrap.fill(for_terminal(note), wrap) for note in report.notes]
+        parts.append("\n".join(notes) + "\n")
     return "\n".join(parts)
 
 
@@ -61,7 +63,7 @@ def table_text(table: Table, units: Units = "si", *, width: int = 0, colour: boo
         legacy_windows=False,
     )
     if table.title:
-        console.print(Text(table.title, style="bold"))
+        console.print(Text(for_terminal(table.title), style="bold"))
     console.print(grid)
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
 

@@ -315,7 +315,7 @@ def test_a_graph_is_captured_on_cuda_and_its_replay_is_timed(monkeypatch) -> Non
         ({"train": True, "optimizer": "hope"}, "unknown optimizer 'hope': one of sgd"),
         ({"threads": (-1,)}, "threads: 1 to"),
         ({"batches": ()}, "at least one batch"),
-        ({"plan": Plan(budget=0.0)}, "more than 0 seconds"),
+        ({"plan": Plan(budget=0.0)}, "more than 0 and at most"),
         ({"device": "tpu"}, "unknown device 'tpu'"),
     ],
 )
@@ -445,7 +445,7 @@ def test_the_format_follows_the_file_unless_said(cli, tmp_path: Path) -> None:
         ("bench nin --input 3x3", "has 2 sizes, not three"),
         ("bench nin --baseline vgg16", "baseline 'vgg16' is not one of the models: nin"),
         ("bench nin --set colour=red", "nin has no option 'colour'"),
-        ("bench nin --time 0", "more than 0 seconds"),
+        ("bench nin --time 0", "more than 0 and at most"),
         ("bench nin -o nowhere/at/all.json", "there is no folder nowhere/at"),
         ("compare nin --latency tpu", "unknown device 'tpu'"),
         ("compare nin --bench nothing.json", "there is no file nothing.json"),

@@ -43,6 +43,7 @@ Way = Literal["fast", "exact", "dispatch", "real"]
 
 PLAIN = (Tensor, torch.nn.Parameter, torch.nn.Buffer)
 transforming: Callable[[], bool] = torch._C._are_functorch_transforms_active
+unpack_dual: Callable[[Tensor], Any] = forward_ad.unpack_dual
 below: Callable[[Any], bool] = torch._C._dispatch_tls_is_dispatch_key_excluded
 wrapped: Callable[[Tensor], bool] = torch._C._functorch.is_functorch_wrapped_tensor
 
@@ -57,7 +58,7 @@ def has_tangent(tensor: Tensor) -> bool:
     below autograd there is none."""
     if not duals() or transforming() or below(torch._C.DispatchKey.AutogradFunctionality):
         return False
-    return forward_ad.unpack_dual(tensor).tangent is not None
+    return unpack_dual(tensor).tangent is not None
 
 
 Handler = Callable[..., Any]

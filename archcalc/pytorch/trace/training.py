@@ -77,8 +77,9 @@ def wants_gradients(tracer: Tracer, *args: Any, **kwargs: Any) -> Any:
 # Tensor.backward is written in Python and calls torch.autograd.backward.
 for _function in (torch.autograd.grad, torch.autograd.backward):
     CALLS[_function] = differentiate
-for _function in (Tensor.requires_grad_, Tensor.requires_grad.__set__):  # type: ignore[attr-defined]
-    CALLS[_function] = wants_gradients
+CALLS[Tensor.requires_grad_] = wants_gradients
+# To a type checker requires_grad is a plain bool.
+CALLS[vars(torch._C.TensorBase)["requires_grad"].__set__] = wants_gradients
 ESSENTIAL.update((differentiate, wants_gradients))
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from archcalc.errors import needs
 from archcalc.report.document import Spec
+from archcalc.report.escape import for_chart
 from archcalc.report.messages import Words
 from archcalc.report.units import Units
 
@@ -44,7 +45,7 @@ def finished(chart: Any, rows: int, *, height: int = 0) -> Spec:
 
 def styled(chart: Any) -> Spec:
     """The chart as JSON, with the common style."""
-    spec: dict[str, Any] = chart.to_dict()
+    spec: dict[str, Any] = _harmless(chart.to_dict())
     spec["config"] = {
         "font": FONT,
         "background": "white",
@@ -55,6 +56,15 @@ def styled(chart: Any) -> Spec:
         "text": {"fontSize": 11},
     }
     return spec
+
+
+def _harmless(value: Any) -> Any:
+    """A chart whose texts end neither the converter nor the script that draws it."""
+    if isinstance(value, str):
+        return for_chart(value)
+    if isinstance(value, dict):
+        return {key: _harmless(each) for key, each in value.items()}
+    return list(map(_harmless, value)) if isinstance(value, list) else value
 
 
 def axis(alt: Any, numbers: str, values: Sequence[float] = ()) -> Any:
