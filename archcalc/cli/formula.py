@@ -21,7 +21,8 @@ from archcalc.cli.options import (
     write,
 )
 from archcalc.errors import UsageError
-from archcalc.lookup.resolve import declared_input, parse_settings
+from archcalc.lookup.resolve import declared_input
+from archcalc.lookup.spec import parse_settings
 
 if TYPE_CHECKING:
     from archcalc.symbolic.sweep import Progress
