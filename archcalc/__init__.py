@@ -12,6 +12,7 @@ Importing it costs milliseconds; what needs torch imports it when it is called.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ from archcalc.errors import (
     DefinitionError,
     MissingExtraError,
     ShapeError,
+    UnknownLayerError,
     UnknownModelError,
     UsageError,
     needs,
@@ -62,6 +64,7 @@ __all__ = [
     "Node",
     "Profile",
     "ShapeError",
+    "UnknownLayerError",
     "UnknownModelError",
     "UsageError",
     "WorkedExample",
@@ -80,6 +83,7 @@ __all__ = [
     "load_formulas",
     "profile",
     "shape",
+    "summary",
     "sweep",
     "trace",
     "train",
@@ -87,6 +91,10 @@ __all__ = [
 ]
 
 __version__ = VERSION
+
+
+def __dir__() -> list[str]:
+    return __all__
 
 
 def graph(
@@ -252,6 +260,40 @@ def trace(
         optimizer=optimizer,
         **named,
     )
+
+
+def summary(
+    model: str | Graph | Callable[..., Any],
+    *inputs: Any,
+    depth: int | None = 3,
+    train: bool | None = False,
+    **options: Any,
+) -> Profile:
+    """Print a model's modules as an indented tree, with its totals, and return its Profile.
+
+    ``model`` is a torch module or callable with the inputs that :func:`trace` takes, or the name or
+    the Graph of a model. ``depth`` is the number of levels, all of them for None; ``options`` are
+    those of :func:`trace` or of the named model. Raises what :func:`graph` and :func:`trace` raise.
+
+        archcalc.summary(model, (1, 3, 224, 224))
+        archcalc.summary("nin", "64x64x3", head="fc")
+    """
+    frozen: set[str] = set()
+    if isinstance(model, Graph):
+        found = model
+    elif isinstance(model, str):
+        given = inputs[0] if len(inputs) == 1 else list(inputs)
+        found = resolve(model, input=given or None, training=bool(train), options=options)
+    else:
+        found = trace(model, *inputs, train=train, **options)
+        if hasattr(model, "named_parameters"):
+            frozen = {name for name, value in model.named_parameters() if not value.requires_grad}
+    from archcalc.report.summary import summary as report
+    from archcalc.report.terminal import terminal
+
+    counted = profile(found)
+    sys.stdout.write(terminal(report(counted, depth=depth, frozen=frozen)))
+    return counted
 
 
 def build(

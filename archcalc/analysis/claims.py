@@ -136,7 +136,7 @@ class Finding:
         return given
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Claims(Record):
     """Every claim that was asked for, in the order of the files."""
 

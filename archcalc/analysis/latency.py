@@ -230,7 +230,7 @@ class Latency:
         return None if achieved is None or not self.ceiling else achieved / self.ceiling
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Bench(Record):
     """Everything that one run of ``archcalc bench`` measured.
 
@@ -241,6 +241,11 @@ class Bench(Record):
     latencies: tuple[Latency, ...]
     ceilings: tuple[Mapping[str, Any], ...] = ()
     """Of the roofline, as :class:`archcalc.analysis.roofline.Ceilings` writes them."""
+
+    @property
+    def headline(self) -> str:
+        specs = ", ".join(dict.fromkeys(row.spec for row in self.latencies))
+        return f"of {specs}: {len(self.latencies)} measurements"
 
     def groups(self) -> list[list[Latency]]:
         """The models that took turns: those of one setting, in the order asked for."""

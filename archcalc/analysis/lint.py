@@ -49,7 +49,7 @@ class Finding:
     """Multiply-adds, likewise."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Lint(Record):
     """The findings of one model: warnings first, each group in the order of the graph."""
 

@@ -49,7 +49,7 @@ class Saved(NamedTuple):
         return self.tensors + self.also
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Memory(Record):
     """Bytes of one pass."""
 

@@ -96,8 +96,8 @@ def positions(shape: tuple[int, ...]) -> int:
 
 
 def parameters(node: Node) -> tuple[int, int]:
-    """The sizes of weight and bias."""
-    weight, *bias = [numel(item.shape) for item in node.weights] or [0]
+    """The sizes of weight and bias, which are inputs where one of them is computed."""
+    weight, *bias = [numel(item.shape) for item in node.weights or node.inputs[1:]] or [0]
     return weight, sum(bias)
 
 
@@ -133,8 +133,6 @@ def fvcore_conv(node: Node, macs: int, training: bool) -> Iterator[Step]:
 
 
 def torchinfo_conv(node: Node, macs: int, training: bool) -> Iterator[Step]:
-    if not node.weights:
-        yield from unseen(node, macs, training)
     bias = parameters(node)[1]
     yield Step("1 per biased convolution output", bias * positions(node.outputs[0].shape))
 

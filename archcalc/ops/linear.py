@@ -161,7 +161,7 @@ BILINEAR = operator(
     "bilinear",
     "linear",
     window=Untold("layout"),
-    counters=counters.UNSEEN,
+    counters=counters.UNKNOWN,
     formula="(rows×out_features)×(in1_features×in2_features + in2_features) macs",
     work=bilinear_work,
     saves="inputs",

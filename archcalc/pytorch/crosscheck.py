@@ -78,7 +78,7 @@ class Count:
         return "; ".join(parts)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Crosscheck(Record):
     """One network under all counters."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from html import escape
 
-from archcalc.report.table import Table, text
+from archcalc.report.table import Report, Table, text
 from archcalc.report.units import Units
 
 
@@ -22,3 +22,13 @@ def html_table(table: Table, units: Units = "exact") -> str:
         for row in table.rows
     )
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+
+
+def html_report(report: Report, units: Units = "exact") -> str:
+    """The tables of a report under their titles, then its notes."""
+    parts = []
+    for table in report.tables:
+        parts += [f"<p><b>{escape(table.title)}</b></p>"] if table.title else []
+        parts.append(html_table(table, units))
+    parts += [f"<p>{escape(note)}</p>" for note in report.notes]
+    return "".join(parts)

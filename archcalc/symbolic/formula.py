@@ -279,10 +279,11 @@ def derive(
             raise UsageError(f"unknown figure {name!r}: one of {', '.join(FIGURES)}")
     fixed = architecture.parse_options(options or {})
     start = tuple(shape) or (1, *architecture.input)
-    sides = dict(zip(INPUT, start, strict=True))
+    names = side_names(architecture)
+    sides = dict(zip(names.values(), start, strict=True))
     defaults: dict[str, int] = {}
     for name in over:
-        for each in ("height", "width") if name == "input" else (name,):
+        for each in (names["height"], names["width"]) if name == "input" else (name,):
             defaults[each] = _default(architecture, each, sides, fixed)
 
     def declare(sizes: Mapping[str, int]) -> Graph:
@@ -296,6 +297,13 @@ def derive(
     )
     formula.region()
     return formula
+
+
+def side_names(architecture: Architecture) -> dict[str, str]:
+    """What each size of the input is called: ``width``, or ``input_width`` beside an option of that
+    name."""
+    options = architecture.options
+    return {side: f"input_{side}" if side in options else side for side in INPUT}
 
 
 def _default(
@@ -315,7 +323,7 @@ def _default(
         return sides[name]
     sizes = [key for key, option in options.items() if option.type is int]
     raise UsageError(
-        f"{architecture.name} has no size {name!r}: one of {', '.join([*sizes, 'input', *INPUT])}"
+        f"{architecture.name} has no size {name!r}: one of {', '.join([*sizes, 'input', *sides])}"
     )
 
 

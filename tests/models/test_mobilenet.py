@@ -33,7 +33,7 @@ def test_mobilenet_v1_is_thirteen_pairs_of_depthwise_and_pointwise() -> None:
 
 
 def test_the_width_multiplier_thins_every_layer_of_mobilenet_v1() -> None:
-    thin = archcalc.graph("mobilenet-v1", width=0.25)
+    thin = archcalc.graph("mobilenet-v1", multiplier=0.25)
     full = archcalc.graph("mobilenet-v1")
     for a, b in zip(thin.nodes, full.nodes, strict=True):
         if a.op == "conv2d":

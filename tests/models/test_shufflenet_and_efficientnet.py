@@ -41,8 +41,8 @@ def test_shufflenet_v2_is_its_table(
     weights += given * last + last * 1000
     normed += last
     products += 7**2 * given * last + last * 1000
-    assert counted("shufflenet-v2", width=width) == (weights + 2 * normed + 1000, products)
-    assert counted("shufflenet-v2", width=width) == (params, macs)
+    assert counted("shufflenet-v2", multiplier=width) == (weights + 2 * normed + 1000, products)
+    assert counted("shufflenet-v2", multiplier=width) == (params, macs)
 
 
 def test_half_of_the_channels_pass_a_unit_untouched() -> None:

@@ -26,10 +26,10 @@ TWINS: list[tuple[str, dict[str, Any], str]] = [
     ("resnet50", {"stride_in": "3x3"}, "resnet50"),
     ("resnet101", {"stride_in": "3x3"}, "resnet101"),
     ("resnet152", {"stride_in": "3x3"}, "resnet152"),
-    ("shufflenet-v2", {"width": "0.5"}, "shufflenet_v2_x0_5"),
+    ("shufflenet-v2", {"multiplier": "0.5"}, "shufflenet_v2_x0_5"),
     ("shufflenet-v2", {}, "shufflenet_v2_x1_0"),
-    ("shufflenet-v2", {"width": "1.5"}, "shufflenet_v2_x1_5"),
-    ("shufflenet-v2", {"width": "2.0"}, "shufflenet_v2_x2_0"),
+    ("shufflenet-v2", {"multiplier": "1.5"}, "shufflenet_v2_x1_5"),
+    ("shufflenet-v2", {"multiplier": "2.0"}, "shufflenet_v2_x2_0"),
     ("squeezenet", {}, "squeezenet1_0"),
     ("squeezenet", {"version": "1.1"}, "squeezenet1_1"),
     ("vgg16", {}, "vgg16"),
@@ -92,6 +92,6 @@ def plain(shape: tuple[int, ...]) -> tuple[int, ...]:
 def test_widths_are_rounded_as_torchvision_rounds_them(
     name: str, theirs: str, width: float
 ) -> None:
-    declared = archcalc.graph(name, width=width).profile()
+    declared = archcalc.graph(name, multiplier=width).profile()
     model = made(theirs, width_mult=width)
     assert counted(model, (1, 3, 224, 224)) == (declared.params, declared.macs)

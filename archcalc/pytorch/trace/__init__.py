@@ -13,6 +13,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -30,6 +31,7 @@ from archcalc.pytorch.trace.inputs import (
 )
 from archcalc.pytorch.trace.modules import no_collection, watch_modules
 from archcalc.pytorch.trace.own_random import own_random
+from archcalc.pytorch.trace.questions import Answers, settle
 from archcalc.pytorch.trace.stub import stub
 from archcalc.pytorch.trace.tracer import (
     CPU,
@@ -93,20 +95,36 @@ def trace(
         keywords[key] = value
 
     def run(
-        model: Callable[..., Any], way: Way, *notes: str, gradients: bool = bool(train)
-    ) -> Graph:
-        tracer = Tracer(way, gradients=gradients)
-        tracer.recorder.notes += notes
+        model: Callable[..., Any],
+        way: Way,
+        note: str = "",
+        answers: Answers | None = None,
+        gradients: bool = bool(train),
+    ) -> tuple[Graph, Answers]:
+        tracer = Tracer(way, gradients=gradients, answers=answers)
+        if note:
+            tracer.recorder.notes.append(note)
         with nullcontext() if tracer.real else no_collection():
             try:
-                return _run(model, given, keywords, tracer, name, train, optimizer)
+                graph = _run(model, given, keywords, tracer, name, train, optimizer)
             except GradientsNeededError:
                 # Once more, with a graph to differentiate.
-                return run(model, way, *notes, gradients=True)
+                return run(model, way, note, answers, gradients=True)
+        return graph, tracer.questions.answers
+
+    def again(answers: Answers) -> Graph | None:
+        try:
+            return run(model, way, answers=answers)[0]
+        except ValuesNeededError:
+            return None
 
     if way != "real":
         try:
-            return run(model, way)
+            graph, answers = run(model, way)
+            settled = settle(graph, answers, again)
+            if isinstance(settled, str):
+                raise ValuesNeededError(f"a count depends on values at {settled}")
+            return replace(graph, notes=(*graph.notes, *map(str, settled)))
         except ValuesNeededError as reason:
             note = f"run on the CPU with real values, because {reason}"
     else:
@@ -114,7 +132,7 @@ def trace(
     if real is not None:
         with own_random(draws=True):
             model = real()
-    return run(model, "real", note)
+    return run(model, "real", note)[0]
 
 
 def _sequence(inputs: Sequence[Any] | None) -> tuple[Any, ...]:

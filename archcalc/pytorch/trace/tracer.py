@@ -16,6 +16,7 @@ Both must give the same Graph.
 from __future__ import annotations
 
 import inspect
+import re
 import types
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -30,6 +31,7 @@ from archcalc.errors import ShapeError, UsageError
 from archcalc.graph import Attributes, Shape, Value, Weight
 from archcalc.pytorch.trace.dispatch import DispatchMode
 from archcalc.pytorch.trace.modules import Modules
+from archcalc.pytorch.trace.questions import Answers, Questions
 from archcalc.pytorch.trace.recorder import DTYPE_NAME, EMPTY, Recorder, dtype_name
 from archcalc.pytorch.trace.where import users_line
 
@@ -77,6 +79,10 @@ NUMPY_NAMES = {
 """The names that numpy gives to arguments, which torch accepts, and torch's own."""
 
 
+TRANSFORMERS = re.compile(r"(masking_utils|modeling_\w+)\.py:")
+EAGER = ', or build it with attn_implementation="eager", which does not ask about masks'
+
+
 class UnusualCallError(Exception):
     """A handler does not know this form of its function; torch is to run it."""
 
@@ -95,9 +101,10 @@ class GradientsNeededError(BaseException):
 class Tracer:
     """The state of one run, and what handlers may ask of it."""
 
-    def __init__(self, way: Way, *, gradients: bool) -> None:
+    def __init__(self, way: Way, *, gradients: bool, answers: Answers | None = None) -> None:
         self.recorder = Recorder(by_storage=gradients)
         self.modules = Modules(self.recorder)
+        self.questions = Questions(answers)
         self.exact = way != "fast" or gradients
         self.real = way == "real"
         self.handlers = CALLS
@@ -248,9 +255,11 @@ class Tracer:
             return tensor
         with torch.no_grad(), _outside_transforms():
             if self.real and tensor.is_meta:
+                reason = self.recorder.notes[0]
+                flag = EAGER if TRANSFORMERS.search(reason) else ""
                 raise UsageError(
-                    f"the model asks for values and was built on meta ({self.recorder.notes[0]}): "
-                    "pass real=, a function that builds it anew"
+                    f"the model asks for values and was built on meta ({reason}): "
+                    f"pass real=, a function that builds it anew{flag}"
                 )
             if not self.real and tensor.layout is not torch.strided:
                 raise ValuesNeededError(

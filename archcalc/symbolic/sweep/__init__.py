@@ -49,7 +49,7 @@ MOST_ROWS = 1_000_000
 """Rows that a sweep keeps in memory when it is asked for them."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Sweep(Record):
     """What a sweep found."""
 
