@@ -102,12 +102,13 @@ def example(
 ) -> tuple[nn.Module, tuple[Any, ...], dict[str, Any]]:
     """The module of a spec with tensors to call it with, by position and by name.
 
-    An image of the model's own size has at least two copies, so that an exporter does not take a
-    batch of one for a constant.
+    Images come at least in twos, so that an exporter does not take a batch of one for a constant.
+    A raw tensor, such as ``x=1,3,224,224``, has the batch that was written.
     """
     model = find(asked.name, asked.options)
-    given = input or None
-    args, kwargs = call_inputs(given, batch if given else max(batch, 2), model, asked.name)
+    if not any("," in text for text in input):
+        batch = max(batch, 2)
+    args, kwargs = call_inputs(input or None, batch, model, asked.name)
     cpu = torch.device("cpu")
     module = make(asked.name, asked.options, seed=seed)
     return module, stand_in(tuple(args), cpu, True), stand_in(kwargs, cpu, True)
