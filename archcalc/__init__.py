@@ -288,8 +288,8 @@ def summary(
         found = trace(model, *inputs, train=train, **options)
         if hasattr(model, "named_parameters"):
             frozen = {name for name, value in model.named_parameters() if not value.requires_grad}
+    from archcalc.report.formats.terminal import terminal
     from archcalc.report.summary import summary as report
-    from archcalc.report.terminal import terminal
 
     counted = profile(found)
     sys.stdout.write(terminal(report(counted, depth=depth, frozen=frozen)))

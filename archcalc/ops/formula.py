@@ -63,8 +63,8 @@ def load_formulas(path: str | Path) -> tuple[str, ...]:
     before = dict(USERS)
     try:
         Path(path).open("rb").close()
-    except OSError as error:
-        why = (error.strerror or str(error)).lower()
+    except (OSError, ValueError) as error:  # a name with NUL in it is a ValueError
+        why = (getattr(error, "strerror", None) or str(error)).lower()
         raise UsageError(f"formulas {str(path)!r} cannot be read: {why}") from None
     with guard(f"formulas {str(path)!r} cannot be run"):
         runpy.run_path(str(path), run_name="archcalc_formulas")

@@ -37,7 +37,9 @@ class Model:
     build: Callable[[], Callable[..., Any]]
     """Makes the module; called under ``meta`` first, and for real where values are needed."""
     input: Shape | None = None
-    """(C, H, W) that it takes unless told; None where nobody says."""
+    """Of one image (C, H, W) or video (C, T, H, W), unless told; None where nobody says."""
+    images: int = 1
+    """How many such inputs it takes."""
     ready: bool = False
     """It exists already and is not built."""
 
@@ -131,16 +133,38 @@ def _torchvision(name: str, options: Mapping[str, Any]) -> Model:
         from torchvision import models
     if name not in models.list_models():
         raise UsageError(f"torchvision has no model {name!r}{_near(name, models.list_models())}")
-    weights = models.get_model_weights(name)
-    crop = getattr(weights.DEFAULT.transforms, "keywords", {}).get("crop_size", 224)
-    size = crop if isinstance(crop, int) else crop[0]
     builder = models.get_model_builder(name)
     keywords = _typed(builder, options, f"torchvision:{name}")
     if name in ("googlenet", "inception_v3"):
         keywords.setdefault("init_weights", False)  # else it warns, and weights cost time
     return Model(
-        lambda: builder(weights=None, **_without_download(builder, keywords)), (3, size, size)
+        lambda: builder(weights=None, **_without_download(builder, keywords)),
+        *_torchvision_input(name, builder, keywords),
     )
+
+
+FRAMES = 16
+"""Of a clip: what torchvision's video models were trained with."""
+
+
+def _torchvision_input(
+    name: str, builder: Callable[..., Any], keywords: Mapping[str, Any]
+) -> tuple[Shape, int]:
+    """What a model of torchvision's takes unless told, and how many of them."""
+    from torchvision import models
+
+    weights = models.get_model_weights(name).DEFAULT
+    crop = getattr(weights.transforms, "keywords", {}).get("crop_size", 224)
+    height, width = (crop, crop) if isinstance(crop, int) else (crop[0], crop[-1])
+    folder = builder.__module__.split(".")[-2:]
+    if "video" in folder:
+        return (3, FRAMES, height, width), 1
+    if "optical_flow" in folder:
+        return (3, 520, 960), 2  # the size of their published operations
+    if "vision_transformer" in folder:
+        # Built for one size: not always that of the best weights.
+        height = width = keywords.get("image_size", 224)
+    return (3, height, width), 1
 
 
 def _without_download(builder: Callable[..., Any], keywords: dict[str, Any]) -> dict[str, Any]:
@@ -287,10 +311,10 @@ def call_inputs(
     if not input:
         if model.input is None:
             raise UsageError(
-                f"{name} does not say what it takes: give --input 224x224x3, "
-                "or --input x=1,3,224,224:f32 for each tensor"
+                f"{name} does not say what it takes: write archcalc show {name} --input 224x224x3 "
+                "for an image, or --input x=1,3,224,224:f32 for each tensor"
             )
-        return [shape(batch, *model.input)], {}
+        return [shape(batch, *model.input)] * model.images, {}
     if isinstance(input, str):
         input = [input]
     if all(isinstance(size, int) for size in input):
