@@ -335,8 +335,8 @@ class Follower:
                 dims[at] = free(after[at])
                 continue
             line, size = as_line(parts)
-            # Made only for a pooling: a convolution's input may have 10⁹ positions.
-            if window.pools and after[at] == 1 and set(range(size)) <= set(sampling(0)):
+            reads = set(sampling(0)) if window.pools and after[at] == 1 else set()
+            if len(reads) >= size and reads.issuperset(range(size)):
                 found, all_of_it = self.collapsed(line, size)
                 dims[at] = found
                 if all_of_it:
