@@ -35,20 +35,20 @@ class Record:
         return f"<{type(self).__name__} {self.headline}>"
 
     def __str__(self) -> str:
+        from archcalc.report.formats.terminal import terminal
         from archcalc.report.of_record import report_of
-        from archcalc.report.terminal import terminal
 
         return terminal(report_of(self)).rstrip("\n")
 
     def _repr_markdown_(self) -> str:
-        from archcalc.report.markdown import markdown
+        from archcalc.report.formats.markdown import markdown
         from archcalc.report.of_record import report_of
 
         report = report_of(self)
         return markdown(report.tables, report.notes)
 
     def _repr_html_(self) -> str:
-        from archcalc.report.html import html_report
+        from archcalc.report.formats.html import html_report
         from archcalc.report.of_record import page_of
 
         return html_report(page_of(self))

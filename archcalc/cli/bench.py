@@ -7,16 +7,14 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer import Option
 
 from archcalc.cli.modules import torch_module
 from archcalc.cli.options import (
-    FORMATS,
     AnyModels,
-    Format,
     Inputs,
     Output,
     Settings,
@@ -32,7 +30,7 @@ from archcalc.lookup.spec import parse_settings
 if TYPE_CHECKING:
     from archcalc.analysis.compare import Comparison
     from archcalc.analysis.latency import Bench, Latency
-    from archcalc.report.table import Report
+    from archcalc.report.document import Document
 
 PLACE, TIMING = "Setting", "Timing"
 
@@ -179,7 +177,6 @@ def bench(
         raise UsageError(f"baseline {baseline!r} is not one of the models: {', '.join(models)}")
     if setting.optimizer and not setting.train:
         raise UsageError("--optimizer belongs to the training step; give --train too")
-    output = _by_extension(output)
     wanted = {
         "input": tuple(setting.input),
         "options": parse_settings(setting.settings),
@@ -199,7 +196,7 @@ def bench(
         "ceilings_again": timing.ceilings,
     }
 
-    def show(found: Bench) -> Report:
+    def show(found: Bench) -> Document:
         # By its place: --set makes the model's full name longer than what was typed.
         place = models.index(baseline) if baseline else 0
         return measurement(found, found.groups()[0][place].spec)
@@ -212,7 +209,7 @@ def bench(
         write(show(found), output)
     else:
         tell(f"wrote {output.output}")
-        if output.format == "json":
+        if output.chosen == "json":
             write(show(found), replace(output, format="table", output="-"))
     if not finished:
         raise typer.Abort
@@ -244,13 +241,13 @@ def _until_interrupted(
 
 
 def measured_comparison(
-    report: Report,
+    report: Document,
     comparison: Comparison,
     *,
     device: str,
     file: str,
     measure: Mapping[str, Any],
-) -> Report:
+) -> Document:
     """The comparison's report with measured columns: from a file, or measured now."""
     from archcalc.analysis.latency import find
     from archcalc.io.bench_file import load
@@ -295,14 +292,6 @@ def _measured(
     if shown:
         say("")
     return found
-
-
-def _by_extension(output: Output) -> Output:
-    """``-o bench.json`` is JSON unless --format says otherwise."""
-    ending = Path(output.output).suffix.lstrip(".")
-    if output.format == "table" and ending in FORMATS:
-        return replace(output, format=cast(Format, ending))
-    return output
 
 
 def _numbers(what: str, text: str, everything: str = "") -> tuple[int, ...]:

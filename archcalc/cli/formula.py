@@ -123,7 +123,7 @@ def derive(
     if written.format == "text":
         from archcalc.report.sections.derivation import derivation
 
-        write(derivation(formula), Output(units="exact", output=written.output))
+        write(derivation(formula), Output(units="exact", format="table", output=written.output))
         return
     from archcalc.symbolic.programs import PROGRAMS
 

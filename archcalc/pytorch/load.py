@@ -24,8 +24,10 @@ from archcalc.graph import Graph, Shape
 from archcalc.guard import guard
 from archcalc.lookup.inputs import TensorShape, parse_tensor, shape
 from archcalc.lookup.python_file import run
+from archcalc.lookup.spec import ModelSpec
 from archcalc.pytorch.program import load as load_program
 from archcalc.pytorch.trace import build_on_meta, trace
+from archcalc.pytorch.trace.inputs import stand_in
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,9 @@ class Model:
     build: Callable[[], Callable[..., Any]]
     """Makes the module; called under ``meta`` first, and for real where values are needed."""
     input: Shape | None = None
-    """(C, H, W) that it takes unless told; None where nobody says."""
+    """Of one image (C, H, W) or video (C, T, H, W), unless told; None where nobody says."""
+    images: int = 1
+    """How many such inputs it takes."""
     ready: bool = False
     """It exists already and is not built."""
 
@@ -80,6 +84,38 @@ def load(
     return replace(graph, spec=spec)
 
 
+def make(name: str, options: Mapping[str, Any], *, seed: int = 0, device: str = "cpu") -> nn.Module:
+    """The module itself, with the weights that its own code gives it from this seed.
+
+    torch's random state is left as it was. Raises what :func:`load` raises.
+    """
+    model = find(name, options)
+    with guard(f"{name} cannot be built"), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        on_meta = device == "meta" and not model.ready
+        made = build_on_meta(model.build) if on_meta else model.build()  # type: ignore[arg-type]  # any callable will do
+    if not isinstance(made, nn.Module):
+        raise UsageError(f"{name} makes {type(made).__name__}, which is not a torch module")
+    return made if on_meta else made.to(device)
+
+
+def example(
+    asked: ModelSpec, input: Sequence[str], batch: int, seed: int
+) -> tuple[nn.Module, tuple[Any, ...], dict[str, Any]]:
+    """The module of a spec with tensors to call it with, by position and by name.
+
+    Images come at least in twos, so that an exporter does not take a batch of one for a constant.
+    A raw tensor, such as ``x=1,3,224,224``, has the batch that was written.
+    """
+    model = find(asked.name, asked.options)
+    if not any("," in text for text in input):
+        batch = max(batch, 2)
+    args, kwargs = call_inputs(input or None, batch, model, asked.name)
+    cpu = torch.device("cpu")
+    module = make(asked.name, asked.options, seed=seed)
+    return module, stand_in(tuple(args), cpu, True), stand_in(kwargs, cpu, True)
+
+
 def find(name: str, options: Mapping[str, Any], *, trust: bool = False) -> Model:
     """The model of a name, not yet built. Raises UsageError or MissingExtraError."""
     if name.endswith(".pt2"):
@@ -97,16 +133,51 @@ def _torchvision(name: str, options: Mapping[str, Any]) -> Model:
         from torchvision import models
     if name not in models.list_models():
         raise UsageError(f"torchvision has no model {name!r}{_near(name, models.list_models())}")
-    weights = models.get_model_weights(name)
-    crop = getattr(weights.DEFAULT.transforms, "keywords", {}).get("crop_size", 224)
-    size = crop if isinstance(crop, int) else crop[0]
     builder = models.get_model_builder(name)
     keywords = _typed(builder, options, f"torchvision:{name}")
     if name in ("googlenet", "inception_v3"):
         keywords.setdefault("init_weights", False)  # else it warns, and weights cost time
     return Model(
-        lambda: builder(weights=None, **_without_download(builder, keywords)), (3, size, size)
+        lambda: builder(weights=None, **_without_download(builder, keywords)),
+        *_torchvision_input(name, builder, keywords),
     )
+
+
+def names_of(place: str) -> list[str]:
+    """Every model of torchvision or timm, as ``torchvision:NAME``. Raises MissingExtraError."""
+    if place == "torchvision":
+        with needs("torch", "the list of torchvision"):
+            from torchvision import models
+        return [f"torchvision:{name}" for name in models.list_models()]
+    try:
+        import timm
+    except ImportError as error:
+        raise MissingExtraError("timm is not installed: pip install timm") from error
+    return [f"timm:{name}" for name in timm.list_models()]
+
+
+FRAMES = 16
+"""Of a clip: what torchvision's video models were trained with."""
+
+
+def _torchvision_input(
+    name: str, builder: Callable[..., Any], keywords: Mapping[str, Any]
+) -> tuple[Shape, int]:
+    """What a model of torchvision's takes unless told, and how many of them."""
+    from torchvision import models
+
+    weights = models.get_model_weights(name).DEFAULT
+    crop = getattr(weights.transforms, "keywords", {}).get("crop_size", 224)
+    height, width = (crop, crop) if isinstance(crop, int) else (crop[0], crop[-1])
+    folder = builder.__module__.split(".")[-2:]
+    if "video" in folder:
+        return (3, FRAMES, height, width), 1
+    if "optical_flow" in folder:
+        return (3, 520, 960), 2  # the size of their published operations
+    if "vision_transformer" in folder:
+        # Built for one size: not always that of the best weights.
+        height = width = keywords.get("image_size", 224)
+    return (3, height, width), 1
 
 
 def _without_download(builder: Callable[..., Any], keywords: dict[str, Any]) -> dict[str, Any]:
@@ -253,10 +324,10 @@ def call_inputs(
     if not input:
         if model.input is None:
             raise UsageError(
-                f"{name} does not say what it takes: give --input 224x224x3, "
-                "or --input x=1,3,224,224:f32 for each tensor"
+                f"{name} does not say what it takes: write archcalc show {name} --input 224x224x3 "
+                "for an image, or --input x=1,3,224,224:f32 for each tensor"
             )
-        return [shape(batch, *model.input)], {}
+        return [shape(batch, *model.input)] * model.images, {}
     if isinstance(input, str):
         input = [input]
     if all(isinstance(size, int) for size in input):

@@ -22,7 +22,7 @@ from archcalc.io.bench_file import record as measurement
 from archcalc.lookup import registry
 from archcalc.lookup.resolve import resolve
 from archcalc.lookup.spec import ModelSpec
-from archcalc.report import json
+from archcalc.report import records
 from archcalc.report.table import Column, Kind, Table
 
 SECTIONS = (
@@ -189,7 +189,7 @@ def record(told: Story) -> dict[str, Any]:
         {**one.accuracy._asdict(), "macs": one.macs, "runs": [_run(run) for run in one.runs]}
         for one in told.trained
     ]
-    return json.models(told.profiles, **fields)
+    return records.models(told.profiles, **fields)
 
 
 def _run(run: Run) -> dict[str, Any]:

@@ -6,15 +6,16 @@ from collections.abc import Collection, Iterator, Sequence
 
 from archcalc.analysis.profile import Layer, Module, Profile
 from archcalc.graph import times
-from archcalc.report import json
-from archcalc.report.table import Cell, Column, Report, Table
+from archcalc.report import records
+from archcalc.report.document import Document, answer
+from archcalc.report.table import Cell, Column, Table
 from archcalc.report.units import count, size
 from archcalc.report.views.common import conventions, output_column, title
 
 DEPTH = 3
 
 
-def summary(found: Profile, *, depth: int | None = DEPTH, frozen: Collection[str] = ()) -> Report:
+def summary(found: Profile, *, depth: int | None = DEPTH, frozen: Collection[str] = ()) -> Document:
     """A row per module down to ``depth``, then the totals.
 
     The row of a module adds up the rows inside it. ``frozen`` has the names of the parameters that
@@ -34,7 +35,7 @@ def summary(found: Profile, *, depth: int | None = DEPTH, frozen: Collection[str
     )
     notes = (*_totals(found, frozen), *conventions([found]))
     table = Table(columns, tuple(rows), title(found), total=True)
-    return Report((table,), json.models([found]), notes)
+    return answer((table,), records.models([found]), notes)
 
 
 def tree(

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 from archcalc.analysis.compare import Comparison
 from archcalc.analysis.runs import Accuracy, Run, accuracies, winner
-from archcalc.report import json
-from archcalc.report.table import Cell, Column, Report, Table
+from archcalc.report import records
+from archcalc.report.document import Document, answer
+from archcalc.report.table import Cell, Column, Table
 
 INTERVALS = (
     "Intervals are 95 %: over several seeds of the mean, by Student's t; of a single run by "
@@ -16,7 +17,7 @@ INTERVALS = (
 )
 
 
-def trained(runs: Sequence[Run]) -> Report:
+def trained(runs: Sequence[Run]) -> Document:
     """``archcalc train``: a run a row, and what they say together."""
     rows: list[tuple[Cell, ...]] = []
     for run in runs:
@@ -51,14 +52,14 @@ def trained(runs: Sequence[Run]) -> Report:
     together = accuracies(runs)
     if any(one.runs > 1 for one in together) or len(together) > 1:
         tables.append(_accuracy_table(together))
-    return Report(
+    return answer(
         tuple(tables),
-        json.head(runs=[_record(run) for run in runs], accuracies=_records(together)),
+        records.head(runs=[_record(run) for run in runs], accuracies=_records(together)),
         ("The best epoch is chosen by images held out of the training set.", *_verdict(together)),
     )
 
 
-def evaluation(run: Run, score: tuple[float, float, int], data: str) -> Report:
+def evaluation(run: Run, score: tuple[float, float, int], data: str) -> Document:
     """``archcalc evaluate``: the accuracy now, beside what the run wrote down."""
     loss, accuracy, images = score
     written = run.result.accuracy if run.result and data == run.data else None
@@ -72,10 +73,10 @@ def evaluation(run: Run, score: tuple[float, float, int], data: str) -> Report:
     )
     row = (run.model, data, images, loss, accuracy, written)
     found = {"data": data, "images": images, "loss": loss, "accuracy": accuracy}
-    return Report((Table(columns, (row,)),), json.head(run=_record(run), score=found))
+    return answer((Table(columns, (row,)),), records.head(run=_record(run), score=found))
 
 
-def with_accuracy(report: Report, found: Comparison, runs: Sequence[Run]) -> Report:
+def with_accuracy(report: Document, found: Comparison, runs: Sequence[Run]) -> Document:
     """``archcalc compare --runs``: the comparison with the accuracies that were measured."""
     specs = {profile.spec for profile in found.profiles}
     measured = [one for one in accuracies(runs) if one.model in specs]
@@ -100,7 +101,7 @@ def with_accuracy(report: Report, found: Comparison, runs: Sequence[Run]) -> Rep
     notes = list(_verdict(measured))
     if missing:
         notes.append(f"No finished run of {', '.join(missing)} was found.")
-    return Report(
+    return answer(
         (*tables, *report.tables[1:]),
         {**report.data, "accuracies": _records(measured)},
         (*report.notes, *notes),

@@ -497,7 +497,7 @@ def test_the_waterfall_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_report_in_the_repository_is_fresh(found: Claims) -> None:
-    from archcalc.report.markdown import markdown
+    from archcalc.report.formats.markdown import markdown
 
     report = claims_report(found, waterfall=True)
     again = markdown(report.tables, report.notes)

@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 import archcalc
-from archcalc.report import json as json_report
+from archcalc.report import records
 from tests.analysis.run_on_disk import make
 
 NUMBERS = (
@@ -199,9 +199,7 @@ def furnish(folder: Path) -> None:
 
 def report() -> dict[str, Any]:
     """A saved report, as --format json writes it."""
-    return json.loads(
-        json_report.json(json_report.models([archcalc.graph("inception-5x5").profile()]))
-    )
+    return json.loads(json.dumps(records.models([archcalc.graph("inception-5x5").profile()])))
 
 
 ANY = st.text(st.characters(codec="utf-8"), max_size=20)

@@ -224,7 +224,7 @@ def test_a_forward_that_fails_names_the_module_and_shows_what_ran(net: str, cli)
     [
         (["{net}:Nett", "-i", "8x8x3"], "has no 'Nett'; did you mean Net"),
         (["{net}:number", "-i", "8x8x3"], "is int, not a class, function or module"),
-        (["{net}:Net"], "does not say what it takes: give --input 224x224x3, or --input x=1,3"),
+        (["{net}:Net"], "--input 224x224x3 for an image, or --input x=1,3,224,224:f32"),
         (["{net}:Net", "-i", "8x8x3", "--set", "wide=1"], "has no option 'wide'; it takes width"),
         (["{net}:built", "-i", "1,8", "--set", "a=1"], "is built already; it has no options"),
         (["{net}:Needy", "-i", "8x8x3"], "needs width: give --set width=..."),

@@ -126,7 +126,10 @@ def trace(
                 raise ValuesNeededError(f"a count depends on values at {settled}")
             return replace(graph, notes=(*graph.notes, *map(str, settled)))
         except ValuesNeededError as reason:
-            note = f"run on the CPU with real values, because {reason}"
+            note = (
+                f"run on the CPU with real values, because {reason}; the totals depend on the "
+                "values that these inputs produce, such as a detector's proposals"
+            )
     else:
         note = "run on the CPU with real values, as asked"
     if real is not None:

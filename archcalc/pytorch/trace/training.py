@@ -87,7 +87,7 @@ def step(tracer: Tracer, optimizer: Optimizer) -> None:
     """Record one step of the optimizer over the parameters that have a gradient.
 
     It is the second step: in the first one the state does not exist yet, and momentum is a copy of
-    the gradient.
+    the gradient. An optimizer that asks for values, such as Adafactor, needs a run with values.
     """
     if isinstance(optimizer, str):
         if optimizer not in OPTIMIZERS:
@@ -103,9 +103,12 @@ def step(tracer: Tracer, optimizer: Optimizer) -> None:
     tracer.recorder.scope = Scope("optimizer", False)
     with torch.no_grad():
         running = optimizer(chosen)
-        running.step()
-        with DispatchMode(tracer):
+        try:
             running.step()
+            with DispatchMode(tracer):
+                running.step()
+        except (RuntimeError, NotImplementedError) as error:
+            raise tracer.explained(error, running.step) from error
 
 
 def _plain(out: Any) -> Any:

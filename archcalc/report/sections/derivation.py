@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from archcalc.analysis.worked_example import counted
-from archcalc.report.table import Cell, Column, Report, Table
+from archcalc.report.document import Document, answer
+from archcalc.report.table import Cell, Column, Table
 from archcalc.symbolic.formula import Formula
 from archcalc.symbolic.programs import record
 
@@ -13,7 +14,7 @@ NODES = 12
 """Counted nodes up to which the multiply-adds are also written node by node."""
 
 
-def derivation(formula: Formula) -> Report:
+def derivation(formula: Formula) -> Document:
     """``archcalc derive``: a row per figure, with its value at the defaults."""
     from archcalc.symbolic.readable import text
 
@@ -42,17 +43,17 @@ def derivation(formula: Formula) -> Report:
         else "Holds for all sizes.",
         "⌊x⌋ rounds down. Sizes are whole numbers, at least 1.",
     ]
-    return Report(tuple(tables), record(formula), tuple(notes))
+    return answer(tuple(tables), record(formula), tuple(notes))
 
 
-def explained(formula: Formula) -> Report:
+def explained(formula: Formula) -> Document:
     """``archcalc explain --over``: the multiply-adds of each node with the sizes left in."""
-    return Report((_nodes(formula),), record(formula), ("Sizes that vary are named.",))
+    return answer((_nodes(formula),), record(formula), ("Sizes that vary are named.",))
 
 
 def crossing(
     one: Formula, other: Formula, size: str, figure: str, found: tuple[int, ...]
-) -> Report:
+) -> Document:
     """``archcalc derive A B --equal``: where two networks cost the same, and the sizes beside."""
 
     def cost(formula: Formula, value: int) -> int:
@@ -76,7 +77,7 @@ def crossing(
         else f"{one.spec} and {other.spec} cost the same {figure} at no {size} up to 1,048,576."
     )
     data: dict[str, Any] = {"size": size, "figure": figure, "equal_at": list(found)}
-    return Report((Table(columns, tuple(rows)),), data, (note,))
+    return answer((Table(columns, tuple(rows)),), data, (note,))
 
 
 def _nodes(formula: Formula) -> Table:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from archcalc.report import json
-from archcalc.report.table import Cell, Column, Kind, Report, Table
+from archcalc.report import records
+from archcalc.report.document import Document, answer
+from archcalc.report.table import Cell, Column, Kind, Table
 from archcalc.symbolic.sweep import Sweep
 
 SHOWN = 30
 """Rows of a front on a screen; formats for programs have all of them."""
 
 
-def sweep(found: Sweep) -> Report:
+def sweep(found: Sweep) -> Document:
     """``archcalc sweep``: the front, the best, and the count of candidates."""
     objectives = " and ".join(
         f"{'smallest' if each.direction == 'min' else 'largest'} {each.figure}"
@@ -37,12 +38,12 @@ def sweep(found: Sweep) -> Report:
         notes.append(f"{times:,} refused: {reason}.")
     if len(found.refusals) > 3:
         notes.append(f"{len(found.refusals) - 3} more reasons; JSON has all of them.")
-    return Report(tuple(tables), record(found), tuple(notes))
+    return answer(tuple(tables), record(found), tuple(notes))
 
 
 def record(found: Sweep) -> dict[str, Any]:
     """For JSON, and for ``archcalc report --sweep``."""
-    return json.head(
+    return records.head(
         spec=found.spec,
         axes={axis.name: _values(axis.values) for axis in found.axes},
         objectives=[each._asdict() for each in found.objectives],

@@ -1,11 +1,20 @@
-"""A table as HTML, for notebooks."""
+"""HTML: a document as one page, and a table for notebooks."""
 
 from __future__ import annotations
 
 from html import escape
 
-from archcalc.report.table import Report, Table, text
+from archcalc.report.document import Document
+from archcalc.report.escape import visible
+from archcalc.report.formats import Place
+from archcalc.report.table import Table, text
 from archcalc.report.units import Units
+
+
+def write(document: Document, place: Place) -> str:
+    from archcalc.report.page import page
+
+    return page(document)
 
 
 def html_table(table: Table, units: Units = "exact") -> str:
@@ -15,7 +24,7 @@ def html_table(table: Table, units: Units = "exact") -> str:
         "<tr>"
         + "".join(
             f'<td style="text-align: {"right" if column.is_number else "left"}">'
-            f"{escape(text(cell, column.kind, units))}</td>"
+            f"{escape(visible(text(cell, column.kind, units)))}</td>"
             for cell, column in zip(row, table.columns, strict=True)
         )
         + "</tr>"
@@ -24,7 +33,7 @@ def html_table(table: Table, units: Units = "exact") -> str:
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
-def html_report(report: Report, units: Units = "exact") -> str:
+def html_report(report: Document, units: Units = "exact") -> str:
     """The tables of a report under their titles, then its notes."""
     parts = []
     for table in report.tables:
