@@ -119,9 +119,14 @@ def export(
 
 
 def _check(model: str, network: Network) -> Crosscheck:
-    graph = _declared(model, network)
     crosscheck = torch_module("crosscheck")
-    found: Crosscheck = crosscheck.check(graph)
+    found: Crosscheck = crosscheck.check_model(
+        model,
+        input=network.input,
+        batch=network.batch,
+        training=network.train,
+        options=parse_settings(network.settings),
+    )
     return found
 
 
