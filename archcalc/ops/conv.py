@@ -8,6 +8,7 @@ from archcalc.errors import ShapeError
 from archcalc.graph import Attributes, Handle, Node, Shape
 from archcalc.ops.linear import real_macs
 from archcalc.ops.operator import (
+    Saves,
     Term,
     Work,
     channels_last,
@@ -113,6 +114,11 @@ def backward_work(node: Node, training: bool) -> Work:
     return work
 
 
+def input_and_computed_weight(node: Node) -> Saves:
+    """A weight that the network computes is kept as well."""
+    return "input" if node.weights else "inputs"
+
+
 def require_positive(out_channels: int, groups: int, name: str) -> None:
     if out_channels < 1 or groups < 1:
         raise ShapeError(
@@ -134,7 +140,8 @@ class Convolution:
             window=Slides(conv_windows, over_channels=True),
             work=conv_work,
             shape=conv_shape,
-            saves="input",
+            saves=input_and_computed_weight,
+            layout="images",
             weights_after=1,
             weights_together=True,
         )
@@ -179,7 +186,8 @@ class TransposedConvolution:
             window=Slides(transposed_windows, over_channels=True),
             work=transposed_work,
             shape=transposed_shape,
-            saves="input",
+            saves=input_and_computed_weight,
+            layout="images",
             weights_after=1,
             weights_together=True,
         )

@@ -34,7 +34,7 @@ def _pairwise(name: str, saves: str) -> Operator:
 
 
 ADD = _pairwise("add", saves="nothing")
-MUL = _pairwise("mul", saves="inputs")
+MUL = _pairwise("mul", saves="factors")
 
 
 def add(*xs: Handle, name: str = "add") -> Handle:

@@ -129,7 +129,8 @@ LINEAR = operator(
     formula="(rows×out_features)×in_features macs, rows×out_features with a bias",
     work=linear_work,
     shape=linear_shape,
-    saves="input",
+    saves="rows",
+    layout="contiguous",
     weights_after=1,
     weights_together=True,
 )
@@ -140,7 +141,8 @@ MATMUL = operator(
     formula="(batch×rows×columns)×inner macs",
     work=matmul_work,
     shape=matmul_shape,
-    saves="inputs",
+    saves="matrices",
+    layout="contiguous",
 )
 ADDMM = operator(
     "addmm",
@@ -148,7 +150,8 @@ ADDMM = operator(
     window=Untold("layout"),
     formula="(batch×rows×columns)×inner macs, and 1 an output element",
     work=added_matmul_work,
-    saves="inputs",
+    saves="others",
+    layout="contiguous",
 )
 BILINEAR = operator(
     "bilinear",
@@ -191,7 +194,8 @@ EMBEDDING_BAG = operator(
     window=Untold("sequence"),
     formula="one addition for each value that is looked up",
     work=embedding_bag_work,
-    saves="input",
+    saves="rows",
+    layout="contiguous",
     weights_after=1,
     reads=embedding_bytes,
 )

@@ -74,12 +74,14 @@ CONCAT = operator(
     "concat",
     "movement",
     window="concat",
+    layout="images",
     shape=concat_shape,
     free="copies its inputs, no arithmetic",
 )
 FLATTEN = operator(
     "flatten",
     "movement",
+    copies_if="not a view",
     window="reshape",
     shape=flatten_shape,
     free=A_VIEW,
@@ -88,6 +90,7 @@ FLATTEN = operator(
 RESHAPE = operator(
     "reshape",
     "movement",
+    copies_if="not a view",
     window="reshape",
     shape=reshape_shape,
     free=A_VIEW,

@@ -7,7 +7,7 @@ from math import prod
 
 from archcalc.errors import ShapeError
 from archcalc.graph import Attributes, Handle, Node, Shape
-from archcalc.ops.operator import Saves, Work, channels_last, operator, require_channels
+from archcalc.ops.operator import Device, Saves, Work, channels_last, operator, require_channels
 from archcalc.ops.window import (
     Sampling,
     Size,
@@ -74,7 +74,7 @@ def adaptive_windows(node: Node) -> tuple[Sampling, ...]:
     )
 
 
-def places(node: Node, training: bool) -> int:
+def places(node: Node, training: bool, device: Device) -> int:
     """torch keeps the place of each maximum as int64."""
     return 8 * node.outputs[0].numel
 
@@ -98,6 +98,7 @@ class MaxPool:
             work=max_pool_work,
             shape=pool_shape,
             saves="input",
+            layout="images",
             saves_also=places,
         )
 
@@ -138,6 +139,7 @@ class AvgPool:
             work=avg_pool_work,
             shape=pool_shape,
             saves="input",
+            layout="images",
         )
 
     def __call__(
@@ -175,6 +177,7 @@ class AdaptivePool:
             window=Slides(adaptive_windows, pools=True),
             work=adaptive_work,
             shape=adaptive_shape,
+            layout="images",
             saves="input" if kind == "max" else global_keeps_nothing,
             saves_also=places if kind == "max" else None,
         )

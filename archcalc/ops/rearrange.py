@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from archcalc.errors import ShapeError
 from archcalc.graph import Attributes, Handle, Shape, times
@@ -74,9 +75,10 @@ def copies(
     window: Positions,
     why: str = "copies values, no arithmetic",
     shape: ShapeRule = same_shape,
+    **fields: Any,
 ) -> None:
     for name in names:
-        operator(name, "movement", window=window, free=why, shape=shape)
+        operator(name, "movement", window=window, free=why, shape=shape, **fields)
 
 
 operator(
@@ -88,7 +90,8 @@ operator(
 operator("constant", "input", window="source", free="a buffer or a constant of the model")
 
 operator("expand", "movement", window="expand", free=A_VIEW, view=True, shape=expand_shape)
-views("detach", "real", "imag", "conj", window="pointwise")
+operator("detach", "movement", window="pointwise", free=A_VIEW, view=True, stops_gradient=True)
+views("real", "imag", "conj", window="pointwise")
 views("unbind", window="unbind")
 views("split", window="split")
 views("unfold", window=Untold("windows"))
@@ -108,12 +111,16 @@ copies("max_unpool2d", window=Untold("values"))
 copies(
     "contiguous",
     window="pointwise",
+    copies_if="not contiguous",
+    layout="contiguous",
     why="copies where the layout asks for it, no arithmetic",
 )
 copies("to", window="pointwise", why="another dtype or device, no arithmetic")
 copies(
     *("gather", "index", "index_select", "take", "take_along_dim"),
     window=Untold("values"),
+    saves="others",
+    layout="contiguous",
     why="a look-up",
 )
 copies(
@@ -124,6 +131,7 @@ copies(
     "index_copy",
     "masked_scatter",
     window=Untold("values"),
+    saves="others",
     why="a look-up",
 )
 copies("slice_backward", "select_backward", window=Untold("layout"))

@@ -83,7 +83,8 @@ def interpolation(*names: str, per_output_element: int, why: str, window: Positi
             formula=f"{per_output_element} an element: {why}",
             work=per_output("elementwise", per_output_element),
             shape=upsample_shape,
-            saves="input",
+            saves="nothing",
+            layout="images",
         )
 
 

@@ -95,7 +95,8 @@ class Tracer:
     """The state of one run, and what handlers may ask of it."""
 
     def __init__(self, way: Way, *, gradients: bool) -> None:
-        self.recorder = Recorder(by_storage=gradients)
+        exact = way != "fast" or gradients
+        self.recorder = Recorder(by_storage=gradients, lifetimes=not exact)
         self.modules = Modules(self.recorder)
         self.exact = way != "fast" or gradients
         self.real = way == "real"
