@@ -12,6 +12,7 @@ Importing it costs milliseconds; what needs torch imports it when it is called.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ from archcalc.errors import (
     DefinitionError,
     MissingExtraError,
     ShapeError,
+    UnknownLayerError,
     UnknownModelError,
     UsageError,
     needs,
@@ -32,19 +34,20 @@ from archcalc.errors import (
 from archcalc.graph import Graph, Handle, Node, Shape
 from archcalc.lookup import registry
 from archcalc.lookup.inputs import parse_input, shape
-from archcalc.lookup.registry import Architecture, architecture
+from archcalc.lookup.registry import STORY, Architecture, architecture
 from archcalc.lookup.resolve import resolve
 from archcalc.ops.formula import formula, load_formulas
 from archcalc.ops.operator import Cost
 from archcalc.version import VERSION
 
 if TYPE_CHECKING:
+    from torch.nn import Module
+
     from archcalc.analysis.budget import Checks
     from archcalc.analysis.claims import Claims, Measurement
     from archcalc.analysis.latency import Bench
     from archcalc.analysis.lint import Lint
     from archcalc.analysis.runs import Run
-    from archcalc.pytorch.build import Network
     from archcalc.symbolic.formula import Formula
     from archcalc.symbolic.sweep import Sweep
 
@@ -61,6 +64,7 @@ __all__ = [
     "Node",
     "Profile",
     "ShapeError",
+    "UnknownLayerError",
     "UnknownModelError",
     "UsageError",
     "WorkedExample",
@@ -79,6 +83,7 @@ __all__ = [
     "load_formulas",
     "profile",
     "shape",
+    "summary",
     "sweep",
     "trace",
     "train",
@@ -88,24 +93,34 @@ __all__ = [
 __version__ = VERSION
 
 
+def __dir__() -> list[str]:
+    return __all__
+
+
 def graph(
     spec: str,
     *,
     input: Shape | str | None = None,
     batch: int = 1,
     training: bool = False,
+    optimizer: str = "",
     **options: Any,
 ) -> Graph:
     """The Graph of a model by its name.
 
     ``input`` is (C, H, W) or text such as ``"32x32x3"``, the model's own unless given; ``options``
-    are the model's. Raises UnknownModelError, UsageError, or DefinitionError, which names the node
-    that cannot take its input.
+    are the model's. With ``training`` it is a whole training step: the forward pass in training
+    mode, the backward pass, and the update of the ``optimizer`` (``"adam"``) where one is named.
+
+    Raises UnknownModelError, UsageError, or DefinitionError, which names the node that cannot take
+    its input.
 
     >>> graph("nin", head="fc").output.shape
     (1, 10)
     """
-    return resolve(spec, input=input, batch=batch, training=training, options=options)
+    return resolve(
+        spec, input=input, batch=batch, training=training, optimizer=optimizer, options=options
+    )
 
 
 def compare(
@@ -114,6 +129,7 @@ def compare(
     input: Shape | str | None = None,
     batch: int = 1,
     training: bool = False,
+    optimizer: str = "",
     baseline: str = "",
     sort: str = "",
     convention: str = "paper",
@@ -121,10 +137,19 @@ def compare(
 ) -> Comparison:
     """Models by name, or graphs, side by side; ratios are to ``baseline``, the first unless given.
 
+    ``training`` and ``optimizer`` are those of :func:`graph`.
+
     Raises what :func:`graph` raises, and UsageError for an unknown baseline, metric or convention.
     """
     graphs = [
-        resolve(model, input=input, batch=batch, training=training, options=options)
+        resolve(
+            model,
+            input=input,
+            batch=batch,
+            training=training,
+            optimizer=optimizer,
+            options=options,
+        )
         if isinstance(model, str)
         else model
         for model in models
@@ -237,16 +262,51 @@ def trace(
     )
 
 
+def summary(
+    model: str | Graph | Callable[..., Any],
+    *inputs: Any,
+    depth: int | None = 3,
+    train: bool | None = False,
+    **options: Any,
+) -> Profile:
+    """Print a model's modules as an indented tree, with its totals, and return its Profile.
+
+    ``model`` is a torch module or callable with the inputs that :func:`trace` takes, or the name or
+    the Graph of a model. ``depth`` is the number of levels, all of them for None; ``options`` are
+    those of :func:`trace` or of the named model. Raises what :func:`graph` and :func:`trace` raise.
+
+        archcalc.summary(model, (1, 3, 224, 224))
+        archcalc.summary("nin", "64x64x3", head="fc")
+    """
+    frozen: set[str] = set()
+    if isinstance(model, Graph):
+        found = model
+    elif isinstance(model, str):
+        given = inputs[0] if len(inputs) == 1 else list(inputs)
+        found = resolve(model, input=given or None, training=bool(train), options=options)
+    else:
+        found = trace(model, *inputs, train=train, **options)
+        if hasattr(model, "named_parameters"):
+            frozen = {name for name, value in model.named_parameters() if not value.requires_grad}
+    from archcalc.report.formats.terminal import terminal
+    from archcalc.report.summary import summary as report
+
+    counted = profile(found)
+    sys.stdout.write(terminal(report(counted, depth=depth, frozen=frozen)))
+    return counted
+
+
 def build(
     model: str | Graph,
     input: Shape | str | None = None,
     *,
     seed: int = 0,
     **options: Any,
-) -> Network:
-    """A torch module from a registered name or a declared Graph, Kaiming-initialised by ``seed``.
+) -> Module:
+    """A torch module from a model's name or a declared Graph, its weights by ``seed``.
 
-    Its submodules have the names of the nodes. Needs torch; see
+    Of a declared network the submodules have the names of the nodes, and weights are
+    Kaiming-normal. A torch model is built by its own code. Needs torch; see
     :func:`archcalc.pytorch.build.build`.
 
     >>> build("nin").get_submodule("mlpconv1.conv")
@@ -313,8 +373,10 @@ def sweep(model: str, over: Sequence[str] | Mapping[str, Sequence[Any]], **choic
     return run(model, over, **choice)
 
 
-def bench(models: Sequence[str], **choice: Any) -> Bench:
+def bench(models: Sequence[str] = STORY, **choice: Any) -> Bench:
     """Time models by name, in turns: a record with every sample and what made it.
+
+    Without models, nin, inception-naive, inception-reduced and googlenet.
 
     ``choice``: ``device="auto"``, ``batches=(1,)``, ``dtypes=("float32",)``, ``threads=()``,
     ``input``, ``options``, ``train``, ``compiled``, ``channels_last``, ``graphs``, ``layers``,

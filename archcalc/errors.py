@@ -2,7 +2,8 @@
 
     ArchcalcError
     ├── UsageError (ValueError)       a wrong option, shape, unit or file name
-    │   └── UnknownModelError (LookupError)
+    │   ├── UnknownModelError (LookupError)
+    │   └── UnknownLayerError (KeyError)
     ├── ShapeError (ValueError)       an operator cannot take the shapes it was given
     │   └── DefinitionError           the same, with the node's name and the graph up to it
     └── MissingExtraError (ImportError)   a command needs an extra that is not installed
@@ -31,6 +32,12 @@ class UsageError(ArchcalcError, ValueError):
 
 class UnknownModelError(UsageError, LookupError):
     """No architecture has this name."""
+
+
+class UnknownLayerError(UsageError, KeyError):
+    """A profile has no layer or module of this name."""
+
+    __str__ = Exception.__str__  # KeyError would show the sentence in quotes
 
 
 class ShapeError(ArchcalcError, ValueError):

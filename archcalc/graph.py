@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from math import prod
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn
 
 if TYPE_CHECKING:
@@ -129,10 +130,18 @@ class Graph:
 
     @cached_property
     def executed(self) -> tuple[Node, ...]:
-        """The nodes that run in this mode, in order."""
+        """The nodes that run in this mode, in order. Evaluation is a forward pass alone."""
         if self.training:
             return self.nodes
-        return tuple(node for node in self.nodes if not node.training_only)
+        return tuple(
+            node for node in self.nodes if not node.training_only and node.phase == "forward"
+        )
+
+    @property
+    def forward(self) -> Graph:
+        """The forward pass of a training step, in the same mode; of any other graph itself."""
+        nodes = tuple(node for node in self.nodes if node.phase == "forward")
+        return self if len(nodes) == len(self.nodes) else replace(self, nodes=nodes)
 
     @cached_property
     def inputs(self) -> tuple[Node, ...]:
@@ -340,10 +349,7 @@ ITEM_SIZE: Mapping[str, int] = {
 
 def numel(shape: Shape) -> int:
     """Elements of a tensor of this shape; 1 for a scalar."""
-    total = 1
-    for size in shape:
-        total *= size
-    return total
+    return prod(shape)
 
 
 def times(shape: Shape) -> str:

@@ -12,6 +12,10 @@ from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
 
 from archcalc.errors import UsageError
+from archcalc.guard import shortened
+
+LARGEST = 1e100
+"""No field of a recipe is as large."""
 
 if TYPE_CHECKING:
     from archcalc.lookup.registry import Architecture
@@ -85,8 +89,8 @@ class Recipe:
         }
         for name, holds in checks.items():
             value = getattr(self, name)
-            if not holds or not math.isfinite(value):
-                raise UsageError(f"recipe: {name}={value} is out of range")
+            if not holds or not -LARGEST < value < LARGEST:  # false for nan too
+                raise UsageError(f"recipe: {name}={shortened(value)} is out of range")
 
     def lr_at(self, epoch: float) -> float:
         """The learning rate after this many epochs, parts of one included.
@@ -123,8 +127,10 @@ def override(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
             raise UsageError(f"a recipe has no {name!r}; it has {known}")
         try:
             values[name] = _parse(value, hints[name])
-        except (KeyError, TypeError, ValueError):
-            raise UsageError(f"recipe: {name}={value} is not {_wanted(hints[name])}") from None
+        except (KeyError, TypeError, ValueError, OverflowError):
+            raise UsageError(
+                f"recipe: {name}={shortened(value)} is not {_wanted(hints[name])}"
+            ) from None
     return replace(recipe, **values)
 
 

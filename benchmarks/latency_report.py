@@ -25,9 +25,10 @@ from archcalc.io.files import write_text
 from archcalc.lookup import registry
 from archcalc.pytorch.bench.cautions import OTHERS
 from archcalc.pytorch.bench.timer import Plan
-from archcalc.report.csv import csv
+from archcalc.report.escape import for_markdown as escape
+from archcalc.report.formats.csv import csv
+from archcalc.report.formats.markdown import markdown
 from archcalc.report.latency import BOUND, CEILING, METHOD, describe_ceilings
-from archcalc.report.markdown import escape, markdown
 from archcalc.report.table import Cell, Column, Table
 
 PAIRS = (("inception-5x5", "inception-5x5-reduced"), ("inception-naive", "inception-reduced"))

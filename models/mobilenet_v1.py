@@ -19,22 +19,23 @@ from .blocks import conv_bn
     source="Howard et al. 2017 (arXiv:1704.04861), Table 1",
     aliases=("mobilenet", "mobilenetv1"),
 )
-def mobilenet_v1(x: Handle, *, num_classes: int = 1000, width: float = 1.0) -> Handle:
+def mobilenet_v1(x: Handle, *, num_classes: int = 1000, multiplier: float = 1.0) -> Handle:
     """MobileNet: thirteen depthwise separable convolutions.
 
-    ``width`` is the multiplier α of every width.
+    ``multiplier`` is the width multiplier α.
     """
-    x = conv_bn(x, channels(32, width), 3, stride=2, padding=1, name="conv1")
-    x = separable(x, channels(64, width), name="conv2")
-    x = separable(x, channels(128, width), stride=2, name="conv3")
-    x = separable(x, channels(128, width), name="conv4")
-    x = separable(x, channels(256, width), stride=2, name="conv5")
-    x = separable(x, channels(256, width), name="conv6")
-    x = separable(x, channels(512, width), stride=2, name="conv7")
+    x = conv_bn(x, channels(32, multiplier), 3, stride=2, padding=1, name="conv1")
+    x = separable(x, channels(64, multiplier), name="conv2")
+    x = separable(x, channels(128, multiplier), stride=2, name="conv3")
+    x = separable(x, channels(128, multiplier), name="conv4")
+    x = separable(x, channels(256, multiplier), stride=2, name="conv5")
+    x = separable(x, channels(256, multiplier), name="conv6")
+    x = separable(x, channels(512, multiplier), stride=2, name="conv7")
     for index in range(8, 13):
-        x = separable(x, channels(512, width), name=f"conv{index}")
-    x = separable(x, channels(1024, width), stride=2, name="conv13")
-    x = separable(x, channels(1024, width), name="conv14")  # "s2" in the table, which keeps 7×7
+        x = separable(x, channels(512, multiplier), name=f"conv{index}")
+    x = separable(x, channels(1024, multiplier), stride=2, name="conv13")
+    # "s2" in the table, which goes on with 7×7.
+    x = separable(x, channels(1024, multiplier), name="conv14")
     return linear(flatten(adaptive_avg_pool2d(x, name="avg_pool")), num_classes, name="fc")
 
 
@@ -45,6 +46,6 @@ def separable(x: Handle, out: int, stride: int = 1, *, name: str) -> Handle:
         return conv_bn(x, out, 1, name="pointwise")
 
 
-def channels(count: int, width: float) -> int:
+def channels(count: int, multiplier: float) -> int:
     """α times as many, at least 8 as in the authors' code."""
-    return max(int(count * width), 8)
+    return max(int(count * multiplier), 8)

@@ -19,24 +19,24 @@ from .blocks import conv_bn, divisible
     source="Sandler et al. 2018 (arXiv:1801.04381), Table 2",
     aliases=("mobilenetv2",),
 )
-def mobilenet_v2(x: Handle, *, num_classes: int = 1000, width: float = 1.0) -> Handle:
+def mobilenet_v2(x: Handle, *, num_classes: int = 1000, multiplier: float = 1.0) -> Handle:
     """MobileNetV2: seventeen inverted residuals.
 
-    ``width`` is the multiplier of every width.
+    ``multiplier`` is the width multiplier.
     """
     x = conv_bn(
-        x, divisible(32 * width), 3, stride=2, padding=1, activation=ops.relu6, name="conv1"
+        x, divisible(32 * multiplier), 3, stride=2, padding=1, activation=ops.relu6, name="conv1"
     )
     # Table 2: t, c, n, s of each row.
-    x = stage(x, 1, divisible(16 * width), 1, 1, name="conv2")
-    x = stage(x, 6, divisible(24 * width), 2, 2, name="conv3")
-    x = stage(x, 6, divisible(32 * width), 3, 2, name="conv4")
-    x = stage(x, 6, divisible(64 * width), 4, 2, name="conv5")
-    x = stage(x, 6, divisible(96 * width), 3, 1, name="conv6")
-    x = stage(x, 6, divisible(160 * width), 3, 2, name="conv7")
-    x = stage(x, 6, divisible(320 * width), 1, 1, name="conv8")
+    x = stage(x, 1, divisible(16 * multiplier), 1, 1, name="conv2")
+    x = stage(x, 6, divisible(24 * multiplier), 2, 2, name="conv3")
+    x = stage(x, 6, divisible(32 * multiplier), 3, 2, name="conv4")
+    x = stage(x, 6, divisible(64 * multiplier), 4, 2, name="conv5")
+    x = stage(x, 6, divisible(96 * multiplier), 3, 1, name="conv6")
+    x = stage(x, 6, divisible(160 * multiplier), 3, 2, name="conv7")
+    x = stage(x, 6, divisible(320 * multiplier), 1, 1, name="conv8")
     # Section 4: multipliers below 1 leave the last convolution as it is.
-    x = conv_bn(x, divisible(1280 * max(width, 1.0)), 1, activation=ops.relu6, name="conv9")
+    x = conv_bn(x, divisible(1280 * max(multiplier, 1.0)), 1, activation=ops.relu6, name="conv9")
     x = ops.flatten(ops.adaptive_avg_pool2d(x, name="avg_pool"))
     # The paper does not mention dropout; this is torchvision's.
     return ops.linear(ops.dropout(x, 0.2), num_classes, name="fc")

@@ -26,10 +26,10 @@ RE, HS = ops.relu, ops.hardswish
     source=f"{PAPER}, Table 1",
     aliases=("mobilenet-v3", "mobilenetv3-large"),
 )
-def large(x: Handle, *, num_classes: int = 1000, width: float = 1.0) -> Handle:
+def large(x: Handle, *, num_classes: int = 1000, multiplier: float = 1.0) -> Handle:
     """MobileNetV3-Large: fifteen inverted residuals, eight of them with squeeze-and-excitation."""
-    block = partial(bottleneck, width=width)
-    x = stem(x, width)
+    block = partial(bottleneck, multiplier=multiplier)
+    x = stem(x, multiplier)
     # Table 1: kernel, exp size, #out, SE, NL, s of each row.
     x = block(x, 3, 16, 16, False, RE, 1, name="bneck1")
     x = block(x, 3, 64, 24, False, RE, 2, name="bneck2")
@@ -46,7 +46,7 @@ def large(x: Handle, *, num_classes: int = 1000, width: float = 1.0) -> Handle:
     x = block(x, 5, 672, 160, True, HS, 2, name="bneck13")
     x = block(x, 5, 960, 160, True, HS, 1, name="bneck14")
     x = block(x, 5, 960, 160, True, HS, 1, name="bneck15")
-    return head(x, 6 * x.channels, divisible(1280 * width), num_classes)
+    return head(x, 6 * x.channels, divisible(1280 * multiplier), num_classes)
 
 
 @architecture(
@@ -55,10 +55,10 @@ def large(x: Handle, *, num_classes: int = 1000, width: float = 1.0) -> Handle:
     source=f"{PAPER}, Table 2",
     aliases=("mobilenetv3-small",),
 )
-def small(x: Handle, *, num_classes: int = 1000, width: float = 1.0) -> Handle:
+def small(x: Handle, *, num_classes: int = 1000, multiplier: float = 1.0) -> Handle:
     """MobileNetV3-Small: eleven inverted residuals, nine of them with squeeze-and-excitation."""
-    block = partial(bottleneck, width=width)
-    x = stem(x, width)
+    block = partial(bottleneck, multiplier=multiplier)
+    x = stem(x, multiplier)
     # Table 2: kernel, exp size, #out, SE, NL, s of each row.
     x = block(x, 3, 16, 16, True, RE, 2, name="bneck1")
     x = block(x, 3, 72, 24, False, RE, 2, name="bneck2")
@@ -71,13 +71,13 @@ def small(x: Handle, *, num_classes: int = 1000, width: float = 1.0) -> Handle:
     x = block(x, 5, 288, 96, True, HS, 2, name="bneck9")
     x = block(x, 5, 576, 96, True, HS, 1, name="bneck10")
     x = block(x, 5, 576, 96, True, HS, 1, name="bneck11")
-    return head(x, 6 * x.channels, divisible(1024 * width), num_classes)
+    return head(x, 6 * x.channels, divisible(1024 * multiplier), num_classes)
 
 
-def stem(x: Handle, width: float) -> Handle:
+def stem(x: Handle, multiplier: float) -> Handle:
     """The first row of both tables."""
     return conv_bn(
-        x, divisible(16 * width), 3, stride=2, padding=1, eps=EPS, activation=HS, name="conv1"
+        x, divisible(16 * multiplier), 3, stride=2, padding=1, eps=EPS, activation=HS, name="conv1"
     )
 
 
@@ -90,12 +90,12 @@ def bottleneck(
     activation: Activation,
     stride: int,
     *,
-    width: float,
+    multiplier: float,
     name: str,
 ) -> Handle:
     """Figure 4: MobileNetV2's block with squeeze-and-excitation after the depthwise convolution,
     to a quarter of its channels (section 5.3)."""
-    expanded, out = divisible(exp_size * width), divisible(out * width)
+    expanded, out = divisible(exp_size * multiplier), divisible(out * multiplier)
     with x.scope(name):
         y = x
         if expanded != x.channels:

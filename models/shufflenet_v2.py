@@ -14,7 +14,7 @@ from archcalc.lookup.registry import architecture
 
 from .blocks import conv_bn
 
-Width = Literal["0.5", "1.0", "1.5", "2.0"]
+Multiplier = Literal["0.5", "1.0", "1.5", "2.0"]
 
 CHANNELS: dict[str, tuple[int, int, int, int]] = {
     "0.5": (48, 96, 192, 1024),
@@ -31,9 +31,9 @@ CHANNELS: dict[str, tuple[int, int, int, int]] = {
     source="Ma et al. 2018 (arXiv:1807.11164), Table 5",
     aliases=("shufflenet", "shufflenetv2"),
 )
-def shufflenet_v2(x: Handle, *, num_classes: int = 1000, width: Width = "1.0") -> Handle:
+def shufflenet_v2(x: Handle, *, num_classes: int = 1000, multiplier: Multiplier = "1.0") -> Handle:
     """ShuffleNet v2: half of the channels pass each unit untouched, then all are shuffled."""
-    stage2, stage3, stage4, last = CHANNELS[width]
+    stage2, stage3, stage4, last = CHANNELS[multiplier]
     x = conv_bn(x, 24, 3, stride=2, padding=1, name="conv1")
     x = ops.max_pool2d(x, 3, stride=2, padding=1, name="pool1")
     x = stage(x, stage2, 4, name="stage2")

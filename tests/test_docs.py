@@ -18,7 +18,7 @@ from tests import readme
 ROOT = Path(__file__).resolve().parent.parent
 
 PAGES = [path for path in readme.DOCS if path not in readme.WITH_TORCH]
-EXAMPLES = ["extending.md", "reports.md", "tutorial.md"]
+EXAMPLES = ["extending.md", "formulas.md", "reports.md", "tutorial.md"]
 """Pages whose fenced examples are run in order; the others' have tests of their own."""
 BLOCK = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', re.S | re.M)
 

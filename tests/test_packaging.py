@@ -1,7 +1,10 @@
 """What a wheel carries: every package, and the files that are no Python."""
 
+import re
 import tomllib
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 SETUP = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
@@ -23,3 +26,18 @@ def test_every_file_beside_the_python_is_in_the_wheel() -> None:
     page = ROOT / "archcalc" / "report" / "page"
     beside = {path.name for path in page.iterdir() if path.is_file() and path.suffix != ".py"}
     assert beside == set(SETUP["package-data"]["archcalc.report.page"])
+
+
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_a_workflow_pins_its_actions_by_commit_and_may_only_read(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+    for action in re.findall(r"uses: (.+)", text):
+        assert re.fullmatch(r"\./|[\w-]+/[\w-]+@[0-9a-f]{40} # v[0-9.]+", action), action
+    head = text.partition("jobs:")[0]
+    assert re.search(r"^permissions:\n  contents: read\n$", head, re.M)
+    if re.search(r"^ +[\w-]+: write", text, re.M):  # what may write runs nobody's code
+        assert "pull_request:\n" not in head
+        assert "checkout@" not in text

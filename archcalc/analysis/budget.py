@@ -61,7 +61,7 @@ class Check(NamedTuple):
     """The whole of it in one line."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Checks(Record):
     """Every limit of a budget, in its order."""
 

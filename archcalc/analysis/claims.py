@@ -20,6 +20,7 @@ from archcalc.analysis.profile import Profile, profile
 from archcalc.analysis.record import Record
 from archcalc.errors import UsageError
 from archcalc.graph import Graph
+from archcalc.lookup.spec import ModelSpec
 
 Verdict = Literal["holds", "rounds to it", "off", "false", "needs training"]
 VERDICTS: tuple[Verdict, ...] = ("holds", "rounds to it", "off", "false", "needs training")
@@ -82,7 +83,7 @@ class Claim:
     @property
     def base_model(self) -> str:
         """The model's name without its options."""
-        return self.model.partition(",")[0]
+        return ModelSpec.parse(self.model).name
 
 
 class Measurement(NamedTuple):
@@ -135,7 +136,7 @@ class Finding:
         return given
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Claims(Record):
     """Every claim that was asked for, in the order of the files."""
 

@@ -12,12 +12,16 @@ from archcalc.analysis.record import Record
 from archcalc.errors import UsageError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Comparison(Record):
     """Profiles in the order asked for, and the one that the others are measured against."""
 
     profiles: tuple[Profile, ...]
     baseline: Profile
+
+    @property
+    def headline(self) -> str:
+        return ", ".join(profile.spec for profile in self.profiles)
 
     def ratio(self, profile: Profile, metric: str) -> float | None:
         """``profile``'s figure over the baseline's; None where the baseline has 0."""

@@ -37,7 +37,7 @@ class Change(NamedTuple):
         return _count(self.after, "params") - _count(self.before, "params")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Diff(Record):
     """Every node that differs between two profiles, in the order of the second, then the first."""
 
@@ -78,7 +78,7 @@ class ModelDiff(NamedTuple):
     """Why one side does not have it, where that is known."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class ReportDiff(Record):
     """The models that differ between two reports; empty when none does."""
 

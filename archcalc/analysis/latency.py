@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
-from archcalc.analysis.quantile import quantile
+from archcalc.analysis.quantile import interquartile_range, quantiles
 from archcalc.analysis.record import Record
 from archcalc.graph import Shape
 
@@ -199,16 +199,16 @@ class Latency:
 
     @property
     def p10(self) -> float:
-        return quantile(self.samples, 0.1)
+        return quantiles(self.samples, 10)[0]
 
     @property
     def p90(self) -> float:
-        return quantile(self.samples, 0.9)
+        return quantiles(self.samples, 10)[-1]
 
     @property
     def iqr(self) -> float:
         """The distance between the quartiles."""
-        return quantile(self.samples, 0.75) - quantile(self.samples, 0.25)
+        return interquartile_range(self.samples)
 
     @property
     def device_median(self) -> float | None:
@@ -230,7 +230,7 @@ class Latency:
         return None if achieved is None or not self.ceiling else achieved / self.ceiling
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Bench(Record):
     """Everything that one run of ``archcalc bench`` measured.
 
@@ -241,6 +241,11 @@ class Bench(Record):
     latencies: tuple[Latency, ...]
     ceilings: tuple[Mapping[str, Any], ...] = ()
     """Of the roofline, as :class:`archcalc.analysis.roofline.Ceilings` writes them."""
+
+    @property
+    def headline(self) -> str:
+        specs = ", ".join(dict.fromkeys(row.spec for row in self.latencies))
+        return f"of {specs}: {len(self.latencies)} measurements"
 
     def groups(self) -> list[list[Latency]]:
         """The models that took turns: those of one setting, in the order asked for."""

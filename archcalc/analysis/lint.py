@@ -49,7 +49,7 @@ class Finding:
     """Multiply-adds, likewise."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Lint(Record):
     """The findings of one model: warnings first, each group in the order of the graph."""
 
@@ -157,15 +157,19 @@ def is_layer(node: Node) -> bool:
 
 
 def is_view(node: Node) -> bool:
-    return node.op in TABLE and (TABLE[node.op].view or node.op == "dropout")
+    return node.op in TABLE and TABLE[node.op].passes_through(node, training=False)
 
 
 def is_pooling(node: Node) -> bool:
-    return "_pool" in node.op or node.op == "mean"
+    return node.op in TABLE and bool(TABLE[node.op].pools)
 
 
 def is_average(node: Node) -> bool:
-    return "avg_pool" in node.op or node.op == "mean"
+    return node.op in TABLE and TABLE[node.op].pools == "average"
+
+
+def is_batch_norm(node: Node) -> bool:
+    return node.op in TABLE and TABLE[node.op].normalises == "batch"
 
 
 def global_pooling(view: View) -> Iterator[Finding]:
@@ -194,9 +198,9 @@ def relu_on_logits(view: View) -> Iterator[Finding]:
     if not view.classifies:
         return
     node = view.back(view.graph.output, lambda each: is_view(each) or is_pooling(each))
-    if node.op not in ("relu", "relu6"):
+    if node.op not in TABLE or not TABLE[node.op].rectifies:
         return
-    before = view.back(node.inputs[0], lambda each: each.op == "batch_norm")
+    before = view.back(node.inputs[0], is_batch_norm)
     if not is_layer(before):
         return
     yield Finding(
@@ -215,7 +219,7 @@ def bias_before_norm(view: View) -> Iterator[Finding]:
         if not is_layer(node) or len(node.weights) < 2:
             continue
         reader = view.only_reader(node)
-        if reader is None or reader.op != "batch_norm":
+        if reader is None or not is_batch_norm(reader):
             continue
         bias = node.weights[1].numel
         yield Finding(
@@ -231,7 +235,7 @@ def bias_before_norm(view: View) -> Iterator[Finding]:
 def linear_in_a_row(view: View) -> Iterator[Finding]:
     """Two layers with nothing between that bends are one layer, written as a product."""
     bends = any(
-        node.op in TABLE and TABLE[node.op].kind == "activation" and node.op != "dropout"
+        node.op in TABLE and TABLE[node.op].kind == "activation" and TABLE[node.op].evaluates
         for node in view.nodes
     )
     for first, second in _pairs(view):
@@ -267,7 +271,7 @@ def _pairs(view: View) -> Iterator[Pair]:
         if not is_layer(node):
             continue
         reader = view.only_reader(node)
-        while reader is not None and (is_view(reader) or reader.op == "batch_norm"):
+        while reader is not None and (is_view(reader) or is_batch_norm(reader)):
             reader = view.only_reader(reader)
         if reader is not None and is_layer(reader):
             yield Pair(node, reader)
@@ -280,14 +284,14 @@ def _is_pointwise(node: Node) -> bool:
 def _width(node: Node, side: int) -> int:
     """Channels out (0) or in (1) of a layer without groups."""
     shape = node.weights[0].shape
-    return shape[1 - side] if node.op.startswith("conv_transpose") else shape[side]
+    return shape[1 - side] if TABLE[node.op].transposed else shape[side]
 
 
 def _merged(first: Node, second: Node) -> int | None:
     """Weights of the one layer that does the same; None where that is not simply told."""
-    if first.op != second.op or first.op.startswith("conv_transpose"):
+    if first.op != second.op or TABLE[first.op].transposed:
         return None
-    if first.op.startswith("conv"):
+    if TABLE[first.op].kind == "conv":
         plain = first.attrs["stride"], first.attrs["dilation"], second.attrs["dilation"]
         if any(size != 1 for sizes in plain for size in sizes):
             return None

@@ -71,7 +71,7 @@ class Step(NamedTuple):
         return "backward" if self.backward_peak == self.peak else "step"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Memory(Record):
     """Bytes of one pass."""
 

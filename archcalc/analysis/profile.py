@@ -11,7 +11,7 @@ from archcalc.analysis.conventions import CONVENTIONS, ConventionTotal, total
 from archcalc.analysis.memory import Memory, memory
 from archcalc.analysis.receptive_field import Reach, Unknown, known, receptive_fields
 from archcalc.analysis.record import Record
-from archcalc.errors import UsageError
+from archcalc.errors import UnknownLayerError, UsageError
 from archcalc.graph import Graph, Node, Shape, Weight
 from archcalc.ops import TABLE
 from archcalc.ops.operator import Cost, working
@@ -110,7 +110,9 @@ class Module(NamedTuple):
 
     @property
     def output(self) -> Shape:
-        return self.layers[-1].output
+        """Of the last layer in the forward pass, where the module has one."""
+        forward = [layer for layer in self.layers if layer.node.phase == "forward"]
+        return (forward or self.layers)[-1].output
 
     @property
     def params(self) -> int:
@@ -148,7 +150,7 @@ class NotCounted(NamedTuple):
     """Of the first call's inputs."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Profile(Record):
     """Everything static about one graph, in raw integers.
 
@@ -285,12 +287,35 @@ class Profile(Record):
             groups.setdefault(key, []).append(layer)
         return tuple(Module(name, tuple(layers)) for name, layers in groups.items())
 
-    def __getitem__(self, name: str) -> Layer:
-        """The layer of this name. Raises KeyError."""
+    @property
+    def headline(self) -> str:
+        return (
+            f"{self.spec}: {len(self.layers)} layers, {self.params:,} parameters, "
+            f"{self.macs:,} MACs"
+        )
+
+    def __getitem__(self, name: str) -> Module | Layer:
+        """The layer of this name, or the total of the module. Raises UnknownLayerError with near
+        matches."""
         for layer in self.layers:
             if layer.name == name:
                 return layer
-        raise KeyError(name)
+        inside = tuple(layer for layer in self.layers if layer.name.startswith(f"{name}."))
+        if inside:
+            return Module(name, inside)
+        raise UnknownLayerError(f"{self.spec} has no layer or module {name!r}{self._near(name)}")
+
+    def _near(self, name: str) -> str:
+        from difflib import get_close_matches
+
+        known: dict[str, None] = {}
+        for layer in self.layers:
+            parts = layer.name.split(".")
+            known |= dict.fromkeys(".".join(parts[: end + 1]) for end in range(len(parts)))
+        near = get_close_matches(name, known, n=3)
+        if near:
+            return f"; did you mean {' or '.join(near)}?"
+        return f"; it has {', '.join(list(known)[:8])}, ..."
 
     def __iter__(self) -> Iterator[Layer]:
         return iter(self.layers)

@@ -6,17 +6,23 @@ import statistics
 from collections.abc import Sequence
 
 
-def quantile(samples: Sequence[float], share: float) -> float:
-    """The value below which this share of the samples lies, between neighbours in proportion.
+def quantiles(samples: Sequence[float], parts: int) -> list[float]:
+    """The values that cut the samples into so many equal parts, interpolated between neighbours.
 
-    >>> quantile([1.0, 2.0, 3.0, 4.0, 5.0], 0.1)
+    >>> quantiles([1.0, 2.0, 3.0, 4.0, 5.0], 10)[0]
     1.4
+    >>> quantiles([7.0], 4)
+    [7.0, 7.0, 7.0]
     """
-    ordered = sorted(samples)
-    place = share * (len(ordered) - 1)
-    below = int(place)
-    above = min(below + 1, len(ordered) - 1)
-    return ordered[below] + (place - below) * (ordered[above] - ordered[below])
+    if len(samples) == 1:  # statistics refuses a single sample before Python 3.13
+        return [*samples] * (parts - 1)
+    return statistics.quantiles(samples, n=parts, method="inclusive")
+
+
+def interquartile_range(samples: Sequence[float]) -> float:
+    """The width of the middle half."""
+    first, _, third = quantiles(samples, 4)
+    return third - first
 
 
 def rank_correlation(xs: Sequence[float], ys: Sequence[float]) -> float:

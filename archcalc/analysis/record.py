@@ -1,4 +1,4 @@
-"""What every reading's record can do for its reader: a frame, and a look in a notebook."""
+"""What every analyzer's record can do for its reader: a frame, a table, a look in a notebook."""
 
 from __future__ import annotations
 
@@ -9,10 +9,14 @@ if TYPE_CHECKING:
 
 
 class Record:
-    """A frozen record that can show itself as rows of raw values."""
+    """A frozen record that can show itself.
+
+    ``print`` shows the table of the command, ``repr`` is one line, and a notebook gets HTML. The
+    formats are imported only when somebody looks.
+    """
 
     def rows(self) -> list[dict[str, Any]]:
-        """One dictionary a row: raw integers, base units, None for what is not known."""
+        """One dictionary per row: raw integers, base units, None for what is not known."""
         raise NotImplementedError  # each record has its own rows
 
     def to_frame(self) -> pandas.DataFrame:
@@ -21,15 +25,30 @@ class Record:
 
         return pandas.DataFrame(self.rows())
 
-    def _repr_markdown_(self) -> str:
-        # Records look forward to the writers only here, when a notebook asks.
-        from archcalc.report.markdown import markdown
-        from archcalc.report.table import plain_table
+    @property
+    def headline(self) -> str:
+        """What ``repr`` says about the record, in a few words."""
+        rows = len(self.rows())
+        return f"{rows} row{'' if rows == 1 else 's'}"
 
-        return markdown([plain_table(self.rows())])
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.headline}>"
+
+    def __str__(self) -> str:
+        from archcalc.report.formats.terminal import terminal
+        from archcalc.report.of_record import report_of
+
+        return terminal(report_of(self)).rstrip("\n")
+
+    def _repr_markdown_(self) -> str:
+        from archcalc.report.formats.markdown import markdown
+        from archcalc.report.of_record import report_of
+
+        report = report_of(self)
+        return markdown(report.tables, report.notes)
 
     def _repr_html_(self) -> str:
-        from archcalc.report.html import html_table
-        from archcalc.report.table import plain_table
+        from archcalc.report.formats.html import html_report
+        from archcalc.report.of_record import page_of
 
-        return html_table(plain_table(self.rows()))
+        return html_report(page_of(self))

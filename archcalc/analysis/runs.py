@@ -55,7 +55,7 @@ class Result(NamedTuple):
     """Of training, all parts of a resumed run together; the evaluations are not in it."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Run(Record):
     """One run's record."""
 

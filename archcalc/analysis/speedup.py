@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from archcalc.analysis.latency import Latency
-from archcalc.analysis.quantile import quantile
+from archcalc.analysis.quantile import quantiles
 
 RESAMPLES = 1000
 CONFIDENCE = 0.95
@@ -52,8 +52,8 @@ def speedup(before: Latency, after: Latency, *, seed: int = 0, resamples: int = 
         chosen = generator.choices(range(len(left)), k=len(left))
         other = chosen if together else generator.choices(range(len(right)), k=len(right))
         ratios.append(_median_of(left, chosen) / _median_of(right, other))
-    tail = (1 - CONFIDENCE) / 2
-    return Ratio(value, quantile(ratios, tail), quantile(ratios, 1 - tail))
+    cuts = quantiles(ratios, round(2 / (1 - CONFIDENCE)))  # half of what is left out on either side
+    return Ratio(value, cuts[0], cuts[-1])
 
 
 def turns(latency: Latency) -> list[tuple[float, ...]]:

@@ -34,7 +34,7 @@ class Side(NamedTuple):
         return self.direct.macs / self.reduced.macs
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class WorkedExample(Record):
     """The 5×5 branch and the whole module, each with and without its 1×1 reductions."""
 

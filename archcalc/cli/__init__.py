@@ -35,6 +35,7 @@ GROUPS = {
         "memory": "calculator:memory",
         "receptive-field": "calculator:receptive_field",
     },
+    "Derive": {"derive": "formula:derive", "sweep": "formula:sweep"},
     "Judge": {
         "claims": "claims:claims",
         "lint": "claims:lint",

@@ -7,17 +7,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer import Option
 
 from archcalc.cli.modules import torch_module
 from archcalc.cli.options import (
-    FORMATS,
-    Format,
+    AnyModels,
     Inputs,
-    Models,
     Output,
     Settings,
     Train,
@@ -26,12 +24,13 @@ from archcalc.cli.options import (
     write,
 )
 from archcalc.errors import UsageError
-from archcalc.lookup.resolve import parse_settings
+from archcalc.lookup.registry import STORY
+from archcalc.lookup.spec import parse_settings
 
 if TYPE_CHECKING:
     from archcalc.analysis.compare import Comparison
     from archcalc.analysis.latency import Bench, Latency
-    from archcalc.report.table import Report
+    from archcalc.report.document import Document
 
 PLACE, TIMING = "Setting", "Timing"
 
@@ -95,11 +94,11 @@ class Setting:
         str,
         Option(
             metavar="NAME",
-            help="Optimizer of the training step with --train: sgd, adam, adamw, ...",
-            show_default=True,
+            help="Optimizer of the training step with --train: sgd (the default), adam, adamw, ...",
+            show_default=False,
             rich_help_panel=PLACE,
         ),
-    ] = "sgd"
+    ] = ""
     settings: Settings = field(default_factory=list)
 
 
@@ -147,10 +146,10 @@ class Timing:
 
 
 def bench(
-    models: Models,
     setting: Setting,
     timing: Timing,
     output: Output,
+    models: AnyModels = [],  # noqa: B006  (typer reads it; nothing changes it)
     baseline: Annotated[
         str,
         Option(
@@ -162,18 +161,22 @@ def bench(
 ) -> None:
     """Time models in turns; show the spread and the roofline.
 
-    With -o FILE.json every sample is kept, and `archcalc compare ... --bench FILE.json` shows them.
+    Without a model, time nin, inception-naive, inception-reduced and googlenet. With -o FILE.json
+    every sample is kept, and `archcalc compare ... --bench FILE.json` shows them.
 
     \b
+    archcalc bench --device cuda
     archcalc bench nin googlenet --device cpu
     archcalc bench inception-naive inception-reduced --batch 1,8,32 --dtype float32,bfloat16
     archcalc bench torchvision:resnet50 --device cuda --compile --channels-last --graphs
     """
     from archcalc.report.latency import measurement
 
+    models = models or list(STORY)
     if baseline and baseline not in models:
         raise UsageError(f"baseline {baseline!r} is not one of the models: {', '.join(models)}")
-    output = _by_extension(output)
+    if setting.optimizer and not setting.train:
+        raise UsageError("--optimizer belongs to the training step; give --train too")
     wanted = {
         "input": tuple(setting.input),
         "options": parse_settings(setting.settings),
@@ -187,13 +190,13 @@ def bench(
         "compiled": setting.compiled,
         "graphs": setting.graphs,
         "train": setting.train,
-        "optimizer": setting.optimizer,
+        "optimizer": setting.optimizer or "sgd",
         "layers": timing.layers,
         "verify": timing.verify,
         "ceilings_again": timing.ceilings,
     }
 
-    def show(found: Bench) -> Report:
+    def show(found: Bench) -> Document:
         # By its place: --set makes the model's full name longer than what was typed.
         place = models.index(baseline) if baseline else 0
         return measurement(found, found.groups()[0][place].spec)
@@ -206,7 +209,7 @@ def bench(
         write(show(found), output)
     else:
         tell(f"wrote {output.output}")
-        if output.format == "json":
+        if output.chosen == "json":
             write(show(found), replace(output, format="table", output="-"))
     if not finished:
         raise typer.Abort
@@ -238,13 +241,13 @@ def _until_interrupted(
 
 
 def measured_comparison(
-    report: Report,
+    report: Document,
     comparison: Comparison,
     *,
     device: str,
     file: str,
     measure: Mapping[str, Any],
-) -> Report:
+) -> Document:
     """The comparison's report with measured columns: from a file, or measured now."""
     from archcalc.analysis.latency import find
     from archcalc.io.bench_file import load
@@ -289,14 +292,6 @@ def _measured(
     if shown:
         say("")
     return found
-
-
-def _by_extension(output: Output) -> Output:
-    """``-o bench.json`` is JSON unless --format says otherwise."""
-    ending = Path(output.output).suffix.lstrip(".")
-    if output.format == "table" and ending in FORMATS:
-        return replace(output, format=cast(Format, ending))
-    return output
 
 
 def _numbers(what: str, text: str, everything: str = "") -> tuple[int, ...]:

@@ -11,6 +11,7 @@ from archcalc.analysis.compare import compare as compare_profiles
 from archcalc.analysis.diff import diff
 from archcalc.analysis.figures import COMPARED
 from archcalc.analysis.worked_example import worked_example
+from archcalc.cli.failure import say
 from archcalc.cli.options import (
     AnyModels,
     Counting,
@@ -26,7 +27,8 @@ from archcalc.cli.options import (
 )
 from archcalc.errors import UsageError
 from archcalc.lookup import registry
-from archcalc.lookup.resolve import declared_input, parse_settings
+from archcalc.lookup.resolve import declared_input
+from archcalc.lookup.spec import parse_settings
 from archcalc.report import views
 
 
@@ -53,6 +55,8 @@ def list_models(
         write(views.card(registry.find(model)), output)
     else:
         write(views.listing(registry.every()), output)
+        for reason in registry.broken().values():
+            say(reason)
 
 
 def show(model: Model, counting: Counting, output: Output, depth: Depth = None) -> None:
@@ -79,14 +83,42 @@ def explain(
             show_default=False,
         ),
     ] = "",
+    over: Annotated[
+        str,
+        Option(
+            metavar="SIZES",
+            help="Leave these sizes in by name, such as c5_reduce,batch. Declared models only.",
+            show_default=False,
+        ),
+    ] = "",
 ) -> None:
     """Show the formula of each counted node and its value.
 
     \b
+    archcalc explain inception-reduced --over c5_reduce
     archcalc explain inception-reduced
     archcalc explain googlenet --node 'inception_3a.*'
     archcalc explain nin --node '*'
     """
+    if over:
+        from archcalc import derive
+        from archcalc.report.sections.derivation import explained
+
+        settings = parse_settings(counting.settings)
+        input = declared_input(counting.input)
+        names = [name.strip() for name in over.split(",")]
+        formula = derive(
+            model,
+            names,
+            input=input,
+            batch=counting.batch,
+            figures=["macs"],
+            node=node,
+            training=counting.train,
+            **settings,
+        )
+        write(explained(formula), output)
+        return
     found = price(model, counting)
     finish(views.explanation(found, node), counting, output, found)
 

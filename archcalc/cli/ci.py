@@ -40,7 +40,7 @@ def check(
     from archcalc.report import ci
 
     found = archcalc.check(path)
-    if output.format == "table":
+    if output.chosen == "table":
         emit(ci.lines(found, path), output.output)
     else:
         write(ci.checks(found, path), output)
@@ -92,7 +92,7 @@ def diff(
         found = _of_reports(sides[0], sides[1])
     else:
         found = _of_commits(sides, _asked(models, budget, tuple(input), tuple(settings)))
-    if found.models or output.format == "json":
+    if found.models or output.chosen == "json":
         write(ci.differences(found), output)
     elif output.output != "-":
         emit("", output.output)

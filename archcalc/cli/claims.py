@@ -69,7 +69,7 @@ def claims(
             raise UsageError(f"--run {text}: write ID=FOLDER; --format json has the ids")
         linked.setdefault(name, []).append(folder)
     found = archcalc.claims(model, file=path, runs=linked)
-    write(report(found, waterfall=waterfall, raw=output.format == "csv"), output)
+    write(report(found, waterfall=waterfall, raw=output.chosen == "csv"), output)
 
 
 def lint(
@@ -89,7 +89,8 @@ def lint(
     archcalc lint nin-mnist-v2
     archcalc lint ./net.py:Net --input 32x32x3 --strict
     """
-    from archcalc.lookup.resolve import parse_settings, resolve
+    from archcalc.lookup.resolve import resolve
+    from archcalc.lookup.spec import parse_settings
     from archcalc.report.lint import lint as report
 
     chosen = parse_settings(settings)
@@ -97,6 +98,6 @@ def lint(
         archcalc.lint(resolve(model, input=input, options=chosen))
         for model in models or registry.names()
     ]
-    write(report(found, raw=output.format == "csv"), output)
+    write(report(found, raw=output.chosen == "csv"), output)
     if strict and any(each.warnings for each in found):
         sys.exit(WARNED)

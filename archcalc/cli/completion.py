@@ -16,7 +16,9 @@ from typer.core import TyperGroup
 
 from archcalc.cli import COMPLETION
 from archcalc.cli.options import tell
+from archcalc.errors import UsageError
 from archcalc.io.files import write_text
+from archcalc.io.limits import read_text
 
 ZSH_LINES = "fpath=(~/.zfunc $fpath)\nautoload -Uz compinit && compinit\n"
 
@@ -60,7 +62,10 @@ def install_script(shell: str) -> Path:
     No other file is changed, except ``~/.zshrc`` where zsh would not look into ``~/.zfunc``
     otherwise.
     """
-    home = Path.home()
+    try:
+        home = Path.home()
+    except RuntimeError:  # neither HOME nor the system's list of users has one
+        raise UsageError("there is no home folder: set HOME") from None
     data = Path(os.environ.get("XDG_DATA_HOME") or home / ".local" / "share")
     config = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
     target = {
@@ -69,11 +74,16 @@ def install_script(shell: str) -> Path:
         "fish": config / "fish" / "completions" / "archcalc.fish",
     }[shell]
     text = script(shell)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"cannot make the folder {target.parent}: {(error.strerror or str(error)).lower()}"
+        ) from None
     write_text(target, text)
     if shell == "zsh":
         settings = home / ".zshrc"
-        before = settings.read_text() if settings.exists() else ""
+        before = read_text(settings) if settings.exists() else ""
         if ".zfunc" not in before:
             write_text(settings, before + ZSH_LINES)
     return target

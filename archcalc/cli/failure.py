@@ -15,6 +15,9 @@ from contextlib import suppress
 
 BAD_INPUT = 2
 INTERRUPTED = 130
+LONGEST = 1000
+"""Characters of a line on standard error."""
+
 ANSWERS = (1, BAD_INPUT, INTERRUPTED)
 """The codes with which a command may exit by itself; success returns instead."""
 
@@ -88,8 +91,14 @@ def say(sentence: str) -> None:
     from archcalc.report.escape import for_terminal
 
     with suppress(OSError):
-        sys.stderr.write(for_terminal(f"archcalc: {sentence}\n"))
+        lines = [_cut(line) for line in for_terminal(f"archcalc: {sentence}").split("\n")]
+        sys.stderr.write("\n".join(lines) + "\n")
         sys.stderr.flush()
+
+
+def _cut(line: str) -> str:
+    """A line without its middle, where it quotes thousands of characters."""
+    return line if len(line) <= LONGEST else f"{line[: LONGEST // 2]} ... {line[-LONGEST // 2 :]}"
 
 
 def discard_stdout() -> None:

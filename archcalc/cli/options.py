@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal
 
 from typer import Argument, Option
@@ -13,14 +13,16 @@ from typer import Argument, Option
 from archcalc.analysis.conventions import CONVENTIONS
 from archcalc.analysis.profile import Profile, profile
 from archcalc.lookup import registry
-from archcalc.lookup.resolve import parse_settings, resolve
-from archcalc.report.table import Report
+from archcalc.lookup.resolve import resolve
+from archcalc.lookup.spec import parse_settings
+from archcalc.report.document import Document
+from archcalc.report.formats import NAMES, Place, choose
+from archcalc.report.formats import write as written
 from archcalc.report.units import Units
 
 NOT_COUNTED = 1
 
-Format = Literal["table", "md", "csv", "json"]
-FORMATS = ("table", "md", "csv", "json")
+Format = Literal[NAMES]  # type: ignore[valid-type]  # the formats are rows of a table
 Convention = Literal["paper", "torch", "fvcore", "torchinfo", "thop", "ptflops"]
 CONVENTION_NAMES = ", ".join(CONVENTIONS)
 
@@ -76,7 +78,7 @@ Train = Annotated[
     bool,
     Option(
         "--train",
-        help="Count in training mode: auxiliary heads run, and the backward pass of torch models.",
+        help="Count a training step: auxiliary heads run, and the backward pass follows.",
         rich_help_panel="Model",
     ),
 ]
@@ -105,16 +107,16 @@ class Output:
         ),
     ] = "si"
     format: Annotated[
-        Format,
+        Format | None,
         Option(
             "-f",
             "--format",
-            metavar="table|md|csv|json",
-            help="Format of the result. CSV is the first table, with raw numbers.",
-            show_default=True,
+            metavar="|".join(NAMES),
+            help="Format of the result. By default, the one of the file's extension, else a "
+            "table. CSV is the main table, with raw numbers.",
             rich_help_panel="Output",
         ),
-    ] = "table"
+    ] = None
     output: Annotated[
         str,
         Option(
@@ -126,6 +128,11 @@ class Output:
             rich_help_panel="Output",
         ),
     ] = "-"
+
+    @property
+    def chosen(self) -> str:
+        """The name of the format to write."""
+        return choose(self.format or "", self.output)
 
 
 @dataclass(frozen=True)
@@ -146,8 +153,7 @@ class Counting(Network):
         str,
         Option(
             metavar="NAME",
-            help="With --train, also count this optimizer's step: sgd, adam, adamw, ... Torch "
-            "models only.",
+            help="With --train, also count this optimizer's step: sgd, adam, adamw, ...",
             show_default=False,
             rich_help_panel="Model",
         ),
@@ -207,10 +213,10 @@ def price_all(models: Sequence[str], counting: Counting) -> list[Profile]:
     return [profile(graph, convention=counting.convention) for graph in graphs]
 
 
-def finish(report: Report, counting: Counting, output: Output, *profiles: Profile) -> None:
-    """Write the report, and for operators that are not counted a formula to fill in. With
+def finish(document: Document, counting: Counting, output: Output, *profiles: Profile) -> None:
+    """Write the document, and for operators that are not counted a formula to fill in. With
     ``--strict``, exit with 1 when there are such operators."""
-    write(report, output)
+    write(document, output)
     unknown = [node for found in profiles for node in found.nodes_not_counted]
     if unknown:
         from archcalc.pytorch.trace import stub
@@ -222,9 +228,9 @@ def finish(report: Report, counting: Counting, output: Output, *profiles: Profil
         sys.exit(NOT_COUNTED)
 
 
-def write(report: Report, output: Output) -> None:
+def write(document: Document, output: Output) -> None:
     """To standard output or to a file, in the chosen format."""
-    emit(render(report, output), output.output)
+    emit(render(document, output), output.output)
 
 
 def emit(text: str, output: str) -> None:
@@ -240,28 +246,16 @@ def emit(text: str, output: str) -> None:
 
 def tell(line: str) -> None:
     """A line on standard error, where messages go."""
-    sys.stderr.write(f"{line}\n")
+    from archcalc.report.escape import for_terminal
+
+    sys.stderr.write(for_terminal(f"{line}\n"))
     sys.stderr.flush()
 
 
-def render(report: Report, output: Output) -> str:
-    """The report in its format. Only the chosen writer is imported."""
-    match output.format:
-        case "md":
-            from archcalc.report.markdown import markdown
-
-            return markdown(report.tables, report.notes, output.units)
-        case "csv":
-            from archcalc.report.csv import csv
-
-            return csv(report.tables[0])
-        case "json":
-            from archcalc.report.json import json
-
-            return json(report.data)
-    from archcalc.report.terminal import terminal
-
-    screen = output.output == "-" and sys.stdout.isatty()
-    width = os.get_terminal_size(sys.stdout.fileno()).columns if screen else 0
-    colour = screen and not os.environ.get("NO_COLOR")
-    return terminal(report, output.units, width=width, colour=colour)
+def render(document: Document, output: Output) -> str:
+    """The document in its format. Only the chosen writer is imported."""
+    place = Place()
+    if output.output == "-" and sys.stdout.isatty():
+        width = os.get_terminal_size(sys.stdout.fileno()).columns
+        place = Place(width=width, colour=not os.environ.get("NO_COLOR"))
+    return written(replace(document, units=output.units), output.chosen, place)

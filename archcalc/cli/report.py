@@ -72,7 +72,7 @@ def report(
             "-o",
             "--output",
             metavar="FILE",
-            help="File to write: .md, .html, .csv or .json. Repeatable.",
+            help="File to write; its extension selects the format. Repeatable.",
             rich_help_panel=OUTPUTS,
         ),
     ] = [],  # noqa: B006
@@ -100,7 +100,8 @@ def report(
     archcalc report --config reports/story.toml
     """
     from archcalc.io.files import write_text
-    from archcalc.io.report_config import ReportConfig, ending, read_config
+    from archcalc.io.report_config import ReportConfig, read_config
+    from archcalc.report.formats import choose
 
     if bool(models) == bool(config):
         raise UsageError(
@@ -111,11 +112,11 @@ def report(
             "--input, --batch, --train and --set do not apply to --config; write them in the file"
         )
     asked = read_config(config) if config else ReportConfig(())
-    targets = [(Path(path), ending(path)) for path in output] or [
-        (asked.folder / path, ending(path)) for path in asked.output
+    targets = [(Path(path), choose("", path)) for path in output] or [
+        (asked.folder / path, choose("", path)) for path in asked.output
     ]
     if not targets:
-        raise UsageError("where to? give -o FILE that ends with .md, .html, .csv or .json")
+        raise UsageError("give -o FILE, such as report.md; its extension selects the format")
     profiles = _priced(asked) if config else _price(models, network)
 
     from archcalc.io.bench_file import load
@@ -160,32 +161,25 @@ def _files(
 ) -> Mapping[Path, str]:
     """The texts that one report consists of, by path."""
     from archcalc.report import story
+    from archcalc.report.document import Document
+    from archcalc.report.formats import Place, write
 
-    if form == "csv":
-        from archcalc.report.csv import csv
+    place = Place(stem=target.stem)
+    if form in ("csv", "json"):  # which need no words and no charts
+        document = Document((), story.record(told), main=story.table(told))
+    else:
+        from archcalc.report.telling import document as tell
 
-        return {target: csv(story.table(told))}
-    if form == "json":
-        from archcalc.report.json import json
-
-        return {target: json(story.record(told))}
-    from archcalc.report.telling import document as tell
-
-    document = tell(told, lang=lang, units=units, charts=charts)
-    if form == "html":
-        from archcalc.report.page import page
-
-        return {target: page(document)}
-    from archcalc.report.story_markdown import story_markdown
-
-    text, drawings = story_markdown(document, target.stem)
+        document = tell(told, lang=lang, units=units, charts=charts)
+    text = write(document, form, place)
     # The charts first: whoever finds the report finds them too.
-    return {target.parent / name: drawing for name, drawing in drawings.items()} | {target: text}
+    return {target.parent / name: found for name, found in place.files.items()} | {target: text}
 
 
 def _price(models: Sequence[str], network: Network) -> list[Profile]:
     from archcalc.analysis.profile import profile
-    from archcalc.lookup.resolve import parse_settings, resolve
+    from archcalc.lookup.resolve import resolve
+    from archcalc.lookup.spec import parse_settings
 
     options = parse_settings(network.settings)
     return [

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from typer import Argument, Option
 
 from archcalc.cli.options import Model, Output, Settings, tell, write
-from archcalc.errors import UsageError, missing
-from archcalc.lookup.resolve import parse_settings
+from archcalc.errors import MissingExtraError, UsageError, missing
+from archcalc.lookup.spec import parse_settings
 
 if TYPE_CHECKING:
     from archcalc.analysis.runs import Run
@@ -304,6 +304,11 @@ def _one(settings: TrainSettings) -> Run:
     from archcalc.pytorch.train import run as epochs
 
     main = int(os.environ.get("RANK", "0")) == 0
+    if main and settings.resume and runs.is_finished(settings.folder, settings.recipe.epochs):
+        tell(
+            f"archcalc: {settings.folder} is finished; its result is shown again. To train it "
+            "further, give more --epochs"
+        )
     try:
         for event in epochs(settings):
             if main:
@@ -361,15 +366,33 @@ def _check(training: Training) -> None:
 def _show(
     found: Sequence[Run], settings: TrainSettings, training: Training, output: Output
 ) -> None:
-    from archcalc.io.files import write_text
-    from archcalc.report.training import error_curves, trained
+    from archcalc.report.training import trained
 
+    write(trained(found), output)
+    try:
+        _draw(found, settings, training)
+    except MissingExtraError as error:
+        tell(f"the curves are not drawn: {error}")
+
+
+def _draw(found: Sequence[Run], settings: TrainSettings, training: Training) -> None:
+    """Each run's learning curves into its folder; of an ablation also the errors of all variants.
+
+    Raises MissingExtraError without altair.
+    """
+    from archcalc.io.files import write_text
+    from archcalc.report.charts.style import svg
+    from archcalc.report.charts.training import errors, learning
+    from archcalc.report.messages import Words
+
+    words = Words("en")
+    for run in found:
+        write_text(run.folder / "curve.svg", svg(learning(run.history, words)))
     if training.ablate:
         firsts = [run for run in found if run.seed == settings.seed]
         picture = settings.folder / f"{training.ablate}.svg"
-        write_text(picture, error_curves(firsts, lambda run: run.model))
+        write_text(picture, svg(errors(firsts, lambda run: run.model, words)))
         tell(f"wrote {picture}")
-    write(trained(found), output)
 
 
 def _needs_torch() -> None:

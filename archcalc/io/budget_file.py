@@ -21,6 +21,7 @@ from archcalc.analysis.budget import Budget, TimeLimit
 from archcalc.analysis.figures import FIGURES
 from archcalc.analysis.printed import quantity
 from archcalc.errors import UsageError
+from archcalc.guard import shortened
 from archcalc.io import toml
 from archcalc.io.validate import validated
 
@@ -49,7 +50,7 @@ def load(path: str) -> tuple[Budget, ...]:
     data = toml.read(path)
     entries = toml.tables(data, "model", path)
     if unknown := set(data) - {"model"}:
-        raise UsageError(f"{path}: unknown key {min(unknown)!r}; write [[model]]")
+        raise UsageError(f"{path}: unknown key {shortened(min(unknown))!r}; write [[model]]")
     if not entries:
         raise UsageError(f"{path} has no [[model]]: there is no limit to check")
     return tuple(_budget(entry, path) for entry in entries)
@@ -59,7 +60,7 @@ def _budget(given: dict[str, Any], path: str) -> Budget:
     name = given.get("name")
     if not isinstance(name, str) or not name:
         raise UsageError(f"{path}: a [[model]] has no name")
-    place = f"{path}: {name}"
+    place = f"{path}: {shortened(name)}"
     entry = validated(given, _Model, place)
     at_most, exactly = figures(entry.at_most, place), figures(entry.exactly, place)
     latency = None

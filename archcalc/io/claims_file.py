@@ -75,7 +75,7 @@ def parse(text: str, path: str) -> tuple[Claim, ...]:
         data.pop(key, None)
     if data:
         raise UsageError(
-            f"{path}: {next(iter(data))!r} is none of {_either(DEFAULTS)}, claim, table"
+            f"{path}: {shortened(next(iter(data)))!r} is none of {_either(DEFAULTS)}, claim, table"
         )
     records = [*written]
     for table in tables:

@@ -23,8 +23,6 @@ from archcalc.errors import UsageError
 from archcalc.io import toml
 from archcalc.io.validate import validated
 
-FORMATS = ("md", "html", "csv", "json")
-
 
 @dataclass(frozen=True, slots=True)
 class ModelEntry:
@@ -69,13 +67,3 @@ def read_config(path: str | Path) -> ReportConfig:
             {"model": model} if isinstance(model, str) else model for model in given["models"]
         ]
     return replace(validated(given, ReportConfig, path), folder=Path(path).parent)
-
-
-def ending(path: str) -> str:
-    """The format of a report by its file's name. Raises UsageError for any other."""
-    found = Path(path).suffix.lstrip(".").lower()
-    if found not in FORMATS:
-        raise UsageError(
-            f"cannot tell the report's format from {path!r}: end it with .md, .html, .csv or .json"
-        )
-    return found

@@ -20,7 +20,7 @@ from typing import NamedTuple
 from archcalc.analysis.saved import SavedModel
 from archcalc.errors import ArchcalcError, UsageError
 from archcalc.io.saved_reports import parse
-from archcalc.lookup.resolve import is_torch
+from archcalc.lookup.spec import ModelSpec
 
 WORKING_TREE = ""
 """The files as they lie there, committed or not."""
@@ -37,8 +37,7 @@ class Asked(NamedTuple):
     def in_repository(self) -> bool:
         """Whether it can differ between two commits: a file's or a module's. A registered name is
         an installed package's, the same at both."""
-        name = self.spec.partition(",")[0]
-        return is_torch(name) and not name.startswith(("torchvision:", "timm:"))
+        return ModelSpec.parse(self.spec).kind in ("python", "program")
 
 
 class Counted(NamedTuple):
@@ -66,7 +65,7 @@ def count(revision: str, asked: Sequence[Asked]) -> Counted:
 
 
 def _count(asked: Asked, folder: Path) -> tuple[SavedModel, ...]:
-    name = asked.spec.partition(",")[0]
+    name = ModelSpec.parse(asked.spec).name
     if os.path.isabs(name.rpartition(":")[0]):
         raise UsageError(f"{name}: write the path from here, as ./net.py:Net")
     command = [sys.executable, "-P", "-m", "archcalc", "show", asked.spec, "--format", "json"]

@@ -81,6 +81,14 @@ def load(folder: str | Path) -> Run:
     return Run(folder, config, history, result)
 
 
+def is_finished(folder: str | Path, epochs: int) -> bool:
+    """Whether a run has its result after this many epochs. Raises UsageError."""
+    if not (Path(folder) / RESULT).is_file():
+        return False
+    found = load(folder)
+    return found.result is not None and len(found.history) >= epochs
+
+
 def load_all(folder: str | Path) -> list[Run]:
     """Every run under a folder, in the order of their names. Raises UsageError if there is none."""
     try:

@@ -63,19 +63,28 @@ def shape(*sizes: int, dtype: str = "f32") -> TensorShape:
     return TensorShape(sizes, found)
 
 
-def parse_tensor(text: str) -> tuple[str, TensorShape]:
-    """``"ids=1,128:i64"`` as the argument's name and its shape. The name may be missing; the dtype
-    is f32 unless given. Raises UsageError.
+def parse_tensor(text: str, batch: int = 1) -> tuple[str, TensorShape]:
+    """The name of an argument, empty where none is given, and its shape. Raises UsageError.
+
+    ``left=105x105x1`` is a batch of images, H×W×C or ``chw:``; ``ids=1,128:i64`` is a tensor in
+    torch's order, f32 unless a dtype is given, and has its own batch.
 
     >>> parse_tensor("x=1,3,224,224:f16")
     ('x', TensorShape(sizes=(1, 3, 224, 224), dtype='float16'))
+    >>> parse_tensor("left=105x105x1", batch=2)
+    ('left', TensorShape(sizes=(2, 1, 105, 105), dtype='float32'))
     """
     name, equals, rest = text.rpartition("=")
     sizes, _, kind = rest.partition(":")
     shown = shortened(text)
+    image = _is_image(rest)
     hint = "write sizes in torch's order, such as x=1,3,224,224:f32 or ids=1,128:i64"
     if equals and not all(part.isidentifier() for part in name.split(".")):
         raise UsageError(f"input {shown!r}: {shortened(name)!r} is not an argument's name; {hint}")
+    if image:
+        return name, shape(batch, *parse_input(rest))
+    if batch != 1:
+        raise UsageError(f"input {shown!r} gives the batch itself; omit --batch")
     if kind and kind not in DTYPES:
         raise UsageError(
             f"input {shown!r}: {shortened(kind)!r} is not a dtype; choose one of "
@@ -88,6 +97,13 @@ def parse_tensor(text: str) -> tuple[str, TensorShape]:
     if digits > DIGITS:
         raise UsageError(f"input {text[:DIGITS]!r}...: no size has {digits} digits; {hint}")
     return name, shape(*map(int, parts), dtype=kind or "f32")
+
+
+def _is_image(text: str) -> bool:
+    """Whether a text is an image's sizes, joined by ``x`` or after the name of a layout."""
+    order, colon, _ = text.rpartition(":")
+    sizes = text.partition(":")[0].lower().replace("×", "x")
+    return (bool(colon) and order in ("chw", "hwc")) or ("x" in sizes and "," not in sizes)
 
 
 def parse_input(text: str) -> Shape:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from archcalc.recipe import Recipe
 
 GROUP = "archcalc.models"
+
+STORY = ("nin", "inception-naive", "inception-reduced", "googlenet")
+"""The networks that are measured when none is named."""
 
 LARGEST = 10**18
 """Sizes end below this: no memory holds as much, and the totals stay printable."""
@@ -200,14 +204,15 @@ def names() -> list[str]:
 
 def modules() -> Iterator[str]:
     """The module with the definition of each name. None of them is imported."""
-    return (place.partition(":")[0] for place in _places().values())
+    return (places[0].partition(":")[0] for places in _places().values())
 
 
 def find(name: str) -> Architecture:
     """The architecture of this name or alias. Raises UnknownModelError with near matches."""
-    place = BUILT_IN.get(name) or _places().get(name)
-    if place is not None:
-        return _load(name, place)
+    if name in BUILT_IN:  # without a look at what is installed
+        return _load(name, BUILT_IN[name])
+    if name in _places():
+        return _only(name)
     known = {key: found for found in every() for key in (found.name, *found.aliases)}
     if name in known:
         return known[name]
@@ -227,27 +232,50 @@ def canonical(name: str) -> str:
 
 
 def every() -> Iterator[Architecture]:
-    """All architectures."""
-    return (_load(name, place) for name, place in _places().items())
+    """All architectures that can be loaded; :func:`broken` has the others."""
+    for name in _places():
+        with suppress(ArchcalcError):
+            yield find(name)
+
+
+def broken() -> dict[str, str]:
+    """The names that cannot be loaded, each with the reason. Somebody's faulty package does not
+    keep others from their models."""
+    found = {}
+    for name in _places():
+        try:
+            _only(name)
+        except ArchcalcError as error:
+            found[name] = str(error)
+    return found
 
 
 @cache
-def _places() -> dict[str, str]:
-    """``module:attribute`` of every name. Sorted, so that the order does not depend on how packages
-    were installed. Raises ArchcalcError when two packages register the same name."""
+def _places() -> dict[str, list[str]]:
+    """``module:attribute`` of every name, built-in first; more than one where packages contradict
+    each other. Sorted, so that the order does not depend on how packages were installed."""
     from importlib.metadata import entry_points
 
-    places = dict(BUILT_IN)
+    places = {name: [place] for name, place in BUILT_IN.items()}
     for entry in sorted(entry_points(group=GROUP), key=lambda entry: (entry.value, entry.name)):
         if entry.value.startswith("archcalc.models."):
             continue
+        same = places.setdefault(entry.name, [])
         # One distribution can be found twice: an editable install that runs from its own folder.
-        if places.setdefault(entry.name, entry.value) != entry.value:
-            raise ArchcalcError(
-                f"model {entry.name!r} is registered twice: as {places[entry.name]} "
-                f"and as {entry.value}; uninstall one of the two packages"
-            )
+        if entry.value not in same:
+            same.append(entry.value)
     return places
+
+
+def _only(name: str) -> Architecture:
+    """The architecture of a name that one package registers. Raises ArchcalcError."""
+    place, *others = _places()[name]
+    if others:
+        raise ArchcalcError(
+            f"model {name!r} is registered twice: as {place} and as {others[0]}; "
+            "uninstall one of the two packages"
+        )
+    return _load(name, place)
 
 
 def _load(name: str, place: str) -> Architecture:

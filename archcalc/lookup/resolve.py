@@ -19,8 +19,8 @@ from typing import Any
 
 from archcalc.errors import UsageError, needs
 from archcalc.graph import Graph, Shape
-from archcalc.guard import shortened
 from archcalc.lookup import registry
+from archcalc.lookup.spec import ModelSpec
 
 
 def resolve(
@@ -31,31 +31,39 @@ def resolve(
     training: bool = False,
     optimizer: str = "",
     options: Mapping[str, Any] | None = None,
+    trust: bool = False,
 ) -> Graph:
     """The Graph of a model by its name.
 
     ``input`` is (C, H, W) or text such as ``"32x32x3"``; of a torch model also texts such as
-    ``"ids=1,128:i64"``. ``optimizer`` adds its step to a traced training step.
+    ``"ids=1,128:i64"``. With ``training`` it is a whole training step: forward, backward, and the
+    update of the ``optimizer`` where one is named. ``trust`` loads a ``.pt2`` file even where
+    loading runs code that is in it.
 
     Raises UnknownModelError, UsageError, DefinitionError, or MissingExtraError without torch.
     """
-    name, *inline = spec.split(",")
-    chosen = {**(options or {}), **parse_settings(inline)}
-    declared = find_declared(name)
+    if optimizer and not training:
+        raise UsageError("--optimizer is a part of --train; give both")
+    asked = ModelSpec.parse(spec, options=options, input=input, batch=batch, training=training)
+    declared = find_declared(asked)
     if declared is not None:
-        if optimizer:
-            raise UsageError(f"--optimizer is for torch models; {name} is declared, forward only")
-        return declared.graph(declared_input(input), batch=batch, training=training, options=chosen)
-    with needs("torch", f"{name} is a torch model and"):
+        graph = declared.graph(declared_input(input), batch=batch, options=asked.options)
+        if not training:
+            return graph
+        from archcalc.training_step import training_step
+
+        return training_step(graph, optimizer)
+    with needs("torch", f"{asked.name} is a torch model and"):
         from archcalc.pytorch.load import load
     return load(
-        name,
+        asked.name,
         input=input,
         batch=batch,
         training=training,
         optimizer=optimizer,
-        options=chosen,
+        options=asked.options,
         spec=spec,
+        trust=trust,
     )
 
 
@@ -66,28 +74,23 @@ def declared(
 
     Raises UsageError for a torch model, and UnknownModelError.
     """
-    name, *inline = spec.split(",")
-    found = find_declared(name)
+    asked = ModelSpec.parse(spec, options=options)
+    found = find_declared(asked)
     if found is None:
-        raise UsageError(f"{name} is a torch model; a declared network is needed")
-    return found, {**(options or {}), **parse_settings(inline)}
+        raise UsageError(f"{asked.name} is a torch model; a declared network is needed")
+    return found, dict(asked.options)
 
 
-def find_declared(name: str) -> registry.Architecture | None:
-    """The declared network of this name; None for a torch model."""
-    if not is_torch(name):
-        return registry.find(name)
-    if ".py:" in name:
+def find_declared(asked: ModelSpec) -> registry.Architecture | None:
+    """The declared network of a spec; None for a torch model."""
+    if asked.registered:
+        return registry.find(asked.name)
+    if asked.in_file:
         from archcalc.lookup import python_file
 
-        if python_file.is_declared(name):
-            return python_file.load(name)
+        if python_file.is_declared(asked.name):
+            return python_file.load(asked.name)
     return None
-
-
-def is_torch(name: str) -> bool:
-    """Whether a name is of a torch model: ``place:attribute``, or a saved program."""
-    return ":" in name or name.endswith(".pt2")
 
 
 def declared_input(input: Shape | str | Sequence[str] | None) -> Shape | str | None:
@@ -101,16 +104,3 @@ def declared_input(input: Shape | str | Sequence[str] | None) -> Shape | str | N
             f"a declared network has one input, got {len(input)}: {', '.join(map(str, input))}"
         )
     return str(input[0])
-
-
-def parse_settings(settings: Sequence[str]) -> dict[str, str]:
-    """``["head=fc", "num_classes=100"]`` to a dictionary. Raises UsageError."""
-    options = {}
-    for setting in settings:
-        key, equals, value = setting.partition("=")
-        if not (key and equals and value):
-            raise UsageError(
-                f"option {shortened(setting)!r}: write key=value, such as num_classes=100"
-            )
-        options[key] = value
-    return options

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Literal
 
 from archcalc.errors import ShapeError
 from archcalc.graph import Handle, Node
+from archcalc.ops import counters
+from archcalc.ops.counters import Counters
+from archcalc.ops.gradient import pointwise, scaled
 from archcalc.ops.operator import Device, Operator, Work, extent, operator, per_output
 from archcalc.ops.window import Mixes, Positions
 
@@ -36,25 +40,43 @@ def along_dim(node: Node) -> tuple[int, ...] | None:
 
 
 def _activation(
-    name: str, count: int, why: str, saves: str = "input", window: Positions = "pointwise"
+    name: str,
+    count: int,
+    why: str,
+    saves: Literal["input", "output"] = "input",
+    window: Positions = "pointwise",
+    seen: Counters = counters.NOTHING,
+    rectifies: bool = False,
+    backward: str = "",
 ) -> Operator:
     text = f"{count} an element" + (f": {why}" if why else "")
     return operator(
         name,
         "activation",
         window=window,
+        counters=seen,
         formula=text,
         work=per_output("activation", count),
         saves=saves,
         layout="contiguous" if isinstance(window, Mixes) else "like its input",
+        rectifies=rectifies,
+        backward=pointwise(backward or f"{name}_backward", saves),
     )
 
 
-RELU = _activation("relu", 1, "a comparison", saves="output")
+RELU = _activation(
+    "relu",
+    1,
+    "a comparison",
+    saves="output",
+    seen=counters.rectifier("ReLU"),
+    rectifies=True,
+    backward="threshold_backward",
+)
 SIGMOID = _activation("sigmoid", 4, "negate, exp, add, divide", saves="output")
 TANH = _activation("tanh", 5, "double, exp, subtract, add, divide", saves="output")
-GELU = _activation("gelu", 5, "divide, erf, add, two multiplies")
-SILU = _activation("silu", 5, "sigmoid and a multiply")
+GELU = _activation("gelu", 5, "divide, erf, add, two multiplies", seen=counters.rectifier("GELU"))
+SILU = _activation("silu", 5, "sigmoid and a multiply", seen=counters.SILU)
 HARDSWISH = _activation("hardswish", 5, "add, two comparisons, multiply, divide")
 SOFTMAX = _activation(
     "softmax",
@@ -62,16 +84,20 @@ SOFTMAX = _activation(
     "compare, subtract, exp, add, divide",
     saves="output",
     window=Mixes(along_dim, keeps=True),
+    seen=counters.SOFTMAX,
 )
 DROPOUT = operator(
     "dropout",
     "activation",
     window="pointwise",
+    counters=counters.NOTHING,
     formula="2 an element in training",
     work=dropout_work,
     free="identity in evaluation",
+    evaluates=False,
     saves_also=mask,
     identity=is_identity,
+    backward=scaled,
 )
 
 

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 from archcalc.errors import ShapeError
 from archcalc.graph import Attributes, Handle, Node, Shape, numel, times
+from archcalc.ops import counters
+from archcalc.ops.gradient import attended
 from archcalc.ops.linear import real_macs, rows
 from archcalc.ops.operator import Device, Saves, Work, broadcast, operator
 from archcalc.ops.window import Untold
@@ -81,26 +83,26 @@ def causal_macs(query: Shape, key: Shape, value: Shape) -> int:
     rows, columns = query[-2], key[-2]
     full = min(rows, columns)
     pairs = full * (full + 1) // 2 + (rows - full) * columns
-    batch = 1
-    for size in query[:-2]:
-        batch *= size
-    return batch * pairs * (query[-1] + value[-1])
+    return numel(query[:-2]) * pairs * (query[-1] + value[-1])
 
 
 SDPA = operator(
     "scaled_dot_product_attention",
     "matmul",
     window="attention",
+    counters=counters.ATTENTION,
     formula="(heads×queries×keys)×(E + E_v) macs, dense also where causal; 5 a score for softmax",
     work=attention_work,
     shape=attention_shape,
     saves=kept_by_attention,
     saves_also=beside_attention,
+    backward=attended,
 )
 SDPA_BACKWARD = operator(
     "scaled_dot_product_attention_backward",
     "matmul",
     window=Untold("layout"),
+    counters=counters.UNSEEN,
     formula="(heads×queries×keys)×(3×E + 2×E_v) macs: four products, and the scores again",
     work=attention_backward_work,
 )

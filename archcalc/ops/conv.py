@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 from archcalc.errors import ShapeError
 from archcalc.graph import Attributes, Handle, Node, Shape
+from archcalc.ops import counters
+from archcalc.ops.gradient import convolved
 from archcalc.ops.linear import real_macs
 from archcalc.ops.operator import (
     Saves,
@@ -138,10 +140,12 @@ class Convolution:
             formula=f"({PLACE[dims]}×C_out)×({WINDOW[dims]}×C_in/groups) macs, "
             f"{PLACE[dims]}×C_out with a bias",
             window=Slides(conv_windows, over_channels=True),
+            counters=counters.CONV,
             work=conv_work,
             shape=conv_shape,
             saves=input_and_computed_weight,
             layout="images",
+            backward=convolved,
             weights_after=1,
             weights_together=True,
         )
@@ -184,10 +188,13 @@ class TransposedConvolution:
             formula=f"({PLACE[dims]}×C_in of the input)×({WINDOW[dims]}×C_out/groups) macs, "
             f"{PLACE[dims]}×C_out with a bias",
             window=Slides(transposed_windows, over_channels=True),
+            counters=counters.CONV_TRANSPOSE,
+            transposed=True,
             work=transposed_work,
             shape=transposed_shape,
             saves=input_and_computed_weight,
             layout="images",
+            backward=convolved,
             weights_after=1,
             weights_together=True,
         )
@@ -228,6 +235,7 @@ CONV_BACKWARD = operator(
     "conv_backward",
     "conv",
     window=Untold("windows"),
+    counters=counters.UNSEEN,
     formula="the forward's macs for the input's gradient, and again for the weight's",
     work=backward_work,
     weights_after=2,

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from fractions import Fraction
 
 from archcalc.graph import Node
+from archcalc.ops import counters
 from archcalc.ops.operator import Work, operator
 from archcalc.ops.window import Untold
 
@@ -116,6 +117,7 @@ for _name, _formula, _count in (
         f"linalg_{_name}",
         "elementwise",
         window=Untold("transform"),
+        counters=counters.NOTHING,
         formula=f"textbook count: {_formula}",
         work=work(_count),
         saves="inputs",

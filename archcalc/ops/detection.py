@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from archcalc.graph import Node
+from archcalc.ops import counters
 from archcalc.ops.linear import real_macs
 from archcalc.ops.operator import Work, channels_last, operator
 from archcalc.ops.window import Untold
@@ -46,6 +47,7 @@ DEFORM_CONV2D = operator(
     "deform_conv2d",
     "conv",
     window=Untold("values"),
+    counters=counters.UNKNOWN,
     formula="(H×W×C_out)×(K_h×K_w×C_in/groups) macs, and 7 a sampled value, 8 with a mask",
     work=deform_work,
     saves="inputs",
@@ -55,6 +57,7 @@ operator(
     "roi_align",
     "pooling",
     window=Untold("values"),
+    counters=counters.NOTHING,
     formula="(outputs)×sampling_ratio²×8: a sample between four places, and the mean",
     work=roi_work,
     saves="input",
@@ -63,6 +66,7 @@ operator(
     "ps_roi_align",
     "pooling",
     window=Untold("values"),
+    counters=counters.NOTHING,
     formula="(outputs)×sampling_ratio²×8: a sample between four places, and the mean",
     work=roi_work,
     saves="input",
@@ -71,6 +75,7 @@ operator(
     "nms",
     "reduction",
     window=Untold("values"),
+    counters=counters.NOTHING,
     formula="13 a pair of boxes, as if none were dropped, and n×⌈log₂ n⌉ + 3n to sort and measure",
     work=nms_work,
 )

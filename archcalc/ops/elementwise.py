@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from archcalc.graph import Attributes, Handle, Node, Shape
+from archcalc.ops import counters
+from archcalc.ops.gradient import Rule, added, multiplied
 from archcalc.ops.operator import Operator, Work, broadcast, extent, operator
 
 
@@ -15,26 +17,36 @@ def broadcast_shape(
 
 
 def pairwise_work(node: Node, training: bool) -> Work:
-    """One operation an element for each input after the first."""
-    size = extent(node.outputs[0].shape)
-    count = max(len(node.inputs) - 1, 1)
-    return {"elementwise": (((count,), size) if count != 1 else (size,),)}
+    """One operation an element for each input after the first, and one for a factor ``alpha``.
+
+    The inputs are joined one after another; small ones that come first stay small until a larger
+    one follows.
+    """
+    shapes = tuple([value.shape for value in node.inputs])
+    last = extent(node.outputs[0].shape)
+    joined = [extent(broadcast(shapes[:count])) for count in range(2, len(shapes))]
+    sizes = [*joined, last, *([last] if node.attrs.get("alpha", 1) != 1 else [])]
+    if all(size == last for size in sizes):
+        return {"elementwise": (((len(sizes),), last) if len(sizes) != 1 else (last,),)}
+    return {"elementwise": tuple([(size,) for size in sizes])}
 
 
-def _pairwise(name: str, saves: str) -> Operator:
+def _pairwise(name: str, saves: str, backward: Rule) -> Operator:
     return operator(
         name,
         "elementwise",
         window="pointwise",
+        counters=counters.NOTHING,
         formula="1 an element for each input after the first",
         work=pairwise_work,
         shape=broadcast_shape,
         saves=saves,
+        backward=backward,
     )
 
 
-ADD = _pairwise("add", saves="nothing")
-MUL = _pairwise("mul", saves="factors")
+ADD = _pairwise("add", saves="nothing", backward=added)
+MUL = _pairwise("mul", saves="factors", backward=multiplied)
 
 
 def add(*xs: Handle, name: str = "add") -> Handle:

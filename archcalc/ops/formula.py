@@ -20,6 +20,7 @@ from typing import Any
 from archcalc.errors import UsageError
 from archcalc.graph import Node
 from archcalc.guard import guard
+from archcalc.ops import counters
 from archcalc.ops.operator import TABLE, Cost, Operator, Work
 from archcalc.ops.window import Untold
 
@@ -43,6 +44,7 @@ def formula(name: str) -> Callable[[Formula], Formula]:
             name,
             "matmul",
             Untold("layout"),
+            counters.UNSEEN,
             formula=(inspect.getdoc(function) or f"by {function.__name__}()").partition("\n")[0],
             work=_work(name, function),
         )
@@ -61,8 +63,8 @@ def load_formulas(path: str | Path) -> tuple[str, ...]:
     before = dict(USERS)
     try:
         Path(path).open("rb").close()
-    except OSError as error:
-        why = (error.strerror or str(error)).lower()
+    except (OSError, ValueError) as error:  # a name with NUL in it is a ValueError
+        why = (getattr(error, "strerror", None) or str(error)).lower()
         raise UsageError(f"formulas {str(path)!r} cannot be read: {why}") from None
     with guard(f"formulas {str(path)!r} cannot be run"):
         runpy.run_path(str(path), run_name="archcalc_formulas")

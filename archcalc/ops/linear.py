@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 from archcalc.errors import ShapeError
 from archcalc.graph import ITEM_SIZE, Attributes, Handle, Node, Shape, times
+from archcalc.ops import counters
+from archcalc.ops.gradient import looked_up, multiplied_by_matrix, multiplied_by_weight
 from archcalc.ops.operator import Work, broadcast, operands, operator
 from archcalc.ops.window import Mixes, Untold
 
@@ -126,11 +128,13 @@ LINEAR = operator(
     "linear",
     "linear",
     window=Mixes(lambda node: (-1,)),
+    counters=counters.LAYER,
     formula="(rows×out_features)×in_features macs, rows×out_features with a bias",
     work=linear_work,
     shape=linear_shape,
     saves="rows",
     layout="contiguous",
+    backward=multiplied_by_weight,
     weights_after=1,
     weights_together=True,
 )
@@ -138,16 +142,19 @@ MATMUL = operator(
     "matmul",
     "matmul",
     window="matmul",
+    counters=counters.MATMUL,
     formula="(batch×rows×columns)×inner macs",
     work=matmul_work,
     shape=matmul_shape,
     saves="matrices",
     layout="contiguous",
+    backward=multiplied_by_matrix,
 )
 ADDMM = operator(
     "addmm",
     "matmul",
     window=Untold("layout"),
+    counters=counters.ADDMM,
     formula="(batch×rows×columns)×inner macs, and 1 an output element",
     work=added_matmul_work,
     saves="others",
@@ -157,6 +164,7 @@ BILINEAR = operator(
     "bilinear",
     "linear",
     window=Untold("layout"),
+    counters=counters.UNKNOWN,
     formula="(rows×out_features)×(in1_features×in2_features + in2_features) macs",
     work=bilinear_work,
     saves="inputs",
@@ -167,6 +175,7 @@ EINSUM = operator(
     "einsum",
     "matmul",
     window="einsum",
+    counters=counters.EINSUM,
     formula="(outputs)×(sizes of the contracted indices) macs",
     work=einsum_work,
     saves="inputs",
@@ -175,6 +184,7 @@ GROUPED_MM = operator(
     "grouped_mm",
     "matmul",
     window=Untold("values"),
+    counters=counters.UNKNOWN,
     formula="(rows of all groups)×inner×columns macs",
     work=grouped_work,
     saves="inputs",
@@ -183,6 +193,7 @@ SPARSE_MATMUL = operator(
     "sparse_matmul",
     "matmul",
     window=Untold("values"),
+    counters=counters.UNKNOWN,
     formula="(stored elements)×(rows or columns that they meet) macs",
     work=sparse_work,
     saves="inputs",
@@ -192,6 +203,7 @@ EMBEDDING_BAG = operator(
     "embedding_bag",
     "reduction",
     window=Untold("sequence"),
+    counters=counters.NOTHING,
     formula="one addition for each value that is looked up",
     work=embedding_bag_work,
     saves="rows",
@@ -203,9 +215,11 @@ EMBEDDING = operator(
     "embedding",
     "movement",
     window=Untold("layout"),
+    counters=counters.EMBEDDING,
     shape=lambda inputs, weights, attrs: (*inputs[0], weights["weight"][1]),
     free="a table look-up, no arithmetic",
     saves="input",
+    backward=looked_up,
     weights_after=1,
     weights_together=True,
     reads=embedding_bytes,

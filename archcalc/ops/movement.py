@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from archcalc.errors import ShapeError
 from archcalc.graph import Attributes, Handle, Shape, numel, times
+from archcalc.ops import counters
+from archcalc.ops.gradient import joined, permuted, reshaped, sliced
 from archcalc.ops.operator import operator
 
 A_VIEW = "a view, no data moves"
@@ -69,21 +71,25 @@ def axis(dim: int, rank: int) -> int:
     return dim % rank
 
 
-INPUT = operator("input", "input", window="source", free="given")
+INPUT = operator("input", "input", window="source", counters=counters.NOTHING, free="given")
 CONCAT = operator(
     "concat",
     "movement",
     window="concat",
     layout="images",
+    counters=counters.NOTHING,
     shape=concat_shape,
     free="copies its inputs, no arithmetic",
+    backward=joined,
 )
 FLATTEN = operator(
     "flatten",
     "movement",
     copies_if="not a view",
     window="reshape",
+    counters=counters.NOTHING,
     shape=flatten_shape,
+    backward=reshaped,
     free=A_VIEW,
     view=True,
 )
@@ -92,7 +98,9 @@ RESHAPE = operator(
     "movement",
     copies_if="not a view",
     window="reshape",
+    counters=counters.NOTHING,
     shape=reshape_shape,
+    backward=reshaped,
     free=A_VIEW,
     view=True,
 )
@@ -100,7 +108,9 @@ PERMUTE = operator(
     "permute",
     "movement",
     window="permute",
+    counters=counters.NOTHING,
     shape=permute_shape,
+    backward=permuted,
     free=A_VIEW,
     view=True,
 )
@@ -108,7 +118,9 @@ SLICE = operator(
     "slice",
     "movement",
     window="slice",
+    counters=counters.NOTHING,
     shape=slice_shape,
+    backward=sliced,
     free=A_VIEW,
     view=True,
 )

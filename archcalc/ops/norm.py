@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from archcalc.errors import ShapeError
 from archcalc.graph import ITEM_SIZE, Attributes, Handle, Node, Shape, numel
+from archcalc.ops import counters
+from archcalc.ops.gradient import divided_by_neighbours, normalised
 from archcalc.ops.operator import Device, Work, extent, operator
 from archcalc.ops.window import Mixes
 
@@ -27,6 +29,17 @@ def local_response_work(node: Node, training: bool) -> Work:
     """An element: its square, size − 1 additions, alpha, k, a power and a division."""
     count = node.attrs["size"] + 4
     return {"norm": (((count,), extent(node.outputs[0].shape)),)}
+
+
+def backward_work(element: int, weights_alone: int) -> Callable[[Node, bool], Work]:
+    """So many operations for each element of the gradient, which is the first input; fewer where
+    only the gradients of the weights are asked for."""
+
+    def work(node: Node, training: bool) -> Work:
+        count = element if node.attrs.get("output_mask", (True,))[0] else weights_alone
+        return {"norm": (((count,), extent(node.inputs[0].shape)),)}
+
+    return work
 
 
 def layer_norm_shape(
@@ -87,10 +100,13 @@ BATCH_NORM = operator(
     "batch_norm",
     "norm",
     window="pointwise",
+    counters=counters.norm("BatchNorm", weighted=2, batch_statistics=True),
+    normalises="batch",
     formula="2 an element in evaluation (scale and shift), 6 in training",
     work=batch_norm_work,
     saves="input",
     saves_also=batch_statistics,
+    backward=normalised("batch_norm_backward"),
     weights_after=1,
 )
 LAYER_NORM = operator(
@@ -98,33 +114,60 @@ LAYER_NORM = operator(
     "norm",
     layout="contiguous",
     window=Mixes(normalized_dims, keeps=True),
+    counters=counters.norm("LayerNorm", weighted=1),
+    normalises="sample",
     formula="8 an element, 6 without weight and bias",
     work=statistics_work,
     shape=layer_norm_shape,
     saves="input",
     saves_also=layer_statistics,
+    backward=normalised("layer_norm_backward"),
     weights_after=1,
 )
 GROUP_NORM = operator(
     "group_norm",
     "norm",
     window=Mixes(all_but_the_batch, keeps=True),
+    counters=counters.norm("GroupNorm", weighted=2),
+    normalises="sample",
     formula="8 an element, 6 without weight and bias",
     work=statistics_work,
     shape=group_norm_shape,
     saves="input",
     saves_also=group_statistics,
+    backward=normalised("group_norm_backward"),
     weights_after=1,
 )
 LOCAL_RESPONSE_NORM = operator(
     "local_response_norm",
     "norm",
     window=Mixes(lambda node: (1,), keeps=True),
+    counters=counters.LOCAL_RESPONSE,
     formula="size + 4 an element",
     work=local_response_work,
     saves="input",
     saves_also=local_response_steps,
+    backward=divided_by_neighbours,
 )
+operator(
+    "batch_norm_backward",
+    "norm",
+    window="pointwise",
+    counters=counters.NOTHING,
+    formula="9 an element: normalise again 2, two sums 3, combine 4; 5 for the weights alone",
+    work=backward_work(9, weights_alone=5),
+    weights_after=2,
+)
+for _name in ("layer_norm_backward", "group_norm_backward", "rms_norm_backward"):
+    operator(
+        _name,
+        "norm",
+        window="pointwise",
+        counters=counters.NOTHING,
+        formula="11 an element: normalise again 2, two sums 4, combine 5; 5 for the weights alone",
+        work=backward_work(11, weights_alone=5),
+        weights_after=None if _name == "rms_norm_backward" else 2,
+    )
 
 
 def batch_norm(

@@ -14,11 +14,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from archcalc.errors import DefinitionError, ShapeError
 from archcalc.graph import Attributes, Handle, Node, Shape, numel
+from archcalc.ops.counters import Counters
 from archcalc.ops.window import Positions
+
+if TYPE_CHECKING:
+    from archcalc.ops.gradient import Rule
 
 Kind = Literal[
     "input",
@@ -32,6 +36,8 @@ Kind = Literal[
     "reduction",
     "movement",
 ]
+
+KINDS: tuple[Kind, ...] = get_args(Kind)
 
 Saves = Literal[
     "nothing",
@@ -107,6 +113,8 @@ class Operator:
     kind: Kind
     window: Positions
     """What it does to positions, for the receptive field."""
+    counters: Counters
+    """What each of the other counters says about it."""
     formula: str = ""
     """The counted work in symbols, for people."""
     work: Callable[[Node, bool], Work] = no_work
@@ -117,6 +125,17 @@ class Operator:
     """Why there is nothing to count, where ``work`` returns nothing."""
     view: bool = False
     """The output shares its first input's storage: no byte moves."""
+    evaluates: bool = True
+    """It is computed in evaluation; dropout is the identity there."""
+    pools: Literal["", "average", "maximum"] = ""
+    """It leaves one number for a window of places, as a pool does."""
+    normalises: Literal["", "batch", "sample"] = ""
+    """Over what it subtracts a mean: over the batch, so that a bias before it has no effect and
+    evaluation can fold it into a convolution; or over one sample."""
+    rectifies: bool = False
+    """No output is below 0, and where it is 0 no gradient flows."""
+    transposed: bool = False
+    """Its weight has the input channels first."""
     saves: Saves | Callable[[Node], Saves] = "nothing"
     """Which of its tensors autograd keeps for the backward pass, weights aside."""
     saves_in_place: Saves | None = None
@@ -126,6 +145,8 @@ class Operator:
     mask."""
     layout: Layout = "like its input"
     """How the output lies in memory, where that is not a view of the input."""
+    backward: Rule | None = None
+    """What autograd runs for it in the backward pass, where a network can be declared with it."""
     weights_after: int | None = None
     """How many tensors torch's function takes before those that are usually parameters; None where
     it has no parameters of its own."""
@@ -161,7 +182,7 @@ class Operator:
 
     def passes_through(self, node: Node, training: bool) -> bool:
         """Whether the output is the input's own storage: a view, or dropout in evaluation."""
-        if self.view:
+        if self.view or not (self.evaluates or node.attrs.get("training", training)):
             return True
         return self.identity is not None and self.identity(node, training)
 
@@ -194,12 +215,23 @@ TABLE: dict[str, Operator] = {}
 """Every operator by name."""
 
 
-def operator(name: str, kind: Kind, *, window: Positions, **fields: Any) -> Operator:
-    """Declare an operator. Raises ValueError when the name is taken."""
+def operator(
+    name: str, kind: Kind, *, window: Positions, counters: Counters, **fields: Any
+) -> Operator:
+    """Declare an operator. Raises ValueError for a row that contradicts itself."""
+    row = Operator(name, kind, window, counters, **fields)
     if name in TABLE:
         raise ValueError(f"operator {name!r} is declared twice")
-    TABLE[name] = Operator(name, kind, window, **fields)
-    return TABLE[name]
+    if kind not in KINDS:
+        raise ValueError(f"operator {name!r}: kind {kind!r} is not one of {', '.join(KINDS)}")
+    if (row.work is no_work) == bool(row.formula):
+        raise ValueError(f"operator {name!r}: work and its formula come together")
+    if not row.formula and not row.free:
+        raise ValueError(f"operator {name!r}: give work and a formula, or why it is free")
+    if row.weights_together and row.weights_after is None:
+        raise ValueError(f"operator {name!r}: weights_together needs weights_after")
+    TABLE[name] = row
+    return row
 
 
 def total(terms: tuple[Term, ...]) -> int:

@@ -9,11 +9,22 @@ from __future__ import annotations
 from typing import Literal
 
 from archcalc.graph import Handle
+from archcalc.ops import counters
 from archcalc.ops.activation import activation_function, along_dim
 from archcalc.ops.elementwise import broadcast_shape
+from archcalc.ops.gradient import Rule, divided, pointwise, subtracted
 from archcalc.ops.norm import normalized_dims
 from archcalc.ops.operator import TABLE, Saves, operator, per_output
 from archcalc.ops.window import Mixes, Positions, Untold
+
+OTHER_COUNTERS = {
+    "relu6": counters.NOTHING.but(ptflops=counters.per_output("ReLU6 output", per_image=True)),
+    "leaky_relu": counters.NOTHING.but(
+        ptflops=counters.per_output("LeakyReLU output", per_image=True)
+    ),
+}
+"""Activations that another counter has a rule for."""
+RECTIFIERS = frozenset(("relu6",))
 
 
 def elementwise(
@@ -22,6 +33,7 @@ def elementwise(
     why: str = "",
     kind: Literal["elementwise", "activation", "norm", "pooling"] = "elementwise",
     window: Positions = "pointwise",
+    backward: Rule | None = None,
     weights_after: int | None = None,
     saves: Saves = "input",
     saves_in_place: Saves | None = None,
@@ -34,18 +46,22 @@ def elementwise(
             name,
             kind,
             window=window,
+            counters=OTHER_COUNTERS.get(name, counters.NOTHING),
             formula=text,
             work=work,
             shape=broadcast_shape,
             saves=saves,
             saves_in_place=saves_in_place,
             layout="contiguous" if isinstance(window, Mixes) else "like its input",
+            backward=backward,
             weights_after=weights_after,
+            rectifies=name in RECTIFIERS,
         )
 
 
-elementwise("sub", "neg", "copysign", "conj_physical", saves="nothing")
-elementwise("div", saves="divisors")
+elementwise("sub", saves="nothing", backward=subtracted)
+elementwise("neg", "copysign", "conj_physical", saves="nothing")
+elementwise("div", saves="divisors", backward=divided)
 elementwise("maximum", "minimum", "fmax", "fmin", "atan2", "hypot", "xlogy", saves="inputs")
 elementwise("polar", "complex", "ldexp", "remainder", "fmod", saves="inputs")
 elementwise("pow", "i0", "special_i0e", "special_i1", "special_i1e", "polygamma", "angle")
@@ -79,6 +95,12 @@ elementwise(
     why="two products and a difference",
 )
 
+BACKWARD = {
+    "leaky_relu": "leaky_relu_backward",
+    "relu6": "hardtanh_backward",
+    "hardsigmoid": "hardsigmoid_backward",
+}
+"""The backward operators of the activations that networks are declared with."""
 FROM_RESULT = ("leaky_relu", "elu", "selu", "celu", "threshold", "rrelu")
 """In place, torch computes their gradients from the result."""
 
@@ -135,30 +157,11 @@ for _name, _count, _why in (
         window=OTHER_WINDOWS.get(_name, "pointwise"),
         saves="output" if _name == "log_softmax" else "input",
         saves_in_place="output" if _name in FROM_RESULT else None,
+        backward=pointwise(BACKWARD[_name], "input") if _name in BACKWARD else None,
     )
 
 elementwise(
     "prelu", per_output_element=2, why="compare, multiply", kind="activation", weights_after=1
-)
-elementwise(
-    "batch_norm_backward",
-    per_output_element=9,
-    why="normalise again 2, two sums 3, combine 4",
-    kind="norm",
-    weights_after=2,
-)
-elementwise(
-    *("layer_norm_backward", "group_norm_backward"),
-    per_output_element=11,
-    why="normalise again 2, two sums 4, combine 5",
-    kind="norm",
-    weights_after=2,
-)
-elementwise(
-    "rms_norm_backward",
-    per_output_element=11,
-    why="normalise again 2, two sums 4, combine 5",
-    kind="norm",
 )
 elementwise(
     "weight_norm",

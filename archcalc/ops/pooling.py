@@ -7,6 +7,8 @@ from math import prod
 
 from archcalc.errors import ShapeError
 from archcalc.graph import Attributes, Handle, Node, Shape
+from archcalc.ops import counters
+from archcalc.ops.gradient import pooled, pooled_adaptively
 from archcalc.ops.operator import Device, Saves, Work, channels_last, operator, require_channels
 from archcalc.ops.window import (
     Sampling,
@@ -95,11 +97,14 @@ class MaxPool:
             "pooling",
             formula="(outputs)×(K − 1) comparisons, K the values of a window",
             window=Slides(pool_windows, pools=True),
+            counters=counters.MAX_POOL,
+            pools="maximum",
             work=max_pool_work,
             shape=pool_shape,
             saves="input",
             layout="images",
             saves_also=places,
+            backward=pooled("max_pool_backward"),
         )
 
     def __call__(
@@ -136,10 +141,13 @@ class AvgPool:
             "pooling",
             formula="(outputs)×K: K − 1 additions and a division, K the values of a window",
             window=Slides(pool_windows, pools=True),
+            counters=counters.AVG_POOL,
+            pools="average",
             work=avg_pool_work,
             shape=pool_shape,
             saves="input",
             layout="images",
+            backward=pooled("avg_pool_backward"),
         )
 
     def __call__(
@@ -164,6 +172,14 @@ class AvgPool:
         return self.operator.apply(x, name=name, attrs=attrs)
 
 
+POOLS = {"avg": "average", "max": "maximum"}
+ADAPTIVE = {
+    **{("max", dims): counters.MAX_POOL for dims in (1, 2, 3)},
+    **{("avg", dims): counters.ADAPTIVE_AVG_POOL for dims in (1, 3)},
+    ("avg", 2): counters.ADAPTIVE_AVG_POOL_2D,
+}
+
+
 class AdaptivePool:
     """``adaptive_avg_pool2d(x, 1)``: global average pooling at any input size."""
 
@@ -175,11 +191,14 @@ class AdaptivePool:
             "pooling",
             formula="one operation for each value that a window reads",
             window=Slides(adaptive_windows, pools=True),
+            counters=ADAPTIVE[kind, dims],
+            pools=POOLS[kind],
             work=adaptive_work,
             shape=adaptive_shape,
             layout="images",
             saves="input" if kind == "max" else global_keeps_nothing,
             saves_also=places if kind == "max" else None,
+            backward=pooled("max_pool_backward") if kind == "max" else pooled_adaptively,
         )
 
     def __call__(self, x: Handle, output_size: Size = 1, *, name: str = "") -> Handle:

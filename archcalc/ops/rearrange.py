@@ -7,6 +7,8 @@ from typing import Any
 
 from archcalc.errors import ShapeError
 from archcalc.graph import Attributes, Handle, Shape, times
+from archcalc.ops import counters
+from archcalc.ops.gradient import Rule, a_weight, handed_on, padded, rearranged
 from archcalc.ops.movement import A_VIEW
 from archcalc.ops.operator import TABLE, ShapeRule, operator, same_shape
 from archcalc.ops.window import Positions, Untold
@@ -67,7 +69,7 @@ def expand_shape(
 
 def views(*names: str, window: Positions) -> None:
     for name in names:
-        operator(name, "movement", window=window, free=A_VIEW, view=True)
+        operator(name, "movement", window=window, counters=counters.NOTHING, free=A_VIEW, view=True)
 
 
 def copies(
@@ -75,31 +77,81 @@ def copies(
     window: Positions,
     why: str = "copies values, no arithmetic",
     shape: ShapeRule = same_shape,
+    backward: Rule | None = None,
     **fields: Any,
 ) -> None:
     for name in names:
-        operator(name, "movement", window=window, free=why, shape=shape, **fields)
+        operator(
+            name,
+            "movement",
+            window=window,
+            counters=counters.NOTHING,
+            free=why,
+            shape=shape,
+            backward=backward,
+            **fields,
+        )
 
 
 operator(
     "parameter",
     "input",
     window="source",
+    counters=counters.NOTHING,
     free="a weight that a function of the model reads by itself",
+    backward=a_weight,
 )
-operator("constant", "input", window="source", free="a buffer or a constant of the model")
+operator(
+    "constant",
+    "input",
+    window="source",
+    counters=counters.NOTHING,
+    free="a buffer or a constant of the model",
+)
 
-operator("expand", "movement", window="expand", free=A_VIEW, view=True, shape=expand_shape)
-operator("detach", "movement", window="pointwise", free=A_VIEW, view=True, stops_gradient=True)
+operator(
+    "expand",
+    "movement",
+    window="expand",
+    counters=counters.NOTHING,
+    free=A_VIEW,
+    view=True,
+    shape=expand_shape,
+    backward=handed_on,
+)
+operator(
+    "detach",
+    "movement",
+    window="pointwise",
+    counters=counters.NOTHING,
+    free=A_VIEW,
+    view=True,
+    stops_gradient=True,
+)
 views("real", "imag", "conj", window="pointwise")
 views("unbind", window="unbind")
 views("split", window="split")
 views("unfold", window=Untold("windows"))
 views("diagonal", "view_as_real", "view_as_complex", "as_strided", window=Untold("layout"))
-copies("pad", window="pad", shape=pad_shape)
-copies("channel_shuffle", window="channel_shuffle", shape=shuffled_shape)
-copies("pixel_shuffle", window="pixel_shuffle", shape=depth_to_space_shape)
-copies("pixel_unshuffle", window="pixel_unshuffle", shape=space_to_depth_shape)
+copies("pad", window="pad", shape=pad_shape, backward=padded)
+copies(
+    "channel_shuffle",
+    window="channel_shuffle",
+    shape=shuffled_shape,
+    backward=rearranged("channel_shuffle"),
+)
+copies(
+    "pixel_shuffle",
+    window="pixel_shuffle",
+    shape=depth_to_space_shape,
+    backward=rearranged("pixel_unshuffle"),
+)
+copies(
+    "pixel_unshuffle",
+    window="pixel_unshuffle",
+    shape=space_to_depth_shape,
+    backward=rearranged("pixel_shuffle"),
+)
 copies("stack", window="stack")
 copies("clone", "copy", "tril", "triu", window="pointwise")
 copies("roll", window=Untold("wraps"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from archcalc.graph import Node, Shape
+from archcalc.ops import counters
 from archcalc.ops.operator import Operator, Work, operands, operator
 from archcalc.ops.window import Untold
 
@@ -43,6 +44,7 @@ def _layer(name: str, gates: int, activation: int, elementwise: int, why: str) -
         name,
         "linear",
         window=Untold("sequence"),
+        counters=counters.UNSEEN,
         formula=f"(steps×batch)×(sizes of all weight matrices) macs; {why}",
         work=recurrent_work(gates, activation, elementwise),
         saves="inputs",

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import Literal
 
 from archcalc.graph import Attributes, Handle, Node, Shape
+from archcalc.ops import counters
+from archcalc.ops.gradient import Rule, spread
 from archcalc.ops.movement import axis
 from archcalc.ops.operator import (
     TABLE,
@@ -71,6 +74,8 @@ def reduction(
     shape: ShapeRule = same_shape,
     saves: Saves = "input",
     window: Positions = REDUCES,
+    pools: Literal["", "average"] = "",
+    backward: Rule | None = None,
 ) -> None:
     """Declare operators that do so many operations for each input element."""
     text = f"{per_input_element} an input element" + (f": {why}" if why else "")
@@ -79,14 +84,27 @@ def reduction(
             name,
             "reduction",
             window=window,
+            counters=counters.NOTHING,
             formula=text,
             work=per_input(per_input_element),
             shape=shape,
             saves=saves,
+            pools=pools,
+            backward=backward,
         )
 
 
-reduction("sum", "mean", why="an addition", shape=reduced_shape, saves="nothing")
+reduction(
+    "sum", why="an addition", shape=reduced_shape, saves="nothing", backward=spread(mean=False)
+)
+reduction(
+    "mean",
+    why="an addition",
+    shape=reduced_shape,
+    saves="nothing",
+    pools="average",
+    backward=spread(mean=True),
+)
 reduction("nansum", "nanmean", "prod", why="an addition")
 reduction("cumsum", why="an addition", window=Untold("sequence"), saves="nothing")
 reduction("cumprod", why="an addition", window=Untold("sequence"), saves="input and output")
@@ -120,6 +138,7 @@ reduction(
 reduction(
     *("embedding_backward", "scatter_add", "index_add", "scatter_reduce"),
     *("index_backward", "upsample_backward", "unfold_backward"),
+    "pad_backward",
     why="an addition",
     window=Untold("values"),
 )
@@ -128,6 +147,7 @@ for _name in ("sort", "topk"):
         _name,
         "reduction",
         window=Untold("values"),
+        counters=counters.NOTHING,
         formula="n×⌈log₂ n⌉ comparisons",
         work=sort_work,
         saves_also=chosen_places,

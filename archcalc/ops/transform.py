@@ -7,6 +7,9 @@ from math import prod
 
 from archcalc.errors import ShapeError
 from archcalc.graph import Attributes, Handle, Node, Shape, numel, times
+from archcalc.ops import counters
+from archcalc.ops.counters import Counters
+from archcalc.ops.gradient import rearranged
 from archcalc.ops.operator import TABLE, Work, extent, operator, per_output
 from archcalc.ops.window import (
     Positions,
@@ -74,17 +77,21 @@ def scales(attrs: Attributes, dims: int) -> tuple[float | None, ...]:
     return tuple([attrs.get(name) for name in names[dims]])
 
 
-def interpolation(*names: str, per_output_element: int, why: str, window: Positions) -> None:
+def interpolation(
+    *names: str, per_output_element: int, why: str, window: Positions, seen: Counters
+) -> None:
     for name in names:
         operator(
             name,
             "elementwise",
             window=window,
+            counters=seen,
             formula=f"{per_output_element} an element: {why}",
             work=per_output("elementwise", per_output_element),
             shape=upsample_shape,
             saves="nothing",
             layout="images",
+            backward=rearranged("upsample_backward"),
         )
 
 
@@ -123,6 +130,7 @@ operator(
     "fft",
     "elementwise",
     window=Untold("transform"),
+    counters=counters.NOTHING,
     formula="5×n×⌈log₂ n⌉ real operations a transform of length n, half for real input or output",
     work=fft_work,
     saves="nothing",
@@ -131,6 +139,7 @@ operator(
     "pairwise_distance",
     "reduction",
     window=Untold("layout"),
+    counters=counters.NOTHING,
     formula="3 for each feature of each pair",
     work=pairwise_distance_work,
     saves="inputs",
@@ -139,25 +148,44 @@ operator(
     "upsample_nearest",
     "movement",
     window=resized(1),
+    counters=counters.NEAREST,
     free="copies the nearest value, no arithmetic",
     shape=upsample_shape,
+    backward=rearranged("upsample_backward"),
 )
 interpolation(
-    "upsample_linear", window=resized(2), per_output_element=3, why="two products and a sum"
+    "upsample_linear",
+    window=resized(2),
+    seen=counters.upsample("linear", 5),
+    per_output_element=3,
+    why="two products and a sum",
 )
 interpolation(
-    "upsample_bilinear", window=resized(2), per_output_element=7, why="4 products, 3 sums"
+    "upsample_bilinear",
+    window=resized(2),
+    seen=counters.BILINEAR,
+    per_output_element=7,
+    why="4 products, 3 sums",
 )
 interpolation(
-    "upsample_bicubic", window=resized(4), per_output_element=31, why="16 products, 15 sums"
+    "upsample_bicubic",
+    window=resized(4),
+    seen=counters.upsample("bicubic", 259),
+    per_output_element=31,
+    why="16 products, 15 sums",
 )
 interpolation(
-    "upsample_trilinear", window=resized(2), per_output_element=15, why="8 products, 7 sums"
+    "upsample_trilinear",
+    window=resized(2),
+    seen=counters.upsample("trilinear", 31),
+    per_output_element=15,
+    why="8 products, 7 sums",
 )
 operator(
     "grid_sample",
     "elementwise",
     window=Untold("values"),
+    counters=counters.GRID_SAMPLE,
     formula="2×places − 1 an element: 4 places in two dimensions, 8 in three, 16 bicubic",
     work=grid_sample_work,
     free="nearest copies a value, no arithmetic",
@@ -167,12 +195,17 @@ operator(
     "grid_sample_backward",
     "elementwise",
     window=Untold("values"),
+    counters=counters.NOTHING,
     formula="2 a place for the input's gradient, 3 a place and dimension for the grid's",
     work=grid_sample_backward_work,
     free="no gradient was asked for",
 )
 interpolation(
-    "affine_grid", window=Untold("values"), per_output_element=4, why="two products, two sums"
+    "affine_grid",
+    window=Untold("values"),
+    seen=counters.NOTHING,
+    per_output_element=4,
+    why="two products, two sums",
 )
 
 MODES: Mapping[str, int] = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}

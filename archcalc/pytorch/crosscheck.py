@@ -19,12 +19,13 @@ import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from archcalc.analysis.conventions import CONVENTIONS, Step, total
+from archcalc.analysis.conventions import CONVENTIONS, total
 from archcalc.analysis.profile import profile
 from archcalc.analysis.record import Record
 from archcalc.errors import MissingExtraError
 from archcalc.graph import Graph
 from archcalc.lookup import registry
+from archcalc.ops.counters import Step
 from archcalc.pytorch.build import build
 from archcalc.pytorch.trace import trace
 
@@ -77,7 +78,7 @@ class Count:
         return "; ".join(parts)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Crosscheck(Record):
     """One network under all counters."""
 

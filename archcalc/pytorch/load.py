@@ -7,12 +7,11 @@ from __future__ import annotations
 
 import ast
 import importlib
-import importlib.util
 import inspect
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -20,11 +19,15 @@ from typing import Any
 import torch
 from torch import nn
 
-from archcalc.errors import ArchcalcError, MissingExtraError, UsageError, needs
+from archcalc.errors import MissingExtraError, UsageError, needs
 from archcalc.graph import Graph, Shape
-from archcalc.guard import shortened
-from archcalc.lookup.inputs import TensorShape, parse_input, parse_tensor, shape
+from archcalc.guard import guard
+from archcalc.lookup.inputs import TensorShape, parse_tensor, shape
+from archcalc.lookup.python_file import run
+from archcalc.lookup.spec import ModelSpec
+from archcalc.pytorch.program import load as load_program
 from archcalc.pytorch.trace import build_on_meta, trace
+from archcalc.pytorch.trace.inputs import stand_in
 
 
 @dataclass(frozen=True)
@@ -34,7 +37,9 @@ class Model:
     build: Callable[[], Callable[..., Any]]
     """Makes the module; called under ``meta`` first, and for real where values are needed."""
     input: Shape | None = None
-    """(C, H, W) that it takes unless told; None where nobody says."""
+    """Of one image (C, H, W) or video (C, T, H, W), unless told; None where nobody says."""
+    images: int = 1
+    """How many such inputs it takes."""
     ready: bool = False
     """It exists already and is not built."""
 
@@ -48,20 +53,23 @@ def load(
     optimizer: str,
     options: Mapping[str, Any],
     spec: str,
+    trust: bool = False,
 ) -> Graph:
     """The Graph of a torch model by its name.
+
+    ``trust`` loads a saved program even where loading runs code that is in it.
 
     Raises UsageError for a name, option or input that is wrong, MissingExtraError for a package
     that is not there, and DefinitionError where the model's own forward fails.
     """
     if optimizer and not training:
         raise UsageError("--optimizer is a part of --train; give both")
-    model = find(name, options)
+    model = find(name, options, trust=trust)
     inputs = call_inputs(input, batch, model, name)
     if model.ready:
         module = model.build()
     else:
-        with _told(f"{name} cannot be built"):
+        with guard(f"{name} cannot be built"):
             module = build_on_meta(model.build)  # type: ignore[arg-type]  # any callable will do
     args, named = inputs
     graph = trace(
@@ -76,10 +84,42 @@ def load(
     return replace(graph, spec=spec)
 
 
-def find(name: str, options: Mapping[str, Any]) -> Model:
+def make(name: str, options: Mapping[str, Any], *, seed: int = 0, device: str = "cpu") -> nn.Module:
+    """The module itself, with the weights that its own code gives it from this seed.
+
+    torch's random state is left as it was. Raises what :func:`load` raises.
+    """
+    model = find(name, options)
+    with guard(f"{name} cannot be built"), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        on_meta = device == "meta" and not model.ready
+        made = build_on_meta(model.build) if on_meta else model.build()  # type: ignore[arg-type]  # any callable will do
+    if not isinstance(made, nn.Module):
+        raise UsageError(f"{name} makes {type(made).__name__}, which is not a torch module")
+    return made if on_meta else made.to(device)
+
+
+def example(
+    asked: ModelSpec, input: Sequence[str], batch: int, seed: int
+) -> tuple[nn.Module, tuple[Any, ...], dict[str, Any]]:
+    """The module of a spec with tensors to call it with, by position and by name.
+
+    Images come at least in twos, so that an exporter does not take a batch of one for a constant.
+    A raw tensor, such as ``x=1,3,224,224``, has the batch that was written.
+    """
+    model = find(asked.name, asked.options)
+    if not any("," in text for text in input):
+        batch = max(batch, 2)
+    args, kwargs = call_inputs(input or None, batch, model, asked.name)
+    cpu = torch.device("cpu")
+    module = make(asked.name, asked.options, seed=seed)
+    return module, stand_in(tuple(args), cpu, True), stand_in(kwargs, cpu, True)
+
+
+def find(name: str, options: Mapping[str, Any], *, trust: bool = False) -> Model:
     """The model of a name, not yet built. Raises UsageError or MissingExtraError."""
     if name.endswith(".pt2"):
-        return _program(name, options)
+        return _program(name, options, trust)
     place, _, attribute = name.rpartition(":")
     if place == "torchvision":
         return _torchvision(attribute, options)
@@ -93,16 +133,38 @@ def _torchvision(name: str, options: Mapping[str, Any]) -> Model:
         from torchvision import models
     if name not in models.list_models():
         raise UsageError(f"torchvision has no model {name!r}{_near(name, models.list_models())}")
-    weights = models.get_model_weights(name)
-    crop = getattr(weights.DEFAULT.transforms, "keywords", {}).get("crop_size", 224)
-    size = crop if isinstance(crop, int) else crop[0]
     builder = models.get_model_builder(name)
     keywords = _typed(builder, options, f"torchvision:{name}")
     if name in ("googlenet", "inception_v3"):
         keywords.setdefault("init_weights", False)  # else it warns, and weights cost time
     return Model(
-        lambda: builder(weights=None, **_without_download(builder, keywords)), (3, size, size)
+        lambda: builder(weights=None, **_without_download(builder, keywords)),
+        *_torchvision_input(name, builder, keywords),
     )
+
+
+FRAMES = 16
+"""Of a clip: what torchvision's video models were trained with."""
+
+
+def _torchvision_input(
+    name: str, builder: Callable[..., Any], keywords: Mapping[str, Any]
+) -> tuple[Shape, int]:
+    """What a model of torchvision's takes unless told, and how many of them."""
+    from torchvision import models
+
+    weights = models.get_model_weights(name).DEFAULT
+    crop = getattr(weights.transforms, "keywords", {}).get("crop_size", 224)
+    height, width = (crop, crop) if isinstance(crop, int) else (crop[0], crop[-1])
+    folder = builder.__module__.split(".")[-2:]
+    if "video" in folder:
+        return (3, FRAMES, height, width), 1
+    if "optical_flow" in folder:
+        return (3, 520, 960), 2  # the size of their published operations
+    if "vision_transformer" in folder:
+        # Built for one size: not always that of the best weights.
+        height = width = keywords.get("image_size", 224)
+    return (3, height, width), 1
 
 
 def _without_download(builder: Callable[..., Any], keywords: dict[str, Any]) -> dict[str, Any]:
@@ -126,25 +188,33 @@ def _timm(name: str, options: Mapping[str, Any]) -> Model:
     return Model(lambda: timm.create_model(name, pretrained=False, **keywords), tuple(shape))
 
 
-def _program(path: str, options: Mapping[str, Any]) -> Model:
+def _program(path: str, options: Mapping[str, Any], trust: bool) -> Model:
     if options:
         raise UsageError(f"{path} is a saved program; it has no options")
-    if not Path(path).is_file():
-        raise UsageError(f"there is no file {path}")
-    try:
-        program = torch.export.load(path)
-    except Exception as error:  # a damaged archive fails in many ways
-        raise UsageError(
-            f"{path} is no program that torch.export can load: {_line(error)}"
-        ) from error
-    example = program.example_inputs[0] if program.example_inputs else ()
-    shapes = [tuple(value.shape) for value in example if isinstance(value, torch.Tensor)]
-    image = shapes[0][1:] if len(shapes) == 1 and len(shapes[0]) == 4 else None
-    return Model(program.module, image, ready=True)
+    program = load_program(path, trust=trust)
+    with guard(f"{path} cannot be run"):
+        module = program.module(check_guards=False)  # a guard is code in the file
+    shapes = [tuple(node.meta["val"].shape) for node in _user_inputs(program)]
+    # An image's sizes may be symbols where the program takes any; then nobody knows the default.
+    fixed = all(isinstance(size, int) for shape in shapes for size in shape)
+    image = shapes[0][1:] if len(shapes) == 1 and len(shapes[0]) == 4 and fixed else None
+    return Model(lambda: module, image, ready=True)
+
+
+def _user_inputs(program: Any) -> list[Any]:
+    """The graph's placeholders of the caller's tensors."""
+    names = set(program.graph_signature.user_inputs)
+    return [
+        node
+        for node in program.graph.nodes
+        if node.op == "placeholder"
+        and node.name in names
+        and isinstance(node.meta.get("val"), torch.Tensor)
+    ]
 
 
 def _from_python(place: str, attribute: str, name: str, options: Mapping[str, Any]) -> Model:
-    module = _python_file(place) if place.endswith(".py") else _python_module(place, name)
+    module = run(place) if place.endswith(".py") else _python_module(place, name)
     if not hasattr(module, attribute):
         usable = [key for key, value in vars(module).items() if _is_model(value, module)]
         raise UsageError(f"{place} has no {attribute!r}{_near(attribute, usable)}")
@@ -160,35 +230,22 @@ def _from_python(place: str, attribute: str, name: str, options: Mapping[str, An
     return Model(lambda: found(**keywords))
 
 
-def _python_file(path: str) -> Any:
-    if not Path(path).is_file():
-        raise UsageError(f"there is no file {path}")
-    stem = f"archcalc_model_{Path(path).stem}"
-    spec = importlib.util.spec_from_file_location(stem, path)
-    if spec is None or spec.loader is None:
-        raise UsageError(f"{path} is no Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[stem] = module  # dataclasses and pickles look themselves up there
-    with _told(f"{path} cannot be run"), _importing_from(os.path.dirname(os.path.abspath(path))):
-        spec.loader.exec_module(module)
-    return module
-
-
 def _python_module(place: str, name: str) -> Any:
     if not place:
         raise UsageError(f"{name!r}: write file.py:Name, package.module:Name or torchvision:name")
     with _importing_from(os.getcwd()):
         try:
-            return importlib.import_module(place)
-        except ModuleNotFoundError as error:
-            if error.name is not None and place.startswith(error.name):
+            with guard(f"{name} cannot be imported"):
+                return importlib.import_module(place)
+        except UsageError as error:
+            absent = getattr(error.__cause__, "name", None)
+            missing = isinstance(error.__cause__, ModuleNotFoundError)
+            if missing and absent is not None and place.startswith(absent):
                 raise UsageError(
-                    f"{name}: there is no module {error.name!r}; write file.py:Name for a file, "
+                    f"{name}: there is no module {absent!r}; write file.py:Name for a file, "
                     "torchvision:name or timm:name for theirs"
                 ) from None
-            raise UsageError(f"{name} cannot be imported: {_line(error)}") from error
-        except Exception as error:  # a user's module can fail in any way
-            raise UsageError(f"{name} cannot be imported: {_line(error)}") from error
+            raise
 
 
 @contextmanager
@@ -198,18 +255,8 @@ def _importing_from(folder: str) -> Any:
     try:
         yield
     finally:
-        sys.path.remove(folder)
-
-
-@contextmanager
-def _told(what: str) -> Any:
-    """Any failure of a user's code as one sentence."""
-    try:
-        yield
-    except ArchcalcError:
-        raise
-    except Exception as error:  # a user's code can fail in any way
-        raise UsageError(f"{what}: {_line(error)}") from error
+        with suppress(ValueError):  # what was imported may have changed sys.path
+            sys.path.remove(folder)
 
 
 def _is_model(value: Any, module: Any) -> bool:
@@ -264,10 +311,10 @@ def call_inputs(
     if not input:
         if model.input is None:
             raise UsageError(
-                f"{name} does not say what it takes: give --input 224x224x3, "
-                "or --input x=1,3,224,224:f32 for each tensor"
+                f"{name} does not say what it takes: write archcalc show {name} --input 224x224x3 "
+                "for an image, or --input x=1,3,224,224:f32 for each tensor"
             )
-        return [shape(batch, *model.input)], {}
+        return [shape(batch, *model.input)] * model.images, {}
     if isinstance(input, str):
         input = [input]
     if all(isinstance(size, int) for size in input):
@@ -275,7 +322,7 @@ def call_inputs(
     positional = []
     named: dict[str, TensorShape] = {}
     for text in map(str, input):
-        key, tensor = _input(text, batch)
+        key, tensor = parse_tensor(text, batch)
         if key in named:
             raise UsageError(f"input {key!r} is given twice")
         if key:
@@ -283,17 +330,6 @@ def call_inputs(
         else:
             positional.append(tensor)
     return positional, named
-
-
-def _input(text: str, batch: int) -> tuple[str, TensorShape]:
-    """``32x32x3`` is an image; anything with a comma, a name or a dtype is a tensor."""
-    if "," in text or "=" in text:
-        if batch != 1:
-            raise UsageError(
-                f"input {shortened(text)!r} gives the batch itself; leave --batch away"
-            )
-        return parse_tensor(text)
-    return "", shape(batch, *parse_input(text))
 
 
 def _short(name: str) -> str:
@@ -308,8 +344,3 @@ def _near(name: str, known: Sequence[str]) -> str:
     if close:
         return f"; did you mean {' or '.join(close)}?"
     return f"; it has {', '.join(known[:8])}" if known else ""
-
-
-def _line(error: BaseException) -> str:
-    text = str(error).strip().partition("\n")[0]
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__

@@ -8,8 +8,9 @@ from archcalc.analysis.budget import Check, Checks
 from archcalc.analysis.diff import Change, ModelDiff, ReportDiff, Total
 from archcalc.analysis.figures import FIGURES
 from archcalc.graph import Shape
-from archcalc.report import json
-from archcalc.report.table import Cell, Column, Report, Table, shape_text
+from archcalc.report import records
+from archcalc.report.document import Document, answer
+from archcalc.report.table import Cell, Column, Table, shape_text
 
 NODES = 30
 """Changed nodes of a model that are listed; the others are counted."""
@@ -26,7 +27,7 @@ def lines(found: Checks, path: str) -> str:
     return f"{models} model{'s' * (models != 1)} within the {limits} limits of {path}\n"
 
 
-def checks(found: Checks, path: str) -> Report:
+def checks(found: Checks, path: str) -> Document:
     """Every limit, a row each."""
     columns = (
         Column("model", "model"),
@@ -40,8 +41,8 @@ def checks(found: Checks, path: str) -> Report:
         for check in found.checks
     ]
     notes = [check.sentence for check in (*found.breaches, *found.advice)]
-    data = json.head(budget=path, kept=not found.breaches, checks=found.rows())
-    return Report((Table(columns, tuple(rows), f"Budget {path}"),), data, tuple(notes))
+    data = records.head(budget=path, kept=not found.breaches, checks=found.rows())
+    return answer((Table(columns, tuple(rows), f"Budget {path}"),), data, tuple(notes))
 
 
 def _limit(check: Check) -> str:
@@ -54,7 +55,7 @@ def _text(value: Cell) -> str:
     return "" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
 
 
-def differences(found: ReportDiff) -> Report:
+def differences(found: ReportDiff) -> Document:
     """What changed, model by model; no table at all when nothing did."""
     tables: list[Table] = []
     notes: list[str] = []
@@ -77,10 +78,10 @@ def differences(found: ReportDiff) -> Report:
         if follow := len(model.changes) - len(own):
             only = "node only passes" if follow == 1 else "nodes only pass"
             notes.append(f"{model.spec}: {follow} more {only} the new shape on.")
-    data = json.head(
+    data = records.head(
         before=found.before, after=found.after, models=[_record(model) for model in found.models]
     )
-    return Report(tuple(tables), data, tuple(notes))
+    return answer(tuple(tables), data, tuple(notes))
 
 
 def _follows(change: Change) -> bool:

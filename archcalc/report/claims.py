@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from archcalc.analysis.claims import Claims, Finding, plain
-from archcalc.report import json
-from archcalc.report.table import Cell, Column, Report, Table, plain_table
+from archcalc.report import records
+from archcalc.report.document import Document, answer
+from archcalc.report.table import Cell, Column, Table, plain_table
 
 NOTES = (
     "holds: the very number. rounds to it: within half of the last printed digit. off: beyond, by "
@@ -16,22 +17,22 @@ NOTES = (
 )
 
 
-def claims(found: Claims, *, waterfall: bool = False, raw: bool = False) -> Report:
+def claims(found: Claims, *, waterfall: bool = False, raw: bool = False) -> Document:
     """How many of each verdict, then a table a model; with ``waterfall`` the way from our number to
     each published one that is something else. ``raw`` is one table of raw values."""
-    data: dict[str, Any] = {"schema_version": json.SCHEMA_VERSION, "claims": found.rows()}
+    data: dict[str, Any] = {"schema_version": records.SCHEMA_VERSION, "claims": found.rows()}
     stepped = [each for each in found.findings if each.waterfall and each.verdict != "rounds to it"]
     if waterfall:
         data["waterfalls"] = [_waterfall_record(each) for each in stepped]
     if raw:
-        return Report((plain_table(found.rows()),), data)
+        return answer((plain_table(found.rows()),), data)
     by_model: dict[str, list[Finding]] = {}
     for each in found.findings:
         by_model.setdefault(each.claim.base_model, []).append(each)
     tables = [_counts(found), *(_model_table(name, rows) for name, rows in by_model.items())]
     if waterfall:
         tables += map(_waterfall_table, stepped)
-    return Report(tuple(tables), data, NOTES)
+    return answer(tuple(tables), data, NOTES)
 
 
 def _counts(found: Claims) -> Table:
@@ -95,7 +96,7 @@ def _waterfall_record(found: Finding) -> dict[str, Any]:
 
 
 def _source(found: Finding) -> str:
-    options = found.claim.model.partition(",")[2]
+    options = found.claim.model.removeprefix(found.claim.base_model).removeprefix(",")
     return f"{found.claim.source} ({options})" if options else found.claim.source
 
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from archcalc.report import json
-from archcalc.report.table import Cell, Column, Report, Table
+from archcalc.report import records
+from archcalc.report.document import Document, answer
+from archcalc.report.table import Cell, Column, Table
 
 if TYPE_CHECKING:
     from archcalc.pytorch.crosscheck import Count, Crosscheck
@@ -17,7 +18,7 @@ NOTE = (
 )
 
 
-def verification(checks: Sequence[Crosscheck]) -> Report:
+def verification(checks: Sequence[Crosscheck]) -> Document:
     """A row a model; then every difference with its cause."""
     counters = list(dict.fromkeys(count.counter for check in checks for count in check.counts))
     columns = (
@@ -54,11 +55,11 @@ def verification(checks: Sequence[Crosscheck]) -> Report:
         )
         tables.append(Table(heads, tuple(causes), "What each counter's convention adds"))
     tools = dict.fromkeys(count.tool for check in checks for count in check.counts)
-    data = json.head(checks=[_record(check) for check in checks])
-    return Report(tuple(tables), data, (NOTE, f"Counters: {', '.join(tools)}."))
+    data = records.head(checks=[_record(check) for check in checks])
+    return answer(tuple(tables), data, (NOTE, f"Counters: {', '.join(tools)}."))
 
 
-def reconciliation(check: Crosscheck) -> Report:
+def reconciliation(check: Crosscheck) -> Document:
     """From our number to each counter's, step by step."""
     tables = []
     for count in check.counts:
@@ -74,7 +75,7 @@ def reconciliation(check: Crosscheck) -> Report:
         for count in check.counts
         if count.unexplained_params
     ) or (f"Every counter has the declared {check.params:,} parameters.",)
-    return Report(tuple(tables), json.head(checks=[_record(check)]), notes)
+    return answer(tuple(tables), records.head(checks=[_record(check)]), notes)
 
 
 def _added(count: Count | None) -> int | None:

@@ -1,12 +1,13 @@
-"""A report before it has a format: sections of blocks, each of which every writer knows.
+"""A result before it has a format: sections of blocks, and a record for programs.
 
-``story.py`` makes one from records; ``story_markdown.py`` and ``page/`` write it.
+Sections build blocks from records; each file in ``formats/`` writes a document as text. What a
+command shows and what a report shows are documents alike.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from archcalc.analysis.profile import Profile
@@ -31,8 +32,8 @@ class Tabular(NamedTuple):
     caption: str = ""
 
 
-class Figure(NamedTuple):
-    """A chart."""
+class Chart(NamedTuple):
+    """A chart, as a specification."""
 
     key: str
     """Names its file beside a Markdown report: ``waterfall``, ``nin-macs``."""
@@ -69,12 +70,18 @@ class Subsection(NamedTuple):
     title: str
 
 
-Block = Text | Tabular | Figure | Diagram | LayerList | Listing | Subsection
+class Notes(NamedTuple):
+    """Conventions and cautions, one sentence each."""
+
+    texts: tuple[str, ...]
+
+
+Block = Text | Notes | Tabular | Chart | Diagram | LayerList | Listing | Subsection
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """A part of the report under its heading."""
+    """Blocks under a heading; the single section of a command has none."""
 
     key: str
     title: str
@@ -83,9 +90,37 @@ class Section:
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """The whole report."""
+    """A whole result."""
 
-    title: str
-    lang: Lang
-    units: Units
     sections: tuple[Section, ...]
+    data: Mapping[str, Any] = field(default_factory=dict)
+    """For programs: what JSON carries."""
+    title: str = ""
+    lang: Lang = "en"
+    units: Units = "si"
+    main: Table | None = None
+    """The table that CSV carries, where it is not the first one."""
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        return tuple(block for section in self.sections for block in section.blocks)
+
+    @property
+    def tables(self) -> tuple[Table, ...]:
+        return tuple(block.table for block in self.blocks if isinstance(block, Tabular))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        return tuple(
+            text for block in self.blocks if isinstance(block, Notes) for text in block.texts
+        )
+
+
+def answer(
+    tables: Iterable[Table], data: Mapping[str, Any] | None = None, notes: Sequence[str] = ()
+) -> Document:
+    """The document of one command: its tables, then its notes."""
+    blocks: list[Block] = [Tabular(table) for table in tables]
+    if notes:
+        blocks.append(Notes(tuple(notes)))
+    return Document((Section("", "", tuple(blocks)),), data or {})

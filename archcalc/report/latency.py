@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from archcalc.analysis.compare import Comparison
@@ -12,7 +11,8 @@ from archcalc.analysis.latency import Bench, Latency, Layers
 from archcalc.analysis.roofline import Ceilings, story
 from archcalc.analysis.speedup import speedup
 from archcalc.io.bench_file import record
-from archcalc.report.table import Cell, Column, Report, Table
+from archcalc.report.document import Document, answer
+from archcalc.report.table import Cell, Column, Table
 from archcalc.report.units import duration, plain
 
 METHOD = (
@@ -30,18 +30,18 @@ TRAINING = (
 )
 
 
-def measurement(found: Bench, baseline: str = "") -> Report:
+def measurement(found: Bench, baseline: str = "") -> Document:
     """``archcalc bench``: a row a model and setting; then ratios, layers and the other timer."""
     tables = [_times(found)]
     tables += _ratios(found, baseline)
     tables += _others(found)
     tables += [_layers(row, row.layers) for row in found.latencies if row.layers is not None]
-    return Report(tuple(tables), record(found), _notes(found))
+    return answer(tuple(tables), record(found), _notes(found))
 
 
 def with_latency(
-    report: Report, comparison: Comparison, found: Bench, matched: Mapping[str, Latency]
-) -> Report:
+    report: Document, comparison: Comparison, found: Bench, matched: Mapping[str, Latency]
+) -> Document:
     """The report of a comparison with measured columns. ``matched`` has the measurement of each
     model by its spec."""
     first = report.tables[0]
@@ -73,7 +73,7 @@ def with_latency(
         *report.notes,
     )
     data = {**report.data, "bench": record(found)}
-    return replace(report, tables=(table, *report.tables[1:]), data=data, notes=notes)
+    return answer((table, *report.tables[1:]), data, notes)
 
 
 def _times(found: Bench) -> Table:

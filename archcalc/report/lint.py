@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from archcalc.analysis.lint import Lint
-from archcalc.report import json
-from archcalc.report.table import Column, Report, Table
+from archcalc.report import records
+from archcalc.report.document import Document, answer
+from archcalc.report.table import Column, Table
 
 
-def lint(found: Sequence[Lint], *, raw: bool = False) -> Report:
+def lint(found: Sequence[Lint], *, raw: bool = False) -> Document:
     """A table a model that has findings; a sentence for those that have none. ``raw`` is one table
     of raw values."""
-    data = json.head(findings=[row for each in found for row in each.rows()])
+    data = records.head(findings=[row for each in found for row in each.rows()])
     columns = (
         Column("severity", "severity"),
         Column("rule", "rule"),
@@ -28,7 +29,7 @@ def lint(found: Sequence[Lint], *, raw: bool = False) -> Report:
             (Column("model", "model"), *columns),
             tuple(tuple(row[key] for key in keys) for each in found for row in each.rows()),
         )
-        return Report((table,), data)
+        return answer((table,), data)
     tables = [
         Table(
             columns,
@@ -56,7 +57,7 @@ def lint(found: Sequence[Lint], *, raw: bool = False) -> Report:
     if total:
         counted = f"{_several(warnings, 'warning')}, {_several(total - warnings, 'note')}"
         notes.append(f"{counted}; --strict leaves with 1 for warnings alone.")
-    return Report(tuple(tables), data, tuple(notes))
+    return answer(tuple(tables), data, tuple(notes))
 
 
 def _several(count: int, what: str) -> str:

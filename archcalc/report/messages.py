@@ -242,6 +242,12 @@ MESSAGES: Mapping[str, Mapping[Lang, str]] = {
     "axis.accuracy": {"en": "test accuracy, %", "zh": "测试准确率（%）"},
     "axis.validation": {"en": "validation accuracy, %", "zh": "验证准确率（%）"},
     "axis.epoch": {"en": "epoch", "zh": "轮"},
+    "axis.loss": {"en": "loss", "zh": "损失"},
+    "axis.epoch_accuracy": {"en": "accuracy, %", "zh": "准确率（%）"},
+    "axis.train_error": {"en": "training error, %", "zh": "训练错误率（%）"},
+    "axis.validation_error": {"en": "validation error, %", "zh": "验证错误率（%）"},
+    "curve.training": {"en": "training", "zh": "训练"},
+    "curve.validation": {"en": "validation", "zh": "验证"},
     "axis.intensity": {
         "en": "FLOPs per byte moved (FLOPs: 2 per MAC, 1 per other operation)",
         "zh": "每读写一字节的 FLOPs（每次乘加 2，其他运算 1）",

@@ -20,8 +20,9 @@ from archcalc.errors import UsageError
 from archcalc.io import claims_file
 from archcalc.io.bench_file import record as measurement
 from archcalc.lookup import registry
-from archcalc.lookup.resolve import is_torch, resolve
-from archcalc.report import json
+from archcalc.lookup.resolve import resolve
+from archcalc.lookup.spec import ModelSpec
+from archcalc.report import records
 from archcalc.report.table import Column, Kind, Table
 
 SECTIONS = (
@@ -136,9 +137,9 @@ def _trained(profiles: Sequence[Profile], runs: Sequence[Run]) -> tuple[Trained,
 
 
 def _macs(run: Run) -> int:
-    name = run.model.partition(",")[0]
+    asked = ModelSpec.parse(run.model)
     options = {}
-    if not is_torch(name) and "num_classes" in registry.find(name).options:
+    if asked.registered and "num_classes" in registry.find(asked.name).options:
         options["num_classes"] = len(run.config["classes"])
     return profile(resolve(run.model, input=run.input, options=options)).macs
 
@@ -188,7 +189,7 @@ def record(told: Story) -> dict[str, Any]:
         {**one.accuracy._asdict(), "macs": one.macs, "runs": [_run(run) for run in one.runs]}
         for one in told.trained
     ]
-    return json.models(told.profiles, **fields)
+    return records.models(told.profiles, **fields)
 
 
 def _run(run: Run) -> dict[str, Any]:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 from archcalc.graph import Shape, times
 from archcalc.ops.operator import extent
+from archcalc.report.escape import visible
 from archcalc.report.units import Units, clock, count, duration, plain, ratio, size
 
 Kind = Literal[
     "text",
     "prose",
+    "term",
     "count",
     "exact",
     "signed",
@@ -27,11 +29,13 @@ Kind = Literal[
     "giga",
     "number",
 ]
-"""How a column's cells read: ``text`` stays on one line, ``prose`` may be broken; ``count`` and
-``signed`` are integers; ``exact`` is a number with all of its digits, whatever the units; ``shape``
-is (N, C, H, W), shown as H×W×C; ``size`` is shown in torch's own order; ``share`` is a part of
-1, and ``percent`` one in two decimals; ``clock`` is seconds as hours, minutes and seconds; ``giga``
-is shown in 10⁹, and ``number`` is a float in three figures."""
+"""How a column's cells read.
+
+``text`` stays on one line and ``prose`` may wrap; ``term`` is a code such as a severity, translated
+for people. ``count`` and ``signed`` are integers; ``exact`` is a number with all of its digits,
+whatever the units. ``shape`` is (N, C, H, W), shown as H×W×C; ``size`` is shown in torch's order.
+``share`` is a part of 1, and ``percent`` one in two decimals; ``clock`` is seconds as hours,
+minutes and seconds; ``giga`` is shown in 10⁹, and ``number`` is a float in three figures."""
 
 Cell = Any
 """A string, an integer, a float, a shape, or None for what is not known."""
@@ -45,10 +49,19 @@ class Column(NamedTuple):
     title: str
     """Its heading for people, with the unit."""
     kind: Kind = "text"
+    priority: int = 0
+    """Which columns a narrow terminal leaves out first: the highest. Those of 0 always stay."""
 
     @property
     def is_number(self) -> bool:
-        return self.kind not in ("text", "prose", "shape", "size")
+        return self.kind not in ("text", "prose", "term", "shape", "size")
+
+
+class AtLeast(int):
+    """A total that leaves out operations which are not counted: a lower bound.
+
+    Every format marks it. Arithmetic with it gives plain integers.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,16 +78,13 @@ class Table:
     def body(self) -> tuple[tuple[Cell, ...], ...]:
         return self.rows[:-1] if self.total else self.rows
 
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What a command has to say: tables for people, a record for programs."""
-
-    tables: tuple[Table, ...]
-    data: Mapping[str, Any]
-    """For JSON."""
-    notes: tuple[str, ...] = ()
-    """Conventions and cautions, a sentence each."""
+    def without(self, place: int) -> Table:
+        """The table without one column."""
+        return replace(
+            self,
+            columns=(*self.columns[:place], *self.columns[place + 1 :]),
+            rows=tuple((*row[:place], *row[place + 1 :]) for row in self.rows),
+        )
 
 
 def text(cell: Cell, kind: Kind, units: Units = "si") -> str:
@@ -85,6 +95,8 @@ def text(cell: Cell, kind: Kind, units: Units = "si") -> str:
     """
     if cell is None:
         return ""
+    if isinstance(cell, AtLeast):
+        return f"≥ {text(int(cell), kind, units)}"
     if kind == "count":
         return count(cell, units)
     if kind == "exact":
@@ -111,7 +123,7 @@ def text(cell: Cell, kind: Kind, units: Units = "si") -> str:
         return duration(cell)
     if kind in ("giga", "number"):
         return plain(cell / 1e9 if kind == "giga" else cell)
-    return str(cell)
+    return visible(str(cell), lines=kind == "prose")
 
 
 def raw(cell: Cell) -> Cell:

@@ -124,6 +124,14 @@ class Formula:
             raise ArchcalcError(region.refusal)
         return region
 
+    def profile(self) -> Profile:
+        """The profile at the defaults, its sizes with their expressions: for reading, node by
+        node."""
+        recorder = Recorder()
+        carried: Any = {name: recorder.variable(name, at) for name, at in self.defaults.items()}
+        found = profile(self.declare(carried))
+        return _part(found, self.node) if self.node else found
+
     def evaluate(self, **columns: ArrayLike) -> Columns:
         """Every figure for many candidates at once, as columns of int64.
 
@@ -271,10 +279,11 @@ def derive(
             raise UsageError(f"unknown figure {name!r}: one of {', '.join(FIGURES)}")
     fixed = architecture.parse_options(options or {})
     start = tuple(shape) or (1, *architecture.input)
-    sides = dict(zip(INPUT, start, strict=True))
+    names = side_names(architecture)
+    sides = dict(zip(names.values(), start, strict=True))
     defaults: dict[str, int] = {}
     for name in over:
-        for each in ("height", "width") if name == "input" else (name,):
+        for each in (names["height"], names["width"]) if name == "input" else (name,):
             defaults[each] = _default(architecture, each, sides, fixed)
 
     def declare(sizes: Mapping[str, int]) -> Graph:
@@ -288,6 +297,13 @@ def derive(
     )
     formula.region()
     return formula
+
+
+def side_names(architecture: Architecture) -> dict[str, str]:
+    """What each size of the input is called: ``width``, or ``input_width`` beside an option of that
+    name."""
+    options = architecture.options
+    return {side: f"input_{side}" if side in options else side for side in INPUT}
 
 
 def _default(
@@ -307,7 +323,7 @@ def _default(
         return sides[name]
     sizes = [key for key, option in options.items() if option.type is int]
     raise UsageError(
-        f"{architecture.name} has no size {name!r}: one of {', '.join([*sizes, 'input', *INPUT])}"
+        f"{architecture.name} has no size {name!r}: one of {', '.join([*sizes, 'input', *sides])}"
     )
 
 

@@ -11,17 +11,17 @@ from archcalc.analysis.diff import diff, diff_reports
 from archcalc.analysis.saved import SavedModel, saved_model
 from archcalc.cli import run
 from archcalc.io import saved_reports
-from archcalc.report import json as json_report
+from archcalc.report import records
 
 
 def saved(spec: str, **options: Any) -> SavedModel:
     found = archcalc.graph(spec, **options).profile()
-    return saved_model(json.loads(json_report.json(json_report.model(found))))
+    return saved_model(json.loads(json.dumps(records.model(found))))
 
 
 def write(path: Path, *models: str) -> str:
     profiles = archcalc.compare(models).profiles
-    path.write_text(json_report.json(json_report.models(profiles)), encoding="utf-8")
+    path.write_text(json.dumps(records.models(profiles)), encoding="utf-8")
     return str(path)
 
 
@@ -94,9 +94,7 @@ def test_one_model_each_is_compared_whatever_it_is_called() -> None:
 
 def test_a_report_without_settings_still_has_its_counts() -> None:
     def stripped(name: str, **options: Any) -> SavedModel:
-        record = json.loads(
-            json_report.json(json_report.model(archcalc.graph(name, **options).profile()))
-        )
+        record = json.loads(json.dumps(records.model(archcalc.graph(name, **options).profile())))
         for layer in record["layers"]:
             del layer["attrs"], layer["weights"]
         return saved_model(record)

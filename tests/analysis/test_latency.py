@@ -1,6 +1,7 @@
 """Records of measurements: statistics, ratios, files."""
 
 import json
+import math
 import random
 import statistics
 from dataclasses import replace
@@ -21,7 +22,7 @@ from archcalc.analysis.latency import (
     Warmup,
     find,
 )
-from archcalc.analysis.quantile import quantile, rank_correlation
+from archcalc.analysis.quantile import quantiles, rank_correlation
 from archcalc.analysis.speedup import speedup, turns
 from archcalc.errors import UsageError
 from archcalc.io.bench_file import load, record
@@ -86,11 +87,13 @@ def test_what_is_not_known_is_none() -> None:
     assert found.device_median is None
 
 
-@given(st.lists(st.floats(0.1, 1e3), min_size=2), st.floats(0, 1))
-def test_quantiles_lie_between_the_samples_and_agree_with_statistics(samples, share) -> None:
-    assert min(samples) <= quantile(samples, share) <= max(samples)
-    expected = statistics.quantiles(samples, n=10, method="inclusive")
-    assert quantile(samples, 0.9) == pytest.approx(expected[-1])
+@given(st.lists(st.floats(0.1, 1e3), min_size=1), st.integers(2, 40))
+def test_quantiles_are_interpolated_between_neighbours(samples, parts) -> None:
+    ordered = sorted(samples)
+    for number, found in enumerate(quantiles(samples, parts), start=1):
+        place = (len(samples) - 1) * number / parts
+        below, above = ordered[math.floor(place)], ordered[math.ceil(place)]
+        assert found == pytest.approx(below + (place - math.floor(place)) * (above - below))
 
 
 def test_a_real_difference_is_shown_with_its_interval() -> None:

@@ -21,7 +21,10 @@ from archcalc.analysis.runs import (
 from archcalc.errors import UsageError
 from archcalc.io.runs import history_csv, load, load_all, parse_history
 from archcalc.lookup.registry import find
-from archcalc.report.training import curve, panels, trained, with_accuracy
+from archcalc.report.charts.style import svg
+from archcalc.report.charts.training import errors, learning
+from archcalc.report.messages import Words
+from archcalc.report.training import trained, with_accuracy
 from archcalc.report.views import comparison
 from tests.analysis.run_on_disk import RECIPE, epoch, make
 
@@ -196,10 +199,18 @@ def test_the_report_of_runs_has_a_row_a_run_and_their_mean(tmp_path: Path) -> No
     assert json.loads(json.dumps(report.data))["runs"][0]["result"]["accuracy"] == 0.8
 
 
-def test_the_curve_is_svg_with_a_line_for_each_half_and_labels_are_escaped() -> None:
+def test_the_curve_of_a_run_is_svg_with_a_line_for_each_half_and_labels_are_escaped(
+    tmp_path: Path,
+) -> None:
     from xml.etree import ElementTree
 
-    drawn = ElementTree.fromstring(curve([epoch(1, 0.4), epoch(2, 0.6)]))
-    lines = drawn.findall(".//{http://www.w3.org/2000/svg}polyline")
-    assert len(lines) == 4  # training and validation, of loss and of accuracy
-    ElementTree.fromstring(panels({"a<b": {"x&y": [(1, 2.0)]}, "empty": {}}))
+    words = Words("en")
+    drawn = svg(learning([epoch(1, 0.4), epoch(2, 0.6)], words))
+    ElementTree.fromstring(drawn)
+    # Training and validation, of loss and of accuracy.
+    assert drawn.count('aria-roledescription="line mark"') == 4
+    for number, rate in enumerate((0.1, 0.2)):
+        make(tmp_path / str(number), rate)
+    named = svg(errors(load_all(tmp_path), lambda run: f"{run.folder.name}<&>", words))
+    ElementTree.fromstring(named)
+    assert "0&lt;&amp;&gt;" in named

@@ -20,7 +20,7 @@ import archcalc
 from archcalc.report import story as stories
 from archcalc.report.page import page as write_page
 from archcalc.report.telling import document
-from tests.report.hostile import hostile_graph
+from tests.report.hostile import UNUSUAL, hostile_graph, unusual_graph
 
 pytestmark = pytest.mark.browser
 
@@ -221,6 +221,23 @@ def test_hostile_names_do_nothing(browser: Browser, tmp_path: Path) -> None:
         bar.scroll_into_view_if_needed()
         bar.hover()
     assert found.page.locator("img").count() == 0
+    assert found.complaints == []
+    assert [url for url in found.requests if not url.startswith("data:")] == [path.as_uri()]
+    found.page.close()
+
+
+def test_unusual_names_are_drawn_like_any_other(browser: Browser, tmp_path: Path) -> None:
+    path = tmp_path / "unusual.html"
+    text = write_page(document(stories.story([unusual_graph().profile()])))
+    path.write_bytes(text.encode(errors="backslashreplace"))
+    found = opened(browser, path)
+    charts = found.page.locator(".chart")
+    assert found.page.locator(".chart[data-drawn] svg.marks").count() == charts.count() > 0
+    bars = found.page.locator("[data-chart$=-params] .mark-rect path")
+    assert bars.count() == len(UNUSUAL)
+    for bar in bars.all():
+        bar.scroll_into_view_if_needed()
+        bar.hover()
     assert found.complaints == []
     assert [url for url in found.requests if not url.startswith("data:")] == [path.as_uri()]
     found.page.close()

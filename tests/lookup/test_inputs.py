@@ -6,7 +6,7 @@ import pytest
 
 from archcalc.errors import UsageError
 from archcalc.graph import Shape
-from archcalc.lookup.inputs import describe_input, parse_input
+from archcalc.lookup.inputs import TensorShape, describe_input, parse_input, parse_tensor
 
 
 @pytest.mark.parametrize(
@@ -83,3 +83,26 @@ def test_the_two_ways_out_of_the_other_order_mean_what_the_message_says() -> Non
 )
 def test_the_layout_that_was_understood_is_said(shape: Shape, text: str) -> None:
     assert describe_input(shape) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "name", "sizes", "dtype"),
+    [
+        ("105x105x1", "", (2, 1, 105, 105), "float32"),
+        ("chw:1x105x105", "", (2, 1, 105, 105), "float32"),
+        ("left=105x105x1", "left", (2, 1, 105, 105), "float32"),
+        ("left=105×105×1", "left", (2, 1, 105, 105), "float32"),
+        ("left=chw:1x105x105", "left", (2, 1, 105, 105), "float32"),
+    ],
+)
+def test_an_image_may_have_a_name_and_takes_the_batch(
+    text: str, name: str, sizes: Shape, dtype: str
+) -> None:
+    assert parse_tensor(text, batch=2) == (name, TensorShape(sizes, dtype))
+
+
+def test_a_tensor_in_torchs_order_has_its_own_batch() -> None:
+    assert parse_tensor("left=1,1,105,105:f32") == ("left", TensorShape((1, 1, 105, 105)))
+    assert parse_tensor("x=128:i64") == ("x", TensorShape((128,), "int64"))
+    with pytest.raises(UsageError, match="gives the batch itself; omit --batch"):
+        parse_tensor("left=1,1,105,105", batch=2)

@@ -224,11 +224,26 @@ def test_a_batch_has_at_least_one_image(batch: int) -> None:
 def test_a_name_in_two_packages_is_refused(entry_points: list[EntryPoint]) -> None:
     entry_points += [entry("lenet", "one.models:lenet"), entry("lenet", "two.models:lenet")]
     with pytest.raises(ArchcalcError) as caught:
-        registry.names()
+        registry.find("lenet")
+    assert registry.broken() == {"lenet": str(caught.value)}
     assert str(caught.value) == (
         "model 'lenet' is registered twice: as one.models:lenet and as two.models:lenet; "
         "uninstall one of the two packages"
     )
+
+
+def test_a_name_in_two_packages_keeps_nobody_from_the_other_names(
+    entry_points: list[EntryPoint],
+) -> None:
+    entry_points += [
+        entry("lenet", "one.models:lenet"),
+        entry("lenet", "two.models:lenet"),
+        entry("gone", "no_such_package_here:gone"),
+    ]
+    assert [each.name for each in registry.every()] == ["nin"]
+    assert set(registry.broken()) == {"lenet", "gone"}
+    with pytest.raises(UnknownModelError):
+        find("unknown")
 
 
 def test_the_same_entry_point_found_twice_is_one(entry_points: list[EntryPoint]) -> None:
@@ -247,10 +262,13 @@ def test_built_in_models_come_first_and_the_order_is_fixed(
     assert registry.names() == ["nin", "a", "b", "c"]
 
 
-def test_a_built_in_name_in_another_package_is_refused(entry_points: list[EntryPoint]) -> None:
+def test_a_built_in_name_in_another_package_stays_the_built_in_one_and_is_told(
+    entry_points: list[EntryPoint],
+) -> None:
     entry_points.append(entry("nin", "one.models:nin"))
-    with pytest.raises(ArchcalcError, match="is registered twice: as archcalc"):
-        registry.names()
+    assert find("nin").name == "nin"
+    assert [each.name for each in registry.every()] == ["nin"]
+    assert "is registered twice: as archcalc" in registry.broken()["nin"]
 
 
 def test_the_table_of_built_in_models_is_the_package_metadata() -> None:

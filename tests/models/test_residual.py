@@ -90,6 +90,44 @@ def test_resnext_of_one_group_of_64_is_resnet() -> None:
     assert [layer.node for layer in plain.layers] == [layer.node for layer in resnet.layers]
 
 
+def column(counts: tuple[int, int, int, int], deep: bool) -> tuple[int, int]:
+    """(parameters, multiply-adds) of a column of Table 1, strides in the first convolution."""
+    params, macs, given, size = STEM + 2 * 64, STEM_MACS, 64, 56
+    for stage, count in enumerate(counts):
+        width = 64 * 2**stage
+        out = 4 * width if deep else width
+        for index in range(count):
+            after = size // 2 if stage and not index else size
+            if deep:
+                convs = [given * width, 9 * width * width, width * out]
+            else:
+                convs = [9 * given * width, 9 * width * out]
+            normed = [width, width, out] if deep else [width, out]
+            if given != out:  # the projection
+                convs, normed = [*convs, given * out], [*normed, out]
+            params += sum(convs) + 2 * sum(normed)
+            macs += after**2 * sum(convs)
+            given, size = out, after
+    return params + (given + 1) * 1000, macs + given * 1000
+
+
+@pytest.mark.parametrize(
+    ("name", "counts", "deep", "params", "macs"),
+    [
+        ("resnet18", (2, 2, 2, 2), False, 11_689_512, 1_814_073_344),
+        ("resnet34", (3, 4, 6, 3), False, 21_797_672, 3_663_761_408),
+        ("resnet50", (3, 4, 6, 3), True, 25_557_032, 3_857_973_248),
+        ("resnet101", (3, 4, 23, 3), True, 44_549_160, 7_570_194_432),
+        ("resnet152", (3, 8, 36, 3), True, 60_192_808, 11_282_415_616),
+    ],
+)
+def test_every_depth_of_resnet_is_its_column(
+    name: str, counts: tuple[int, int, int, int], deep: bool, params: int, macs: int
+) -> None:
+    found = read(name)
+    assert (found.params, found.macs) == column(counts, deep) == (params, macs)
+
+
 def test_the_stages_have_the_sizes_of_the_papers_table() -> None:
     graph = find("resnet50").graph()
     shapes = {

@@ -9,6 +9,7 @@ import pytest
 from archcalc import ops
 from archcalc.errors import ArchcalcError, DefinitionError, ShapeError
 from archcalc.graph import Builder, Handle, Shape
+from archcalc.ops import counters
 
 
 def given(*shapes: Shape) -> list[Handle]:
@@ -141,7 +142,7 @@ def test_an_impossible_shape_is_an_archcalc_error_and_a_value_error() -> None:
 
 def test_an_operator_is_declared_once() -> None:
     with pytest.raises(ValueError, match="operator 'conv2d' is declared twice"):
-        ops.operator("conv2d", "conv", window="pointwise")
+        ops.operator("conv2d", "conv", window="pointwise", counters=counters.NOTHING)
 
 
 @pytest.mark.parametrize("settings", [{"groups": 0}, {"groups": -1}, {"out_channels": 0}])

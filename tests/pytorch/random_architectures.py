@@ -28,6 +28,7 @@ from archcalc.models.sknet import selective_kernel
 from archcalc.pytorch.build import Network, build
 from archcalc.pytorch.export import export_python
 from archcalc.pytorch.trace import trace
+from archcalc.training_step import OPTIMIZERS, training_step
 
 LARGEST = 200_000
 """Elements of the largest attention map; what keeps an example fast."""
@@ -333,7 +334,25 @@ def check(graph: Graph) -> None:
         assert counter.get_total_flops() == 2 * declared.macs
         wanted = list(shapes.values()) if mode else [graph.output.shape]
         assert [tuple(result.shape) for result in tuple_of(results)] == wanted
+    if True in modes(graph):
+        same_training_step(graph, [*OPTIMIZERS][len(graph) % len(OPTIMIZERS)])
     same_when_exported(graph, net, inputs)
+
+
+def same_training_step(graph: Graph, optimizer: str = "") -> None:
+    """The step by the operators' rules == the step that autograd and the optimizer dispatch."""
+    net = build(graph, device="meta").train()
+    inputs = [
+        torch.empty(node.output.shape, dtype=getattr(torch, node.output.dtype), device="meta")
+        for node in graph.inputs
+    ]
+    traced = profile(trace(net, *inputs, train=True, optimizer=optimizer or None))
+    declared = profile(training_step(graph, optimizer))
+    assert not traced.not_counted
+    assert declared.params == traced.params
+    assert {phase.name: phase.cost for phase in declared.by_phase} == {
+        phase.name: phase.cost for phase in traced.by_phase
+    }
 
 
 def modes(graph: Graph) -> list[bool]:
@@ -397,7 +416,8 @@ def main() -> None:
         f"{sum(operators.values()):,} nodes of {len(operators)} operators, "
         f"{tally['runs']:,} runs in training and evaluation, {tally['macs']:,} multiply-adds: "
         "declared == traced == FlopCounterMode / 2, shapes == a real run's, "
-        "parameters == torch's, exported outputs == built outputs; 0 differences "
+        "parameters == torch's, training steps == traced steps, "
+        "exported outputs == built outputs; 0 differences "
         f"in {time.perf_counter() - begin:,.0f} s, torch {torch.__version__}\n"
     )
 

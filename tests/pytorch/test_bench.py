@@ -313,9 +313,9 @@ def test_a_graph_is_captured_on_cuda_and_its_replay_is_timed(monkeypatch) -> Non
         ({"graphs": True}, "--graphs are CUDA graphs; cpu has none"),
         ({"train": True, "layers": True}, "--layers times the forward pass"),
         ({"train": True, "optimizer": "hope"}, "unknown optimizer 'hope': one of sgd"),
-        ({"threads": (-1,)}, "threads: at least 1"),
+        ({"threads": (-1,)}, "threads: 1 to"),
         ({"batches": ()}, "at least one batch"),
-        ({"plan": Plan(budget=0.0)}, "more than 0 seconds"),
+        ({"plan": Plan(budget=0.0)}, "more than 0 and at most"),
         ({"device": "tpu"}, "unknown device 'tpu'"),
     ],
 )
@@ -364,6 +364,13 @@ def test_the_command_prints_times_ratios_and_the_machine(cli) -> None:
     assert "cpu, float32, batch 1, 1 thread" in out
     assert "9.68×" in out
     assert torch.__version__ in out
+
+
+def test_without_a_model_the_networks_of_the_story_are_timed(cli, tmp_path: Path) -> None:
+    file = tmp_path / "bench.json"
+    assert cli(f"bench --device cpu {LINE} -o {file}")[0] == 0
+    specs = [row.spec for row in load(file).latencies]
+    assert specs == ["nin", "inception-naive", "inception-reduced", "googlenet"]
 
 
 def test_the_baseline_is_found_by_its_place_where_an_option_is_set(cli) -> None:
@@ -438,7 +445,7 @@ def test_the_format_follows_the_file_unless_said(cli, tmp_path: Path) -> None:
         ("bench nin --input 3x3", "has 2 sizes, not three"),
         ("bench nin --baseline vgg16", "baseline 'vgg16' is not one of the models: nin"),
         ("bench nin --set colour=red", "nin has no option 'colour'"),
-        ("bench nin --time 0", "more than 0 seconds"),
+        ("bench nin --time 0", "more than 0 and at most"),
         ("bench nin -o nowhere/at/all.json", "there is no folder nowhere/at"),
         ("compare nin --latency tpu", "unknown device 'tpu'"),
         ("compare nin --bench nothing.json", "there is no file nothing.json"),
@@ -452,9 +459,10 @@ def test_wrong_input_ends_in_one_sentence_and_exit_2(cli, line: str, words: str)
     assert err.count("\n") == 1
 
 
-def test_cuda_without_a_gpu_ends_in_one_sentence_and_exit_2(cli, monkeypatch) -> None:
+@pytest.mark.parametrize("line", ["bench --device cuda", "bench nin --device cuda"])
+def test_cuda_without_a_gpu_ends_in_one_sentence_and_exit_2(cli, monkeypatch, line: str) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    code, out, err = cli("bench nin --device cuda")
+    code, out, err = cli(line)
     assert (code, out) == (2, "")
     assert err.startswith("archcalc: there is no GPU here that torch can use")
     assert err.count("\n") == 1
@@ -469,3 +477,24 @@ def test_a_model_is_timed_on_a_real_gpu(choice: dict) -> None:
     assert row.peak_bytes is not None
     assert row.peak_bytes >= archcalc.graph("nin").profile().weight_bytes
     assert find_device("cuda").name == row.setting.device
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ("--threads 100000", "threads: 1 to"),
+        ("--time nan", "time nan: more than 0"),
+        ("--time inf", "time inf: more than 0"),
+        ("--warmup nan", "warm-up nan: more than 0"),
+        ("--optimizer adam", "give --train too"),
+    ],
+)
+def test_numbers_that_no_measurement_can_have_are_refused(
+    arguments: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from archcalc.cli import run as archcalc
+
+    assert archcalc(["bench", "nin-digits", *arguments.split()]) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.count("\n")) == ("", 1)
+    assert words in err

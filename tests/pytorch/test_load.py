@@ -224,7 +224,7 @@ def test_a_forward_that_fails_names_the_module_and_shows_what_ran(net: str, cli)
     [
         (["{net}:Nett", "-i", "8x8x3"], "has no 'Nett'; did you mean Net"),
         (["{net}:number", "-i", "8x8x3"], "is int, not a class, function or module"),
-        (["{net}:Net"], "does not say what it takes: give --input 224x224x3, or --input x=1,3"),
+        (["{net}:Net"], "--input 224x224x3 for an image, or --input x=1,3,224,224:f32"),
         (["{net}:Net", "-i", "8x8x3", "--set", "wide=1"], "has no option 'wide'; it takes width"),
         (["{net}:built", "-i", "1,8", "--set", "a=1"], "is built already; it has no options"),
         (["{net}:Needy", "-i", "8x8x3"], "needs width: give --set width=..."),
@@ -240,7 +240,7 @@ def test_a_forward_that_fails_names_the_module_and_shows_what_ran(net: str, cli)
         (["no_such_package.x:Net"], "there is no module 'no_such_package'"),
         (["torchvision:resnet"], "torchvision has no model 'resnet'; did you mean resnet"),
         (["nowhere.pt2"], "there is no file nowhere.pt2"),
-        (["nin", "--optimizer", "sgd"], "--optimizer is for torch models"),
+        (["nin", "--optimizer", "sgd"], "--optimizer is a part of --train; give both"),
     ],
 )
 def test_wrong_input_ends_in_one_sentence_and_exit_2(
@@ -257,7 +257,7 @@ def test_a_damaged_program_is_refused(tmp_path: Path, cli) -> None:
     path.write_bytes(b"not a program")
     code, _, err = cli("show", str(path))
     assert code == 2
-    assert "is no program that torch.export can load" in err
+    assert "is not a program that torch.export can load" in err
 
 
 def test_a_file_that_fails_on_import_is_told_in_a_sentence(tmp_path: Path, cli) -> None:

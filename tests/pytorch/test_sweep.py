@@ -118,3 +118,19 @@ def test_a_cluster_that_does_not_answer_is_one_sentence(net: str) -> None:
     jobs = Jobs(2, "dask", f"tcp://127.0.0.1:{free_port()}")
     with pytest.raises(expected[0], match=expected[1]):
         sweep(net, ["width=8"], input="16x16x3", jobs=jobs)
+
+
+SPACE = f"{Path(__file__).parents[2] / 'docs' / 'spaces' / 'nats_bench_size.py'}:net"
+
+
+@pytest.mark.slow
+def test_networks_of_the_nats_bench_space_cost_what_their_modules_cost() -> None:
+    """200 of the 32,768, each built and traced."""
+    widths = {f"c{place}": range(8, 65, 8) for place in range(5)}
+    found = sweep(SPACE, widths, sample=200, rows=True)
+    assert len(found.everything) == 200
+    for row in found.everything:
+        sizes = {name: row[name] for name in widths}
+        module = archcalc.build(archcalc.graph(SPACE, **sizes)).eval()
+        traced = archcalc.trace(module, (1, 3, 32, 32)).profile()
+        assert (traced.macs, traced.params) == (row["macs"], row["params"]), sizes

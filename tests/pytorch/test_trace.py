@@ -463,7 +463,7 @@ class TestSpecs:
         ("text", "said"),
         [
             ("x=1,3:f17", "'f17' is not a dtype"),
-            ("1x3", "not a list of sizes"),
+            ("1,b", "not a list of sizes"),
             ("a b=1", "not an arg"),
         ],
     )

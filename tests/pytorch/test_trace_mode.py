@@ -99,3 +99,15 @@ def test_a_module_in_a_file_is_counted_in_evaluation_mode(tmp_path: Path) -> Non
     path.write_text("from torch import nn\nnet = nn.Sequential(nn.Linear(8, 8), nn.Dropout())\n")
     assert not resolve(f"{path}:net", input=["2,8"]).training
     assert resolve(f"{path}:net", input=["2,8"], training=True).training
+
+
+def test_an_optimizer_that_asks_for_values_gets_them() -> None:
+    graph = archcalc.trace(nn.Linear(8, 4), (2, 8), train=True, optimizer=torch.optim.Adafactor)
+    assert "step() needs values" in graph.notes[0]
+    assert "the totals depend on the values that these inputs produce" in graph.notes[0]
+    assert [phase.name for phase in graph.profile().by_phase] == [
+        "forward",
+        "backward",
+        "optimizer",
+    ]
+    assert graph.profile().by_phase[2].flops > 0

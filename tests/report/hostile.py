@@ -18,3 +18,41 @@ def hostile_graph() -> Graph:
         (Weight(f"{HOSTILE}.weight", (3, 4)),),
     )
     return Graph(HOSTILE, (given, layer), {"output": out}, spec=f"={HOSTILE}")
+
+
+UNUSUAL = (
+    "constructor",
+    "toString",
+    "valueOf",
+    "hasOwnProperty",
+    "__proto__",
+    "esc\x1b[2J",
+    "nul\x00",
+    "line\u2028separator",
+    "paragraph\u2029",
+    "reversed\u202etxt",
+    "half\ud83d",
+    "tab\tand\r\nlines",
+    "@team",
+    "http://evil.example",
+    "=1+1",
+    "\t=1+1",
+)
+"""Names that Python allows and that terminals, Markdown, spreadsheets and JavaScript obey."""
+
+
+def unusual_graph() -> Graph:
+    """A chain of linear layers with those names, inside modules with those names."""
+    nodes = [Node("input", "input", (), (Value((1, 4), "float32", 0),), Attributes())]
+    for place, name in enumerate(UNUSUAL, start=1):
+        nodes.append(
+            Node(
+                f"{name}.{name}",
+                "linear",
+                (nodes[-1].output,),
+                (Value((1, 4), "float32", place),),
+                Attributes(),
+                (Weight(f"{name}.weight", (4, 4)),),
+            )
+        )
+    return Graph("constructor", tuple(nodes), {"output": nodes[-1].output}, spec="a\x1b\u2028b")

@@ -16,7 +16,7 @@ from archcalc.report.charts.blocks import COLOURS
 from archcalc.report.charts.style import OKABE_ITO
 from archcalc.report.document import Spec
 from archcalc.report.messages import Words
-from tests.report.hostile import HOSTILE, hostile_graph
+from tests.report.hostile import HOSTILE, UNUSUAL, hostile_graph, unusual_graph
 
 EN = Words("en")
 ZH = Words("zh")
@@ -151,3 +151,18 @@ def test_no_chart_is_of_another_library() -> None:
         )
     ]
     assert sorted(found) == ["report/charts/style.py", "report/page/__init__.py"]
+
+
+def test_unusual_names_are_drawn_and_do_not_end_the_converter() -> None:
+    profile = unusual_graph().profile()
+    for spec in (
+        charts.cost_by_block(profile, "params", EN, "si"),
+        charts.memory(profile, EN, "si"),
+    ):
+        assert spec is not None
+        drawn = charts.svg(spec)
+        assert "\x1b" not in drawn
+    spec = charts.cost_by_block(profile, "params", EN, "si")
+    assert spec is not None
+    rows = spec["data"]["values"] if "data" in spec else spec["layer"][0]["data"]["values"]
+    assert len({row["block"] for row in rows}) == len(UNUSUAL)

@@ -17,11 +17,11 @@ from archcalc.analysis.latency import (
     Warmup,
 )
 from archcalc.report import views
-from archcalc.report.csv import csv
-from archcalc.report.json import json as json_text
+from archcalc.report.formats.csv import csv
+from archcalc.report.formats.json import json as json_text
+from archcalc.report.formats.markdown import markdown
+from archcalc.report.formats.terminal import terminal
 from archcalc.report.latency import measurement, with_latency
-from archcalc.report.markdown import markdown
-from archcalc.report.terminal import terminal
 
 CPU = Setting("cpu", "float32", 1, threads=2)
 ENVIRONMENT = Environment("a processor", 4, "Linux", "3.11", "2.9", "0.1", commit="abcdef0123456")

@@ -15,15 +15,21 @@ from archcalc.cli import run
 from archcalc.graph import Graph
 from archcalc.lookup import registry
 from archcalc.report import story as stories
-from archcalc.report.csv import csv as write_csv
-from archcalc.report.document import Figure, LayerList, Tabular, Text
+from archcalc.report.document import Chart, Document, LayerList, Tabular, Text
+from archcalc.report.formats import Place, write
+from archcalc.report.formats.csv import csv as write_csv
 from archcalc.report.messages import LANGS
-from archcalc.report.story_markdown import story_markdown
 from archcalc.report.telling import document
 from tests.report.hostile import hostile_graph
 
 ROOT = Path(__file__).resolve().parents[2]
 FOUR = ("inception-naive", "inception-reduced", "nin", "googlenet")
+
+
+def as_markdown(found: Document) -> tuple[str, dict[str, str]]:
+    """The report as Markdown, and the files of its charts."""
+    place = Place(stem="story")
+    return write(found, "md", place), place.files
 
 
 def told(*names: str, **options: object) -> stories.Story:
@@ -47,18 +53,18 @@ def test_every_file_of_the_committed_report_is_in_use(name: str) -> None:
 
 
 def test_two_runs_write_the_same_bytes() -> None:
-    first, second = (story_markdown(document(told(*FOUR)), "story") for _ in range(2))
+    first, second = (as_markdown(document(told(*FOUR))) for _ in range(2))
     assert first == second
 
 
 def test_nothing_of_when_and_where_is_in_a_report() -> None:
-    text, files = story_markdown(document(told("nin", "googlenet")), "story")
+    text, files = as_markdown(document(told("nin", "googlenet")))
     for written in (text, *files.values()):
         assert not re.search(r"20[2-9]\d-\d\d|/tmp|/home|/root", written)
 
 
 def test_the_worked_example_shows_both_sums() -> None:
-    text, _ = story_markdown(document(told("googlenet"), charts=False), "story")
+    text, _ = as_markdown(document(told("googlenet"), charts=False))
     assert "(28×28×32)×(5×5×192) = 120,422,400" in text
     assert "2,408,448 + 10,035,200 = 12,443,648" in text
     assert "120,422,400 / 12,443,648 = 9.68 times fewer MACs" in text
@@ -87,7 +93,7 @@ def test_every_model_makes_a_report_whose_rows_add_up(name: str, lang: str) -> N
 
 
 def test_chinese_reports_count_in_wan_and_yi() -> None:
-    text, _ = story_markdown(document(told("googlenet"), lang="zh", charts=False), "story")
+    text, _ = as_markdown(document(told("googlenet"), lang="zh", charts=False))
     assert "需要 1.20亿次乘加" in text
     assert "1244万" in text
     assert "15.8亿" in text
@@ -113,7 +119,7 @@ def test_the_json_has_ratios_claims_and_the_worked_example() -> None:
 
 def test_markdown_keeps_hostile_names_in_their_cells() -> None:
     found = document(stories.story([hostile_graph().profile()]))
-    text, files = story_markdown(found, "story")
+    text, files = as_markdown(found)
     # In Mermaid's fence every sign is a number; elsewhere each < is behind a backslash.
     assert not re.search(r"(?<!\\)<(?!br/>)", text)
     tables = re.findall(r"(?:^\|.*\n)+", text, re.M)
@@ -140,7 +146,7 @@ def test_two_models_whose_names_make_the_same_file_keep_their_charts_apart() -> 
         block.key
         for section in found.sections
         for block in section.blocks
-        if isinstance(block, Figure)
+        if isinstance(block, Chart)
     ]
     assert len(keys) == len(set(keys))
     assert "nin-macs" in keys
@@ -167,9 +173,9 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("nin",), "where to? give -o FILE that ends with .md, .html, .csv or .json"),
+        (("nin",), "give -o FILE, such as report.md; its extension selects the format"),
         ((), "name models, as in `archcalc report nin googlenet`, or give --config FILE"),
-        (("nin", "-o", "x.pdf"), "end it with .md, .html, .csv or .json"),
+        (("nin", "-o", "x.pdf"), "cannot tell the format of 'x.pdf' from its extension"),
         (("nin", "-o", "x.md", "--section", "sumary"), "unknown section 'sumary': one of summary"),
         (("nim", "-o", "x.md"), "did you mean nin"),
         (("nin", "-o", "x.md", "--bench", "none.json"), "there is no file none.json"),

@@ -15,7 +15,7 @@ from archcalc.cli import run as command
 from archcalc.io.runs import load_all
 from archcalc.report import charts
 from archcalc.report import story as stories
-from archcalc.report.document import Figure, Section, Tabular, Text
+from archcalc.report.document import Chart, Section, Tabular, Text
 from archcalc.report.messages import LANGS, Lang
 from archcalc.report.telling import document
 from tests.analysis import run_on_disk
@@ -86,7 +86,7 @@ def test_a_winner_is_named_only_where_its_interval_lies_above(runs: Path) -> Non
 
 
 def test_the_charts_are_accuracy_against_macs_and_the_curves(runs: Path) -> None:
-    figures = [b for b in section(load_all(runs), *MODELS).blocks if isinstance(b, Figure)]
+    figures = [b for b in section(load_all(runs), *MODELS).blocks if isinstance(b, Chart)]
     assert [figure.key for figure in figures] == ["accuracy-1", "curves-1"]
     against, curves = (figure.spec for figure in figures)
     points = against["layer"][-1]["data"]["values"]
@@ -125,7 +125,7 @@ def test_sets_are_told_apart_and_two_ways_of_one_model_by_what_differs(tmp_path:
     found = section(load_all(folder), "nin")
     assert any("cifar-10: nin, article is the most" in text for text in sentences(found))
     assert "Accuracies on different data sets are not compared." in sentences(found)
-    figures = [block.key for block in found.blocks if isinstance(block, Figure)]
+    figures = [block.key for block in found.blocks if isinstance(block, Chart)]
     assert figures == ["accuracy-1", "curves-1", "curves-2"]
 
 

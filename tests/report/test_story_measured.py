@@ -14,7 +14,7 @@ from archcalc.analysis.roofline import Ceilings
 from archcalc.cli import run
 from archcalc.io.bench_file import record
 from archcalc.report import story as stories
-from archcalc.report.document import Figure, Section, Tabular, Text
+from archcalc.report.document import Chart, Section, Tabular, Text
 from archcalc.report.messages import LANGS, Lang
 from archcalc.report.telling import document
 
@@ -68,7 +68,7 @@ def test_medians_reasons_and_warnings_are_told(lang: Lang) -> None:
 
 
 def test_the_charts_are_latency_against_macs_and_the_roofline() -> None:
-    figures = [block for block in section(BOTH).blocks if isinstance(block, Figure)]
+    figures = [block for block in section(BOTH).blocks if isinstance(block, Chart)]
     assert [figure.key for figure in figures] == ["latency-1-1", "roofline-1-1"]
     points = figures[1].spec["layer"][1]["data"]["values"]
     profile = archcalc.graph("inception-naive").profile()
@@ -82,7 +82,7 @@ def test_the_charts_are_latency_against_macs_and_the_roofline() -> None:
 def test_models_of_two_settings_are_not_put_into_one_chart() -> None:
     other = Setting("cpu", "float32", 8, threads=2)
     apart = bench(latency("inception-naive", 10.0), latency("inception-reduced", 40.0, other))
-    figures = [block for block in section(apart).blocks if isinstance(block, Figure)]
+    figures = [block for block in section(apart).blocks if isinstance(block, Chart)]
     assert [figure.key for figure in figures] == ["roofline-1-1"]
 
 

@@ -11,7 +11,7 @@ from archcalc.errors import ArchcalcError
 from archcalc.lookup import registry
 from archcalc.lookup.registry import Architecture
 from archcalc.symbolic.figures import FIGURES
-from archcalc.symbolic.formula import INPUT, Formula, derive
+from archcalc.symbolic.formula import Formula, derive, side_names
 from archcalc.symbolic.size import Recorder
 
 NAMES = registry.names()
@@ -38,9 +38,9 @@ def drawn(formula: Formula, draw: random.Random) -> dict[str, int]:
 def counted(architecture: Architecture, formula: Formula, sizes: Mapping[str, int]) -> list[int]:
     """The same figures from the network that really has these sizes."""
     given = {**formula.defaults, **sizes}
-    channels = architecture.input[0]
-    side = (channels, given["height"], given["width"])
-    options = {name: size for name, size in given.items() if name not in INPUT}
+    names = side_names(architecture)
+    side = (architecture.input[0], given[names["height"]], given[names["width"]])
+    options = {name: size for name, size in given.items() if name not in names.values()}
     found = architecture.graph(side, batch=given["batch"], options=options).profile()
     plain = Recorder()  # figures read a Profile of ordinary integers the same way
     return [FIGURES[name](found, plain) for name in formula.figures]

@@ -223,3 +223,14 @@ def test_every_candidate_of_a_space_comes_once_and_in_order() -> None:
     axes = space.parse_space({"a": range(3), "b": ["x", "y"]})
     rows = [tuple(row) for chunk in axes.grid(4) for row in zip(*chunk, strict=True)]
     assert rows == list(itertools.product(range(3), range(2)))
+
+
+def test_the_nats_bench_space_is_32768_networks_that_add_up() -> None:
+    path = Path(__file__).parents[2] / "docs" / "spaces" / "nats_bench_size.py"
+    widths = {f"c{place}": range(8, 65, 8) for place in range(5)}
+    found = sweep(f"{path}:net", widths, top=1, by="max:macs")
+    assert found.candidates == found.valid == 8**5
+    # All widths 64: the stem, five 3×3 of each cell at 32, 16 and 8 pixels, two blocks, the head.
+    cells = 5 * 9 * 64 * 64 * (32 * 32 + 16 * 16 + 8 * 8)
+    blocks = (2 * 9 + 1) * 64 * 64 * (16 * 16 + 8 * 8)
+    assert found.best[0]["macs"] == 27 * 64 * 32 * 32 + cells + blocks + 640 == 274_399_872

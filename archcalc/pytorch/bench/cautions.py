@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from archcalc.analysis.latency import Warmup
-from archcalc.analysis.quantile import quantile
+from archcalc.analysis.quantile import interquartile_range, quantiles
 from archcalc.pytorch.bench.timer import Plan
 
 FEW = 10
@@ -83,7 +83,7 @@ def about(
 
 def relative_iqr(samples: Sequence[float]) -> float:
     """The distance of the quartiles over the median."""
-    distance = quantile(samples, 0.75) - quantile(samples, 0.25)
+    distance = interquartile_range(samples)
     return distance / statistics.median(samples)
 
 
@@ -99,8 +99,8 @@ def drift(samples: Sequence[float]) -> float:
 def outliers(samples: Sequence[float]) -> int:
     """Samples further than 3 IQR above the third quartile, Tukey's far-out ones, and a tenth above
     the median; a tenth lets the steps of a clock on very even samples pass."""
-    third = quantile(samples, 0.75)
-    limit = max(third + 3 * (third - quantile(samples, 0.25)), 1.1 * statistics.median(samples))
+    first, _, third = quantiles(samples, 4)
+    limit = max(third + 3 * (third - first), 1.1 * statistics.median(samples))
     return sum(sample > limit for sample in samples)
 
 
@@ -115,7 +115,7 @@ def two_speeds(samples: Sequence[float]) -> tuple[float, float] | None:
     cut = max(places, key=lambda place: ordered[place] - ordered[place - 1])
     low, high = ordered[:cut], ordered[cut:]
     gap = high[0] - low[-1]
-    inside = sum(quantile(part, 0.75) - quantile(part, 0.25) for part in (low, high))
+    inside = sum(map(interquartile_range, (low, high)))
     if gap > inside and gap > 0.1 * low[-1]:
         return statistics.median(low), statistics.median(high)
     return None

@@ -36,6 +36,13 @@ LAYERS_SHARE = 0.5
 """Of the budget, for the pass that times every node."""
 
 
+LONGEST = 86_400
+"""Seconds: a day."""
+
+MOST_THREADS = 64
+"""Threads that any machine can start; OpenMP ends the process when it cannot start them all."""
+
+
 @dataclass(frozen=True)
 class Choice:
     """What to measure, and how; each is an option of the command."""
@@ -116,12 +123,14 @@ def _check(models: Sequence[str], choice: Choice, device: Device) -> None:
         raise UsageError(f"--graphs are CUDA graphs; {device.name} has none")
     if choice.threads and device.name != "cpu":
         raise UsageError(f"--threads are the CPU's; {device.name} takes none")
-    if any(count < 0 for count in choice.threads):
-        raise UsageError("threads: at least 1 is needed, or all")
+    most = max(MOST_THREADS, 4 * cores())
+    if any(not 0 <= count <= most for count in choice.threads):  # 0 is all cores
+        raise UsageError(f"threads: 1 to {most} are possible here, or all; it has {cores()} cores")
     if choice.layers and choice.train:
         raise UsageError("--layers times the forward pass; leave --train away")
-    if choice.plan.budget <= 0 or choice.plan.warmup <= 0:
-        raise UsageError("time and warm-up: more than 0 seconds are needed")
+    for what, seconds in (("time", choice.plan.budget), ("warm-up", choice.plan.warmup)):
+        if not 0 < seconds <= LONGEST:  # false for nan too
+            raise UsageError(f"{what} {seconds:g}: more than 0 and at most {LONGEST} seconds")
     if device.name == "mps" and "float64" in choice.dtypes:
         raise UsageError("an Apple GPU has no float64; give another dtype")
 

@@ -15,13 +15,14 @@ from archcalc.errors import ArchcalcError, UsageError
 from archcalc.graph import Graph, Shape
 from archcalc.lookup import registry
 from archcalc.lookup.inputs import shape
-from archcalc.lookup.resolve import declared_input, is_torch, parse_settings, resolve
+from archcalc.lookup.resolve import declared_input, resolve
+from archcalc.lookup.spec import ModelSpec
 from archcalc.pytorch import load
 from archcalc.pytorch.bench.devices import Call, Cuda, Device
 from archcalc.pytorch.build import build
-from archcalc.pytorch.trace import trace
 from archcalc.pytorch.trace.inputs import stand_in, walk
 from archcalc.pytorch.trace.training import OPTIMIZERS
+from archcalc.training_step import training_step
 
 PREPARING_CALLS = 3
 """Before the warm-up: compiling, cuDNN's search, memory pools."""
@@ -77,23 +78,19 @@ def find_target(
     options: Mapping[str, Any],
 ) -> Target:
     """The model of a name. Raises what :func:`archcalc.lookup.resolve.resolve` raises."""
-    name, *inline = spec.split(",")
-    chosen = {**options, **parse_settings(inline)}
-    if not is_torch(name):
-        graph = registry.find(name).graph(
-            declared_input(input), batch=batch, training=train, options=chosen
+    asked = ModelSpec.parse(spec, options=options)
+    if asked.registered:
+        graph = registry.find(asked.name).graph(
+            declared_input(input), batch=batch, training=train, options=asked.options
         )
         shapes = [shape(*node.output.shape) for node in graph.inputs]
-        priced = graph
-        if train:  # declared graphs have no backward pass; the built module's trace has
-            net = build(graph, device="meta").train()
-            priced = trace(net, inputs=shapes, name=graph.name, train=True, optimizer=optimizer)
+        priced = training_step(graph, optimizer) if train else graph
         return Target(graph.spec, priced, lambda: build(graph, seed=0), shapes)
     graph = resolve(
         spec, input=input, batch=batch, training=train, optimizer=optimizer, options=options
     )
-    model = load.find(name, chosen)
-    inputs, named = load.call_inputs(input, batch, model, name)
+    model = load.find(asked.name, asked.options)
+    inputs, named = load.call_inputs(input, batch, model, asked.name)
 
     def make() -> Any:
         made = model.build()

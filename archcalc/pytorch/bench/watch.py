@@ -10,7 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from archcalc.analysis.quantile import quantile
+from archcalc.analysis.quantile import quantiles
 from archcalc.pytorch.bench.devices import Cuda, Device
 from archcalc.pytorch.bench.environment import cores
 
@@ -69,7 +69,8 @@ class Watch:
         if busy is not None and self.busy is not None and elapsed > 0:
             found["other_cores_used"] = max(0.0, (busy - self.busy - own) / elapsed)
         if len(self.probes) >= 5:
-            found["probe_spread"] = quantile(self.probes, 0.9) / quantile(self.probes, 0.1)
+            tenths = quantiles(self.probes, 10)
+            found["probe_spread"] = tenths[-1] / tenths[0]
         if self.handle is not None:
             if self.clocks:
                 found["sm_clock_mhz"] = [min(self.clocks), max(self.clocks)]

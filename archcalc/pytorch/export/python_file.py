@@ -33,7 +33,7 @@ def export_python(graph: Graph, *, summary: str = "", source: str = "") -> str:
 
     Raises UsageError for a graph that was not declared.
     """
-    Network(graph)  # refuses what cannot be built, in one sentence
+    graph = Network(graph).architecture  # refuses what cannot be built, in one sentence
     if not summary:
         with contextlib.suppress(UnknownModelError):
             known = find(graph.name)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -28,7 +29,9 @@ from archcalc.pytorch.trace.inputs import (
     stand_in,
     walk,
 )
-from archcalc.pytorch.trace.modules import no_collection, same_random_state, watch_modules
+from archcalc.pytorch.trace.modules import no_collection, watch_modules
+from archcalc.pytorch.trace.own_random import own_random
+from archcalc.pytorch.trace.questions import Answers, settle
 from archcalc.pytorch.trace.stub import stub
 from archcalc.pytorch.trace.tracer import (
     CPU,
@@ -92,25 +95,47 @@ def trace(
         keywords[key] = value
 
     def run(
-        model: Callable[..., Any], way: Way, *notes: str, gradients: bool = bool(train)
-    ) -> Graph:
-        tracer = Tracer(way, gradients=gradients)
-        tracer.recorder.notes += notes
+        model: Callable[..., Any],
+        way: Way,
+        note: str = "",
+        answers: Answers | None = None,
+        gradients: bool = bool(train),
+    ) -> tuple[Graph, Answers]:
+        tracer = Tracer(way, gradients=gradients, answers=answers)
+        if note:
+            tracer.recorder.notes.append(note)
         with nullcontext() if tracer.real else no_collection():
             try:
-                return _run(model, given, keywords, tracer, name, train, optimizer)
+                graph = _run(model, given, keywords, tracer, name, train, optimizer)
             except GradientsNeededError:
                 # Once more, with a graph to differentiate.
-                return run(model, way, *notes, gradients=True)
+                return run(model, way, note, answers, gradients=True)
+        return graph, tracer.questions.answers
+
+    def again(answers: Answers) -> Graph | None:
+        try:
+            return run(model, way, answers=answers)[0]
+        except ValuesNeededError:
+            return None
 
     if way != "real":
         try:
-            return run(model, way)
+            graph, answers = run(model, way)
+            settled = settle(graph, answers, again)
+            if isinstance(settled, str):
+                raise ValuesNeededError(f"a count depends on values at {settled}")
+            return replace(graph, notes=(*graph.notes, *map(str, settled)))
         except ValuesNeededError as reason:
-            note = f"run on the CPU with real values, because {reason}"
+            note = (
+                f"run on the CPU with real values, because {reason}; the totals depend on the "
+                "values that these inputs produce, such as a detector's proposals"
+            )
     else:
         note = "run on the CPU with real values, as asked"
-    return run(real() if real is not None else model, "real", note)
+    if real is not None:
+        with own_random(draws=True):
+            model = real()
+    return run(model, "real", note)[0]
 
 
 def _sequence(inputs: Sequence[Any] | None) -> tuple[Any, ...]:
@@ -140,7 +165,7 @@ def _run(
         tracer.modules.keep()
     name = name or _title(model)
     device = CPU if tracer.real else META
-    with same_random_state(), ExitStack() as cleanup:
+    with own_random(draws=tracer.real), ExitStack() as cleanup:
         cleanup.callback(tracer.modules.restore)
         cleanup.enter_context(torch.inference_mode(False))
         cleanup.enter_context(torch.set_grad_enabled(tracer.gradients))

@@ -106,6 +106,13 @@ ALIASES: dict[str, str] = {
     **aliases("upsample_backward", "upsample_nearest2d_backward", "upsample_bilinear2d_backward"),
     **aliases("upsample_backward", "upsample_nearest1d_backward", "upsample_linear1d_backward"),
     **aliases("upsample_backward", "upsample_bicubic2d_backward", "upsample_nearest3d_backward"),
+    **aliases(
+        "upsample_backward", "upsample_trilinear3d_backward", "_upsample_bilinear2d_aa_backward"
+    ),
+    **aliases("upsample_backward", "_upsample_bicubic2d_aa_backward"),
+    **aliases("upsample_backward", *(f"_upsample_nearest_exact{n}d_backward" for n in (1, 2, 3))),
+    **aliases("pad_backward", *(f"reflection_pad{n}d_backward" for n in (1, 2, 3))),
+    **aliases("pad_backward", *(f"replication_pad{n}d_backward" for n in (1, 2, 3))),
     **aliases("grid_sample", "grid_sampler_2d", "grid_sampler_3d", "grid_sampler"),
     **aliases("grid_sample_backward", "grid_sampler_2d_backward", "grid_sampler_3d_backward"),
     **aliases("affine_grid", "affine_grid_generator"),

@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from archcalc.pytorch.trace.modules import no_collection, same_random_state
+from archcalc.pytorch.trace.modules import no_collection
+from archcalc.pytorch.trace.own_random import own_random
 from archcalc.pytorch.trace.recorder import tensors_in
 from archcalc.pytorch.trace.tracer import META
 
@@ -36,7 +37,7 @@ INITIALISERS = frozenset(
 def build_on_meta(factory: Callable[[], nn.Module]) -> nn.Module:
     """``factory()`` with its parameters on ``meta``; where that cannot be, because it looks at the
     values, with real ones. Random state is left alone."""
-    with same_random_state(), no_collection():
+    with own_random(draws=True), no_collection():
         try:
             with BuildMode():
                 module = factory()

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from archcalc.errors import UsageError
 from archcalc.guard import first_line
 from archcalc.lookup.inputs import TensorShape, parse_tensor, shape
+from archcalc.pytorch.trace.tracer import ValuesNeededError
 
 
 def arguments(
@@ -160,6 +161,10 @@ def has_state(value: Any) -> bool:
 def _tensor(value: Tensor | TensorShape, device: torch.device, real: bool) -> Tensor:
     if isinstance(value, TensorShape):
         value = torch.empty(value.sizes, dtype=getattr(torch, value.dtype), device="meta")
+    if not real and value.layout is not torch.strided:
+        raise ValuesNeededError(
+            f"a {str(value.layout)[6:]} tensor's work depends on what it stores"
+        )
     if not real:
         return torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device=device)
     return _filled(value) if value.is_meta else value.detach().to(device, copy=True)

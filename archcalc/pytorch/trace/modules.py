@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import gc
 import inspect
-import random
-import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
@@ -265,29 +263,6 @@ def watch_modules(watcher: Watcher) -> Iterator[None]:
             _patches -= 1
             if not _patches:
                 _patch(_original, _original_script, _original_apply)
-
-
-def _cuda_runs() -> bool:
-    running: bool = torch.cuda.is_initialized()  # type: ignore[no-untyped-call]  # torch's
-    return running
-
-
-@contextmanager
-def same_random_state() -> Iterator[None]:
-    """Leave the random generators of Python, numpy and torch as they are."""
-    python, cpu = random.getstate(), torch.get_rng_state()
-    cuda = torch.cuda.get_rng_state_all() if _cuda_runs() else []
-    numpy = sys.modules.get("numpy")
-    drawn = numpy.random.get_state() if numpy is not None else None
-    try:
-        yield
-    finally:
-        random.setstate(python)
-        torch.set_rng_state(cpu)
-        if cuda:
-            torch.cuda.set_rng_state_all(cuda)
-        if numpy is not None:
-            numpy.random.set_state(drawn)
 
 
 @contextmanager

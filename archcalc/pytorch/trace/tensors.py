@@ -80,9 +80,17 @@ CALLS[Tensor.get_device] = no_index
 )
 def values(t: Tracer, *args: Any, **kwargs: Any) -> Any:
     """What cannot be answered without the tensor's values."""
-    if not t.real:
-        raise ValuesNeededError(f"{function_name(t.call[0])}() needs values{users_line(' at ')}")
-    return t.unknown(*t.call)
+    if t.real:
+        return t.unknown(*t.call)
+    if t.call[0] in YES_OR_NO:
+        answer = t.questions.answer(t.value(args[0]), t.recorder)
+        if answer is not None:
+            return answer
+    raise ValuesNeededError(f"{function_name(t.call[0])}() needs values{users_line(' at ')}")
+
+
+YES_OR_NO = functions("item", "__bool__", "is_nonzero")
+"""What asks a tensor of one truth value for it."""
 
 
 @answers("_assert")
@@ -168,6 +176,17 @@ def unary(op: str, *names: str) -> None:
 for _op in ("exp", "log", "log1p", "sqrt", "rsqrt", "square", "reciprocal", "sin", "cos", "erf"):
     unary(_op)
 unary("abs", "__abs__")
+
+
+def check(op: str) -> None:
+    @answers(op)
+    def handler(t: Tracer, input: Tensor) -> Tensor:
+        x = t.value(input)
+        return t.emit(op, (x,), x.shape, "bool")
+
+
+for _op in ("isnan", "isinf", "isfinite"):
+    check(_op)
 unary("neg", "__neg__")
 unary("pow", "__pow__")
 

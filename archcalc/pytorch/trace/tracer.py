@@ -16,6 +16,7 @@ Both must give the same Graph.
 from __future__ import annotations
 
 import inspect
+import re
 import types
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -30,6 +31,7 @@ from archcalc.errors import ShapeError, UsageError
 from archcalc.graph import Attributes, Shape, Value, Weight
 from archcalc.pytorch.trace.dispatch import DispatchMode
 from archcalc.pytorch.trace.modules import Modules
+from archcalc.pytorch.trace.questions import Answers, Questions
 from archcalc.pytorch.trace.recorder import DTYPE_NAME, EMPTY, Recorder, dtype_name
 from archcalc.pytorch.trace.where import users_line
 
@@ -43,6 +45,7 @@ Way = Literal["fast", "exact", "dispatch", "real"]
 
 PLAIN = (Tensor, torch.nn.Parameter, torch.nn.Buffer)
 transforming: Callable[[], bool] = torch._C._are_functorch_transforms_active
+unpack_dual: Callable[[Tensor], Any] = forward_ad.unpack_dual
 below: Callable[[Any], bool] = torch._C._dispatch_tls_is_dispatch_key_excluded
 wrapped: Callable[[Tensor], bool] = torch._C._functorch.is_functorch_wrapped_tensor
 
@@ -57,7 +60,7 @@ def has_tangent(tensor: Tensor) -> bool:
     below autograd there is none."""
     if not duals() or transforming() or below(torch._C.DispatchKey.AutogradFunctionality):
         return False
-    return forward_ad.unpack_dual(tensor).tangent is not None
+    return unpack_dual(tensor).tangent is not None
 
 
 Handler = Callable[..., Any]
@@ -74,6 +77,10 @@ NUMPY_NAMES = {
     "keepdims": "keepdim",
 }
 """The names that numpy gives to arguments, which torch accepts, and torch's own."""
+
+
+TRANSFORMERS = re.compile(r"(masking_utils|modeling_\w+)\.py:")
+EAGER = ', or build it with attn_implementation="eager", which does not ask about masks'
 
 
 class UnusualCallError(Exception):
@@ -94,10 +101,11 @@ class GradientsNeededError(BaseException):
 class Tracer:
     """The state of one run, and what handlers may ask of it."""
 
-    def __init__(self, way: Way, *, gradients: bool) -> None:
+    def __init__(self, way: Way, *, gradients: bool, answers: Answers | None = None) -> None:
         exact = way != "fast" or gradients
         self.recorder = Recorder(by_storage=gradients, lifetimes=not exact)
         self.modules = Modules(self.recorder)
+        self.questions = Questions(answers)
         self.exact = way != "fast" or gradients
         self.real = way == "real"
         self.handlers = CALLS
@@ -248,9 +256,11 @@ class Tracer:
             return tensor
         with torch.no_grad(), _outside_transforms():
             if self.real and tensor.is_meta:
+                reason = self.recorder.notes[0]
+                flag = EAGER if TRANSFORMERS.search(reason) else ""
                 raise UsageError(
-                    f"the model asks for values and was built on meta ({self.recorder.notes[0]}): "
-                    "pass real=, a function that builds it anew"
+                    f"the model asks for values and was built on meta ({reason}): "
+                    f"pass real=, a function that builds it anew{flag}"
                 )
             if not self.real and tensor.layout is not torch.strided:
                 raise ValuesNeededError(

@@ -24,6 +24,9 @@ Optimizer = str | Callable[[Iterable[Tensor]], torch.optim.Optimizer]
 OPTIMIZERS: dict[str, Callable[[Iterable[Tensor]], torch.optim.Optimizer]] = {
     "sgd": lambda parameters: torch.optim.SGD(parameters, lr=0.1),
     "sgd-momentum": lambda parameters: torch.optim.SGD(parameters, lr=0.1, momentum=0.9),
+    "sgd-nesterov": lambda parameters: torch.optim.SGD(
+        parameters, lr=0.1, momentum=0.9, nesterov=True
+    ),
     "adam": lambda parameters: torch.optim.Adam(parameters),
     "adamw": lambda parameters: torch.optim.AdamW(parameters),
     "rmsprop": lambda parameters: torch.optim.RMSprop(parameters),
@@ -74,13 +77,18 @@ def wants_gradients(tracer: Tracer, *args: Any, **kwargs: Any) -> Any:
 # Tensor.backward is written in Python and calls torch.autograd.backward.
 for _function in (torch.autograd.grad, torch.autograd.backward):
     CALLS[_function] = differentiate
-for _function in (Tensor.requires_grad_, Tensor.requires_grad.__set__):  # type: ignore[attr-defined]
-    CALLS[_function] = wants_gradients
+CALLS[Tensor.requires_grad_] = wants_gradients
+# To a type checker requires_grad is a plain bool.
+CALLS[vars(torch._C.TensorBase)["requires_grad"].__set__] = wants_gradients
 ESSENTIAL.update((differentiate, wants_gradients))
 
 
 def step(tracer: Tracer, optimizer: Optimizer) -> None:
-    """Run one step of the optimizer over the parameters that have a gradient."""
+    """Record one step of the optimizer over the parameters that have a gradient.
+
+    It is the second step: in the first one the state does not exist yet, and momentum is a copy of
+    the gradient. An optimizer that asks for values, such as Adafactor, needs a run with values.
+    """
     if isinstance(optimizer, str):
         if optimizer not in OPTIMIZERS:
             raise UsageError(
@@ -95,8 +103,12 @@ def step(tracer: Tracer, optimizer: Optimizer) -> None:
     tracer.recorder.scope = Scope("optimizer", False)
     with torch.no_grad():
         running = optimizer(chosen)
-        with DispatchMode(tracer):
+        try:
             running.step()
+            with DispatchMode(tracer):
+                running.step()
+        except (RuntimeError, NotImplementedError) as error:
+            raise tracer.explained(error, running.step) from error
 
 
 def _plain(out: Any) -> Any:

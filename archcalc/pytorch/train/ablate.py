@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from archcalc.errors import UsageError
 from archcalc.lookup import registry
+from archcalc.lookup.spec import ModelSpec
 from archcalc.pytorch.train.settings import Settings
 
 
@@ -21,7 +22,7 @@ def ablate(settings: Settings, option: str) -> list[Settings]:
     """The run with each setting of an option of the model: a switch both ways, a choice each way,
     a number as it is and at 0. Lin et al. 2013 do it to dropout (Figure 3) and to the head (Table
     5). Raises UsageError."""
-    name = settings.model.partition(",")[0]
+    name = ModelSpec.parse(settings.model).name
     found = registry.find(name).options.get(option)
     if found is None:
         known = ", ".join(registry.find(name).options) or "none"

@@ -12,6 +12,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +21,15 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from archcalc.errors import UsageError, needs
+from archcalc.guard import first_line, guard
 
 ROOT = "ARCHCALC_DATA"
 """The environment variable that says where the sets are."""
 
 NAMES = ("mnist", "fashion-mnist", "cifar-10", "cifar-100", "svhn", "digits")
+
+LARGEST_IMAGE = 64 * 2**20
+"""Pixels of an image file; a small file that unpacks to more is a decompression bomb."""
 
 IN_MEMORY = 8 * 2**30
 """Bytes of decoded images beyond which a folder is read as it is needed."""
@@ -82,7 +87,7 @@ class OnDisk:
             num_workers=self.workers,
             pin_memory=self.device.type == "cuda",
         )
-        for images, labels in loader:
+        for images, labels in _in_one_sentence(loader):
             yield images.to(self.device, non_blocking=True), labels.to(self.device)
 
     def to(self, device: torch.device) -> OnDisk:
@@ -95,6 +100,15 @@ class OnDisk:
             path = Path(file)
             digest.update(f"{label}/{path.name}:{path.stat().st_size}\n".encode())
         return digest.hexdigest()[:16]
+
+
+def _in_one_sentence(loader: Iterable[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
+    """The loader's batches. A worker process raises its error with its traceback as the message,
+    whose last line is the error."""
+    try:
+        yield from loader
+    except UsageError as error:
+        raise UsageError(str(error).strip().rpartition("UsageError: ")[2]) from error
 
 
 Images = InMemory | OnDisk
@@ -213,7 +227,12 @@ def _torchvision(name: str, root: str, download: bool) -> ImageSet:
             halves.append(cls(root, train=train, download=download))
         train_images, test_images = map(_bytes, halves)
     except Exception as error:  # a damaged file fails in as many ways as there are formats
-        reason = str(error).strip().partition("\n")[0].rstrip(".")
+        reason = first_line(error).rstrip(".")
+        if download:
+            raise UsageError(
+                f"the data set {name} cannot be downloaded into {root} ({reason}); check the "
+                f"network connection, or put its files there by other means"
+            ) from error
         raise UsageError(
             f"the data set {name} under {root} is missing or damaged ({reason}); "
             "--download fetches it"
@@ -281,16 +300,29 @@ def decode(file: str, shape: tuple[int, int, int] | None = None) -> Tensor:
     from PIL import Image
     from torchvision.transforms.functional import pil_to_tensor
 
-    try:
-        with Image.open(file) as image:
-            # A palette or an alpha channel is not what a network learns from.
-            picture = image.convert("L" if shape and shape[0] == 1 else "RGB")
-            if shape and (picture.height, picture.width) != shape[1:]:
-                picture = picture.resize((shape[2], shape[1]), Image.Resampling.BILINEAR)
-            found: Tensor = pil_to_tensor(picture)
-            return found
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{file} is not an image that can be read: {error}") from error
+    _refuse_bombs_in_silence()
+    with guard(f"{file} is not an image that can be read"), Image.open(file) as image:
+        if image.width * image.height > LARGEST_IMAGE:
+            raise UsageError(
+                f"{file} has {image.width}×{image.height} pixels; at most {LARGEST_IMAGE:,} "
+                "are decoded"
+            )
+        # A palette or an alpha channel is not what a network learns from.
+        picture = image.convert("L" if shape and shape[0] == 1 else "RGB")
+        if shape and (picture.height, picture.width) != shape[1:]:
+            picture = picture.resize((shape[2], shape[1]), Image.Resampling.BILINEAR)
+        found: Tensor = pil_to_tensor(picture)
+        return found
+
+
+@cache
+def _refuse_bombs_in_silence() -> None:
+    """Pillow warns of what is refused here anyway."""
+    import warnings
+
+    from PIL import Image
+
+    warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from torch import nn
 from archcalc.analysis.runs import Run
 from archcalc.errors import UsageError
 from archcalc.io import runs
-from archcalc.lookup.resolve import parse_settings
+from archcalc.lookup.spec import ModelSpec
 from archcalc.pytorch.train import data as image_sets
 from archcalc.pytorch.train import network as networks
 from archcalc.pytorch.train import run_folder
@@ -24,11 +24,11 @@ def network(run: Run) -> tuple[nn.Module, Pixels]:
     """The run's network with its best weights, in evaluation mode, and how its images are made.
     Raises UsageError where the weights are missing or damaged."""
     channels, *size = run.config["input"]
-    name, *options = run.model.split(",")
+    asked = ModelSpec.parse(run.model)
     with torch.random.fork_rng(devices=[]):
         model, _ = networks.make(
-            name,
-            parse_settings(options),
+            asked.name,
+            asked.options,
             run.recipe,
             channels=channels,
             size=tuple(size),

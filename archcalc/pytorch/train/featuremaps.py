@@ -16,6 +16,7 @@ from archcalc.analysis.runs import Run
 from archcalc.errors import UsageError
 from archcalc.graph import Graph
 from archcalc.io.files import replacing
+from archcalc.ops import TABLE
 from archcalc.pytorch.build import Network
 from archcalc.pytorch.train.data import Pixels, decode
 from archcalc.pytorch.train.evaluate import network, test_set
@@ -62,9 +63,9 @@ def before_the_pool(graph: Graph, classes: int) -> Graph:
     """The graph up to the maps that the last pool averages. Raises UsageError."""
     for index in reversed(range(len(graph.nodes))):
         node = graph.nodes[index]
-        if node.op in ("adaptive_avg_pool2d", "avg_pool2d") and not node.training_only:
+        if TABLE[node.op].pools == "average" and not node.training_only:
             maps = node.inputs[0]
-            if maps.shape[1] != classes:
+            if len(maps.shape) != 4 or maps.shape[1] != classes:
                 break
             # What comes after is cut off; the nodes before keep their places and names.
             return replace(graph, nodes=graph.nodes[: maps.source + 1], outputs={"maps": maps})

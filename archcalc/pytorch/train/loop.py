@@ -13,7 +13,7 @@ import hashlib
 import math
 import time
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from typing import Any, NamedTuple
 
 import torch
@@ -78,7 +78,7 @@ def run(settings: Settings) -> Iterator[Step | Epoch | Result]:
     device = accelerator.device
     cuda = [device] if device.type == "cuda" else []
     # The caller's random state stays as it was.
-    with torch.random.fork_rng(devices=cuda), cpu.kept_memory(device):
+    with torch.random.fork_rng(devices=cuda), cpu.kept_memory(device), ExitStack() as held:
         # Data: bytes on the device, a part held out to choose by.
         found = load_data(settings)
         train, test = found.train.to(device), found.test.to(device)
@@ -102,6 +102,8 @@ def run(settings: Settings) -> Iterator[Step | Epoch | Result]:
         optimizer = networks.optimizer(model, recipe)
 
         # The run's folder, and where it left off.
+        if accelerator.is_main_process:
+            held.enter_context(run_folder.locked(settings.folder))
         history = open_folder(settings, accelerator, model, optimizer, found, shape, pixels)
         yield from history
         done = finished(settings, recipe, history)

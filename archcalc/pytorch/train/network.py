@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from archcalc.errors import UsageError
 from archcalc.graph import Graph, Shape
 from archcalc.lookup import registry
-from archcalc.lookup.resolve import is_torch, parse_settings
+from archcalc.lookup.spec import ModelSpec
 from archcalc.pytorch import load as torch_models
 from archcalc.pytorch.build import Network, build, initialise
 from archcalc.recipe import Recipe
@@ -24,9 +24,9 @@ def declared(
 
     The number of classes is the data's unless the user has set it. Raises UsageError.
     """
-    name, *inline = spec.split(",")
-    chosen = {**options, **parse_settings(inline)}
-    found = registry.find(name)
+    asked = ModelSpec.parse(spec, options=options)
+    chosen = dict(asked.options)
+    found = registry.find(asked.name)
     if "num_classes" in found.options:
         chosen.setdefault("num_classes", classes)
     return found.graph((channels, *(size or found.input[1:])), options=chosen)
@@ -34,20 +34,18 @@ def declared(
 
 def default_size(spec: str) -> Shape | None:
     """(H, W) that a model takes unless told; None where it does not say. Raises UsageError."""
-    name, *inline = spec.split(",")
-    if is_torch(name):
-        found = torch_models.find(name, parse_settings(inline))
+    asked = ModelSpec.parse(spec)
+    if not asked.registered:
+        found = torch_models.find(asked.name, asked.options)
         return found.input[1:] if found.input else None
-    return registry.find(name).input[1:]
+    return registry.find(asked.name).input[1:]
 
 
 def canonical(spec: str, options: Mapping[str, Any]) -> str:
     """A model's own name with the options that the user has set: aliases are gone."""
-    name, *inline = spec.split(",")
-    if not is_torch(name):
-        name = registry.find(name).name
-    settings = {**options, **parse_settings(inline)}
-    return name + "".join(f",{key}={value}" for key, value in settings.items())
+    asked = ModelSpec.parse(spec, options=options)
+    name = registry.find(asked.name).name if asked.registered else asked.name
+    return name + "".join(f",{key}={value}" for key, value in asked.options.items())
 
 
 def make(
@@ -61,9 +59,9 @@ def make(
     seed: int,
 ) -> tuple[nn.Module, Shape]:
     """The network with its first weights, and the (C, H, W) that it takes. Raises UsageError."""
-    name, *inline = spec.split(",")
-    if is_torch(name):
-        found = torch_models.find(name, {**options, **parse_settings(inline)})
+    asked = ModelSpec.parse(spec, options=options)
+    if not asked.registered:
+        found = torch_models.find(asked.name, asked.options)
         takes = size or (found.input[1:] if found.input else None)
         if takes is None:
             raise UsageError(f"{spec} does not say what it takes: give --input HxWxC")

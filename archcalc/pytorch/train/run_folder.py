@@ -2,24 +2,30 @@
 
     run.json             model, recipe, data and its fingerprint, seed, environment, git commit
     history.csv          an epoch a row
-    curve.svg            the same as a picture
     best.safetensors     weights of the best epoch by the images held out
     last.safetensors     weights of the last epoch
     resume.safetensors   weights, optimizer state and history of the last epoch, in one piece
     result.json          the test images' answer, once the run is finished
+    lock                 who trains here, while somebody does
 
 Each file is written beside its place and renamed. ``resume.safetensors`` comes first and is whole
 in itself, so a kill at any moment loses no more than the epoch under way; the others are written
-again from it. safetensors holds numbers alone: loading never runs code.
+again from it. safetensors holds only numbers, so loading never runs code; each file carries a
+checksum of them, so a bit that flipped on disk is noticed.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
+import platform
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -30,9 +36,13 @@ from archcalc.analysis.runs import Epoch, Result, Run, best
 from archcalc.errors import ArchcalcError, UsageError
 from archcalc.io import runs
 from archcalc.io.files import replacing, write_text
-from archcalc.report.training import curve
 
 BEST, LAST, RESUME = "best.safetensors", "last.safetensors", "resume.safetensors"
+LOCK = "lock"
+
+CHECKSUM = "sha256"
+ABOUT = (CHECKSUM, "history", "epoch", "format")
+"""What stands beside the tensors of a file; ``format`` is safetensors' own."""
 
 # Where it ran and how often, not what it learns.
 MAY_DIFFER = ("environment", "archcalc", "processes", "accumulate", "compile")
@@ -59,6 +69,52 @@ def begin(folder: Path, config: Mapping[str, Any], resume: bool) -> None:
         write_text(folder / runs.RUN, json.dumps(config, indent=2, ensure_ascii=False) + "\n")
 
 
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the folder for one training. Raises UsageError, which says who holds it.
+
+    The operating system releases the lock of a process that is killed.
+    """
+    with _disk(folder, 0):
+        folder.mkdir(parents=True, exist_ok=True)
+        file = _lock(folder / LOCK)
+    try:
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {platform.node()}, since {_now()}\n")
+        file.flush()
+        yield
+    finally:
+        (folder / LOCK).unlink(missing_ok=True)
+        file.close()
+
+
+def _lock(path: Path) -> TextIO:
+    if sys.platform == "win32":  # no flock there
+        return path.open("a+", encoding="utf-8")
+    import fcntl
+
+    while True:
+        file = path.open("a+", encoding="utf-8")
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            holder = file.read(200).strip() or "another process"
+            file.close()
+            raise UsageError(
+                f"{path.parent} is in use: {holder} trains there; wait for it, or name another "
+                "folder with --folder"
+            ) from None
+        # Whoever held it before may have removed the file between opening and locking it.
+        if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
+            return file
+        file.close()
+
+
+def _now() -> str:
+    return datetime.now().astimezone().isoformat(timespec="seconds")
+
+
 def save_epoch(
     folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, history: Sequence[Epoch]
 ) -> None:
@@ -82,7 +138,6 @@ def write_derived(folder: Path, weights: Mapping[str, Tensor], history: Sequence
     if not (folder / runs.RESULT).exists() or len(history) > len(runs.load(folder).history):
         (folder / runs.RESULT).unlink(missing_ok=True)  # of fewer epochs
     write_text(folder / runs.HISTORY, runs.history_csv(history))
-    write_text(folder / "curve.svg", curve(history))
 
 
 def restore(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[Epoch, ...]:
@@ -182,17 +237,38 @@ def _put_optimizer(optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tenso
 
 
 def _write(file: Path, tensors: Mapping[str, Tensor], about: dict[str, str]) -> None:
+    about = {**about, CHECKSUM: _checksum(tensors, about)}
     with replacing(file) as beside:
         beside.write_bytes(save(dict(tensors), about))
+
+
+def _checksum(tensors: Mapping[str, Tensor], about: Mapping[str, str]) -> str:
+    """Of names, types, shapes and bytes, and of what stands beside them."""
+    digest = hashlib.sha256()
+    for key in sorted(about.keys() - {CHECKSUM, "format"}):
+        digest.update(f"{key}={about[key]}\n".encode())
+    for name in sorted(tensors):
+        value = tensors[name].contiguous()
+        digest.update(f"{name}:{value.dtype}:{tuple(value.shape)}\n".encode())
+        digest.update(value.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
 
 
 def _read(file: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     try:
         with safe_open(str(file), framework="pt") as opened:
             tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118  # no mapping
-            return tensors, opened.metadata() or {}
-    except (OSError, SafetensorError) as error:
+            about = opened.metadata() or {}
+    except (OSError, SafetensorError, ValueError) as error:
         raise UsageError(f"the weights {file} cannot be read: {_first(error)}") from error
+    # Files of older versions have no checksum; a damaged key must not pass for one of those.
+    known = set(about) <= set(ABOUT)
+    if not known or (CHECKSUM in about and about[CHECKSUM] != _checksum(tensors, about)):
+        raise UsageError(
+            f"the weights {file} are damaged: they do not have the checksum that they were saved "
+            "with"
+        )
+    return tensors, about
 
 
 @contextmanager

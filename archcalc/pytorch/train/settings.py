@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,8 +10,9 @@ from typing import Any, Literal
 
 from archcalc.errors import UsageError
 from archcalc.graph import Shape
+from archcalc.guard import shortened
 from archcalc.lookup import registry
-from archcalc.lookup.resolve import is_torch
+from archcalc.lookup.spec import ModelSpec
 from archcalc.recipe import Recipe, find, override
 
 Precision = Literal["fp32", "bf16", "fp16"]
@@ -53,6 +55,11 @@ class Settings:
     resume: bool = False
     begins_with: Growth | None = None
 
+    def __post_init__(self) -> None:
+        """Raises UsageError for a seed that no generator takes."""
+        if not 0 <= self.seed < 2**63:
+            raise UsageError(f"seed {shortened(self.seed)}: a number from 0 to 2^63 - 1 is needed")
+
     @classmethod
     def of(
         cls,
@@ -80,10 +87,10 @@ class Settings:
         'runs/nin-digits-fast-seed1'
         """
         place, _, name = recipe.rpartition(":")
-        own = model.partition(",")[0]
-        if not place and is_torch(own):
+        asked = ModelSpec.parse(model)
+        if not place and not asked.registered:
             raise UsageError(f"{model} has no recipe; take another model's: --recipe nin:fast, say")
-        name, found = find(registry.find(place or own), name)
+        name, found = find(registry.find(place or asked.name), name)
         found = override(found, changes or {})
         if not folder:
             called = "".join(sign if sign.isalnum() or sign in ".-=" else "_" for sign in model)
@@ -119,6 +126,7 @@ def _size(text: str) -> tuple[int, ...] | None:
     if not text:
         return None
     parts = text.lower().replace("×", "x").split("x")
-    if len(parts) not in (2, 3) or not all(part.isdigit() and int(part) for part in parts):
-        raise UsageError(f"--input {text}: write height and width, such as 32x32")
-    return int(parts[0]), int(parts[1])
+    sizes = [int(part) if re.fullmatch("[0-9]{1,6}", part) else 0 for part in parts]
+    if len(parts) not in (2, 3) or not all(sizes):
+        raise UsageError(f"--input {shortened(text)}: write height and width, such as 32x32")
+    return sizes[0], sizes[1]

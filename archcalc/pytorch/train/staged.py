@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from archcalc.errors import UsageError
 from archcalc.io.files import write_text
 from archcalc.lookup import registry
+from archcalc.lookup.spec import ModelSpec
 from archcalc.pytorch.train import run_folder
 from archcalc.pytorch.train.settings import Growth, Settings
 from archcalc.recipe import find
@@ -39,7 +40,7 @@ def stages(settings: Settings) -> list[Settings]:
 
     Raises UsageError for a model that does not grow from another.
     """
-    _, own = find(registry.find(settings.model.partition(",")[0]), settings.recipe_name)
+    _, own = find(registry.find(ModelSpec.parse(settings.model).name), settings.recipe_name)
     # What was changed in the last stage's recipe is changed in all of them.
     changes = {
         field.name: getattr(settings.recipe, field.name)
@@ -57,7 +58,7 @@ def stages(settings: Settings) -> list[Settings]:
             f"{settings.recipe_name}; nin-mnist does"
         )
     return [
-        replace(one, folder=settings.folder / registry.find(one.model.partition(",")[0]).name)
+        replace(one, folder=settings.folder / registry.find(ModelSpec.parse(one.model).name).name)
         for one in chain
     ]
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from archcalc.errors import needs
 from archcalc.report.document import Spec
+from archcalc.report.escape import for_chart
 from archcalc.report.messages import Words
 from archcalc.report.units import Units
 
@@ -39,8 +40,12 @@ def svg(spec: Spec) -> str:
 def finished(chart: Any, rows: int, *, height: int = 0) -> Spec:
     """The chart as JSON, with its size and the common style."""
     tall = height or rows * (20 if rows > 6 else 26)
-    sized = chart.properties(width=WIDTH, height=tall)
-    spec: dict[str, Any] = sized.to_dict()
+    return styled(chart.properties(width=WIDTH, height=tall))
+
+
+def styled(chart: Any) -> Spec:
+    """The chart as JSON, with the common style."""
+    spec: dict[str, Any] = _harmless(chart.to_dict())
     spec["config"] = {
         "font": FONT,
         "background": "white",
@@ -51,6 +56,15 @@ def finished(chart: Any, rows: int, *, height: int = 0) -> Spec:
         "text": {"fontSize": 11},
     }
     return spec
+
+
+def _harmless(value: Any) -> Any:
+    """A chart whose texts end neither the converter nor the script that draws it."""
+    if isinstance(value, str):
+        return for_chart(value)
+    if isinstance(value, dict):
+        return {key: _harmless(each) for key, each in value.items()}
+    return list(map(_harmless, value)) if isinstance(value, list) else value
 
 
 def axis(alt: Any, numbers: str, values: Sequence[float] = ()) -> Any:

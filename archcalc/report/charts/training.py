@@ -1,11 +1,11 @@
-"""Charts of training: accuracy over the epochs."""
+"""Charts of training: loss, accuracy and error over the epochs."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from archcalc.analysis.runs import Run
+from archcalc.analysis.runs import Epoch, Run
 from archcalc.report.charts import style
 from archcalc.report.document import Spec
 from archcalc.report.messages import Words
@@ -55,3 +55,85 @@ def curves(runs: Mapping[str, Sequence[Run]], words: Words) -> Spec | None:
         )
     )
     return style.finished(chart, 0, height=260)
+
+
+def learning(history: Sequence[Epoch], words: Words) -> Spec:
+    """A run's loss and accuracy after every epoch, on the training images and on those held out."""
+    training, held_out = words("curve.training"), words("curve.validation")
+    loss = {
+        training: [(row.epoch, row.train_loss) for row in history],
+        held_out: [
+            (row.epoch, row.validation_loss) for row in history if row.validation_loss is not None
+        ],
+    }
+    accuracy = {
+        training: [(row.epoch, 100 * row.train_accuracy) for row in history],
+        held_out: [
+            (row.epoch, 100 * row.validation_accuracy)
+            for row in history
+            if row.validation_accuracy is not None
+        ],
+    }
+    return _side_by_side({words("axis.loss"): loss, words("axis.epoch_accuracy"): accuracy}, words)
+
+
+def errors(runs: Sequence[Run], label: Callable[[Run], str], words: Words) -> Spec:
+    """The errors of several runs after every epoch, as NiN's Figure 3 shows dropout: on the
+    training images, and on those held out."""
+    training = {
+        label(run): [(row.epoch, 100 * (1 - row.train_accuracy)) for row in run.history]
+        for run in runs
+    }
+    held_out = {
+        label(run): [
+            (row.epoch, 100 * (1 - row.validation_accuracy))
+            for row in run.history
+            if row.validation_accuracy is not None
+        ]
+        for run in runs
+    }
+    panels = {words("axis.train_error"): training, words("axis.validation_error"): held_out}
+    return _side_by_side(panels, words)
+
+
+Line = Sequence[tuple[int, float]]
+"""A value for each epoch."""
+
+
+def _side_by_side(panels: Mapping[str, Mapping[str, Line]], words: Words) -> Spec:
+    """A line chart for each panel: by the title of its axis, then by the label of the line."""
+    alt = style.altair()
+    labels = list(dict.fromkeys(label for lines in panels.values() for label in lines))
+    colours = [style.OKABE_ITO[place % len(style.OKABE_ITO)] for place in range(len(labels))]
+    charts = []
+    for title, lines in panels.items():
+        rows = [
+            {"line": label, "epoch": epoch, "y": value}
+            for label, line in lines.items()
+            for epoch, value in line
+        ]
+        chart = (
+            alt.Chart(alt.Data(values=rows))
+            .mark_line(strokeWidth=1.5, point=alt.OverlayMarkDef(size=22))
+            .encode(
+                x=alt.X(
+                    "epoch:Q",
+                    title=words("axis.epoch"),
+                    axis=alt.Axis(grid=False, tickMinStep=1, format="d"),
+                ),
+                y=alt.Y(
+                    "y:Q",
+                    title=title,
+                    scale=alt.Scale(zero=False),
+                    axis=style.axis(alt, style.PLAIN),
+                ),
+                color=alt.Color(
+                    "line:N",
+                    title=None,
+                    scale=alt.Scale(domain=labels, range=colours),
+                    legend=alt.Legend(orient="bottom", labelLimit=180),
+                ),
+            )
+        )
+        charts.append(chart.properties(width=style.WIDTH // 2, height=220))
+    return style.styled(alt.hconcat(*charts))

@@ -12,7 +12,7 @@ from importlib.resources import files
 from typing import Any
 
 from archcalc.errors import needs
-from archcalc.report.document import Document, Figure
+from archcalc.report.document import Chart, Document
 from archcalc.report.messages import Words
 from archcalc.report.page.prepare import layer_rows, module_rows, table_rows
 from archcalc.version import VERSION
@@ -26,7 +26,7 @@ def page(document: Document) -> str:
         block.key: {"spec": block.spec, "group": block.group}
         for section in document.sections
         for block in section.blocks
-        if isinstance(block, Figure)
+        if isinstance(block, Chart)
     }
     template = _environment().get_template("page.html.j2")
     text: str = template.render(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 
-from archcalc.report.document import Block, Document, Figure, Section
+from archcalc.report.document import Block, Chart, Document, Section
 from archcalc.report.messages import Lang, Words
 from archcalc.report.story import Story
 from archcalc.report.telling import closing, costs, judged, measured
@@ -39,7 +39,8 @@ def document(
         blocks = tuple(TOLD_BY[name](teller))
         if blocks:
             sections.append(Section(name, teller.words(f"section.{name}"), blocks))
-    return _with_own_keys(Document(teller.title(), lang, teller.units, tuple(sections)))
+    found = Document(tuple(sections), title=teller.title(), lang=lang, units=teller.units)
+    return _with_own_keys(found)
 
 
 def _with_own_keys(found: Document) -> Document:
@@ -49,7 +50,7 @@ def _with_own_keys(found: Document) -> Document:
     for section in found.sections:
         blocks: list[Block] = []
         for block in section.blocks:
-            if isinstance(block, Figure):
+            if isinstance(block, Chart):
                 key, number = block.key, 1
                 while key in taken:
                     number += 1

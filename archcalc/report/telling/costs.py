@@ -11,8 +11,8 @@ from archcalc.lookup.inputs import describe_input
 from archcalc.report import views
 from archcalc.report.document import (
     Block,
+    Chart,
     Diagram,
-    Figure,
     LayerList,
     Subsection,
     Tabular,
@@ -46,7 +46,7 @@ def summary(teller: Teller) -> Iterator[Block]:
         caption = teller.words("figure.scatter") + teller.front(
             [(profile.macs, profile.params_executed) for profile in found.profiles]
         )
-        yield Figure("scatter", caption, spec, "models")
+        yield Chart("scatter", caption, spec, "models")
 
 
 def example(teller: Teller) -> Iterator[Block]:
@@ -72,7 +72,7 @@ def example(teller: Teller) -> Iterator[Block]:
 
         for key, draw in (("waterfall", charts.waterfall), ("branches", charts.branches)):
             spec = draw(example.module, teller.words, teller.units)
-            yield Figure(key, teller.words(f"figure.{key}"), spec, "example")
+            yield Chart(key, teller.words(f"figure.{key}"), spec, "example")
 
 
 def layers(teller: Teller) -> Iterator[Block]:
@@ -101,7 +101,7 @@ def where(teller: Teller) -> Iterator[Block]:
             if spec is not None:
                 caption = teller.words(f"figure.{measure}", model=profile.spec)
                 key = f"{_slug(profile.spec)}-{measure}"
-                yield Figure(key, caption, spec, f"model-{place}")
+                yield Chart(key, caption, spec, f"model-{place}")
 
 
 def memory(teller: Teller) -> Iterator[Block]:
@@ -136,7 +136,7 @@ def memory(teller: Teller) -> Iterator[Block]:
         spec = charts.memory(profile, teller.words, teller.units)
         if spec is not None:
             caption = teller.words("figure.memory", model=profile.spec)
-            yield Figure(f"{_slug(profile.spec)}-memory", caption, spec, f"model-{place}")
+            yield Chart(f"{_slug(profile.spec)}-memory", caption, spec, f"model-{place}")
 
 
 def _working(teller: Teller, side: Side) -> Table:

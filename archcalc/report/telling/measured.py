@@ -9,7 +9,7 @@ from archcalc.analysis.roofline import Ceilings
 from archcalc.analysis.roofline import story as why_so_fast
 from archcalc.analysis.runs import winner
 from archcalc.lookup.inputs import describe_input
-from archcalc.report.document import Block, Figure, Tabular, Text
+from archcalc.report.document import Block, Chart, Tabular, Text
 from archcalc.report.story import Trained
 from archcalc.report.table import Kind, Table
 from archcalc.report.telling.teller import Teller
@@ -118,13 +118,11 @@ def _accuracy_charts(
         caption = teller.words("figure.accuracy", data=data)
         caption += teller.words("figure.better") if len(joined) > 1 else ""
         spec = charts.accuracy(points, teller.words, teller.units)
-        yield Figure(f"accuracy-{number}", caption, spec, "models")
+        yield Chart(f"accuracy-{number}", caption, spec, "models")
     lines = {label: one.runs for label, one in zip(labels, trained, strict=True)}
     drawn = charts.curves(lines, teller.words)
     if drawn is not None:
-        yield Figure(
-            f"curves-{number}", teller.words("figure.curves", data=data), drawn, "training"
-        )
+        yield Chart(f"curves-{number}", teller.words("figure.curves", data=data), drawn, "training")
 
 
 def _labels(trained: Sequence[Trained]) -> list[str]:
@@ -221,7 +219,7 @@ def _latency_charts(
             front = teller.front([(macs, seconds) for _, macs, seconds in points])
             caption = teller.words("figure.latency", setting=setting) + front
             spec = charts.latency(points, teller.words, teller.units)
-            yield Figure(f"latency-{number}-{place}", caption, spec, "models")
+            yield Chart(f"latency-{number}-{place}", caption, spec, "models")
     for place, ceilings in enumerate(map(Ceilings.read, bench.ceilings), start=1):
         reached = [
             (row.spec, row.flops / row.bytes_moved, row.flops_per_second)
@@ -235,4 +233,4 @@ def _latency_charts(
         if reached:
             caption = teller.words("figure.roofline", device=ceilings.device, dtype=ceilings.dtype)
             spec = charts.roofline(reached, ceilings.flops, ceilings.bandwidth, teller.words)
-            yield Figure(f"roofline-{number}-{place}", caption, spec, "models")
+            yield Chart(f"roofline-{number}-{place}", caption, spec, "models")

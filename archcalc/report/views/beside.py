@@ -11,25 +11,26 @@ from archcalc.analysis.figures import COMPARED
 from archcalc.analysis.profile import Profile
 from archcalc.analysis.worked_example import Side, WorkedExample, counted
 from archcalc.lookup.inputs import describe_input
-from archcalc.report import json
-from archcalc.report.table import Cell, Column, Report, Table
+from archcalc.report import records
+from archcalc.report.document import Document, answer
+from archcalc.report.table import Cell, Column, Table
 from archcalc.report.views.common import class_table, conventions
 
 
-def totals(profiles: Sequence[Profile]) -> Report:
+def totals(profiles: Sequence[Profile]) -> Document:
     """``archcalc flops MODEL...``: the totals, and the work by class."""
-    return Report(
+    return answer(
         (
             _totals_table(profiles),
             *map(class_table, profiles),
             *_phase_and_convention_tables(profiles),
         ),
-        json.models(profiles),
+        records.models(profiles),
         conventions(profiles),
     )
 
 
-def worked(example: WorkedExample) -> Report:
+def worked(example: WorkedExample) -> Document:
     """``archcalc flops`` without a model: the worked example, with the working and the ratios."""
     profiles = example.profiles
     tables = (
@@ -37,7 +38,7 @@ def worked(example: WorkedExample) -> Report:
         *_convention_tables(profiles),
     )
     ratios = {side.title: side.ratio for side in (example.branch, example.module)}
-    return Report(tables, json.models(profiles, ratios=ratios), conventions(profiles))
+    return answer(tables, records.models(profiles, ratios=ratios), conventions(profiles))
 
 
 def side_by_side(found: Comparison) -> tuple[tuple[Cell, ...], ...]:
@@ -57,7 +58,7 @@ def side_by_side(found: Comparison) -> tuple[tuple[Cell, ...], ...]:
     )
 
 
-def comparison(found: Comparison, differences: Diff | None = None) -> Report:
+def comparison(found: Comparison, differences: Diff | None = None) -> Document:
     """``archcalc compare``: figures and ratios, a model a row."""
     columns = [
         Column("model", "model"),
@@ -85,7 +86,7 @@ def comparison(found: Comparison, differences: Diff | None = None) -> Report:
         tables.append(_diff_table(differences))
         fields["diff"] = differences.rows()
     notes = (f"Ratios are to {found.baseline.spec}.", *conventions(found.profiles))
-    return Report(tuple(tables), json.models(found.profiles, **fields), notes)
+    return answer(tuple(tables), records.models(found.profiles, **fields), notes)
 
 
 def _totals_table(profiles: Sequence[Profile]) -> Table:

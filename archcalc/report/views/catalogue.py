@@ -8,18 +8,19 @@ from typing import Any
 from archcalc.analysis.profile import Profile, profile
 from archcalc.lookup.inputs import describe_input
 from archcalc.lookup.registry import Architecture
-from archcalc.report import json
-from archcalc.report.table import Column, Report, Table
+from archcalc.report import records
+from archcalc.report.document import Document, answer
+from archcalc.report.table import Column, Table
 from archcalc.report.views.common import MACS
 
 
-def listing(architectures: Iterable[Architecture]) -> Report:
+def listing(architectures: Iterable[Architecture]) -> Document:
     """``archcalc list``."""
-    rows, records = [], []
+    rows, saved = [], []
     for found in architectures:
         priced = profile(found.graph())
         rows.append((found.name, priced.input, priced.params_executed, priced.macs, found.source))
-        records.append(_architecture_record(found, priced))
+        saved.append(_architecture_record(found, priced))
     columns = (
         Column("name", "model"),
         Column("input", "input H×W×C", "shape"),
@@ -27,9 +28,9 @@ def listing(architectures: Iterable[Architecture]) -> Report:
         Column("macs", "MACs", "count"),
         Column("source", "source", "prose"),
     )
-    return Report(
+    return answer(
         (Table(columns, tuple(rows)),),
-        json.head(architectures=records),
+        records.head(architectures=saved),
         (
             f"{MACS} Params are those that run in evaluation: no auxiliary heads.",
             "archcalc list MODEL tells its options.",
@@ -37,7 +38,7 @@ def listing(architectures: Iterable[Architecture]) -> Report:
     )
 
 
-def card(found: Architecture) -> Report:
+def card(found: Architecture) -> Document:
     """``archcalc list MODEL``: what it is, where it comes from, how it can be set."""
     priced = profile(found.graph())
     about = (
@@ -58,9 +59,9 @@ def card(found: Architecture) -> Report:
             tuple(options),
         ),
     ]
-    return Report(
+    return answer(
         tuple(tables if options else tables[:1]),
-        json.head(architectures=[_architecture_record(found, priced)]),
+        records.head(architectures=[_architecture_record(found, priced)]),
         (f"Set an option with --set KEY=VALUE, or by name: {found.name},KEY=VALUE.",)
         * bool(options),
     )

@@ -12,8 +12,9 @@ from archcalc.analysis.worked_example import counted
 from archcalc.errors import UsageError
 from archcalc.graph import Graph
 from archcalc.ops.window import Why
-from archcalc.report import json
-from archcalc.report.table import Cell, Column, Report, Table, raw
+from archcalc.report import records
+from archcalc.report.document import Document, answer
+from archcalc.report.table import Cell, Column, Table, raw
 from archcalc.report.views.common import class_table, conventions, output_column, outside, title
 
 WHY_UNKNOWN: dict[Why, str] = {
@@ -34,7 +35,7 @@ ROWS_AT_A_GLANCE = 40
 """``show`` folds deeper levels away when there would be more rows than this."""
 
 
-def layers(found: Profile, depth: int | None = None) -> Report:
+def layers(found: Profile, depth: int | None = None) -> Document:
     """``archcalc show``: a row a module, repeated neighbours folded into one."""
     modules = found.modules(depth or depth_at_a_glance(found))
     rows: list[tuple[Cell, ...]] = [
@@ -63,10 +64,10 @@ def layers(found: Profile, depth: int | None = None) -> Report:
             *notes,
         )
     table = Table(columns, tuple(rows), title(found), total=True)
-    return Report((table,), json.models([found]), notes)
+    return answer((table,), records.models([found]), notes)
 
 
-def explanation(found: Profile, pattern: str = "") -> Report:
+def explanation(found: Profile, pattern: str = "") -> Document:
     """``archcalc explain``: the working of every node with multiply-adds; with a pattern, all the
     work and the reasons of the nodes that match. Raises UsageError when none does."""
     chosen = [layer for layer in found.layers if _matches(layer.name, pattern)]
@@ -87,14 +88,14 @@ def explanation(found: Profile, pattern: str = "") -> Report:
         Column("class", "class"),
         Column("formula", "working", "prose"),
     )
-    return Report(
+    return answer(
         (Table(columns, tuple(rows), title(found), total=True), class_table(found)),
-        json.models([found]),
+        records.models([found]),
         conventions([found]),
     )
 
 
-def parameters(found: Profile, depth: int | None = None) -> Report:
+def parameters(found: Profile, depth: int | None = None) -> Document:
     """``archcalc params``: where the parameters are, and which this pass leaves out."""
     modules = [module for module in found.modules(depth) if module.params]
     everything = found.params
@@ -113,9 +114,9 @@ def parameters(found: Profile, depth: int | None = None) -> Report:
         Column("params", "params", "count"),
         Column("share", "share", "share"),
     )
-    return Report(
+    return answer(
         (Table(columns, tuple(rows), title(found), total=True),),
-        json.models([found]),
+        records.models([found]),
         (
             "Weights are written as torch keeps them: out × in/groups × window, then the bias.",
             *outside([found]),
@@ -123,7 +124,7 @@ def parameters(found: Profile, depth: int | None = None) -> Report:
     )
 
 
-def memory(found: Profile) -> Report:
+def memory(found: Profile) -> Document:
     """``archcalc memory``: weights, every activation, the peak, and what training keeps."""
     reading = found.memory
     saved = {row.name: row for row in reading.saved}
@@ -157,7 +158,7 @@ def memory(found: Profile) -> Report:
             ("kept for backward, training", reading.saved_bytes, ""),
         ),
     )
-    data = json.models([found])
+    data = records.models([found])
     data["models"][0]["memory"] = {
         "weight_bytes": reading.weight_bytes,
         "peak_activation_bytes": reading.peak_bytes,
@@ -166,7 +167,7 @@ def memory(found: Profile) -> Report:
         "activations": [row._asdict() for row in reading.activations],
         "saved": [{"name": row.name, "bytes": row.nbytes} for row in reading.saved],
     }
-    return Report(
+    return answer(
         (activations, summary),
         data,
         (
@@ -177,7 +178,7 @@ def memory(found: Profile) -> Report:
     )
 
 
-def receptive_field(found: Profile) -> Report:
+def receptive_field(found: Profile) -> Document:
     """``archcalc receptive-field``: how much of the input one output position sees."""
     rows: list[tuple[Cell, ...]] = []
     for layer in found.layers:
@@ -194,11 +195,11 @@ def receptive_field(found: Profile) -> Report:
         Column("stride", "stride"),
         Column("offset", "offset"),
     )
-    data = json.models([found])
+    data = records.models([found])
     data["models"][0]["receptive_fields"] = {
-        name: json.reach(reach) for name, reach in found.receptive_fields.items()
+        name: records.reach(reach) for name, reach in found.receptive_fields.items()
     }
-    return Report(
+    return answer(
         (Table(columns, tuple(rows), title(found)),),
         data,
         (
@@ -210,7 +211,7 @@ def receptive_field(found: Profile) -> Report:
 
 def partial(graph: Graph, failed: str) -> str:
     """The table up to the node that could not be added, for an error's reader."""
-    from archcalc.report.terminal import terminal
+    from archcalc.report.formats.terminal import terminal
 
     found = profile(graph)
     modules = found.modules(depth_at_a_glance(found))
@@ -221,7 +222,7 @@ def partial(graph: Graph, failed: str) -> str:
         output_column(found.graph),
     )
     table = Table(columns, (*rows, (failed, "fails", None)))
-    return terminal(Report((table,), {}))
+    return terminal(answer((table,), {}))
 
 
 def depth_at_a_glance(found: Profile) -> int | None:

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from archcalc.analysis.record import Record
 from archcalc.errors import UsageError
-from archcalc.lookup.resolve import find_declared, parse_settings
+from archcalc.lookup.resolve import find_declared
+from archcalc.lookup.spec import ModelSpec
 from archcalc.symbolic.figures import FIGURES
 from archcalc.symbolic.sweep.count import ByFormula, Counter, OneByOne, Traced
 from archcalc.symbolic.sweep.jobs import Jobs
@@ -30,6 +31,7 @@ from archcalc.symbolic.sweep.keep import (
     row_values,
 )
 from archcalc.symbolic.sweep.rows import RowFile
+from archcalc.symbolic.sweep.search import search
 from archcalc.symbolic.sweep.space import CHUNK, Axis, Space, parse_space
 from archcalc.symbolic.sweep.where import Condition, parse_condition
 
@@ -47,7 +49,7 @@ MOST_ROWS = 1_000_000
 """Rows that a sweep keeps in memory when it is asked for them."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Sweep(Record):
     """What a sweep found."""
 
@@ -144,6 +146,8 @@ def sweep(
     seed: int = 0,
     replacement: bool = False,
     jobs: Jobs | None = None,
+    trials: int = 0,
+    study: str = "",
     rows: bool = False,
     output: str = "",
     measure: Callable[[Mapping[str, Any]], Mapping[str, float]] | None = None,
@@ -156,8 +160,9 @@ def sweep(
     (square), ``height``, ``width``, ``batch``. ``where`` is a condition on figures and axes,
     ``pareto`` the objectives of the front (``"min:macs,max:params"``), ``top`` and ``by`` keep the
     first so many by a figure. ``rows`` keeps every candidate in the record, ``output`` writes them
-    to a ``.csv``, ``.jsonl`` or ``.parquet`` file as they come. ``measure`` gives further figures,
-    named by ``measures``, of one candidate: a time or an accuracy.
+    to a ``.csv``, ``.jsonl`` or ``.parquet`` file as they come. ``trials`` looks at so many
+    candidates that optuna's NSGA-II proposes, in a ``study`` file that it goes on from.
+    ``measure`` gives further figures of one candidate, named by ``measures``: an accuracy.
 
     Declared networks go through formulas; others are traced one by one, by ``jobs``. A sweep with
     an ``output`` that is cut off goes on from its finished chunks when it is called again. Raises
@@ -172,9 +177,9 @@ def sweep(
     objectives = parse_objectives(pareto or "min:macs,max:params")
     order = parse_objectives(by)[0] if by else Objective("min", objectives[0].figure)
     wanted = _wanted(space, condition, (*objectives, order), (*SHOWN, *figures), measures)
-    name, *inline = model.split(",")
-    chosen = {**(options or {}), **parse_settings(inline)}
-    declared = find_declared(name)
+    asked = ModelSpec.parse(model, options=options)
+    chosen = dict(asked.options)
+    declared = find_declared(asked)
     run_jobs = jobs or Jobs()
     count: Counter
     if declared is not None and measure is None:
@@ -189,6 +194,8 @@ def sweep(
         one = Traced(model, counted, chosen, texts, batch, training)
         count = OneByOne(space, wanted, _Both(one, measure), run_jobs.map)
         chunk = max(16, 4 * run_jobs.count)
+    if trials and (sample or output):
+        raise UsageError("a search takes neither --sample nor a file of rows")
     if sample:
         chunks = space.sample(sample, seed=seed, replacement=replacement, chunk=chunk)
     else:
@@ -201,6 +208,20 @@ def sweep(
     everything: list[Rows] = []
     if file is not None and (before := file.state()) is not None:
         kept.restore(before, len(space.axes))
+    if trials:
+        chunks = iter(())
+
+        def look(positions: Sequence[NDArray[np.int64]]) -> tuple[bool, bool, dict[str, Any]]:
+            before = kept.valid
+            found = _chunk(count, positions, space, condition, kept, kept.chunks)
+            progress(Progress(kept.candidates, trials))
+            if kept.valid == before:
+                return False, False, {}
+            if len(found):
+                return True, True, {name: each[0] for name, each in found.figures.items()}
+            return True, False, {name: each[0] for name, each in count(positions).figures.items()}
+
+        search(space, look, objectives, trials=trials, seed=seed, study=study)
     for number, positions in enumerate(chunks):
         if number < kept.chunks:
             continue

@@ -9,15 +9,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from archcalc.errors import ArchcalcError, UsageError
 from archcalc.lookup.registry import Architecture
 from archcalc.symbolic.figures import FIGURES
-from archcalc.symbolic.formula import INPUT, Formula, derive
+from archcalc.symbolic.formula import Formula, derive, side_names
 from archcalc.symbolic.size import Recorder
 from archcalc.symbolic.sweep.space import Space
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
-
-SIDES = {*INPUT, "input"}
 
 
 class Counted(NamedTuple):
@@ -48,9 +46,10 @@ class ByFormula:
 
     def __post_init__(self) -> None:
         options = self.architecture.options
+        sides = side_names(self.architecture).values()
         for axis in self.space.axes:
-            if axis.name not in options and axis.name not in SIDES:
-                known = ", ".join([*options, "input", *INPUT])
+            if axis.name not in options and axis.name not in ("input", *sides):
+                known = ", ".join([*options, "input", *sides])
                 raise UsageError(
                     f"{self.architecture.name} has no option {axis.name!r}; its axes are {known}"
                 )
@@ -60,7 +59,7 @@ class ByFormula:
 
     def _is_size(self, name: str) -> bool:
         options = self.architecture.options
-        return options[name].type is int if name in options else name in SIDES
+        return name not in options or options[name].type is int
 
     def __call__(self, positions: Sequence[NDArray[np.int64]]) -> Counted:
         import numpy as np
@@ -93,7 +92,9 @@ class ByFormula:
         for axis, at in zip(self.space.axes, positions, strict=True):
             if self._is_size(axis.name):
                 column = np.asarray(axis.values, np.int64)[at]
-                for name in ("height", "width") if axis.name == "input" else (axis.name,):
+                sides = side_names(self.architecture)
+                both = (sides["height"], sides["width"])
+                for name in both if axis.name == "input" else (axis.name,):
                     columns[name] = column
         count = len(positions[0])
         try:
@@ -101,6 +102,9 @@ class ByFormula:
         except ArchcalcError as error:
             empty = {name: np.zeros(count, np.int64) for name in self.figures}
             return Counted(empty, np.zeros(count, bool), {str(error): count})
+        if not columns:  # choices alone: one network, once for each of the rows
+            fixed = {name: np.full(count, formula.value(name), np.int64) for name in self.figures}
+            return Counted(fixed, np.ones(count, bool), {})
         try:
             found = formula.evaluate(**columns)
         except OverflowError as error:

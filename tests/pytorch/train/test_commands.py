@@ -120,6 +120,7 @@ def test_train_evaluate_featuremaps_and_compare_follow_one_another(
     found = json.loads(said.out[said.out.index("{") :])
     assert found["score"]["accuracy"] == load(run).result.accuracy  # type: ignore[union-attr]  # it is finished
 
+    assert Path(run, "curve.svg").read_text().startswith("<svg")
     assert archcalc(["featuremaps", run]) == 0
     assert Path(run, "featuremaps.png").is_file()
     capsys.readouterr()
@@ -171,3 +172,13 @@ def test_wrong_input_ends_in_one_sentence_and_exit_2(
     said = capsys.readouterr().err
     assert words in said
     assert len(said.strip().splitlines()) == 1
+
+
+def test_the_trainer_does_not_import_the_report() -> None:
+    code = (
+        "import sys, archcalc.pytorch.train as train\n"
+        "import archcalc.pytorch.train.featuremaps\n"
+        "print([name for name in sys.modules if name.startswith('archcalc.report')])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

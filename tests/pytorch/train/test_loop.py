@@ -47,7 +47,6 @@ def test_the_digits_are_learned_to_97_percent(settings: Make) -> None:
     assert {path.name for path in found.folder.iterdir()} == {
         "run.json",
         "history.csv",
-        "curve.svg",
         "best.safetensors",
         "last.safetensors",
         "resume.safetensors",

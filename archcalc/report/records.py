@@ -1,12 +1,11 @@
-"""JSON: the record of a command for scripts. Raw integers, base units, null for what is not known.
+"""What JSON carries: records with raw integers, base units and null for what is not known.
 
-The keys are a promise: ``schema_version`` goes up when one of them changes its meaning.
+The keys are stable: ``schema_version`` goes up when one of them changes its meaning.
 """
 
 from __future__ import annotations
 
-import json as json_module
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from archcalc.analysis.figures import COMPARED, read
@@ -15,11 +14,6 @@ from archcalc.analysis.receptive_field import Reach, Unknown
 from archcalc.version import VERSION
 
 SCHEMA_VERSION = 1
-
-
-def json(data: Mapping[str, Any]) -> str:
-    """The record as text."""
-    return json_module.dumps(data, indent=2, ensure_ascii=False) + "\n"
 
 
 def head(**fields: Any) -> dict[str, Any]:

@@ -1,0 +1,370 @@
+"""The commands about many sizes at once: derive, sweep."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from typer import Option
+
+from archcalc.cli.options import (
+    Batch,
+    Inputs,
+    Model,
+    Models,
+    Output,
+    Settings,
+    emit,
+    tell,
+    write,
+)
+from archcalc.errors import UsageError
+from archcalc.lookup.resolve import declared_input
+from archcalc.lookup.spec import parse_settings
+
+if TYPE_CHECKING:
+    from archcalc.symbolic.sweep import Progress
+    from archcalc.symbolic.sweep.count import Measure
+
+Over = Annotated[
+    list[str],
+    Option(
+        metavar="SIZES",
+        help="Sizes to leave in, separated by commas: numeric options of the model, height, width, "
+        "input (both), batch. Repeatable.",
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Written:
+    """How a formula is written."""
+
+    format: Annotated[
+        Literal["text", "python", "numpy", "javascript", "latex", "json"],
+        Option(
+            "-f",
+            "--format",
+            metavar="text|python|numpy|javascript|latex|json",
+            help="Text for people, a function without dependencies, equations, or data.",
+            show_default=True,
+        ),
+    ] = "text"
+    output: Annotated[
+        str,
+        Option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            help="File to write instead of standard output.",
+            show_default=False,
+        ),
+    ] = "-"
+
+
+def sizes(over: list[str]) -> list[str]:
+    """``["height,width", "batch"]`` as single names."""
+    return [name.strip() for text in over for name in text.split(",") if name.strip()]
+
+
+def derive(
+    models: Models,
+    written: Written,
+    over: Over = [],  # noqa: B006  # typer copies it
+    metric: Annotated[
+        str,
+        Option(
+            metavar="FIGURES", help="Figures to derive, separated by commas.", show_default=True
+        ),
+    ] = "params,macs,flops",
+    node: Annotated[
+        str,
+        Option(
+            metavar="PATTERN",
+            help="Only one module or the nodes that match, such as inception_3a.",
+            show_default=False,
+        ),
+    ] = "",
+    equal: Annotated[
+        str,
+        Option(
+            metavar="FIGURE",
+            help="With two models: the size at which they cost the same.",
+            show_default=False,
+        ),
+    ] = "",
+    input: Inputs = [],  # noqa: B006  # typer copies it
+    batch: Batch = 1,
+    settings: Settings = [],  # noqa: B006  # typer copies it
+) -> None:
+    """Derive what a declared network costs as formulas in its sizes.
+
+    \b
+    archcalc derive inception-reduced --over c5_reduce
+    archcalc derive googlenet --over input,batch,num_classes --format python
+    archcalc derive inception-5x5 inception-5x5-reduced --over c5_reduce --equal macs
+    """
+    import archcalc
+
+    names = sizes(over)
+    if not names:
+        raise UsageError("derive needs the sizes to leave in: --over c5_reduce or --over input")
+    chosen: dict[str, Any] = dict(parse_settings(settings))
+    given = declared_input(input)
+    figures = sizes([metric])
+    if equal or len(models) > 1:
+        _equal(models, names, equal, written)
+        return
+    formula = archcalc.derive(
+        models[0], names, input=given, batch=batch, figures=figures, node=node, **chosen
+    )
+    if written.format == "text":
+        from archcalc.report.sections.derivation import derivation
+
+        write(derivation(formula), Output(units="exact", format="table", output=written.output))
+        return
+    from archcalc.symbolic.programs import PROGRAMS
+
+    emit(PROGRAMS[written.format](formula), written.output)
+
+
+def _equal(models: list[str], names: list[str], figure: str, written: Written) -> None:
+    import archcalc
+    from archcalc.report.sections.derivation import crossing
+    from archcalc.symbolic.formula import crossings
+
+    if len(models) != 2 or len(names) != 1 or not figure:
+        raise UsageError(
+            "to find where networks cost the same, give two models, one size and --equal FIGURE"
+        )
+    (size,) = names
+    formulas = []
+    for model in models:
+        try:
+            formulas.append(archcalc.derive(model, [size], figures=[figure]))
+        except UsageError:
+            # A network without the size costs the same everywhere; one of the two has it.
+            formulas.append(archcalc.derive(model, ["batch"], figures=[figure]))
+    one, other = formulas
+    found = crossings(one, other, size, figure)
+    report = crossing(one, other, size, figure, found)
+    kind: Literal["table", "json"] = "json" if written.format == "json" else "table"
+    write(report, Output(units="exact", format=kind, output=written.output))
+
+
+@dataclass(frozen=True)
+class Candidates:
+    """Which candidates a sweep looks at."""
+
+    over: Annotated[
+        list[str],
+        Option(
+            metavar="AXIS",
+            help="An axis of the sweep: c5_reduce=4:64:4 (with its end), num_classes=10,100, "
+            "head=gap,fc, input=128:320:32. Repeatable.",
+        ),
+    ] = field(default_factory=list)
+    where: Annotated[
+        str,
+        Option(
+            metavar="CONDITION",
+            help="Keep candidates that meet this, such as 'macs <= 100e6 and params < 1e6'.",
+            show_default=False,
+        ),
+    ] = ""
+    sample: Annotated[
+        int, Option(metavar="N", min=0, help="Look at N candidates drawn evenly, not at all.")
+    ] = 0
+    seed: Annotated[int, Option(metavar="N", help="Seed of the sample or the search.")] = 0
+    replacement: Annotated[
+        bool, Option("--replacement", help="Candidates of a sample may come twice.")
+    ] = False
+    search: Annotated[
+        Literal["", "optuna"],
+        Option(
+            metavar="optuna",
+            help="Let optuna's NSGA-II propose candidates, --trials of them.",
+            show_default=False,
+        ),
+    ] = ""
+    trials: Annotated[int, Option(metavar="N", min=1, help="Candidates of a search.")] = 100
+    study: Annotated[
+        str,
+        Option(metavar="FILE", help="SQLite file that a search goes on from.", show_default=False),
+    ] = ""
+
+
+@dataclass(frozen=True)
+class Keeping:
+    """What a sweep keeps."""
+
+    pareto: Annotated[
+        str,
+        Option(
+            metavar="OBJECTIVES",
+            help="Objectives of the front, such as min:macs,max:params.",
+            show_default=True,
+        ),
+    ] = "min:macs,max:params"
+    top: Annotated[int, Option(metavar="N", min=0, help="Also list the first N candidates.")] = 0
+    by: Annotated[
+        str,
+        Option(
+            metavar="FIGURE",
+            help="Figure that --top sorts by; max:FIGURE for the largest first.",
+            show_default=False,
+        ),
+    ] = ""
+    figures: Annotated[
+        str,
+        Option(metavar="FIGURES", help="Further figures to show.", show_default=False),
+    ] = ""
+    edf: Annotated[
+        str,
+        Option(
+            metavar="FIGURE",
+            help="Draw the distribution of this figure; -o FILE.svg writes the chart.",
+            show_default=False,
+        ),
+    ] = ""
+
+
+@dataclass(frozen=True)
+class Running:
+    """How candidates that are not formulas are run."""
+
+    jobs: Annotated[int, Option(metavar="N", min=1, help="Candidates to run at once.")] = 1
+    backend: Annotated[
+        Literal["loky", "dask", "ray"],
+        Option(metavar="loky|dask|ray", help="Where they run: here, or on a cluster."),
+    ] = "loky"
+    address: Annotated[
+        str,
+        Option(
+            metavar="ADDRESS",
+            help="Address of dask's scheduler or ray's head.",
+            show_default=False,
+        ),
+    ] = ""
+    train: Annotated[
+        bool, Option("--train", help="Train each candidate: accuracy is a figure.")
+    ] = False
+    changes: Annotated[
+        list[str],
+        Option(
+            "--with", metavar="FIELD=VALUE", help="With --train, change the recipe. Repeatable."
+        ),
+    ] = field(default_factory=list)
+    data: Annotated[
+        str, Option(metavar="DATA", help="With --train, the data set.", show_default=False)
+    ] = ""
+    runs: Annotated[str, Option(metavar="DIR", help="With --train, the folder of the runs.")] = (
+        "runs"
+    )
+
+
+def sweep(
+    model: Model,
+    candidates: Candidates,
+    keeping: Keeping,
+    running: Running,
+    output: Output,
+    input: Inputs = [],  # noqa: B006  # typer copies it
+    batch: Batch = 1,
+    settings: Settings = [],  # noqa: B006  # typer copies it
+) -> None:
+    """Count every combination of some sizes and options; show the front of the best.
+
+    -o FILE.csv, .jsonl or .parquet writes every kept candidate; .svg the chart.
+
+    \b
+    archcalc sweep inception-reduced --over c5_reduce=4:64:4 --over c3_reduce=16:128:16
+    archcalc sweep googlenet --over input=128:320:32 --where 'macs <= 1e9' --top 10 --by macs
+    archcalc sweep ./net.py:Net --over width=16,32,64 --jobs 4
+    """
+    from archcalc.report.sections.sweep import sweep as shown
+    from archcalc.symbolic.sweep import sweep as run
+    from archcalc.symbolic.sweep.jobs import Jobs
+    from archcalc.symbolic.sweep.rows import SUFFIXES
+
+    to_rows = output.output.endswith(SUFFIXES)
+    chart = output.output.endswith(".svg")
+    measure, measures = _training(model, running)
+    extra = sizes([keeping.figures]) + ([keeping.edf] if keeping.edf else [])
+    axes = list(candidates.over)
+    found = run(
+        model,
+        axes,
+        input=declared_input(input),
+        batch=batch,
+        options=parse_settings(settings),
+        where=candidates.where,
+        pareto=keeping.pareto,
+        top=keeping.top,
+        by=keeping.by,
+        figures=extra,
+        sample=candidates.sample,
+        seed=candidates.seed,
+        replacement=candidates.replacement,
+        trials=candidates.trials if candidates.search else 0,
+        study=candidates.study,
+        jobs=Jobs(running.jobs, running.backend, running.address),
+        output=output.output if to_rows else "",
+        measure=measure,
+        measures=measures,
+        progress=_progress() if sys.stderr.isatty() else lambda progress: None,
+    )
+    if chart:
+        from archcalc.report.charts import svg
+        from archcalc.report.charts.sweep import distribution, front
+
+        emit(svg(distribution(found, keeping.edf) if keeping.edf else front(found)), output.output)
+        return
+    if to_rows:
+        tell(f"wrote {output.output}: {found.kept:,} candidates")
+        write(shown(found), Output(units=output.units, format=output.format))
+        return
+    write(shown(found), output)
+
+
+def _training(model: str, running: Running) -> tuple[Measure | None, tuple[str, ...]]:
+    if not running.train:
+        if running.changes or running.data:
+            raise UsageError("--with and --data belong to --train")
+        return None, ()
+    from archcalc.errors import needs
+
+    with needs("torch", "--train"):
+        from archcalc.pytorch.train.candidate import MEASURES, TrainedCandidate
+    changes = parse_settings(running.changes)
+    return (
+        TrainedCandidate(model, data=running.data, changes=changes, runs=running.runs),
+        MEASURES,
+    )
+
+
+def _progress() -> Callable[[Progress], None]:
+    """A bar with the time left, on standard error."""
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    bar = Bar(
+        "{task.description}",
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True),
+        transient=True,
+    )
+    task = bar.add_task("candidates", total=None)
+    bar.start()
+
+    def follow(progress: Progress) -> None:
+        bar.update(task, total=progress.total, completed=progress.done)
+        if progress.done >= progress.total:
+            bar.stop()
+
+    return follow

@@ -1,0 +1,100 @@
+"""What a person asks for, parsed once: a model's name with its options, input, batch and mode."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from archcalc.errors import UsageError
+from archcalc.graph import Shape
+from archcalc.guard import shortened
+
+Input = Shape | str | Sequence[str] | None
+Kind = Literal["registered", "torchvision", "timm", "program", "python"]
+
+BRACKETS = {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """A model, and how it is asked for. :meth:`parse` makes one from text."""
+
+    text: str
+    """As it was written, for example ``nin,head=fc``."""
+    name: str
+    """Without its options."""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    input: Input = None
+    """(C, H, W) or texts; the model's own when empty."""
+    batch: int = 1
+    training: bool = False
+
+    @classmethod
+    def parse(
+        cls,
+        text: str,
+        *,
+        options: Mapping[str, Any] | None = None,
+        input: Input = None,
+        batch: int = 1,
+        training: bool = False,
+    ) -> ModelSpec:
+        """The spec of a text. Options in the text come before ``options``. Raises UsageError.
+
+        >>> ModelSpec.parse("nin,head=fc", options={"mlp": "false"}).options
+        {'mlp': 'false', 'head': 'fc'}
+        """
+        name, *inline = _split(text)
+        chosen = {**(options or {}), **parse_settings(inline)}
+        return cls(text, name, chosen, input, batch, training)
+
+    @property
+    def kind(self) -> Kind:
+        """Where the model comes from."""
+        place, colon, _ = self.name.rpartition(":")
+        if self.name.endswith(".pt2"):
+            return "program"
+        if not colon:
+            return "registered"
+        if place == "torchvision":
+            return "torchvision"
+        return "timm" if place == "timm" else "python"
+
+    @property
+    def registered(self) -> bool:
+        """Whether it is a name or an alias of a registered architecture."""
+        return self.kind == "registered"
+
+    @property
+    def in_file(self) -> bool:
+        """Whether it is in a Python file, given by its path."""
+        return ".py:" in self.name
+
+
+def parse_settings(settings: Sequence[str]) -> dict[str, str]:
+    """``["head=fc", "num_classes=100"]`` to a dictionary. Raises UsageError."""
+    options = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not (key and equals and value):
+            raise UsageError(
+                f"option {shortened(setting)!r}: write key=value, such as num_classes=100"
+            )
+        options[key] = value
+    return options
+
+
+def _split(text: str) -> list[str]:
+    """The parts between commas, except commas inside brackets: ``sizes=(1, 2)`` is one part.
+
+    >>> _split("net.py:Net,sizes=(1, 2),wide=true")
+    ['net.py:Net', 'sizes=(1, 2)', 'wide=true']
+    """
+    parts, depth, start = [], 0, 0
+    for place, sign in enumerate(text):
+        depth += BRACKETS.get(sign, 0)
+        if sign == "," and depth <= 0:
+            parts.append(text[start:place])
+            start = place + 1
+    return [*parts, text[start:]]

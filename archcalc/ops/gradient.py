@@ -1,0 +1,460 @@
+"""The backward pass, as the rows of the operator table describe it.
+
+A row's ``backward`` is a function of :class:`Backward`. It emits the operators that autograd runs
+for the node and hands each input and each weight its gradient. Those operators are rows of the
+table themselves, so that their work is declared there and nowhere else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from math import prod
+from typing import Any, Literal
+
+from archcalc.graph import Attributes, Graph, Node, Phase, Shape, Value, Weight
+from archcalc.ops.operator import broadcast
+
+Key = tuple[int, int] | str
+"""A value by (node, port), or a weight by its name."""
+
+
+class Tape:
+    """The nodes of a training step, and the gradient of each value and weight so far."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.nodes = list(graph.nodes)
+        self.taken = {node.name: 1 for node in graph.nodes}
+        self.gradients: dict[Key, Value] = {}
+        self.differentiable: set[Key] = set()
+        """Values that depend on a weight."""
+        for index, node in enumerate(graph.nodes):
+            if node.weights or any(self.needs(value) for value in node.inputs):
+                floating = [port for port, value in enumerate(node.outputs) if _is_float(value)]
+                self.differentiable.update((index, port) for port in floating)
+
+    def needs(self, value: Value) -> bool:
+        """Whether autograd computes a gradient of this value."""
+        return (value.source, value.port) in self.differentiable
+
+    def emit(
+        self,
+        name: str,
+        op: str,
+        inputs: tuple[Value, ...],
+        shapes: tuple[Shape, ...],
+        dtype: str,
+        *,
+        weights: tuple[Weight, ...] = (),
+        attrs: Attributes,
+        phase: Phase,
+    ) -> tuple[Value, ...]:
+        """Append a node and return its outputs. A name that is taken gets a number."""
+        number = self.taken.get(name, 0) + 1
+        self.taken[name] = number
+        full = name if number == 1 else f"{name}_{number}"
+        index = len(self.nodes)
+        outputs = tuple([Value(shape, dtype, index, port) for port, shape in enumerate(shapes)])
+        self.nodes.append(Node(full, op, inputs, outputs, attrs, weights, phase=phase))
+        return outputs
+
+    def give(self, key: Key, gradient: Value, name: str) -> None:
+        """Add to the gradient of a value or a weight, as autograd does at each further use."""
+        before = self.gradients.get(key)
+        if before is not None:
+            (gradient,) = self.emit(
+                f"{name}.add",
+                "add",
+                (before, gradient),
+                (gradient.shape,),
+                gradient.dtype,
+                attrs=Attributes(),
+                phase="backward",
+            )
+        self.gradients[key] = gradient
+
+
+@dataclass(frozen=True, slots=True)
+class Backward:
+    """The backward pass of one node."""
+
+    tape: Tape
+    node: Node
+    gradients: tuple[Value | None, ...]
+    """Of each output; None where nothing that leads to the outputs of the graph reads it."""
+
+    @property
+    def gradient(self) -> Value:
+        """Of the first output."""
+        found = self.gradients[0]
+        assert found is not None
+        return found
+
+    def needs(self, place: int) -> bool:
+        """Whether the input at this place has a gradient."""
+        return self.tape.needs(self.node.inputs[place])
+
+    def emit(
+        self,
+        op: str,
+        inputs: tuple[Value, ...],
+        *shapes: Shape,
+        weights: tuple[Weight, ...] = (),
+        **attrs: Any,
+    ) -> tuple[Value, ...]:
+        """Append a node of the backward pass and return its outputs."""
+        return self.tape.emit(
+            f"{self.node.name}.{op}",
+            op,
+            inputs,
+            shapes,
+            inputs[0].dtype,
+            weights=weights,
+            attrs=Attributes(attrs),
+            phase="backward",
+        )
+
+    def view(self, op: str, value: Value, shape: Shape, **attrs: Any) -> Value:
+        """The same values in another shape."""
+        return self.emit(op, (value,), shape, **attrs)[0]
+
+    def give(self, place: int, gradient: Value) -> None:
+        """Hand an input its gradient, summed to the input's shape where that was broadcast."""
+        value = self.node.inputs[place]
+        if self.tape.needs(value):
+            gradient = self.summed(gradient, value.shape)
+            self.tape.give((value.source, value.port), gradient, self.node.name)
+
+    def give_weight(self, place: int, gradient: Value) -> None:
+        self.tape.give(self.node.weights[place].name, gradient, self.node.name)
+
+    def summed(self, gradient: Value, shape: Shape) -> Value:
+        """Undo a broadcast from ``shape``: sum over the dimensions that it lacks or has as 1."""
+        given = gradient.shape
+        leading = len(given) - len(shape)
+        dims = tuple(
+            axis
+            for axis, size in enumerate(given)
+            if axis < leading or (size != 1 and shape[axis - leading] == 1)
+        )
+        if not dims:
+            return gradient
+        kept = tuple(1 if axis in dims else size for axis, size in enumerate(given))
+        (total,) = self.emit("sum", (gradient,), kept, dim=dims, keepdim=True)
+        return self.view("reshape", total, shape) if leading else total
+
+
+Rule = Callable[[Backward], None]
+
+
+def pointwise(op: str, reads: Literal["input", "output"]) -> Rule:
+    """One operator over the gradient and what the forward pass kept."""
+
+    def rule(step: Backward) -> None:
+        (x,) = step.node.inputs
+        kept = x if reads == "input" else step.node.output
+        attrs = {"dim": step.node.attrs["dim"]} if "dim" in step.node.attrs else {}
+        step.give(0, step.emit(op, (step.gradient, kept), x.shape, **attrs)[0])
+
+    return rule
+
+
+def reshaped(step: Backward) -> None:
+    """Of a view: the gradient in the input's shape."""
+    step.give(0, step.view("reshape", step.gradient, step.node.inputs[0].shape))
+
+
+def permuted(step: Backward) -> None:
+    dims = step.node.attrs["dims"]
+    rank = len(dims)
+    back = tuple(sorted(range(rank), key=lambda axis: dims[axis] % rank))
+    step.give(0, step.view("permute", step.gradient, step.node.inputs[0].shape, dims=back))
+
+
+def sliced(step: Backward) -> None:
+    """The gradient in its place, zeros around it."""
+    step.give(0, step.view("slice_backward", step.gradient, step.node.inputs[0].shape))
+
+
+def joined(step: Backward) -> None:
+    """Of ``concat``: each input takes its part of the gradient."""
+    dim, start = step.node.attrs["dim"], 0
+    for place, value in enumerate(step.node.inputs):
+        stop = start + value.shape[dim]
+        if step.needs(place):
+            part = step.view("slice", step.gradient, value.shape, dim=dim, start=start, stop=stop)
+            step.give(place, part)
+        start = stop
+
+
+def added(step: Backward) -> None:
+    """A sum hands its gradient on. Of several inputs it is made of sums of two, first to last."""
+    inputs, gradient = step.node.inputs, step.gradient
+    for last in range(len(inputs) - 1, 0, -1):
+        step.give(last, gradient)
+        if not any(map(step.needs, range(last))):
+            return
+        gradient = step.summed(gradient, broadcast(tuple(x.shape for x in inputs[:last])))
+    step.give(0, gradient)
+
+
+def multiplied(step: Backward) -> None:
+    """The gradient times the other factor. Of several inputs the product is made of products of
+    two, first to last."""
+    inputs, gradient = step.node.inputs, step.gradient
+    for last in range(len(inputs) - 1, 0, -1):
+        shape = gradient.shape
+        if step.needs(last):
+            # Of more than two factors the product of the first ones is one that autograd kept.
+            other = inputs[0] if last == 1 else step.node.output
+            step.give(last, step.emit("mul", (gradient, other), shape)[0])
+        if not any(map(step.needs, range(last))):
+            return
+        (gradient,) = step.emit("mul", (gradient, inputs[last]), shape)
+        gradient = step.summed(gradient, broadcast(tuple(x.shape for x in inputs[:last])))
+    step.give(0, gradient)
+
+
+def scaled(step: Backward) -> None:
+    """Of dropout: times the mask, which has the scale in it."""
+    if step.node.attrs["p"] == 0:
+        step.give(0, step.gradient)
+    else:
+        step.give(0, step.emit("mul", (step.gradient,), step.gradient.shape)[0])
+
+
+def convolved(step: Backward) -> None:
+    """The gradients of input, weight and bias in one operator."""
+    x, weights = step.node.inputs[0], step.node.weights
+    mask = (step.needs(0), True, len(weights) > 1)
+    shapes = ((x.shape,) if mask[0] else ()) + tuple(weight.shape for weight in weights)
+    made = step.emit(
+        "conv_backward",
+        (step.gradient, x),
+        *shapes,
+        weights=weights[:1],
+        **step.node.attrs,
+        transposed="output_padding" in step.node.attrs,
+        output_mask=mask,
+    )
+    _hand_out(step, made)
+
+
+def normalised(op: str) -> Rule:
+    """The gradients of input, weight and bias in one operator."""
+
+    def rule(step: Backward) -> None:
+        x, weights = step.node.inputs[0], step.node.weights
+        mask = (step.needs(0), len(weights) > 0, len(weights) > 1)
+        shapes = ((x.shape,) if mask[0] else ()) + tuple(weight.shape for weight in weights)
+        made = step.emit(op, (step.gradient, x), *shapes, weights=weights[:1], output_mask=mask)
+        _hand_out(step, made)
+
+    return rule
+
+
+def _hand_out(step: Backward, gradients: tuple[Value, ...]) -> None:
+    """Gradients of the input, where it has one, and of the weights."""
+    first = 0
+    if step.needs(0):
+        step.give(0, gradients[0])
+        first = 1
+    for place, gradient in enumerate(gradients[first:]):
+        step.give_weight(place, gradient)
+
+
+def pooled(op: str) -> Rule:
+    """Every output value's gradient goes to the values of its window."""
+
+    def rule(step: Backward) -> None:
+        x = step.node.inputs[0]
+        step.give(0, step.emit(op, (step.gradient, x), x.shape)[0])
+
+    return rule
+
+
+def pooled_adaptively(step: Backward) -> None:
+    """An average over everything is a mean: expand the gradient and divide. Any other is a pool."""
+    x = step.node.inputs[0]
+    if any(size != 1 for size in step.node.attrs["output_size"]):
+        return pooled("avg_pool_backward")(step)
+    expanded = step.view("expand", step.gradient, x.shape)
+    step.give(0, step.emit("div", (expanded,), x.shape, other=prod(x.shape[2:]))[0])
+    return None
+
+
+def multiplied_by_weight(step: Backward) -> None:
+    """Of ``linear``: a matrix product for the input, one for the weight, a sum for the bias."""
+    x, weights = step.node.inputs[0], step.node.weights
+    out_features, in_features = weights[0].shape
+    rows = prod(x.shape[:-1])
+    gradient = step.gradient
+    flat = gradient
+    if len(gradient.shape) != 2:
+        flat = step.view("reshape", gradient, (rows, out_features))
+        x = step.view("reshape", x, (rows, in_features))
+    if step.needs(0):
+        (found,) = step.emit("matmul", (flat,), (rows, in_features), weights=weights[:1])
+        if len(gradient.shape) != 2:
+            found = step.view("reshape", found, step.node.inputs[0].shape)
+        step.give(0, found)
+    turned = step.view("permute", flat, (out_features, rows), dims=(1, 0))
+    step.give_weight(0, step.emit("matmul", (turned, x), weights[0].shape)[0])
+    if len(weights) > 1:
+        step.give_weight(1, step.summed(flat, weights[1].shape))
+
+
+def multiplied_by_matrix(step: Backward) -> None:
+    """Of ``matmul``: a product with the other operand for each. Where one operand is a matrix and
+    the other has more dimensions, torch multiplies the matrix with one tall matrix."""
+    a, b = step.node.inputs
+    if len(b.shape) == 1 or (len(a.shape) == 1 and len(b.shape) > 2):
+        return _multiplied_by_vector(step)
+    gradient = step.gradient
+    left: Shape = a.shape if len(a.shape) > 1 else (1, *a.shape)
+    batch = broadcast((left[:-2], b.shape[:-2]))
+    rows, inner, columns = left[-2], left[-1], b.shape[-1]
+    if step.needs(0):
+        shape: Shape = (*batch, rows, inner)
+        if len(left) == 2:
+            gradient = step.view("permute", gradient, (rows, prod(batch) * columns))
+            shape = a.shape
+        step.give(0, step.emit("matmul", (gradient, b), shape)[0])
+    if step.needs(1):
+        turned, shape = (*a.shape[:-2], inner, rows), (*batch, inner, columns)
+        if len(b.shape) == 2:
+            turned, shape = (inner, prod(batch) * rows), b.shape
+        left_factor = step.view("permute", a, turned)
+        step.give(1, step.emit("matmul", (left_factor, step.gradient), shape)[0])
+    return None
+
+
+def _multiplied_by_vector(step: Backward) -> None:
+    """An outer product for the matrix, and for the vector a matrix-vector product."""
+    for place, (own, other) in enumerate((step.node.inputs, step.node.inputs[::-1])):
+        if not step.needs(place):
+            continue
+        if len(own.shape) > 1 or len(other.shape) == 1:
+            step.give(place, step.emit("mul", (step.gradient, other), own.shape)[0])
+        else:
+            turned = step.view("permute", other, (*own.shape, prod(other.shape) // own.shape[0]))
+            step.give(place, step.emit("matmul", (turned, step.gradient), own.shape)[0])
+
+
+def looked_up(step: Backward) -> None:
+    """Of ``embedding``: every row that was read takes an addition."""
+    weight = step.node.weights[0]
+    (made,) = step.emit("embedding_backward", (step.gradient,), weight.shape)
+    step.give_weight(0, made)
+
+
+def divided_by_neighbours(step: Backward) -> None:
+    """Of ``local_response_norm``, which torch computes in steps: x / (k + α·mean(x²))^β, the mean
+    over a window of channels in a padded copy."""
+    x = step.node.inputs[0]
+
+    def each(op: str, *inputs: Value, **attrs: Any) -> Value:
+        return step.emit(op, inputs, x.shape, **attrs)[0]
+
+    n, channels, *places = x.shape
+    attrs, y = step.node.attrs, step.node.output
+    through_divisor = each("mul", each("neg", step.gradient), each("div", each("div", x), x))
+    step.give(0, each("div", step.gradient, x))
+    power = each("mul", each("pow", y, exponent=attrs["beta"] - 1), other=attrs["beta"])
+    mean = each("mul", each("mul", through_divisor, power), other=attrs["alpha"])
+    padded = (n, 1, channels + attrs["size"] - 1, *places)
+    (spread,) = step.emit("avg_pool_backward", (mean, x), padded)
+    square = step.view("reshape", step.view("pad", spread, (n, 1, *x.shape[1:])), x.shape)
+    for _ in ("each", "factor"):
+        step.give(0, each("mul", square, x))
+
+
+def a_weight(step: Backward) -> None:
+    """Of ``parameter``: its gradient is the weight's."""
+    step.give_weight(0, step.gradient)
+
+
+def handed_on(step: Backward) -> None:
+    """The gradient as it is, summed where the input was expanded."""
+    step.give(0, step.gradient)
+
+
+def subtracted(step: Backward) -> None:
+    step.give(0, step.gradient)
+    if step.needs(1):
+        step.give(1, step.emit("neg", (step.gradient,), step.gradient.shape)[0])
+
+
+def divided(step: Backward) -> None:
+    """Of a / b: g / b for a, and −g·((a / b) / b) for b."""
+    a, b = step.node.inputs
+    shape = step.gradient.shape
+    if step.needs(0):
+        step.give(0, step.emit("div", (step.gradient, b), shape)[0])
+    if step.needs(1):
+        (quotient,) = step.emit("div", (a, b), shape)
+        (quotient,) = step.emit("div", (quotient, b), shape)
+        (negative,) = step.emit("neg", (step.gradient,), shape)
+        step.give(1, step.emit("mul", (negative, quotient), shape)[0])
+
+
+def spread(mean: bool) -> Rule:
+    """Of ``sum``: every input value has the gradient of its sum. A mean divides it."""
+
+    def rule(step: Backward) -> None:
+        x, gradient = step.node.inputs[0], step.gradient
+        gone = {dim % len(x.shape) for dim in step.node.attrs["dim"]}
+        kept = tuple(1 if axis in gone else size for axis, size in enumerate(x.shape))
+        if not step.node.attrs["keepdim"]:
+            gradient = step.view("reshape", gradient, kept)
+        gradient = step.view("expand", gradient, x.shape)
+        if mean:
+            count = prod(x.shape[axis] for axis in gone)
+            (gradient,) = step.emit("div", (gradient,), x.shape, other=count)
+        step.give(0, gradient)
+
+    return rule
+
+
+def rearranged(op: str) -> Rule:
+    """One operator over the gradient, which moves or adds up its values."""
+
+    def rule(step: Backward) -> None:
+        step.give(0, step.emit(op, (step.gradient,), step.node.inputs[0].shape)[0])
+
+    return rule
+
+
+def padded(step: Backward) -> None:
+    """Padding with a constant is cropped away; a copy of a border value adds to its gradient."""
+    constant = step.node.attrs.get("mode", "constant") == "constant"
+    rearranged("pad" if constant else "pad_backward")(step)
+
+
+def attended(step: Backward) -> None:
+    """Of attention, computed as plain matrix products: values and probabilities, then through the
+    softmax to queries and keys, each of which torch had scaled by E^(−1/4)."""
+    query, key, value = step.node.inputs[:3]
+    gradient = step.gradient
+    batch: Shape = gradient.shape[:-2]
+    queries, keys, width = query.shape[-2], key.shape[-2], query.shape[-1]
+    scores = (*batch, queries, keys)
+    if step.needs(2):
+        # The probabilities, which autograd kept, are not a value of the graph; their size is.
+        turned = step.view("permute", gradient, (*batch, value.shape[-1], queries))
+        (found,) = step.emit("matmul", (turned,), (*batch, keys, value.shape[-1]))
+        step.give(2, found)
+    if not (step.needs(0) or step.needs(1)):
+        return
+    (inside,) = step.emit("matmul", (gradient, value), scores)
+    (inside,) = step.emit("softmax_backward", (inside,), scores, dim=-1)
+    for place, shape in ((0, (*batch, queries, width)), (1, (*batch, keys, width))):
+        if step.needs(place):
+            factor = step.view("permute", inside, (*batch, keys, queries)) if place else inside
+            (found,) = step.emit("matmul", (factor,), shape)
+            found = step.summed(found, step.node.inputs[place].shape)
+            step.give(place, step.emit("mul", (found,), found.shape, other=width**-0.25)[0])
+
+
+def _is_float(value: Value) -> bool:
+    return value.dtype.startswith(("float", "bfloat", "complex"))

@@ -1,0 +1,1 @@
+"""One file per section: records in, what is shown of them out."""

@@ -1,0 +1,89 @@
+"""A formula: each figure as an expression, and the sizes for which it holds."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from archcalc.analysis.worked_example import counted
+from archcalc.report.document import Document, answer
+from archcalc.report.table import Cell, Column, Table
+from archcalc.symbolic.formula import Formula
+from archcalc.symbolic.programs import record
+
+NODES = 12
+"""Counted nodes up to which the multiply-adds are also written node by node."""
+
+
+def derivation(formula: Formula) -> Document:
+    """``archcalc derive``: a row per figure, with its value at the defaults."""
+    from archcalc.symbolic.readable import text
+
+    region = formula.region()
+    rows: list[tuple[Cell, ...]] = [
+        (key, text(region.space, region.figures[key]), formula.value(key))
+        for key in formula.figures
+    ]
+    sizes = ", ".join(f"{name} = {value:,}" for name, value in formula.defaults.items())
+    columns = (
+        Column("figure", "figure"),
+        Column("formula", "formula", "prose"),
+        Column("value", "value", "exact"),
+    )
+    of = f"{formula.spec}, {formula.node}" if formula.node else formula.spec
+    tables = [Table(columns, tuple(rows), of)]
+    found = formula.profile()
+    layers = counted(found)
+    if "macs" in formula.figures and 1 < len(layers) <= NODES:
+        tables.append(_nodes(formula))
+    while_ = " and ".join(region.conditions)
+    notes = [
+        f"Values are at {sizes}.",
+        f"Holds while {while_}; other sizes have formulas of their own."
+        if while_
+        else "Holds for all sizes.",
+        "⌊x⌋ rounds down. Sizes are whole numbers, at least 1.",
+    ]
+    return answer(tuple(tables), record(formula), tuple(notes))
+
+
+def explained(formula: Formula) -> Document:
+    """``archcalc explain --over``: the multiply-adds of each node with the sizes left in."""
+    return answer((_nodes(formula),), record(formula), ("Sizes that vary are named.",))
+
+
+def crossing(
+    one: Formula, other: Formula, size: str, figure: str, found: tuple[int, ...]
+) -> Document:
+    """``archcalc derive A B --equal``: where two networks cost the same, and the sizes beside."""
+
+    def cost(formula: Formula, value: int) -> int:
+        return formula.value(figure, **({size: value} if size in formula.variables else {}))
+
+    rows: list[tuple[Cell, ...]] = []
+    for at in found:
+        for value in range(max(1, at - 1), at + 2):
+            first, second = cost(one, value), cost(other, value)
+            rows.append((value, first, second, first - second))
+    columns = (
+        Column("size", size, "exact"),
+        Column("one", f"{one.spec}, {figure}", "exact"),
+        Column("other", f"{other.spec}, {figure}", "exact"),
+        Column("difference", "difference", "signed"),
+    )
+    where = ", ".join(f"{at:,}" for at in found)
+    note = (
+        f"From {size} = {where} on, {one.spec} and {other.spec} change places."
+        if found
+        else f"{one.spec} and {other.spec} cost the same {figure} at no {size} up to 1,048,576."
+    )
+    data: dict[str, Any] = {"size": size, "figure": figure, "equal_at": list(found)}
+    return answer((Table(columns, tuple(rows)),), data, (note,))
+
+
+def _nodes(formula: Formula) -> Table:
+    rows: list[tuple[Cell, ...]] = [
+        (layer.name, layer.formula) for layer in counted(formula.profile())
+    ]
+    rows.append(("total", formula["macs"]))
+    columns = (Column("name", "node"), Column("macs", "MACs", "prose"))
+    return Table(columns, tuple(rows), f"{formula.spec}: MACs node by node", total=True)

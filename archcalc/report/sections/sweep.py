@@ -1,0 +1,89 @@
+"""A sweep: its front, its best, and what was left out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from archcalc.report import records
+from archcalc.report.document import Document, answer
+from archcalc.report.table import Cell, Column, Kind, Table
+from archcalc.symbolic.sweep import Sweep
+
+SHOWN = 30
+"""Rows of a front on a screen; formats for programs have all of them."""
+
+
+def sweep(found: Sweep) -> Document:
+    """``archcalc sweep``: the front, the best, and the count of candidates."""
+    objectives = " and ".join(
+        f"{'smallest' if each.direction == 'min' else 'largest'} {each.figure}"
+        for each in found.objectives
+    )
+    tables = []
+    if found.best:
+        tables.append(_table(found, found.best, f"{found.spec}: the first {len(found.best)}"))
+    front = found.front
+    thinned = _thinned(front, SHOWN)
+    title = f"{found.spec}: {objectives}, {len(front):,} that no other beats"
+    tables.append(_table(found, thinned, title))
+    notes = []
+    if len(thinned) < len(front):
+        notes.append(f"{len(thinned)} of the front's {len(front):,} rows, evenly spread.")
+    notes.append(
+        f"{found.candidates:,} candidates, {found.valid:,} that the network takes"
+        + (f", {found.kept:,} where {found.where}." if found.where else ".")
+    )
+    for reason, times in list(found.refusals.items())[:3]:
+        notes.append(f"{times:,} refused: {reason}.")
+    if len(found.refusals) > 3:
+        notes.append(f"{len(found.refusals) - 3} more reasons; JSON has all of them.")
+    return answer(tuple(tables), record(found), tuple(notes))
+
+
+def record(found: Sweep) -> dict[str, Any]:
+    """For JSON, and for ``archcalc report --sweep``."""
+    return records.head(
+        spec=found.spec,
+        axes={axis.name: _values(axis.values) for axis in found.axes},
+        objectives=[each._asdict() for each in found.objectives],
+        figures=list(found.figures),
+        where=found.where,
+        candidates=found.candidates,
+        valid=found.valid,
+        kept=found.kept,
+        refusals=dict(found.refusals),
+        front=[dict(row) for row in found.front],
+        best=[dict(row) for row in found.best],
+        sample=[dict(row) for row in found.sample],
+    )
+
+
+def _values(values: Sequence[Any]) -> Any:
+    if isinstance(values, range):
+        return {"first": values[0], "last": values[-1], "step": values.step}
+    return list(values)
+
+
+def _table(found: Sweep, rows: Sequence[Mapping[str, Any]], title: str) -> Table:
+    columns = [Column(axis.name, axis.name, _kind(axis.values[0])) for axis in found.axes]
+    columns += [Column(name, name, _figure_kind(name)) for name in found.figures]
+    cells: list[tuple[Cell, ...]] = [tuple(row[column.key] for column in columns) for row in rows]
+    return Table(tuple(columns), tuple(cells), title)
+
+
+def _kind(value: Any) -> Kind:
+    return "exact" if type(value) is int else "text"
+
+
+def _figure_kind(name: str) -> Kind:
+    if name == "accuracy":
+        return "percent"
+    return "bytes" if name.endswith("_bytes") or name == "bytes_moved" else "count"
+
+
+def _thinned(rows: Sequence[Mapping[str, Any]], most: int) -> list[Mapping[str, Any]]:
+    """At most so many rows, the first and the last among them."""
+    if len(rows) <= most:
+        return list(rows)
+    return [rows[round(place * (len(rows) - 1) / (most - 1))] for place in range(most)]

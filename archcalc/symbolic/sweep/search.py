@@ -1,0 +1,64 @@
+"""A search where a space is too large to list: optuna's NSGA-II, which proposes candidates near the
+front that it has found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from archcalc.errors import UsageError, needs
+from archcalc.symbolic.sweep.keep import Objective
+from archcalc.symbolic.sweep.space import Space
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+Look = Callable[[Sequence["NDArray[np.int64]"]], tuple[bool, bool, Mapping[str, float]]]
+"""A candidate's positions -> whether it exists, whether it meets the condition, its figures."""
+
+
+def search(
+    space: Space,
+    look: Look,
+    objectives: Sequence[Objective],
+    *,
+    trials: int,
+    seed: int = 0,
+    study: str = "",
+) -> None:
+    """Look at ``trials`` candidates that optuna proposes; ``look`` keeps what it sees.
+
+    A candidate that does not exist or does not meet the condition violates a constraint. ``study``
+    is an SQLite file that the search goes on from. Raises MissingExtraError without optuna, and
+    UsageError for a study of other objectives.
+    """
+    with needs("sweep", "--search optuna"):
+        import optuna
+    import numpy as np
+
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    sampler = optuna.samplers.NSGAIISampler(seed=seed)
+    storage = f"sqlite:///{study}" if study else None
+    directions: Any = ["minimize" if each.direction == "min" else "maximize" for each in objectives]
+    try:
+        made = optuna.create_study(
+            study_name="archcalc",
+            storage=storage,
+            sampler=sampler,
+            directions=directions,
+            load_if_exists=True,
+        )
+    except Exception as error:  # SQLAlchemy's and optuna's own, for a file that is not a study
+        raise UsageError(f"{study} is not a study that optuna can open: {error}") from error
+    if len(made.directions) != len(objectives):
+        raise UsageError(f"{study} has {len(made.directions)} objectives, not {len(objectives)}")
+    for _ in range(trials):
+        trial = made.ask()
+        at = [trial.suggest_int(axis.name, 0, len(axis.values) - 1) for axis in space.axes]
+        exists, kept, figures = look([np.array([position]) for position in at])
+        trial.set_constraint("where", 0.0 if exists and kept else 1.0)
+        if exists:
+            made.tell(trial, [float(figures[each.figure]) for each in objectives])
+        else:
+            made.tell(trial, state=optuna.trial.TrialState.FAIL)

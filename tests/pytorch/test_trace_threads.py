@@ -1,0 +1,108 @@
+"""A trace beside other threads: their random numbers are their own."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+import archcalc
+from archcalc.pytorch.trace import build_on_meta
+
+
+class Drawing(nn.Module):
+    """Draws in its constructor and in its forward pass, from every generator there is, and seeds
+    them too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(1)
+        random.seed(1)
+        np.random.seed(1)
+        self.layer = nn.Linear(8, 8)
+        self.order = torch.randperm(8).tolist()
+        self.drop = nn.Dropout()
+
+    def forward(self, x: Tensor) -> Tensor:
+        torch.manual_seed(2)
+        random.seed(2)
+        np.random.seed(2)
+        noise = torch.randn(2, 8) + torch.rand_like(x) + random.random() + np.random.rand()
+        return self.drop(self.layer(x)) + nn.functional.dropout2d(noise[None])[0]
+
+
+DRAWS: dict[str, Callable[[], Any]] = {
+    "torch": lambda: torch.rand(1, dtype=torch.float64).item(),
+    "python": lambda: random.random(),
+    "numpy": lambda: np.random.rand(),
+}
+
+
+@contextmanager
+def drawing(draw: Callable[[], Any]) -> Iterator[list[Any]]:
+    """Another thread that draws all the time; yields what it drew."""
+    drawn: list[Any] = []
+    done = threading.Event()
+
+    def run() -> None:
+        while not done.is_set():
+            drawn.append(draw())
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        yield drawn
+    finally:
+        done.set()
+        thread.join()
+
+
+@pytest.mark.parametrize("way", ["fast", "real"])
+@pytest.mark.parametrize("source", DRAWS)
+def test_another_threads_draws_are_never_repeated(source: str, way: Any) -> None:
+    with drawing(DRAWS[source]) as drawn:
+        for _ in range(20):
+            archcalc.trace(build_on_meta(Drawing), (2, 8), way=way, real=Drawing, train=True)
+    assert len(drawn) > 100
+    assert len(set(drawn)) == len(drawn)
+
+
+@pytest.mark.parametrize("way", ["fast", "exact", "real"])
+def test_the_process_draws_on_as_if_nothing_had_run(way: Any) -> None:
+    def seeded() -> None:
+        torch.manual_seed(7)
+        random.seed(7)
+        np.random.seed(7)
+
+    def draw() -> tuple[Any, ...]:
+        return tuple(one() for one in DRAWS.values())
+
+    seeded()
+    expected = [draw(), draw()]
+    seeded()
+    first = draw()
+    archcalc.trace(build_on_meta(Drawing), (2, 8), way=way, real=Drawing, train=None)
+    assert [first, draw()] == expected
+
+
+def test_the_modules_of_random_numbers_are_put_back() -> None:
+    before = random.random, np.random.rand, torch.manual_seed, torch.random.get_rng_state
+    archcalc.trace(Drawing(), (2, 8))
+    after = random.random, np.random.rand, torch.manual_seed, torch.random.get_rng_state
+    assert before == after
+
+
+def test_a_real_run_gives_the_same_graph_each_time() -> None:
+    def model(x: Tensor) -> Tensor:
+        for _ in range(int(torch.randint(1, 100, ()))):
+            x = x @ x
+        return x
+
+    assert len({archcalc.trace(model, (4, 4)).profile().macs for _ in range(3)}) == 1

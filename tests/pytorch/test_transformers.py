@@ -1,0 +1,88 @@
+"""Language models and detectors of transformers, traced without values."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+import transformers
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from archcalc.errors import UsageError
+from archcalc.pytorch.trace import build_on_meta, trace
+
+SMALL = {"hidden_size": 64, "num_hidden_layers": 2, "num_attention_heads": 4, "vocab_size": 100}
+ENCODER = {"encoder_layers": 1, "encoder_attention_heads": 4, "encoder_ffn_dim": 128}
+DECODER = {"decoder_layers": 1, "decoder_attention_heads": 4, "decoder_ffn_dim": 128}
+IDS = torch.ones(2, 16, dtype=torch.long)
+WORDS = {"input_ids": IDS, "attention_mask": torch.ones_like(IDS)}
+
+
+def bert() -> nn.Module:
+    return transformers.BertModel(transformers.BertConfig(intermediate_size=128, **SMALL))
+
+
+def llama() -> nn.Module:
+    return transformers.LlamaForCausalLM(
+        transformers.LlamaConfig(intermediate_size=128, num_key_value_heads=2, **SMALL)
+    )
+
+
+def bart() -> nn.Module:
+    return transformers.BartModel(
+        transformers.BartConfig(d_model=64, vocab_size=100, **ENCODER, **DECODER)
+    )
+
+
+def detr() -> nn.Module:
+    return transformers.DetrForObjectDetection(
+        transformers.DetrConfig(d_model=64, **ENCODER, **DECODER)
+    )
+
+
+PIXELS = {"pixel_values": torch.zeros(1, 3, 64, 64)}
+
+
+@pytest.mark.parametrize(
+    ("make", "given"), [(bert, WORDS), (llama, WORDS), (bart, WORDS), (detr, PIXELS)]
+)
+def test_transformers_with_a_mask_need_no_values(make: Any, given: dict[str, Any]) -> None:
+    model = build_on_meta(make).eval()
+    graph = trace(model, **given)
+    assert all("real values" not in note for note in graph.notes)
+    real = make().eval()
+    with torch.no_grad(), FlopCounterMode(display=False) as counter:
+        real(**given)
+    assert 2 * graph.profile().macs == counter.get_total_flops()
+
+
+@pytest.mark.parametrize("make", [llama, bart])
+def test_a_training_step_without_a_cache_is_traced(make: Any) -> None:
+    graph = trace(build_on_meta(make), train=True, use_cache=False, **WORDS)
+    forward, backward = (phase.macs for phase in graph.profile().by_phase)
+    assert forward == trace(build_on_meta(make), **WORDS).profile().macs
+    # The embedding has no product, so that every one of the forward pass has two.
+    assert backward == 2 * forward
+
+
+def test_a_cache_of_transformers_is_an_input_and_does_not_grow() -> None:
+    model = build_on_meta(llama).eval()
+    cache = transformers.DynamicCache(config=model.config)
+    keys = torch.zeros(2, 2, 5, 16)
+    for layer in range(2):
+        cache.update(keys, keys, layer)
+    graph = trace(model, kwargs={"input_ids": IDS[:, :1], "past_key_values": cache})
+    held = [node.output for node in graph.inputs if "past_key_values" in node.name]
+    assert [value.shape for value in held] == 4 * [(2, 2, 5, 16)]
+    assert cache.get_seq_length() == 5
+    empty = transformers.DynamicCache(config=model.config)
+    trace(model, kwargs={"input_ids": IDS, "past_key_values": empty})
+    assert empty.get_seq_length() == 0
+
+
+def test_where_values_are_needed_the_flag_that_avoids_it_is_named() -> None:
+    mask = torch.ones(2, 16)  # real numbers, so that the question is not left open
+    with pytest.raises(UsageError, match='build it with attn_implementation="eager"'):
+        trace(build_on_meta(llama), input_ids=IDS, attention_mask=mask)

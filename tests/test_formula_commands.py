@@ -1,0 +1,124 @@
+"""derive and sweep from the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pandas
+import pytest
+
+import archcalc
+from archcalc.cli import run
+
+
+def ran(capsys: pytest.CaptureFixture[str], *line: str) -> tuple[int, str, str]:
+    code = run(list(line))
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+def test_derive_shows_the_formula_its_value_and_the_working(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    code, out, _ = ran(capsys, "derive", "inception-5x5-reduced", "--over", "c5_reduce")
+    assert code == 0
+    assert "777,728·c5_reduce" in out
+    assert "12,443,648" in out
+    assert "(28×28×32)×(5×5×c5_reduce) = 627,200·c5_reduce" in out
+    assert "Holds for all sizes." in out
+
+
+def test_derive_writes_programs(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    line = ["derive", "googlenet", "--over", "input,num_classes", "--metric", "macs"]
+    code, out, _ = ran(capsys, *line, "--format", "python")
+    scope: dict[str, object] = {}
+    exec(out, scope)
+    assert code == 0
+    assert scope["googlenet"](height=224)["macs"] == 1_582_671_872  # type: ignore[operator]
+    path = tmp_path / "googlenet.js"
+    assert ran(capsys, *line, "--format", "javascript", "-o", str(path))[0] == 0
+    assert path.read_text(encoding="utf-8").startswith("// googlenet: macs as functions of height")
+
+
+def test_explain_leaves_sizes_in(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = ran(capsys, "explain", "nin", "--over", "height", "--node", "mlpconv1")
+    assert code == 0
+    assert "(height×32×192)×(5×5×3) = 460,800·height" in out
+
+
+def test_two_models_cost_the_same_at_a_size(capsys: pytest.CaptureFixture[str]) -> None:
+    line = ["derive", "inception-5x5", "inception-5x5-reduced", "--over", "c5_reduce"]
+    code, out, _ = ran(capsys, *line, "--equal", "macs")
+    assert code == 0
+    assert "From c5_reduce = 155 on" in out
+    assert "119,770,112" in out  # at 154
+
+
+def test_sweep_shows_the_front_and_writes_rows(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "rows.parquet"
+    line = ["sweep", "inception-reduced", "--over", "c5_reduce=4:64:4", "--where", "macs<=130e6"]
+    code, out, err = ran(capsys, *line, "--top", "2", "--by", "max:macs", "-o", str(path))
+    assert (code, f"wrote {path}: 4 candidates" in err) == (0, True)
+    assert "16 candidates, 16 that the network takes, 4 where macs<=130e6." in out
+    frame = pandas.read_parquet(path)
+    wanted = [
+        archcalc.graph("inception-reduced", c5_reduce=c).profile().macs for c in (4, 8, 12, 16)
+    ]
+    assert frame["macs"].tolist() == wanted
+
+
+def test_sweep_draws_the_distribution(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    pytest.importorskip("altair")
+    path = tmp_path / "edf.svg"
+    line = ["sweep", "nin", "--over", "input=8:64:4", "--edf", "macs", "-o", str(path)]
+    assert ran(capsys, *line)[0] == 0
+    assert "share of candidates" in path.read_text(encoding="utf-8")
+
+
+def test_sweep_gives_programs_its_record(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = ran(capsys, "sweep", "nin", "--over", "head=gap,fc", "-f", "json")
+    record = json.loads(out)
+    assert code == 0
+    assert record["candidates"] == record["valid"] == 2
+    assert {row["head"] for row in record["sample"]} == {"gap", "fc"}
+
+
+def test_a_search_finds_the_corner_of_a_small_space(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    pytest.importorskip("optuna")
+    study = str(tmp_path / "study.db")
+    line = ["sweep", "inception-reduced", "--over", "c5_reduce=1:8", "--search", "optuna"]
+    line += ["--pareto", "min:macs", "--study", study, "-f", "json", "--trials"]
+    code, out, _ = ran(capsys, *line, "60")
+    least = archcalc.graph("inception-reduced", c5_reduce=1).profile().macs
+    assert code == 0
+    assert [row["macs"] for row in json.loads(out)["front"]] == [least]
+    assert ran(capsys, *line, "3")[0] == 0  # goes on in the same file
+
+
+@pytest.mark.parametrize(
+    ("line", "why"),
+    [
+        (["derive", "nin"], "derive needs the sizes to leave in"),
+        (["derive", "nin", "--over", "head"], "head is gap or fc, not a size"),
+        (["derive", "nin", "--over", "input", "--metric", "beauty"], "unknown figure 'beauty'"),
+        (["derive", "nin", "googlenet", "--over", "batch"], "give two models, one size"),
+        (["derive", "nni", "--over", "input"], "unknown model 'nni': did you mean nin"),
+        (["sweep", "nin"], "a sweep needs at least one axis"),
+        (["sweep", "nin", "--over", "input=9:3"], "is empty"),
+        (["sweep", "nin", "--over", "input=3:9", "--where", "macs"], "is a value"),
+        (["sweep", "nin", "--over", "input=3:9", "--with", "epochs=3"], "belong to --train"),
+        (["sweep", "nin", "--over", "input=3:9", "-o", "/nowhere/x.csv"], "cannot write"),
+    ],
+)
+def test_a_wrong_input_is_one_sentence(
+    capsys: pytest.CaptureFixture[str], line: list[str], why: str
+) -> None:
+    code, out, err = ran(capsys, *line)
+    assert (code, out) == (2, "")
+    assert why in err
+    assert len(err.strip().splitlines()) == 1
