@@ -14,6 +14,7 @@ from archcalc.graph import Graph
 from archcalc.ops.window import Why
 from archcalc.report import records
 from archcalc.report.document import Document, answer
+from archcalc.report.sections import weights_by_dtype
 from archcalc.report.table import Cell, Column, Table, raw
 from archcalc.report.views.common import class_table, conventions, output_column, outside, title
 
@@ -115,7 +116,7 @@ def parameters(found: Profile, depth: int | None = None) -> Document:
         Column("share", "share", "share"),
     )
     return answer(
-        (Table(columns, tuple(rows), title(found), total=True),),
+        (Table(columns, tuple(rows), title(found), total=True), weights_by_dtype.table(found)),
         records.models([found]),
         (
             "Weights are written as torch keeps them: out × in/groups × window, then the bias.",
