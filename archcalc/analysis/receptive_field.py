@@ -335,8 +335,8 @@ class Follower:
                 dims[at] = free(after[at])
                 continue
             line, size = as_line(parts)
-            whole = set(range(size))
-            if window.pools and after[at] == 1 and whole <= set(sampling(0)):
+            reads = set(sampling(0)) if window.pools and after[at] == 1 else set()
+            if len(reads) >= size and reads.issuperset(range(size)):
                 found, all_of_it = self.collapsed(line, size)
                 dims[at] = found
                 if all_of_it:
