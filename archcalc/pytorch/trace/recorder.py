@@ -115,7 +115,7 @@ class Recorder:
         if found is not None:
             return found
         weight = self.weights.get(id(tensor))
-        if weight is None and self.storages is not None:
+        if weight is None and self.storages is not None and tensor.layout is torch.strided:
             kin = self.storages.get(tensor.untyped_storage()._cdata)
             if kin is not None:
                 return kin._replace(shape=tuple(tensor.shape), dtype=dtype_name(tensor))
@@ -148,8 +148,9 @@ class Recorder:
             if self.lifetimes:
                 self.watch(tensor, value)
         if self.storages is not None:
-            self.storages[tensor.untyped_storage()._cdata] = value
             self.alive.append(tensor)
+            if tensor.layout is torch.strided:  # a sparse tensor has no storage of its own
+                self.storages[tensor.untyped_storage()._cdata] = value
 
     def watch(self, tensor: Tensor, value: Value) -> None:
         """Note when the tensor dies."""
