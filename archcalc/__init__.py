@@ -41,12 +41,13 @@ from archcalc.ops.operator import Cost
 from archcalc.version import VERSION
 
 if TYPE_CHECKING:
+    from torch.nn import Module
+
     from archcalc.analysis.budget import Checks
     from archcalc.analysis.claims import Claims, Measurement
     from archcalc.analysis.latency import Bench
     from archcalc.analysis.lint import Lint
     from archcalc.analysis.runs import Run
-    from archcalc.pytorch.build import Network
     from archcalc.symbolic.formula import Formula
     from archcalc.symbolic.sweep import Sweep
 
@@ -301,10 +302,11 @@ def build(
     *,
     seed: int = 0,
     **options: Any,
-) -> Network:
-    """A torch module from a registered name or a declared Graph, Kaiming-initialised by ``seed``.
+) -> Module:
+    """A torch module from a model's name or a declared Graph, its weights by ``seed``.
 
-    Its submodules have the names of the nodes. Needs torch; see
+    Of a declared network the submodules have the names of the nodes, and weights are
+    Kaiming-normal. A torch model is built by its own code. Needs torch; see
     :func:`archcalc.pytorch.build.build`.
 
     >>> build("nin").get_submodule("mlpconv1.conv")

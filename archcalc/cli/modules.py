@@ -22,8 +22,8 @@ from archcalc.cli.options import (
 from archcalc.errors import UsageError, needs
 from archcalc.graph import Graph
 from archcalc.lookup import registry
-from archcalc.lookup.resolve import declared, declared_input
-from archcalc.lookup.spec import parse_settings
+from archcalc.lookup.resolve import declared, declared_input, find_declared
+from archcalc.lookup.spec import ModelSpec, parse_settings
 
 if TYPE_CHECKING:
     from archcalc.pytorch.crosscheck import Crosscheck
@@ -103,18 +103,31 @@ def export(
     \b
     archcalc export nin -o nin.py
     archcalc export googlenet -o googlenet.onnx
+    archcalc export torchvision:resnet50 -o resnet50.pt2
     """
     ending = output.rpartition(".")[2] if "." in output else ""
     form = to or (ending if ending in ("pt2", "onnx") else "py")
     if form != "py" and output == "-":
         raise UsageError(f"--to {form} writes a binary file: give -o {model}.{form}")
-    graph = _declared(model, Network(input, batch, settings=settings))
+    asked = ModelSpec.parse(model, options=parse_settings(settings))
     module = torch_module("export")
-    if form == "py":
-        emit(module.export_python(graph), output)
-        return
     write_program = module.export_pt2 if form == "pt2" else module.export_onnx
-    write_program(graph, output, seed=seed)
+    architecture = find_declared(asked)
+    if architecture is None:
+        if form == "py":
+            raise UsageError(
+                f"{asked.name} is a torch model, so its source is Python already; "
+                "--to pt2 and --to onnx write it as a program"
+            )
+        made, args, kwargs = torch_module("load").example(asked, input, batch, seed)
+        write_program(made, output, args=args, kwargs=kwargs)
+    else:
+        graph = _declared(model, Network(input, batch, settings=settings))
+        if form == "py":
+            summary, source = architecture.summary, architecture.source
+            emit(module.export_python(graph, summary=summary, source=source), output)
+            return
+        write_program(graph, output, seed=seed)
     tell(f"wrote {output}")
 
 

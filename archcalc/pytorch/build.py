@@ -10,15 +10,31 @@ import keyword
 from collections import namedtuple
 from collections.abc import Callable, Mapping
 from types import FunctionType
-from typing import Any
+from typing import Any, overload
 
 import torch
 from torch import fx, nn
 
 from archcalc.errors import UsageError
 from archcalc.graph import Graph, Node, Shape
-from archcalc.lookup.registry import find
+from archcalc.lookup.resolve import find_declared
+from archcalc.lookup.spec import ModelSpec
 from archcalc.pytorch.layers import BareParameter, Layer, realise
+
+
+@overload
+def build(model: Graph, *, seed: int = 0, device: torch.device | str = "cpu") -> Network: ...
+
+
+@overload
+def build(
+    model: Graph | str,
+    input: Shape | str | None = None,
+    *,
+    options: Mapping[str, Any] | None = None,
+    seed: int = 0,
+    device: torch.device | str = "cpu",
+) -> nn.Module: ...
 
 
 def build(
@@ -28,12 +44,13 @@ def build(
     options: Mapping[str, Any] | None = None,
     seed: int = 0,
     device: torch.device | str = "cpu",
-) -> Network:
-    """A torch module from a graph, or from a registered name with its input and options.
+) -> nn.Module:
+    """A torch module from a graph, or from a model's name with its input and options.
 
     Weights of convolutions and linear layers are Kaiming-normal for ReLU (fan in), biases zero,
-    scales of normalisation one. They hang on ``seed`` alone: torch's own random state is neither
-    read nor changed. With ``device="meta"`` there are shapes and no values.
+    scales of normalisation one. They depend only on ``seed``: torch's own random state is neither
+    read nor changed. With ``device="meta"`` there are shapes and no values. A torch model, such as
+    ``"torchvision:resnet50"``, is built by its own code under that seed.
 
     The module begins in training mode, as every torch module does.
 
@@ -44,7 +61,15 @@ def build(
     Raises UsageError for an unknown name or option, or for a graph that was not declared.
     """
     if isinstance(model, str):
-        model = find(model).graph(input, options=options)
+        asked = ModelSpec.parse(model, options=options)
+        declared = find_declared(asked)
+        if declared is None:
+            from archcalc.pytorch.load import make
+
+            if input is not None:
+                raise UsageError(f"{asked.name} is a torch model, which is built without an input")
+            return make(asked.name, asked.options, seed=seed, device=str(device))
+        model = declared.graph(input, options=asked.options)
     elif input is not None or options:
         raise UsageError("input and options belong to a name; a Graph has its own")
     network = Network(model)
@@ -217,6 +242,7 @@ def class_name(name: str, title: str = "") -> str:
     >>> class_name("sk-unit"), class_name("googlenet", "GoogLeNet: nine Inception modules")
     ('SKUnit', 'GoogLeNet')
     """
+    name = name.rpartition(":")[2]  # of ./net.py:lenet
     plain = "".join(filter(str.isalnum, name.lower()))
     for end in range(len(title) + 1):
         written = "".join(filter(str.isalnum, title[:end]))

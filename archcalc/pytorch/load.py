@@ -24,8 +24,10 @@ from archcalc.graph import Graph, Shape
 from archcalc.guard import guard
 from archcalc.lookup.inputs import TensorShape, parse_tensor, shape
 from archcalc.lookup.python_file import run
+from archcalc.lookup.spec import ModelSpec
 from archcalc.pytorch.program import load as load_program
 from archcalc.pytorch.trace import build_on_meta, trace
+from archcalc.pytorch.trace.inputs import stand_in
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,38 @@ def load(
     return replace(graph, spec=spec)
 
 
+def make(name: str, options: Mapping[str, Any], *, seed: int = 0, device: str = "cpu") -> nn.Module:
+    """The module itself, with the weights that its own code gives it from this seed.
+
+    torch's random state is left as it was. Raises what :func:`load` raises.
+    """
+    model = find(name, options)
+    with guard(f"{name} cannot be built"), torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        on_meta = device == "meta" and not model.ready
+        made = build_on_meta(model.build) if on_meta else model.build()  # type: ignore[arg-type]  # any callable will do
+    if not isinstance(made, nn.Module):
+        raise UsageError(f"{name} makes {type(made).__name__}, which is not a torch module")
+    return made if on_meta else made.to(device)
+
+
+def example(
+    asked: ModelSpec, input: Sequence[str], batch: int, seed: int
+) -> tuple[nn.Module, tuple[Any, ...], dict[str, Any]]:
+    """The module of a spec with tensors to call it with, by position and by name.
+
+    Images come at least in twos, so that an exporter does not take a batch of one for a constant.
+    A raw tensor, such as ``x=1,3,224,224``, has the batch that was written.
+    """
+    model = find(asked.name, asked.options)
+    if not any("," in text for text in input):
+        batch = max(batch, 2)
+    args, kwargs = call_inputs(input or None, batch, model, asked.name)
+    cpu = torch.device("cpu")
+    module = make(asked.name, asked.options, seed=seed)
+    return module, stand_in(tuple(args), cpu, True), stand_in(kwargs, cpu, True)
+
+
 def find(name: str, options: Mapping[str, Any], *, trust: bool = False) -> Model:
     """The model of a name, not yet built. Raises UsageError or MissingExtraError."""
     if name.endswith(".pt2"):
@@ -111,6 +145,19 @@ def _torchvision(name: str, options: Mapping[str, Any]) -> Model:
         lambda: builder(weights=None, **_without_download(builder, keywords)),
         *_torchvision_input(name, builder, keywords),
     )
+
+
+def names_of(place: str) -> list[str]:
+    """Every model of torchvision or timm, as ``torchvision:NAME``. Raises MissingExtraError."""
+    if place == "torchvision":
+        with needs("torch", "the list of torchvision"):
+            from torchvision import models
+        return [f"torchvision:{name}" for name in models.list_models()]
+    try:
+        import timm
+    except ImportError as error:
+        raise MissingExtraError("timm is not installed: pip install timm") from error
+    return [f"timm:{name}" for name in timm.list_models()]
 
 
 FRAMES = 16

@@ -1,11 +1,13 @@
 import copy
 import io
 import pickle
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
+import archcalc
 from archcalc import ops
 from archcalc.errors import UnknownModelError, UsageError
 from archcalc.graph import Attributes, Builder, Graph, Handle, Node, Value
@@ -219,3 +221,27 @@ def test_an_operator_that_cannot_be_declared_is_refused_by_name() -> None:
 def test_a_node_named_as_a_word_of_python_or_of_torch_modules_is_refused(name: str) -> None:
     with pytest.raises(UsageError, match=f"the name {name} is a word of Python or an attribute"):
         build(one(lambda x: ops.relu(x, name=name), (1, 3)))
+
+
+def test_names_of_torch_models_and_of_declared_networks_in_files_are_built(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("net.py").write_text(
+        "from archcalc import architecture, ops\n"
+        "from torch import nn\n\n"
+        "@architecture('mine', input='8x8x3', source='Nobody 2026.')\n"
+        "def mine(x, *, width: int = 4):\n    return ops.conv2d(x, width, 3, name='conv')\n\n"
+        "class Net(nn.Conv2d):\n"
+        "    def __init__(self, width=4):\n        super().__init__(3, width, 3)\n"
+    )
+    assert archcalc.build("./net.py:mine", width=6).get_submodule("conv").weight.shape[0] == 6
+    before = torch.random.get_rng_state()
+    one, two, other = (archcalc.build("./net.py:Net,width=5", seed=seed) for seed in (0, 0, 1))
+    assert torch.equal(torch.random.get_rng_state(), before)
+    assert one.weight.shape == (5, 3, 3, 3)
+    assert torch.equal(one.weight, two.weight)
+    assert not torch.equal(one.weight, other.weight)
+    assert build("net.py:Net", device="meta").weight.is_meta
+    with pytest.raises(UsageError, match=r"net\.py:Net is a torch model, which is built without"):
+        archcalc.build("net.py:Net", "8x8x3")

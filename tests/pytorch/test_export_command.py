@@ -38,12 +38,60 @@ def test_the_ending_chooses_a_program(cli, tmp_path: Path) -> None:
     assert program.module()(torch.zeros(4, 192, 28, 28)).shape == (4, 32, 28, 28)
 
 
+DECLARED = """
+from archcalc import architecture, ops
+
+
+@architecture("mine", input="8x8x3", source="Nobody 2026.")
+def lenet(x, *, width: int = 4):
+    \"\"\"Mine: one convolution.\"\"\"
+    return ops.linear(ops.flatten(ops.relu(ops.conv2d(x, width, 3))), 5)
+"""
+TORCH = """
+from torch import nn
+
+
+class Net(nn.Sequential):
+    def __init__(self, width=4):
+        super().__init__(nn.Conv2d(3, width, 3), nn.Dropout(), nn.AdaptiveAvgPool2d(1))
+
+    def forward(self, x):
+        return super().forward(x).flatten(1)
+"""
+
+
+def test_a_declared_network_in_a_file_is_exported(
+    cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("net.py").write_text(DECLARED)
+    code, text, _ = cli("./net.py:lenet,width=2")
+    assert code == 0
+    assert text.startswith('"""Mine: one convolution.\n\nNobody 2026.\n')
+    assert "class Lenet(nn.Module):" in text
+    assert cli("./net.py:lenet", "-o", "net.pt2")[0] == 0
+    assert torch.export.load("net.pt2").module()(torch.zeros(7, 3, 8, 8)).shape == (7, 5)
+
+
+def test_a_torch_model_is_exported_in_evaluation_mode_with_an_open_batch(
+    cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("net.py").write_text(TORCH)
+    code, _, err = cli("net.py:Net", "--set", "width=6", "--input", "8x8x3", "-o", "net.pt2")
+    assert (code, err) == (0, "wrote net.pt2\n")
+    program = torch.export.load("net.pt2").module()
+    x = torch.randn(5, 3, 8, 8)
+    assert program(x).shape == (5, 6)
+    assert torch.equal(program(x), program(x))  # dropout is off
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
         (["nin", "--to", "onnx"], "--to onnx writes a binary file: give -o nin.onnx"),
         (["nim"], "unknown model 'nim'"),
-        (["torchvision:resnet50"], "is a torch model; a declared network is needed"),
+        (["torchvision:resnet50"], "its source is Python already; --to pt2 and --to onnx"),
         (["nin", "-o", "/no/such/folder/nin.py"], "cannot write"),
         (["nin", "--to", "tflite"], "'tflite' is not one of 'py', 'pt2', 'onnx'"),
     ],

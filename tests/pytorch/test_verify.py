@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -78,3 +79,19 @@ def test_a_counter_that_cannot_run_a_model_is_named() -> None:
     assert found.explained
     broken = replace(found, failed=(("thop", "thop cannot count it: KeyError: 'x'"),))
     assert any("thop cannot count it" in note for note in verification([broken]).notes)
+
+
+def test_a_declared_network_in_a_file_is_verified_and_reconciled(
+    cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("net.py").write_text(
+        "from archcalc import architecture, ops\n\n"
+        "@architecture('mine', input='8x8x3', source='Nobody 2026.')\n"
+        "def mine(x):\n    return ops.conv2d(x, 4, 3)\n"
+    )
+    macs = (6 * 6 * 4) * (3 * 3 * 3)
+    for command in ("verify", "reconcile"):
+        code, out, _ = cli(f"{command} ./net.py:mine --units exact")
+        assert code == 0
+        assert f"{macs:,}" in out
