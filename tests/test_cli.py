@@ -309,3 +309,26 @@ def test_without_torch_a_torch_model_is_refused_with_the_install_line() -> None:
         "archcalc: torchvision:resnet50 is a torch model and needs torch, which is not installed: "
         "pip install 'archcalc[torch]'\n"
     )
+
+
+def test_a_pattern_names_several_models(cli) -> None:
+    rows = cli("compare resnet?? --format csv").out.splitlines()
+    assert [row.partition(",")[0] for row in rows[1:]] == ["resnet18", "resnet34", "resnet50"]
+    listed = cli("list inception-5x5*").out
+    assert "inception-5x5-reduced" in listed
+    assert "googlenet" not in listed
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("list nothing*", "no name of registered models matches 'nothing*'"),
+        ("compare nothing*", "no name of registered models matches 'nothing*'"),
+        ("list nin fc*", "a second pattern belongs to torchvision or timm, got nin fc*"),
+        ("flops nin --optimizer sgd", "--optimizer is a part of --train; give both"),
+    ],
+)
+def test_a_pattern_without_a_match_is_refused(cli, line: str, words: str) -> None:
+    result = cli(line)
+    assert (result.code, result.out) == (2, "")
+    assert words in result.err

@@ -155,7 +155,7 @@ def run(arguments: Sequence[str] | None) -> int:
     except DefinitionError as error:
         from archcalc.report import views
 
-        say(f"{error}\n\n{views.partial(error.partial, error.node)}")
+        say(str(error), views.partial(error.partial, error.node))
         return BAD_INPUT
     except ArchcalcError as error:
         say(str(error))

@@ -27,8 +27,8 @@ from archcalc.cli.options import (
 )
 from archcalc.errors import UsageError
 from archcalc.lookup import registry
-from archcalc.lookup.resolve import declared_input
-from archcalc.lookup.spec import parse_settings
+from archcalc.lookup.resolve import declared_input, expand, names
+from archcalc.lookup.spec import ModelSpec, parse_settings
 from archcalc.report import views
 
 
@@ -38,20 +38,35 @@ def list_models(
         str,
         Argument(
             metavar="[MODEL]",
-            help="Show only this model, with its options.",
+            help="Show this model with its options, the models that match a pattern such as "
+            "'nin*', or the names in torchvision or timm.",
             autocompletion=complete_model,
         ),
     ] = "",
+    pattern: Annotated[
+        str,
+        Argument(
+            metavar="[PATTERN]", help="Names in torchvision or timm to show, such as 'convnext*'."
+        ),
+    ] = "*",
 ) -> None:
-    """List the built-in and installed architectures: input, parameters, MACs, source.
+    """List architectures: input, parameters, MACs, source.
 
-    With a name, show that model and its options.
+    Without a name, list the built-in ones and those of installed packages.
 
     \b
     archcalc list
     archcalc list nin
+    archcalc list torchvision
+    archcalc list timm 'convnext*'
     """
-    if model:
+    if model in ("torchvision", "timm"):
+        write(views.names(names(ModelSpec.parse(f"{model}:").kind, f"{model}:{pattern}")), output)
+    elif pattern != "*":
+        raise UsageError(f"a second pattern belongs to torchvision or timm, got {model} {pattern}")
+    elif ModelSpec.parse(model).is_pattern:
+        write(views.listing(map(registry.find, names("registered", model))), output)
+    elif model:
         write(views.card(registry.find(model)), output)
     else:
         write(views.listing(registry.every()), output)
@@ -202,6 +217,7 @@ def compare(
     """
     if latency and bench:
         raise UsageError("--latency measures now and --bench reads a file; give one of them")
+    models = expand(models)
     if with_diff and len(models) != 2:
         raise UsageError(f"--diff takes two models, got {len(models)}")
     profiles = price_all(models, counting)

@@ -86,13 +86,15 @@ def _sentence(error: BaseException) -> str:
     )
 
 
-def say(sentence: str) -> None:
-    """One line on standard error, if anything can be written there; names in it may be users'."""
-    from archcalc.report.escape import for_terminal
+def say(sentence: str, below: str = "") -> None:
+    """One line on standard error, if anything can be written there, and a table below it. Names in
+    them may be users'."""
+    from archcalc.report.escape import for_terminal, visible
 
     with suppress(OSError):
-        lines = [_cut(line) for line in for_terminal(f"archcalc: {sentence}").split("\n")]
-        sys.stderr.write("\n".join(lines) + "\n")
+        sys.stderr.write(f"archcalc: {_cut(visible(sentence))}\n")
+        if below:
+            sys.stderr.write(f"\n{for_terminal(below)}\n")
         sys.stderr.flush()
 
 

@@ -13,7 +13,7 @@ from typer import Argument, Option
 from archcalc.analysis.conventions import CONVENTIONS
 from archcalc.analysis.profile import Profile, profile
 from archcalc.lookup import registry
-from archcalc.lookup.resolve import resolve
+from archcalc.lookup.resolve import expand, resolve
 from archcalc.lookup.spec import parse_settings
 from archcalc.report.document import Document
 from archcalc.report.formats import NAMES, Place, choose
@@ -34,7 +34,8 @@ def complete_model(incomplete: str) -> list[str]:
 
 WHAT_A_MODEL_IS = (
     "A name from `archcalc list`, with options as in nin,head=fc; or torchvision:resnet50, "
-    "timm:convnext_tiny, ./net.py:Net, package.module:Net, net.pt2."
+    "timm:convnext_tiny, ./net.py:Net, package.module:Net, net.pt2. Patterns such as "
+    "'timm:convnext_*' name several models."
 )
 Model = Annotated[
     str, Argument(metavar="MODEL", help=WHAT_A_MODEL_IS, autocompletion=complete_model)
@@ -158,6 +159,14 @@ class Counting(Network):
             rich_help_panel="Model",
         ),
     ] = ""
+    trust: Annotated[
+        bool,
+        Option(
+            "--trust",
+            help="Load a .pt2 file even where loading runs code that is in it.",
+            rich_help_panel="Model",
+        ),
+    ] = False
     formulas: Annotated[
         list[str],
         Option(
@@ -207,8 +216,9 @@ def price_all(models: Sequence[str], counting: Counting) -> list[Profile]:
             training=counting.train,
             optimizer=counting.optimizer,
             options=settings,
+            trust=counting.trust,
         )
-        for model in models
+        for model in expand(models)
     ]
     return [profile(graph, convention=counting.convention) for graph in graphs]
 

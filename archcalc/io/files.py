@@ -24,6 +24,9 @@ PathLike = str | os.PathLike[str]
 NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EROFS)
 """Failures of a write that name no file."""
 
+PREFIX = ".archcalc-"
+"""How the name of an unfinished file begins."""
+
 LONGEST_SUFFIX = 16
 """Characters of a suffix that some writer looks at; a longer one is part of a name."""
 
@@ -120,7 +123,7 @@ def _beside(target: Path, through: bool) -> Path:
         return Path(name)
     if len(os.fsencode(target.name)) > _longest_name(target.parent):
         raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
-    beside = target.with_name(f".archcalc-{secrets.token_hex(8)}{suffix}")
+    beside = target.with_name(f"{PREFIX}{secrets.token_hex(8)}{suffix}")
     beside.touch(exist_ok=False)
     return beside
 

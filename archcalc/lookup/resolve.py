@@ -15,12 +15,13 @@ The others need torch, and only then is it imported.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from fnmatch import fnmatchcase
 from typing import Any
 
 from archcalc.errors import UsageError, needs
 from archcalc.graph import Graph, Shape
 from archcalc.lookup import registry
-from archcalc.lookup.spec import ModelSpec
+from archcalc.lookup.spec import Kind, ModelSpec
 
 
 def resolve(
@@ -65,6 +66,36 @@ def resolve(
         spec=spec,
         trust=trust,
     )
+
+
+def expand(texts: Sequence[str]) -> list[str]:
+    """The models of some texts: ``resnet*`` and ``timm:convnext_*`` stand for every name that
+    matches. Raises UsageError where none does, and MissingExtraError."""
+    found: list[str] = []
+    for text in texts:
+        asked = ModelSpec.parse(text)
+        if not asked.is_pattern:
+            found.append(text)
+            continue
+        options = text.removeprefix(asked.name)
+        found += [name + options for name in names(asked.kind, asked.name)]
+    return found
+
+
+def names(kind: Kind, pattern: str = "*") -> list[str]:
+    """The registered names, or those of torchvision or timm as ``timm:NAME``, that match a
+    pattern. Raises UsageError where none does, and MissingExtraError."""
+    if kind == "registered":
+        known = registry.names()
+    else:
+        with needs("torch", f"the list of {kind}"):
+            from archcalc.pytorch.load import names_of
+        known = names_of(kind)
+    matching = [name for name in known if fnmatchcase(name, pattern)]
+    if not matching:
+        where = "registered models" if kind == "registered" else kind
+        raise UsageError(f"no name of {where} matches {pattern!r}; `archcalc list` shows names")
+    return matching
 
 
 def declared(

@@ -67,6 +67,13 @@ class ModelSpec:
         return self.kind == "registered"
 
     @property
+    def is_pattern(self) -> bool:
+        """Whether the name stands for several: ``timm:convnext_*``."""
+        return self.kind in ("registered", "torchvision", "timm") and any(
+            sign in self.name for sign in "*?["
+        )
+
+    @property
     def in_file(self) -> bool:
         """Whether it is in a Python file, given by its path."""
         return ".py:" in self.name

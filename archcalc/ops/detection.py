@@ -28,6 +28,29 @@ def deform_work(node: Node, training: bool) -> Work:
     return {**work, "bias": ((out,),)} if biased else work
 
 
+def deform_backward_work(node: Node, training: bool) -> Work:
+    """Two products, for the gradients of samples and weight. Of each sample again its value, 7, for
+    the input a product and a sum at each of 4 places, for its offset 3 at each in two dimensions,
+    and with a mask one more for each gradient. Inputs are gradient, input, offset, mask."""
+    attrs = node.attrs
+    gradient, (n, channels, *_) = node.inputs[0].shape, node.inputs[1].shape
+    out, window = channels_last(gradient), attrs["kernel_size"]
+    samples = channels_last((n, channels, *gradient[2:]))
+    each = BILINEAR + 4 * 2 + 2 * 4 * 3 + 3 * attrs["use_mask"]
+    biased = any(len(weight.shape) == 1 for weight in node.weights)
+    work: Work = {
+        "macs": ((*real_macs(node), (2,), out, (*window, channels // attrs["groups"])),),
+        "elementwise": (((each,), samples, window),),
+    }
+    return {**work, "bias": ((out,),)} if biased else work
+
+
+def roi_backward_work(node: Node, training: bool) -> Work:
+    """Each gradient is divided among its samples and added, scaled, to the four places of each."""
+    samples = (node.attrs["sampling_ratio"],) * 2
+    return {"pooling": ((channels_last(node.inputs[0].shape), samples, (4 * 2 + 1,)),)}
+
+
 def roi_work(node: Node, training: bool) -> Work:
     """Each output value is the mean of sampling_ratio² samples between four places."""
     samples = (node.attrs["sampling_ratio"],) * 2
@@ -53,6 +76,24 @@ DEFORM_CONV2D = operator(
     saves="inputs",
     weights_after=2,
 )
+operator(
+    "deform_conv2d_backward",
+    "conv",
+    window=Untold("values"),
+    counters=counters.UNKNOWN,
+    formula="twice the forward's macs, and 39 a sampled value, 42 with a mask",
+    work=deform_backward_work,
+    weights_after=3,
+)
+for _name in ("roi_align_backward", "ps_roi_align_backward"):
+    operator(
+        _name,
+        "pooling",
+        window=Untold("values"),
+        counters=counters.NOTHING,
+        formula="(gradients)×sampling_ratio²×9: a share for each of four places",
+        work=roi_backward_work,
+    )
 operator(
     "roi_align",
     "pooling",

@@ -143,6 +143,19 @@ def _torchvision(name: str, options: Mapping[str, Any]) -> Model:
     )
 
 
+def names_of(place: str) -> list[str]:
+    """Every model of torchvision or timm, as ``torchvision:NAME``. Raises MissingExtraError."""
+    if place == "torchvision":
+        with needs("torch", "the list of torchvision"):
+            from torchvision import models
+        return [f"torchvision:{name}" for name in models.list_models()]
+    try:
+        import timm
+    except ImportError as error:
+        raise MissingExtraError("timm is not installed: pip install timm") from error
+    return [f"timm:{name}" for name in timm.list_models()]
+
+
 FRAMES = 16
 """Of a clip: what torchvision's video models were trained with."""
 

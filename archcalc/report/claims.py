@@ -47,8 +47,8 @@ def _model_table(name: str, findings: list[Finding]) -> Table:
         Column("source", "source", "prose"),
         Column("published", "published", "prose"),
         Column("computed", "computed", "exact"),
-        Column("difference", "difference", "exact"),
-        Column("verdict", "verdict"),
+        Column("difference", "difference", "exact", 1),
+        Column("verdict", "verdict", "term"),
         Column("cause", "cause", "prose"),
     )
     rows = [

@@ -15,13 +15,13 @@ def lint(found: Sequence[Lint], *, raw: bool = False) -> Document:
     of raw values."""
     data = records.head(findings=[row for each in found for row in each.rows()])
     columns = (
-        Column("severity", "severity"),
+        Column("severity", "severity", "term"),
         Column("rule", "rule"),
         Column("node", "node"),
         Column("reason", "reason", "prose"),
         Column("remedy", "instead", "prose"),
-        Column("params", "params", "exact"),
-        Column("macs", "MACs", "exact"),
+        Column("params", "params", "exact", 1),
+        Column("macs", "MACs", "exact", 1),
     )
     if raw:
         keys = ("model", *(column.key for column in columns))

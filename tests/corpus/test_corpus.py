@@ -31,7 +31,7 @@ from tests.corpus.damage import (
     report,
 )
 
-SAMPLE, LONG = 150, 6000
+SAMPLE, LONG = 150, 3000
 
 TRIED: Counter[str] = Counter()
 

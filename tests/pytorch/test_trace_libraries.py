@@ -159,6 +159,77 @@ def test_regions_whose_samples_depend_on_the_boxes_are_listed_as_not_counted() -
     assert [each.op for each in profile(graph).not_counted] == ["torchvision::roi_align"]
 
 
+def test_the_gradients_of_a_deformable_convolution_are_two_products() -> None:
+    class Layers(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.offset = nn.Conv2d(4, 18, 3, padding=1)
+            self.deform = torchvision.ops.DeformConv2d(4, 4, 3, padding=1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            out: Tensor = self.deform(x, self.offset(x))
+            return out
+
+    graph = trace(Layers(), (1, 4, 8, 8), train=True)
+    plain, deform = 64 * 18 * 36, 64 * 4 * 36
+    # The first layer's input needs no gradient; the offsets make the second layer's both needed.
+    assert counts(graph)[0] == 2 * plain + 3 * deform
+
+
+def test_the_gradients_of_regions_go_to_their_samples() -> None:
+    boxes = torch.tensor([[0.0, 0.0, 0.0, 4.0, 4.0]])
+
+    class Crops(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Conv2d(4, 4, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            out: Tensor = torchvision.ops.roi_align(self.layer(x), boxes, 2, sampling_ratio=2)
+            return out
+
+    graph = trace(Crops(), (1, 4, 8, 8), train=True)
+    (node,) = [node for node in graph if node.op == "roi_align_backward"]
+    found = next(each for each in profile(graph).layers if each.name == node.name)
+    assert found.flops == (4 * 2 * 2) * 2**2 * 9
+    counts(graph)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_the_gradient_of_a_sparse_product_is_a_sparse_product() -> None:
+    graph = trace(SparseMix(), torch.rand(6, 5), train=True)
+    # A linear layer of 5×5 on 6 rows, its weight's gradient, and 6 stored elements on 5 columns
+    # forward and backward.
+    assert counts(graph)[0] == 2 * 6 * 5 * 5 + 2 * 6 * 5
+
+
+class SparseMix(nn.Module):
+    """A graph network's step: a sparse adjacency times features."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(5, 5)
+        self.register_buffer("adjacency", torch.eye(6).to_sparse())
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.adjacency @ self.layer(x)
+        return out
+
+
+def test_experts_train_with_twice_their_forward() -> None:
+    class Experts(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(16, 16, dtype=torch.bfloat16)
+            self.weight = nn.Parameter(torch.rand(2, 16, 32, dtype=torch.bfloat16))
+
+        def forward(self, x: Tensor, ends: Tensor) -> Tensor:
+            return torch._grouped_mm(self.layer(x), self.weight, offs=ends)
+
+    x, ends = torch.rand(8, 16, dtype=torch.bfloat16), torch.tensor([3, 8], dtype=torch.int32)
+    assert counts(trace(Experts(), x, ends, train=True))[0] == 2 * 8 * 16 * 16 + 3 * 8 * 16 * 32
+
+
 def test_suppression_compares_each_pair_of_boxes() -> None:
     boxes, scores = torch.rand(5, 4), torch.rand(5)
     graph = trace(lambda b, s: torchvision.ops.nms(b, s, 0.5), boxes, scores)

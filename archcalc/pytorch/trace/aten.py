@@ -40,8 +40,11 @@ ALIASES: dict[str, str] = {
     **aliases("linalg_eigh", "_linalg_eigh"),
     **aliases("linalg_eigvals", "_linalg_eigvals"),
     **aliases("deform_conv2d", "torchvision::deform_conv2d"),
+    **aliases("deform_conv2d_backward", "torchvision::_deform_conv2d_backward"),
     **aliases("roi_align", "torchvision::roi_align"),
+    **aliases("roi_align_backward", "torchvision::_roi_align_backward"),
     **aliases("ps_roi_align", "torchvision::ps_roi_align"),
+    **aliases("ps_roi_align_backward", "torchvision::_ps_roi_align_backward"),
     **aliases("nms", "torchvision::nms"),
     **aliases("quantize", "quantize_per_tensor", "quantize_per_channel"),
     **aliases("quantize", "quantize_per_tensor_dynamic"),
@@ -319,18 +322,18 @@ def solve(call: Call) -> Call:
     return call
 
 
-@translates("deform_conv2d")
+@translates("deform_conv2d", "deform_conv2d_backward")
 def deform_conv2d(call: Call) -> Call:
-    x, weight, offset, mask, bias = call.given
+    *gradient, x, weight, offset, mask, bias = call.given
     settings = dict(call.settings)
     for name, key in (("stride", "stride"), ("padding", "pad"), ("dilation", "dilation")):
         settings[name] = settings.pop(f"{key}_h"), settings.pop(f"{key}_w")
     settings["kernel_size"] = tuple(weight.shape[2:])
     data = [x, offset, mask] if settings["use_mask"] else [x, offset]
-    return call._replace(given=[*data, weight, bias], settings=settings)
+    return call._replace(given=[*gradient, *data, weight, bias], settings=settings)
 
 
-@translates("roi_align", "ps_roi_align")
+@translates("roi_align", "ps_roi_align", "roi_align_backward", "ps_roi_align_backward")
 def roi_align(call: Call) -> Call:
     """Without a sampling ratio the number of samples depends on the boxes: not counted."""
     if call.settings["sampling_ratio"] > 0:

@@ -26,6 +26,7 @@ import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
 
 from archcalc.errors import ShapeError, UsageError
 from archcalc.graph import Attributes, Shape, Value, Weight
@@ -45,6 +46,7 @@ Way = Literal["fast", "exact", "dispatch", "real"]
 
 PLAIN = (Tensor, torch.nn.Parameter, torch.nn.Buffer)
 transforming: Callable[[], bool] = torch._C._are_functorch_transforms_active
+dispatch_modes: Callable[[], list[Any]] = _get_current_dispatch_mode_stack
 unpack_dual: Callable[[Tensor], Any] = forward_ad.unpack_dual
 below: Callable[[Any], bool] = torch._C._dispatch_tls_is_dispatch_key_excluded
 wrapped: Callable[[Tensor], bool] = torch._C._functorch.is_functorch_wrapped_tensor
@@ -102,7 +104,8 @@ class Tracer:
     """The state of one run, and what handlers may ask of it."""
 
     def __init__(self, way: Way, *, gradients: bool, answers: Answers | None = None) -> None:
-        self.recorder = Recorder(by_storage=gradients)
+        exact = way != "fast" or gradients
+        self.recorder = Recorder(by_storage=gradients, lifetimes=not exact)
         self.modules = Modules(self.recorder)
         self.questions = Questions(answers)
         self.exact = way != "fast" or gradients
@@ -324,8 +327,10 @@ class Tracer:
     def dispatched(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run a function and record what reaches torch's dispatcher."""
         mark = len(self.recorder.records)
+        # Gradients of operators that are written in Python come here while one is on already.
+        watched = any(isinstance(mode, DispatchMode) for mode in dispatch_modes())
         try:
-            with DispatchMode(self):
+            with nullcontext() if watched else DispatchMode(self):
                 out = function(*args, **kwargs)
         except Exception as error:  # whatever torch or a custom operator raises
             self.recorder.forget(mark)

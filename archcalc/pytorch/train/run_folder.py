@@ -35,7 +35,7 @@ from torch import Tensor, nn
 from archcalc.analysis.runs import Epoch, Result, Run, best
 from archcalc.errors import ArchcalcError, UsageError
 from archcalc.io import runs
-from archcalc.io.files import replacing, write_text
+from archcalc.io.files import PREFIX, replacing, write_text
 
 BEST, LAST, RESUME = "best.safetensors", "last.safetensors", "resume.safetensors"
 LOCK = "lock"
@@ -78,6 +78,8 @@ def locked(folder: Path) -> Iterator[None]:
     with _disk(folder, 0):
         folder.mkdir(parents=True, exist_ok=True)
         file = _lock(folder / LOCK)
+        for half in folder.glob(f"{PREFIX}*"):  # of a training that was killed while it wrote
+            half.unlink()
     try:
         file.truncate(0)
         file.write(f"process {os.getpid()} on {platform.node()}, since {_now()}\n")

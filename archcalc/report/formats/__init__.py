@@ -31,6 +31,7 @@ FORMATS: Mapping[str, Format] = {
     "csv": Format("csv", "csv"),
     "json": Format("json", "json"),
     "html": Format("html", "html"),
+    "latex": Format("latex", "tex"),
 }
 """By the name that ``--format`` takes."""
 
@@ -69,6 +70,8 @@ def choose(format: str, output: str) -> str:
     if output == "-":
         return "table"
     extension = Path(output).suffix.lstrip(".").lower()
+    if not extension:  # a device, a pipe or a folder, which is refused when it is written
+        return "table"
     for name, found in FORMATS.items():
         if found.extension == extension:
             return name

@@ -21,6 +21,7 @@ from archcalc.report.document import (
 from archcalc.report.table import Cell, Kind, Table
 from archcalc.report.telling.teller import Teller
 from archcalc.report.units import count
+from archcalc.report.views.common import total
 
 
 def summary(teller: Teller) -> Iterator[Block]:
@@ -229,7 +230,7 @@ def _blocks(teller: Teller, profile: Profile) -> Table:
             teller.words.term("total"),
             profile.params_executed,
             _share(profile.params_executed, profile.params_executed),
-            profile.macs,
+            total(profile, "macs"),
             _share(profile.macs, profile.macs),
         )
     )

@@ -1,7 +1,7 @@
 """What each command shows: records in, a Report out. Nothing is computed here."""
 
 from archcalc.report.views.beside import comparison, side_by_side, totals, worked
-from archcalc.report.views.catalogue import card, listing
+from archcalc.report.views.catalogue import card, listing, names
 from archcalc.report.views.inside import (
     explanation,
     layers,
@@ -18,6 +18,7 @@ __all__ = [
     "layers",
     "listing",
     "memory",
+    "names",
     "parameters",
     "partial",
     "receptive_field",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from archcalc.analysis.profile import Profile, profile
@@ -36,6 +36,12 @@ def listing(architectures: Iterable[Architecture]) -> Document:
             "archcalc list MODEL tells its options.",
         ),
     )
+
+
+def names(found: Sequence[str]) -> Document:
+    """``archcalc list timm``: names only, as counting them all would take minutes."""
+    table = Table((Column("name", "model"),), tuple((name,) for name in found))
+    return answer((table,), records.head(names=list(found)))
 
 
 def card(found: Architecture) -> Document:

@@ -14,8 +14,16 @@ from archcalc.graph import Graph
 from archcalc.ops.window import Why
 from archcalc.report import records
 from archcalc.report.document import Document, answer
+from archcalc.report.sections import weights_by_dtype
 from archcalc.report.table import Cell, Column, Table, raw
-from archcalc.report.views.common import class_table, conventions, output_column, outside, title
+from archcalc.report.views.common import (
+    class_table,
+    conventions,
+    output_column,
+    outside,
+    title,
+    total,
+)
 
 WHY_UNKNOWN: dict[Why, str] = {
     "unlisted": "{node} is not in the operator table",
@@ -48,10 +56,10 @@ def layers(found: Profile, depth: int | None = None) -> Document:
         )
         for run in fold(modules)
     ]
-    rows.append(("total", "", found.output, found.params_executed, found.macs))
+    rows.append(("total", "", found.output, found.params_executed, total(found, "macs")))
     columns = (
         Column("name", "name"),
-        Column("op", "operator"),
+        Column("op", "operator", priority=1),
         output_column(found.graph),
         Column("params", "params", "count"),
         Column("macs", "MACs", "count"),
@@ -110,12 +118,12 @@ def parameters(found: Profile, depth: int | None = None) -> Document:
     rows.append(("total", "", everything, 1.0 if everything else None))
     columns = (
         Column("name", "name"),
-        Column("weights", "weights", "prose"),
+        Column("weights", "weights", "prose", 1),
         Column("params", "params", "count"),
         Column("share", "share", "share"),
     )
     return answer(
-        (Table(columns, tuple(rows), title(found), total=True),),
+        (Table(columns, tuple(rows), title(found), total=True), weights_by_dtype.table(found)),
         records.models([found]),
         (
             "Weights are written as torch keeps them: out × in/groups × window, then the bias.",
@@ -191,9 +199,9 @@ def receptive_field(found: Profile) -> Document:
     columns = (
         Column("name", "node"),
         output_column(found.graph),
-        Column("receptive_field", "receptive field"),
-        Column("stride", "stride"),
-        Column("offset", "offset"),
+        Column("receptive_field", "receptive field", "prose"),
+        Column("stride", "stride", priority=1),
+        Column("offset", "offset", priority=2),
     )
     data = records.models([found])
     data["models"][0]["receptive_fields"] = {

@@ -38,7 +38,9 @@ def test_a_lock_that_a_killed_training_left_behind_stops_nobody(settings: Make) 
     folder = settings().folder
     folder.mkdir()
     (folder / run_folder.LOCK).write_text("process 1 on elsewhere, since 2020")
+    (folder / ".archcalc-0123.csv").write_text("half of a file")
     assert train(settings()).result is not None
+    assert not list(folder.glob(".*"))
 
 
 @pytest.mark.parametrize("place", [0.02, 0.5, 0.999])
