@@ -116,7 +116,11 @@ class Memory(Record):
 
 def memory(graph: Graph, device: Device = "cpu", optimizer: str = "sgd") -> Memory:
     """Liveness of the graph's evaluation pass, and what its training pass keeps for backward, with
-    the kernels of the device and the state of the optimizer."""
+    the kernels of the device and the state of the optimizer.
+
+    The backward pass follows from the forward pass, also where the graph is a whole step.
+    """
+    graph = graph.forward
     return Memory(
         sum(weight.nbytes for weight in graph.weights),
         liveness(graph.eval()),
