@@ -8,7 +8,7 @@ graph says so, and no workspace of a library is counted.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 from archcalc.analysis.record import Record
@@ -116,8 +116,11 @@ class Memory(Record):
 
 def memory(graph: Graph, device: Device = "cpu", optimizer: str = "sgd") -> Memory:
     """Liveness of the graph's evaluation pass, and what its training pass keeps for backward, with
-    the kernels of the device and the state of the optimizer."""
-    forward = _forward_part(graph)
+    the kernels of the device and the state of the optimizer.
+
+    The backward pass follows from the forward pass, also where the graph is a whole step.
+    """
+    forward = graph.forward
     return Memory(
         sum(weight.nbytes for weight in graph.weights),
         liveness(forward.eval()),
@@ -125,20 +128,6 @@ def memory(graph: Graph, device: Device = "cpu", optimizer: str = "sgd") -> Memo
         eager_liveness(forward.eval()),
         training_step(graph, device, optimizer) if optimizer in OPTIMIZER_STATE else None,
     )
-
-
-def _forward_part(graph: Graph) -> Graph:
-    """The graph without what a training step runs after the forward pass."""
-    count = next(
-        (at for at, node in enumerate(graph.nodes) if node.phase != "forward"), len(graph.nodes)
-    )
-    if count == len(graph.nodes):
-        return graph
-    unused = {weight.name: weight for weight in graph.weights}
-    for node in graph.nodes[:count]:
-        for weight in node.weights:
-            unused.pop(weight.name, None)
-    return replace(graph, nodes=graph.nodes[:count], unused=tuple(unused.values()))
 
 
 def liveness(graph: Graph) -> tuple[Activation, ...]:
@@ -275,7 +264,7 @@ torch does on the CPU."""
 def training_step(graph: Graph, device: Device = "cpu", optimizer: str = "sgd") -> Step:
     """What one step of training holds, and the most at a time in each phase. Raises KeyError for an
     optimizer that is not in :data:`OPTIMIZER_STATE`."""
-    graph = _forward_part(graph).train()
+    graph = graph.forward.train()
     keeping = Keeping(graph, device)
     weights = sum(weight.nbytes for weight in graph.weights)
     read = {weight.name: weight.nbytes for node in graph.executed for weight in node.weights}
