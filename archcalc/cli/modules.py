@@ -41,7 +41,7 @@ def verify(network: Network, output: Output, models: AnyModels = []) -> None:  #
     archcalc verify nin googlenet-bn
     archcalc verify --format md -o verify.md
     """
-    from archcalc.report.crosscheck import verification
+    from archcalc.report.sections.counters import verification
 
     checks = []
     names = models or registry.names()
@@ -63,7 +63,7 @@ def reconcile(model: Model, network: Network, output: Output) -> None:
     \b
     archcalc reconcile googlenet-bn --units exact
     """
-    from archcalc.report.crosscheck import reconciliation
+    from archcalc.report.sections.counters import reconciliation
 
     check = _check(model, network)
     write(reconciliation(check), output)
