@@ -250,3 +250,12 @@ def test_check_names_the_stale_file_and_the_command_that_repairs_it(
     assert "story.csv" in said
     assert f"archcalc report --config {path}" in said
     assert (tmp_path / "story.csv").read_text(encoding="utf-8") == "old"
+
+
+def test_the_files_of_a_report_appear_together_or_not_at_all(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    targets = ["-o", str(tmp_path / "a.csv"), "-o", str(tmp_path / "gone" / "b.json")]
+    assert run(["report", "nin", *targets]) == 2
+    assert "there is no folder" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
