@@ -313,14 +313,14 @@ def reconcile(
     training: bool = False,
     **options: Any,
 ) -> Crosscheck:
-    """The steps from archcalc's count of a declared model to each other counter's. Needs torch.
+    """The steps from archcalc's count of any model to each other counter's. Needs torch.
 
-    ``.explained`` says whether the steps reach every number. Raises what :func:`graph` does.
+    ``.explained`` says whether the steps reach every number, ``.failed`` names the counters that
+    cannot run the model. Raises what :func:`graph` does.
     """
-    found = _forward(model, input, batch, training, options)
     with needs("torch", "archcalc.reconcile"):
-        from archcalc.pytorch.crosscheck import check as count
-    return count(found)
+        from archcalc.pytorch.crosscheck import check_model
+    return check_model(model, input=input, batch=batch, training=training, options=options)
 
 
 def export(

@@ -15,9 +15,11 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
+from archcalc.errors import UsageError
 from archcalc.graph import times
 from archcalc.pytorch.trace.recorder import Recorder, Scope, tensors_in
 
+LAZY = torch.nn.parameter.UninitializedTensorMixin
 CONTAINERS = frozenset((dict, OrderedDict, list, set))
 
 
@@ -64,6 +66,11 @@ class Modules:
             return
         children = state["_modules"]
         self.paths[id(module)] = path, not children
+        if any(isinstance(each, LAZY) for each in state["_parameters"].values()):
+            raise UsageError(
+                f"{path or type(module).__name__} is a lazy layer, whose sizes an input decides: "
+                "call the model once on an input and trace it then"
+            )
         if state["_parameters"]:
             self.recorder.add_parameters(state["_parameters"], prefix)
         if state["_buffers"]:
