@@ -38,7 +38,7 @@ def verify(network: Network, output: Output, models: AnyModels = []) -> None:  #
     archcalc verify --format md -o verify.md
     """
     from archcalc.cli.progress import counting
-    from archcalc.report.crosscheck import verification
+    from archcalc.report.sections.counters import verification
 
     names = models or registry.names()
     with counting(len(names)) as say:
@@ -54,7 +54,7 @@ def reconcile(model: Model, network: Network, output: Output) -> None:
     \b
     archcalc reconcile googlenet-bn --units exact
     """
-    from archcalc.report.crosscheck import reconciliation
+    from archcalc.report.sections.counters import reconciliation
 
     check = archcalc.reconcile(model, **_asked(network))
     write(reconciliation(check), output)

@@ -168,7 +168,7 @@ def _files(
     if form in ("csv", "json"):  # which need no words and no charts
         document = Document((), story.record(told), main=story.table(told))
     else:
-        from archcalc.report.telling import document as tell
+        from archcalc.report.assemble import document as tell
 
         document = tell(told, lang=lang, units=units, charts=charts)
     text = write(document, form, place)

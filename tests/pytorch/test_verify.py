@@ -8,7 +8,7 @@ import pytest
 
 from archcalc.lookup.resolve import resolve
 from archcalc.pytorch.crosscheck import check, check_model
-from archcalc.report.crosscheck import reconciliation, verification
+from archcalc.report.sections.counters import reconciliation, verification
 
 
 def test_verify_explains_every_difference(cli) -> None:
