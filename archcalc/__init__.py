@@ -47,7 +47,9 @@ if TYPE_CHECKING:
     from archcalc.analysis.claims import Claims, Measurement
     from archcalc.analysis.latency import Bench
     from archcalc.analysis.lint import Lint
+    from archcalc.analysis.memory import Memory
     from archcalc.analysis.runs import Run
+    from archcalc.pytorch.crosscheck import Crosscheck
     from archcalc.symbolic.formula import Formula
     from archcalc.symbolic.sweep import Sweep
 
@@ -77,16 +79,20 @@ __all__ = [
     "compare",
     "derive",
     "diff",
+    "export",
     "formula",
     "graph",
     "lint",
     "load_formulas",
+    "memory",
     "profile",
+    "reconcile",
     "shape",
     "summary",
     "sweep",
     "trace",
     "train",
+    "verify",
     "worked_example",
 ]
 
@@ -260,6 +266,141 @@ def trace(
         optimizer=optimizer,
         **named,
     )
+
+
+def memory(
+    model: str | Graph,
+    *,
+    input: Shape | str | Sequence[str] | None = None,
+    batch: int = 1,
+    training: bool = False,
+    **options: Any,
+) -> Memory:
+    """The memory of weights and activations, and the peak. Raises what :func:`graph` does.
+
+    >>> memory("inception-5x5").peak_bytes == 4 * (28 * 28 * 192 + 28 * 28 * 32)
+    True
+    """
+    if isinstance(model, str):
+        model = resolve(model, input=input, batch=batch, training=training, options=options)
+    return profile(model).memory
+
+
+def verify(
+    models: Sequence[str] = (),
+    *,
+    say: Callable[[str], None] | None = None,
+    **asked: Any,
+) -> tuple[Crosscheck, ...]:
+    """Declared models counted again by every other counter that is installed.
+
+    Every registered model unless some are named; ``asked`` are the keywords of :func:`reconcile`,
+    and ``say`` is called with each name before its model is counted. Needs torch.
+    """
+    found = []
+    for name in models or registry.names():
+        if say is not None:
+            say(name)
+        found.append(reconcile(name, **asked))
+    return tuple(found)
+
+
+def reconcile(
+    model: str,
+    *,
+    input: Shape | str | Sequence[str] | None = None,
+    batch: int = 1,
+    training: bool = False,
+    **options: Any,
+) -> Crosscheck:
+    """The steps from archcalc's count of any model to each other counter's. Needs torch.
+
+    ``.explained`` says whether the steps reach every number, ``.failed`` names the counters that
+    cannot run the model. Raises what :func:`graph` does.
+    """
+    with needs("torch", "archcalc.reconcile"):
+        from archcalc.pytorch.crosscheck import check_model
+    return check_model(model, input=input, batch=batch, training=training, options=options)
+
+
+def export(
+    model: str,
+    path: str = "",
+    *,
+    to: str = "",
+    input: Shape | str | Sequence[str] | None = None,
+    batch: int = 1,
+    seed: int = 0,
+    **options: Any,
+) -> str:
+    """A model as a file that does not need archcalc. Needs torch.
+
+    ``to`` is ``"py"``, ``"pt2"`` or ``"onnx"``; by default, the extension of ``path`` decides. The
+    text of a Python file is returned, and written where there is a ``path``; of the other two the
+    path is returned. Raises UsageError, and what :func:`graph` does.
+    """
+    ending = path.rpartition(".")[2]
+    form = to or (ending if ending in ("pt2", "onnx") else "py")
+    if form not in ("py", "pt2", "onnx"):
+        raise UsageError(f"cannot export to {form!r}: choose one of py, pt2, onnx")
+    if form != "py" and not path:
+        raise UsageError(f"--to {form} writes a binary file: give -o {model}.{form}")
+    from archcalc.lookup.resolve import find_declared
+    from archcalc.lookup.spec import ModelSpec
+
+    asked = ModelSpec.parse(model, options=options)
+    architecture = find_declared(asked)
+    if architecture is None and form == "py":
+        raise UsageError(
+            f"{asked.name} is a torch model, so its source is Python already; "
+            "--to pt2 and --to onnx write it as a program"
+        )
+    with needs("torch", "archcalc.export"):
+        from archcalc.pytorch import export as exporter
+        from archcalc.pytorch.load import example
+    if form != "py":
+        write = exporter.export_pt2 if form == "pt2" else exporter.export_onnx
+        if architecture is None:
+            made, args, kwargs = example(asked, _texts(input), batch, seed)
+            write(made, path, args=args, kwargs=kwargs)
+        else:
+            write(_forward(model, input, batch, False, options), path, seed=seed)
+        return path
+    assert architecture is not None
+    text = exporter.export_python(
+        _forward(model, input, batch, False, options),
+        summary=architecture.summary,
+        source=architecture.source,
+    )
+    if path:
+        from archcalc.io.files import write_text
+
+        write_text(path, text)
+    return text
+
+
+def _texts(input: Shape | str | Sequence[str] | None) -> list[str]:
+    """Inputs as texts: ``(3, 224, 224)`` is ``chw:3x224x224``."""
+    if not input:
+        return []
+    if isinstance(input, str):
+        return [input]
+    sizes = [str(size) for size in input]
+    return [f"chw:{'x'.join(sizes)}"] if isinstance(input[0], int) else sizes
+
+
+def _forward(
+    model: str,
+    input: Shape | str | Sequence[str] | None,
+    batch: int,
+    training: bool,
+    options: Mapping[str, Any],
+) -> Graph:
+    """The forward pass of a declared network, registered or in a file."""
+    from archcalc.lookup.resolve import declared, declared_input
+
+    architecture, chosen = declared(model, options)
+    return architecture.graph(declared_input(input), batch=batch, training=training, options=chosen)
 
 
 def summary(

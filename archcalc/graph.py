@@ -122,6 +122,9 @@ class Graph:
     """How the model was asked for, options and all: ``nin,head=fc``."""
     notes: tuple[str, ...] = field(default=())
     """What a reader of the numbers should be told, a sentence each."""
+    lifetimes: Mapping[tuple[int, int], int] = field(default_factory=dict, compare=False)
+    """For a value, (node, port), the position of the last node that ran while Python still had a
+    reference to the tensor. Only a run that keeps no tensor alive itself can tell."""
     declared: bool = False
     """Its four-dimensional tensors are images, (N, C, H, W); of a traced one nobody knows."""
 

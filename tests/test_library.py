@@ -61,3 +61,10 @@ def test_every_public_name_is_there_and_documented() -> None:
 
 def test_each_reading_of_the_library_has_its_command() -> None:
     assert {"compare", "flops", "show", "explain", "params", "memory"} <= set(COMMANDS)
+
+
+def test_memory_verify_reconcile_and_export_return_what_the_commands_show() -> None:
+    assert archcalc.memory("nin", batch=2) == archcalc.graph("nin", batch=2).profile().memory
+    for name in ("memory", "verify", "reconcile", "export", "summary"):
+        assert name in archcalc.__all__
+        assert callable(getattr(archcalc, name))

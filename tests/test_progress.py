@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from archcalc.analysis.runs import Epoch, Result
+from archcalc.cli import run
 from archcalc.cli.progress import epoch_line, step_line, told
 
 ROW = Epoch(3, 4e-4, 1.25, 0.5, 1.5, 0.625, 60.0, 1234.5)
@@ -55,3 +56,13 @@ def test_steps_are_for_a_terminal_alone(
     assert said.count("█") == 12 * steps
     assert ("\r" in said) == bool(steps)
     assert said.endswith("runs/nin: test accuracy 75.00 % (10,000 images, weights of epoch 3)\n")
+
+
+def test_many_models_have_a_bar_on_a_terminal_and_only_there(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(["compare", "resnet*"]) == 0
+    assert capsys.readouterr().err == ""
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    assert run(["compare", "resnet*"]) == 0
+    assert "/5" in capsys.readouterr().err

@@ -19,6 +19,7 @@ from functools import reduce
 from math import gcd, lcm, prod
 from typing import NamedTuple
 
+from archcalc.analysis.storage import Steps, permutation, steps_of
 from archcalc.graph import Graph, Node, Shape
 from archcalc.ops import TABLE
 from archcalc.ops.window import Mixes, Sampling, Slides, Untold, Why, Window
@@ -229,6 +230,7 @@ class Follower:
         """The spatial sizes of the input."""
         if len({shape[2:] for shape in shapes}) == 1 and all(len(shape) > 2 for shape in shapes):
             self.places = next(iter(shapes))[2:]
+        self.axes = frozenset(range(len(self.places)))
         self.states: dict[tuple[int, int], State | Unknown] = {}
         self.fields: dict[str, Reach | Unknown] = {}
         for node in graph.executed:
@@ -263,6 +265,10 @@ class Follower:
             states = [state for state in given if isinstance(state, State)]
             return self.through(node, row.window, states)
         except _LostError as lost_here:
+            live = [state for state in given if isinstance(state, State) and not state.bare]
+            if live and all(state.everything == self.axes for state in live):
+                # Whatever becomes of positions that see everything, they see everything.
+                return [State(bare(value.shape).dims, self.axes) for value in node.outputs]
             return Unknown(lost_here.why, node.name)
 
     def image(self, node: Node) -> State | Unknown:
@@ -281,9 +287,8 @@ class Follower:
         lost = [state for state in given if isinstance(state, Unknown)]
         shape = node.outputs[0].shape
         if lost:
-            everything = frozenset(range(len(self.places)))
-            if any(state.nothing_less == everything for state in known):
-                return State(bare(shape).dims, everything)
+            if any(state.everything == self.axes for state in known):
+                return State(bare(shape).dims, self.axes)
             return lost[0]
         return joined(known, shape)
 
@@ -432,9 +437,11 @@ class Follower:
         found: dict[int, Line] = {}
         for part in state.parts():
             if isinstance(part.of, Joined):
+                if state.everything == self.axes:
+                    continue
                 return Unknown("layout", name)
             if isinstance(part.of, Line):
-                if part.of.axis in found:
+                if part.of.axis in found and part.of.axis not in state.everything:
                     return Unknown("layout", name)
                 found[part.of.axis] = part.of
         axes = range(len(self.places))
@@ -672,15 +679,7 @@ def reshape(follower: Follower, node: Node, states: list[State]) -> Rearranged:
 
 @_rearranger
 def permute(follower: Follower, node: Node, states: list[State]) -> Rearranged:
-    before, after = node.inputs[0].shape, node.outputs[0].shape
-    dims = node.attrs.get("dims")
-    if dims is None and "dim0" in node.attrs:
-        order = list(range(len(before)))
-        a, b = node.attrs["dim0"], node.attrs["dim1"]
-        order[a], order[b] = order[b], order[a]
-        dims = tuple(order)
-    if dims is None and len(before) == len(after) == 2:
-        dims = (1, 0)
+    dims = permutation(node)
     if dims is None:
         raise _LostError("layout")
     return permuted(states[0], dims)
@@ -718,34 +717,15 @@ def expand(follower: Follower, node: Node, states: list[State]) -> Rearranged:
     return joined(states[:1], node.outputs[0].shape)
 
 
-def _steps(node: Node) -> list[tuple[int, int, int] | int | None]:
-    """How a slice reads its input: for each dimension (start, step, count) or a single index, and
-    None for a new dimension."""
-    before, after = node.inputs[0].shape, node.outputs[0].shape
-    attrs = node.attrs
-    if "index" in attrs and isinstance(attrs["index"], tuple):
-        return list(attrs["index"])
-    if "dim" not in attrs:
-        if before == after:
-            return [(0, 1, size) for size in before]
-        raise _LostError("layout")
-    steps: list[tuple[int, int, int] | int | None] = [(0, 1, size) for size in before]
-    at = attrs["dim"] % len(before)
-    if len(after) == len(before) - 1:
-        steps[at] = attrs["index"]
-    else:
-        start = attrs.get("start") or 0
-        start = max(start + before[at], 0) if start < 0 else min(start, before[at])
-        steps[at] = (start, attrs.get("step", 1), after[at])
-    return steps
-
-
 @_rearranger
 def slice(follower: Follower, node: Node, states: list[State]) -> Rearranged:
-    return sliced(states[0], _steps(node))
+    steps = steps_of(node)
+    if steps is None:
+        raise _LostError("layout")
+    return sliced(states[0], steps)
 
 
-def sliced(state: State, steps: Sequence[tuple[int, int, int] | int | None]) -> State:
+def sliced(state: State, steps: Steps) -> State:
     shape = state.shape()
     dims: list[Parts] = []
     loose: list[Part] = []
@@ -783,7 +763,7 @@ def split(follower: Follower, node: Node, states: list[State]) -> Rearranged:
     at, start = node.attrs.get("dim", 0) % rank, 0
     found: list[State | Unknown] = []
     for value in node.outputs:
-        steps: list[tuple[int, int, int] | int | None] = [(0, 1, size) for size in value.shape]
+        steps: Steps = [(0, 1, size) for size in value.shape]
         steps[at] = (start, 1, value.shape[at])
         found.append(sliced(states[0], steps))
         start += value.shape[at]
@@ -796,7 +776,7 @@ def unbind(follower: Follower, node: Node, states: list[State]) -> Rearranged:
     at = node.attrs.get("dim", 0) % len(shape)
     found: list[State | Unknown] = []
     for index in range(len(node.outputs)):
-        steps: list[tuple[int, int, int] | int | None] = [(0, 1, size) for size in shape]
+        steps: Steps = [(0, 1, size) for size in shape]
         steps[at] = index
         found.append(sliced(states[0], steps))
     return found

@@ -60,7 +60,7 @@ def claims(
     archcalc claims --file my_claims.toml
     archcalc claims nin --run ID=runs/nin-article-seed0
     """
-    from archcalc.report.claims import claims as report
+    from archcalc.report.sections.claims import claims as report
 
     linked: dict[str, list[str]] = {}
     for text in runs:
@@ -91,7 +91,7 @@ def lint(
     """
     from archcalc.lookup.resolve import resolve
     from archcalc.lookup.spec import parse_settings
-    from archcalc.report.lint import lint as report
+    from archcalc.report.sections.lint import lint as report
 
     chosen = parse_settings(settings)
     found = [

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from typer import Option
 
+import archcalc
 from archcalc.cli.options import (
     AnyModels,
     Batch,
@@ -19,14 +20,9 @@ from archcalc.cli.options import (
     tell,
     write,
 )
-from archcalc.errors import UsageError, needs
-from archcalc.graph import Graph
+from archcalc.errors import needs
 from archcalc.lookup import registry
-from archcalc.lookup.resolve import declared, declared_input, find_declared
-from archcalc.lookup.spec import ModelSpec, parse_settings
-
-if TYPE_CHECKING:
-    from archcalc.pytorch.crosscheck import Crosscheck
+from archcalc.lookup.spec import parse_settings
 
 UNEXPLAINED = 1
 
@@ -41,17 +37,12 @@ def verify(network: Network, output: Output, models: AnyModels = []) -> None:  #
     archcalc verify nin googlenet-bn
     archcalc verify --format md -o verify.md
     """
-    from archcalc.report.crosscheck import verification
+    from archcalc.cli.progress import counting
+    from archcalc.report.sections.counters import verification
 
-    checks = []
     names = models or registry.names()
-    for position, name in enumerate(names, start=1):
-        if sys.stderr.isatty():
-            sys.stderr.write(f"\r\x1b[K{position}/{len(names)} {name}")
-            sys.stderr.flush()
-        checks.append(_check(name, network))
-    if sys.stderr.isatty():
-        sys.stderr.write("\r\x1b[K")
+    with counting(len(names)) as say:
+        checks = archcalc.verify(names, say=say, **_asked(network))
     write(verification(checks), output)
     if not all(check.explained for check in checks):
         sys.exit(UNEXPLAINED)
@@ -63,9 +54,9 @@ def reconcile(model: Model, network: Network, output: Output) -> None:
     \b
     archcalc reconcile googlenet-bn --units exact
     """
-    from archcalc.report.crosscheck import reconciliation
+    from archcalc.report.sections.counters import reconciliation
 
-    check = _check(model, network)
+    check = archcalc.reconcile(model, **_asked(network))
     write(reconciliation(check), output)
     if not check.explained:
         sys.exit(UNEXPLAINED)
@@ -105,48 +96,24 @@ def export(
     archcalc export googlenet -o googlenet.onnx
     archcalc export torchvision:resnet50 -o resnet50.pt2
     """
-    ending = output.rpartition(".")[2] if "." in output else ""
-    form = to or (ending if ending in ("pt2", "onnx") else "py")
-    if form != "py" and output == "-":
-        raise UsageError(f"--to {form} writes a binary file: give -o {model}.{form}")
-    asked = ModelSpec.parse(model, options=parse_settings(settings))
-    module = torch_module("export")
-    write_program = module.export_pt2 if form == "pt2" else module.export_onnx
-    architecture = find_declared(asked)
-    if architecture is None:
-        if form == "py":
-            raise UsageError(
-                f"{asked.name} is a torch model, so its source is Python already; "
-                "--to pt2 and --to onnx write it as a program"
-            )
-        made, args, kwargs = torch_module("load").example(asked, input, batch, seed)
-        write_program(made, output, args=args, kwargs=kwargs)
+    asked = _asked(Network(input, batch, settings=settings))
+    del asked["training"]
+    path = "" if output == "-" else output
+    found = archcalc.export(model, path, to=to or "", seed=seed, **asked)
+    if path:
+        tell(f"wrote {path}")
     else:
-        graph = _declared(model, Network(input, batch, settings=settings))
-        if form == "py":
-            summary, source = architecture.summary, architecture.source
-            emit(module.export_python(graph, summary=summary, source=source), output)
-            return
-        write_program(graph, output, seed=seed)
-    tell(f"wrote {output}")
+        emit(found, "-")
 
 
-def _check(model: str, network: Network) -> Crosscheck:
-    graph = _declared(model, network)
-    crosscheck = torch_module("crosscheck")
-    found: Crosscheck = crosscheck.check(graph)
-    return found
-
-
-def _declared(model: str, network: Network) -> Graph:
-    """The forward pass of a declared network, registered or in a file."""
-    architecture, options = declared(model, parse_settings(network.settings))
-    return architecture.graph(
-        declared_input(network.input),
-        batch=network.batch,
-        training=network.train,
-        options=options,
-    )
+def _asked(network: Network) -> dict[str, Any]:
+    """The options of a command as the library's keywords."""
+    return {
+        **parse_settings(network.settings),
+        "input": network.input,
+        "batch": network.batch,
+        "training": network.train,
+    }
 
 
 def torch_module(name: str) -> Any:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal
 
@@ -21,6 +22,9 @@ from archcalc.report.formats import write as written
 from archcalc.report.units import Units
 
 NOT_COUNTED = 1
+
+MANY = 4
+"""Models whose tracing can take more than a second."""
 
 Format = Literal[NAMES]  # type: ignore[valid-type]  # the formats are rows of a table
 Convention = Literal["paper", "torch", "fvcore", "torchinfo", "thop", "ptflops"]
@@ -208,19 +212,32 @@ def price_all(models: Sequence[str], counting: Counting) -> list[Profile]:
         for path in counting.formulas:
             load_formulas(path)
     settings = parse_settings(counting.settings)
-    graphs = [
-        resolve(
-            model,
-            input=counting.input,
-            batch=counting.batch,
-            training=counting.train,
-            optimizer=counting.optimizer,
-            options=settings,
-            trust=counting.trust,
-        )
-        for model in expand(models)
-    ]
+    chosen = expand(models)
+    graphs = []
+    with _progress(len(chosen)) as say:
+        for model in chosen:
+            say(model)
+            graphs.append(
+                resolve(
+                    model,
+                    input=counting.input,
+                    batch=counting.batch,
+                    training=counting.train,
+                    optimizer=counting.optimizer,
+                    options=settings,
+                    trust=counting.trust,
+                )
+            )
     return [profile(graph, convention=counting.convention) for graph in graphs]
+
+
+def _progress(total: int) -> AbstractContextManager[Callable[[str], None]]:
+    """A bar for many models on a terminal. Its imports are left out where there is none."""
+    if total < MANY or not sys.stderr.isatty():
+        return nullcontext(lambda name: None)
+    from archcalc.cli.progress import counting
+
+    return counting(total)
 
 
 def finish(document: Document, counting: Counting, output: Output, *profiles: Profile) -> None:

@@ -3,14 +3,45 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from archcalc.analysis.runs import Epoch, Result
+from archcalc.report.escape import for_terminal
 
 if TYPE_CHECKING:
     from archcalc.pytorch.train import Settings
 
 BAR = 24
+
+
+@contextmanager
+def counting(total: int) -> Iterator[Callable[[str], None]]:
+    """A bar with the time left for work on ``total`` models, on a terminal; else nothing is shown.
+
+    The block gets a function to call with each name before the work on it.
+    """
+    if not sys.stderr.isatty() or total < 2:
+        yield lambda name: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import TimeRemainingColumn as TimeLeft
+
+    columns = (BarColumn(BAR), MofNCompleteColumn(), TimeLeft(), TextColumn("{task.description}"))
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("", total=total)
+        begun = False
+
+        def say(name: str) -> None:
+            nonlocal begun
+            progress.update(
+                task, advance=1 if begun else 0, description=for_terminal(name).replace("[", "\\[")
+            )
+            begun = True
+
+        yield say
 
 
 def told(event: Any, settings: Settings) -> None:

@@ -99,7 +99,7 @@ def report(
     archcalc report inception-naive inception-reduced -o story.html --lang zh
     archcalc report --config reports/story.toml
     """
-    from archcalc.io.files import write_text
+    from archcalc.io.files import write_texts
     from archcalc.io.report_config import ReportConfig, read_config
     from archcalc.report.formats import choose
 
@@ -136,17 +136,17 @@ def report(
     language = _chosen(lang or asked.lang or "en", LANGS, "language")
     numbers = _chosen(units or asked.units, UNITS, "units") if units or asked.units else None
     drawn = asked.charts and not no_charts
-    stale = []
+    files: dict[Path, str] = {}
     for target, form in targets:
-        for path, text in _files(
+        files |= _files(
             told, target, form, cast(Lang, language), cast("Units | None", numbers), drawn
-        ).items():
-            if check:
-                stale += [path] if _read(path) != text else []
-            else:
-                write_text(path, text)
-        if not check:
+        )
+    if not check:
+        write_texts(files)
+        for target, _ in targets:
             tell(f"wrote {target}")
+        return
+    stale = [path for path, text in files.items() if _read(path) != text]
     if stale:
         again = (
             f"archcalc report --config {config}" if config else "archcalc report without --check"
@@ -168,7 +168,7 @@ def _files(
     if form in ("csv", "json"):  # which need no words and no charts
         document = Document((), story.record(told), main=story.table(told))
     else:
-        from archcalc.report.telling import document as tell
+        from archcalc.report.assemble import document as tell
 
         document = tell(told, lang=lang, units=units, charts=charts)
     text = write(document, form, place)

@@ -40,6 +40,24 @@ def is_declared(name: str) -> bool:
     )
 
 
+def not_a_name(path: str) -> str:
+    """What to write instead of a bare file name: ``./net.py`` names no class."""
+    if not path.endswith(".py"):
+        return (
+            f"{path} is a file that archcalc does not read as a model: it reads Python files "
+            "(net.py:Net) and programs of torch.export (net.pt2)"
+        )
+    try:
+        tree = ast.parse(Path(path).read_text(encoding="utf-8"))
+        kinds = (ast.ClassDef, ast.FunctionDef)
+        names = [each.name for each in tree.body if isinstance(each, kinds)]
+    except (OSError, ValueError, SyntaxError, RecursionError, MemoryError):
+        names = []
+    public = [name for name in names if not name.startswith("_")]
+    has = f"; it has {', '.join(public[:8])}" if public else ""
+    return f"{path} is a file: write {path}:{public[0] if public else 'Net'} for what is in it{has}"
+
+
 def _name(decorator: ast.expr) -> str:
     """The last part: of ``@archcalc.architecture(...)`` as of ``@architecture(...)``."""
     called = decorator.func if isinstance(decorator, ast.Call) else decorator

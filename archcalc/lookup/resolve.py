@@ -16,9 +16,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import Any
 
-from archcalc.errors import UsageError, needs
+from archcalc.errors import UnknownModelError, UsageError, needs
 from archcalc.graph import Graph, Shape
 from archcalc.lookup import registry
 from archcalc.lookup.spec import Kind, ModelSpec
@@ -115,7 +116,14 @@ def declared(
 def find_declared(asked: ModelSpec) -> registry.Architecture | None:
     """The declared network of a spec; None for a torch model."""
     if asked.registered:
-        return registry.find(asked.name)
+        try:
+            return registry.find(asked.name)
+        except UnknownModelError:
+            if not Path(asked.name).is_file():
+                raise
+        from archcalc.lookup import python_file
+
+        raise UsageError(python_file.not_a_name(asked.name))
     if asked.in_file:
         from archcalc.lookup import python_file
 

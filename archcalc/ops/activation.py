@@ -10,7 +10,7 @@ from archcalc.graph import Handle, Node
 from archcalc.ops import counters
 from archcalc.ops.counters import Counters
 from archcalc.ops.gradient import pointwise, scaled
-from archcalc.ops.operator import Operator, Work, extent, operator, per_output
+from archcalc.ops.operator import Device, Operator, Work, extent, operator, per_output
 from archcalc.ops.window import Mixes, Positions
 
 
@@ -21,10 +21,16 @@ def dropout_work(node: Node, training: bool) -> Work:
     return {"activation": (((2,), extent(node.outputs[0].shape)),)}
 
 
-def mask(node: Node, training: bool) -> int:
-    """A byte an element in training, as ``native_dropout`` keeps it on CUDA; on the CPU it is a
-    float."""
-    return node.outputs[0].numel if node.attrs.get("training", training) else 0
+def is_identity(node: Node, training: bool) -> bool:
+    """In evaluation, and where nothing is dropped."""
+    return not node.attrs.get("training", training) or node.attrs.get("p") == 0
+
+
+def mask(node: Node, training: bool, device: Device) -> int:
+    """A byte for each element on a GPU, where the kernel is fused; on the CPU a number."""
+    if is_identity(node, training):
+        return 0
+    return node.outputs[0].numel if device == "cuda" else node.outputs[0].nbytes
 
 
 def along_dim(node: Node) -> tuple[int, ...] | None:
@@ -52,6 +58,7 @@ def _activation(
         formula=text,
         work=per_output("activation", count),
         saves=saves,
+        layout="contiguous" if isinstance(window, Mixes) else "like its input",
         rectifies=rectifies,
         backward=pointwise(backward or f"{name}_backward", saves),
     )
@@ -89,6 +96,7 @@ DROPOUT = operator(
     free="identity in evaluation",
     evaluates=False,
     saves_also=mask,
+    identity=is_identity,
     backward=scaled,
 )
 

@@ -9,7 +9,7 @@ from archcalc.graph import Attributes, Handle, Node, Shape, numel, times
 from archcalc.ops import counters
 from archcalc.ops.gradient import attended
 from archcalc.ops.linear import real_macs, rows
-from archcalc.ops.operator import Work, broadcast, operator
+from archcalc.ops.operator import Device, Saves, Work, broadcast, operator
 from archcalc.ops.window import Untold
 
 
@@ -52,6 +52,28 @@ def attention_backward_work(node: Node, training: bool) -> Work:
     }
 
 
+def is_fused(node: Node) -> bool:
+    """Whether one kernel computes it: no dropout, values as wide as keys, and batches of heads."""
+    query, _, value = (given.shape for given in node.inputs[:3])
+    dropped = node.attrs.get("dropout_p") or node.attrs.get("mask_needs_gradient")
+    return not dropped and len(query) == 4 and query[-1] == value[-1]
+
+
+def kept_by_attention(node: Node) -> Saves:
+    return "inputs and output" if is_fused(node) else "attention by products"
+
+
+def beside_attention(node: Node, training: bool, device: Device) -> int:
+    """A fused kernel keeps the logarithm of the sum of each row of scores, in float32, and on a GPU
+    the state of the random numbers, two numbers of 8 bytes. Products of matrices keep the scaled
+    queries and keys and the scores after the softmax; dropout keeps its mask and the result."""
+    query, key = node.inputs[0], node.inputs[1]
+    if is_fused(node):
+        return 4 * numel(query.shape[:-1]) + (16 if device == "cuda" else 0)
+    scores = query.nbytes // query.shape[-1] * key.shape[-2]
+    return query.nbytes + key.nbytes + scores * (3 if node.attrs.get("dropout_p") else 1)
+
+
 def causal_macs(query: Shape, key: Shape, value: Shape) -> int:
     """Multiply-adds on and below the diagonal, which starts at the first key (torch's ``tril``).
 
@@ -64,12 +86,6 @@ def causal_macs(query: Shape, key: Shape, value: Shape) -> int:
     return numel(query[:-2]) * pairs * (query[-1] + value[-1])
 
 
-def softmax_sums(node: Node, training: bool) -> int:
-    """The fused kernels keep a float for each query: the logarithm of its softmax's sum."""
-    query = node.inputs[0].shape
-    return 4 * numel(query[:-1])
-
-
 SDPA = operator(
     "scaled_dot_product_attention",
     "matmul",
@@ -78,9 +94,9 @@ SDPA = operator(
     formula="(heads×queries×keys)×(E + E_v) macs, dense also where causal; 5 a score for softmax",
     work=attention_work,
     shape=attention_shape,
+    saves=kept_by_attention,
+    saves_also=beside_attention,
     backward=attended,
-    saves="inputs",
-    saves_also=softmax_sums,
 )
 SDPA_BACKWARD = operator(
     "scaled_dot_product_attention_backward",

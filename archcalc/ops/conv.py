@@ -10,6 +10,7 @@ from archcalc.ops import counters
 from archcalc.ops.gradient import convolved
 from archcalc.ops.linear import real_macs
 from archcalc.ops.operator import (
+    Saves,
     Term,
     Work,
     channels_last,
@@ -115,6 +116,11 @@ def backward_work(node: Node, training: bool) -> Work:
     return work
 
 
+def input_and_computed_weight(node: Node) -> Saves:
+    """A weight that the network computes is kept as well."""
+    return "input" if node.weights else "inputs"
+
+
 def require_positive(out_channels: int, groups: int, name: str) -> None:
     if out_channels < 1 or groups < 1:
         raise ShapeError(
@@ -137,7 +143,8 @@ class Convolution:
             counters=counters.CONV,
             work=conv_work,
             shape=conv_shape,
-            saves="input",
+            saves=input_and_computed_weight,
+            layout="images",
             backward=convolved,
             weights_after=1,
             weights_together=True,
@@ -185,7 +192,8 @@ class TransposedConvolution:
             transposed=True,
             work=transposed_work,
             shape=transposed_shape,
-            saves="input",
+            saves=input_and_computed_weight,
+            layout="images",
             backward=convolved,
             weights_after=1,
             weights_together=True,

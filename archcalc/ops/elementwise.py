@@ -46,7 +46,7 @@ def _pairwise(name: str, saves: str, backward: Rule) -> Operator:
 
 
 ADD = _pairwise("add", saves="nothing", backward=added)
-MUL = _pairwise("mul", saves="inputs", backward=multiplied)
+MUL = _pairwise("mul", saves="factors", backward=multiplied)
 
 
 def add(*xs: Handle, name: str = "add") -> Handle:

@@ -132,7 +132,8 @@ LINEAR = operator(
     formula="(rows×out_features)×in_features macs, rows×out_features with a bias",
     work=linear_work,
     shape=linear_shape,
-    saves="input",
+    saves="rows",
+    layout="contiguous",
     backward=multiplied_by_weight,
     weights_after=1,
     weights_together=True,
@@ -145,7 +146,8 @@ MATMUL = operator(
     formula="(batch×rows×columns)×inner macs",
     work=matmul_work,
     shape=matmul_shape,
-    saves="inputs",
+    saves="matrices",
+    layout="contiguous",
     backward=multiplied_by_matrix,
 )
 ADDMM = operator(
@@ -155,7 +157,8 @@ ADDMM = operator(
     counters=counters.ADDMM,
     formula="(batch×rows×columns)×inner macs, and 1 an output element",
     work=added_matmul_work,
-    saves="inputs",
+    saves="others",
+    layout="contiguous",
 )
 BILINEAR = operator(
     "bilinear",
@@ -203,7 +206,8 @@ EMBEDDING_BAG = operator(
     counters=counters.NOTHING,
     formula="one addition for each value that is looked up",
     work=embedding_bag_work,
-    saves="input",
+    saves="rows",
+    layout="contiguous",
     weights_after=1,
     reads=embedding_bytes,
 )

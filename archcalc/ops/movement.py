@@ -76,6 +76,7 @@ CONCAT = operator(
     "concat",
     "movement",
     window="concat",
+    layout="images",
     counters=counters.NOTHING,
     shape=concat_shape,
     free="copies its inputs, no arithmetic",
@@ -84,6 +85,7 @@ CONCAT = operator(
 FLATTEN = operator(
     "flatten",
     "movement",
+    copies_if="not a view",
     window="reshape",
     counters=counters.NOTHING,
     shape=flatten_shape,
@@ -94,6 +96,7 @@ FLATTEN = operator(
 RESHAPE = operator(
     "reshape",
     "movement",
+    copies_if="not a view",
     window="reshape",
     counters=counters.NOTHING,
     shape=reshape_shape,

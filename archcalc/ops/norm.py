@@ -8,7 +8,7 @@ from archcalc.errors import ShapeError
 from archcalc.graph import ITEM_SIZE, Attributes, Handle, Node, Shape, numel
 from archcalc.ops import counters
 from archcalc.ops.gradient import divided_by_neighbours, normalised
-from archcalc.ops.operator import Work, extent, operator
+from archcalc.ops.operator import Device, Work, extent, operator
 from archcalc.ops.window import Mixes
 
 
@@ -71,25 +71,25 @@ def all_but_the_batch(node: Node) -> tuple[int, ...]:
     return tuple(range(1, len(node.inputs[0].shape)))
 
 
-def batch_statistics(node: Node, training: bool) -> int:
+def batch_statistics(node: Node, training: bool, device: Device) -> int:
     """The batch's mean and deviation of each channel."""
     size = ITEM_SIZE[node.outputs[0].dtype]
     return 2 * size * node.outputs[0].shape[1] if node.attrs.get("training", training) else 0
 
 
-def layer_statistics(node: Node, training: bool) -> int:
+def layer_statistics(node: Node, training: bool, device: Device) -> int:
     """Mean and deviation of each row."""
     normalized: Shape = node.attrs["normalized_shape"]
     return 2 * (node.outputs[0].nbytes // numel(normalized))
 
 
-def group_statistics(node: Node, training: bool) -> int:
+def group_statistics(node: Node, training: bool, device: Device) -> int:
     """Mean and deviation of each group."""
     size = ITEM_SIZE[node.outputs[0].dtype]
     return 2 * size * node.outputs[0].shape[0] * int(node.attrs["num_groups"])
 
 
-def local_response_steps(node: Node, training: bool) -> int:
+def local_response_steps(node: Node, training: bool, device: Device) -> int:
     """torch computes it in steps, and keeps the padded squares, the sums and their power."""
     n, channels, *places = node.outputs[0].shape
     padded = n * (channels + int(node.attrs["size"]) - 1) * numel(tuple(places))
@@ -112,6 +112,7 @@ BATCH_NORM = operator(
 LAYER_NORM = operator(
     "layer_norm",
     "norm",
+    layout="contiguous",
     window=Mixes(normalized_dims, keeps=True),
     counters=counters.norm("LayerNorm", weighted=1),
     normalises="sample",

@@ -39,13 +39,37 @@ Kind = Literal[
 
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
-Saves = Literal["nothing", "input", "inputs", "output"]
+Saves = Literal[
+    "nothing",
+    "input",
+    "inputs",
+    "output",
+    "input and output",
+    "inputs and output",
+    "attention by products",
+    "others",
+    "factors",
+    "divisors",
+    "rows",
+    "matrices",
+]
+"""What autograd keeps of a call, weights aside. Of ``input`` a call in place keeps a copy.
+``others``: the inputs after the first (a mask, indices). ``factors``: each operand where another
+one needs a gradient. ``divisors``: the same of a quotient.
+``rows``: the input of a linear layer, copied where its layout is not one matrix. ``matrices``: the
+factors of a matrix product, copied where they are not one batch of matrices."""
+
+Device = Literal["cpu", "cuda"]
+"""Where a network runs: some kernels keep other things on a GPU."""
 
 Term = tuple[Shape, ...]
 """A product of bracketed factors: ``((28, 28, 32), (5, 5, 192))`` is (28×28×32)×(5×5×192)."""
 
 Work = Mapping[str, tuple[Term, ...]]
 """For each field of :class:`Cost`, a sum of terms. The number and its text both come from here."""
+
+Layout = Literal["like its input", "contiguous", "images"]
+"""``images``: channels last where the input is, else contiguous."""
 
 ShapeRule = Callable[[tuple[Shape, ...], Mapping[str, Shape], Attributes], Shape]
 
@@ -114,8 +138,13 @@ class Operator:
     """Its weight has the input channels first."""
     saves: Saves | Callable[[Node], Saves] = "nothing"
     """Which of its tensors autograd keeps for the backward pass, weights aside."""
-    saves_also: Callable[[Node, bool], int] | None = None
-    """(node, training) -> bytes kept beside those: a pool's places, a norm's statistics, a mask."""
+    saves_in_place: Saves | None = None
+    """The same for a call in place, where torch then computes the gradient from something else."""
+    saves_also: Callable[[Node, bool, Device], int] | None = None
+    """(node, training, device) -> bytes kept beside those: a pool's places, a norm's statistics, a
+    mask."""
+    layout: Layout = "like its input"
+    """How the output lies in memory, where that is not a view of the input."""
     backward: Rule | None = None
     """What autograd runs for it in the backward pass, where a network can be declared with it."""
     weights_after: int | None = None
@@ -124,6 +153,12 @@ class Operator:
     weights_together: bool = False
     """The work follows from the parameters' shapes: a node has all of them as weights, or where one
     of them is computed, all of them as inputs."""
+    identity: Callable[[Node, bool], bool] | None = None
+    """(node, training) -> whether the call returns its input as it is."""
+    stops_gradient: bool = False
+    """Nothing before it gets a gradient through it."""
+    copies_if: Literal["", "not a view", "not contiguous"] = ""
+    """A view, unless the input's layout forbids it."""
     reads: Callable[[Node], int] | None = None
     """Bytes read, where that is not simply all inputs and weights."""
 
@@ -147,7 +182,9 @@ class Operator:
 
     def passes_through(self, node: Node, training: bool) -> bool:
         """Whether the output is the input's own storage: a view, or dropout in evaluation."""
-        return self.view or not (self.evaluates or node.attrs.get("training", training))
+        if self.view or not (self.evaluates or node.attrs.get("training", training)):
+            return True
+        return self.identity is not None and self.identity(node, training)
 
     def apply(
         self,

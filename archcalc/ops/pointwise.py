@@ -14,7 +14,7 @@ from archcalc.ops.activation import activation_function, along_dim
 from archcalc.ops.elementwise import broadcast_shape
 from archcalc.ops.gradient import Rule, divided, pointwise, subtracted
 from archcalc.ops.norm import normalized_dims
-from archcalc.ops.operator import TABLE, operator, per_output
+from archcalc.ops.operator import TABLE, Saves, operator, per_output
 from archcalc.ops.window import Mixes, Positions, Untold
 
 OTHER_COUNTERS = {
@@ -35,6 +35,8 @@ def elementwise(
     window: Positions = "pointwise",
     backward: Rule | None = None,
     weights_after: int | None = None,
+    saves: Saves = "input",
+    saves_in_place: Saves | None = None,
 ) -> None:
     """Declare operators that do so many operations for each output element."""
     text = f"{per_output_element} an element" + (f": {why}" if why else "")
@@ -48,30 +50,37 @@ def elementwise(
             formula=text,
             work=work,
             shape=broadcast_shape,
-            saves="input",
+            saves=saves,
+            saves_in_place=saves_in_place,
+            layout="contiguous" if isinstance(window, Mixes) else "like its input",
             backward=backward,
             weights_after=weights_after,
             rectifies=name in RECTIFIERS,
         )
 
 
-elementwise("sub", backward=subtracted)
-elementwise("div", backward=divided)
+elementwise("sub", saves="nothing", backward=subtracted)
+elementwise("neg", "copysign", "conj_physical", saves="nothing")
+elementwise("div", saves="divisors", backward=divided)
+elementwise("maximum", "minimum", "fmax", "fmin", "atan2", "hypot", "xlogy", saves="inputs")
+elementwise("polar", "complex", "ldexp", "remainder", "fmod", saves="inputs")
+elementwise("pow", "i0", "special_i0e", "special_i1", "special_i1e", "polygamma", "angle")
+elementwise("where", "masked_fill", saves="others")
+elementwise("exp", "exp2", "expm1", "sqrt", "rsqrt", "reciprocal", saves="output")
 elementwise(
-    *("remainder", "fmod", "floor_divide", "maximum", "minimum"),
-    *("fmax", "fmin", "pow", "atan2", "hypot", "eq", "ne", "lt", "le", "gt", "ge", "where"),
-    *("logical_and", "logical_or", "logical_xor", "logical_not", "isnan", "isinf", "isfinite"),
-    *("bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not", "copysign", "nextafter"),
-    *("bitwise_left_shift", "bitwise_right_shift", "xlogy", "gcd", "lcm", "signbit", "masked_fill"),
-    *("__and__", "__or__", "__xor__", "__lshift__", "__rshift__", "heaviside", "isclose"),
+    *("eq", "ne", "lt", "le", "gt", "ge", "logical_and", "logical_or", "logical_xor"),
+    *("logical_not", "isnan", "isinf", "isfinite", "isposinf", "isneginf", "isclose"),
+    *("bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not", "bitwise_left_shift"),
+    *("bitwise_right_shift", "gcd", "lcm", "signbit", "nextafter", "heaviside"),
+    *("__and__", "__or__", "__xor__", "__lshift__", "__rshift__"),
+    *("floor_divide", "sign", "sgn", "floor", "ceil", "round", "trunc", "frac"),
+    *("deg2rad", "rad2deg", "fill_difference"),
+    saves="nothing",
 )
 elementwise(
-    *("neg", "abs", "sign", "sgn", "exp", "exp2", "expm1", "log", "log2", "log10", "log1p"),
-    *("sqrt", "rsqrt", "square", "reciprocal", "sin", "cos", "tan", "asin", "acos", "atan"),
-    *("sinh", "cosh", "asinh", "acosh", "atanh", "erf", "erfc", "erfinv", "floor", "ceil"),
-    *("round", "trunc", "frac", "deg2rad", "rad2deg", "lgamma", "digamma", "sinc", "angle"),
-    *("conj_physical", "nan_to_num", "polar", "i0", "special_i0e", "special_i1", "special_i1e"),
-    *("fill_difference", "complex", "ldexp", "isposinf", "isneginf", "polygamma"),
+    *("abs", "log", "log2", "log10", "log1p", "square", "sin", "cos", "tan", "asin", "acos"),
+    *("atan", "sinh", "cosh", "asinh", "acosh", "atanh", "erf", "erfc", "erfinv"),
+    *("lgamma", "digamma", "sinc", "nan_to_num"),
 )
 elementwise("clamp", "clamp_min", "clamp_max", per_output_element=2, why="two comparisons")
 elementwise("addcmul", "addcdiv", "lerp", per_output_element=3, why="two products and a sum")
@@ -92,6 +101,8 @@ BACKWARD = {
     "hardsigmoid": "hardsigmoid_backward",
 }
 """The backward operators of the activations that networks are declared with."""
+FROM_RESULT = ("leaky_relu", "elu", "selu", "celu", "threshold", "rrelu")
+"""In place, torch computes their gradients from the result."""
 
 OTHER_WINDOWS: dict[str, Positions] = {
     "glu": Untold("layout"),
@@ -144,6 +155,8 @@ for _name, _count, _why in (
         why=_why,
         kind="activation",
         window=OTHER_WINDOWS.get(_name, "pointwise"),
+        saves="output" if _name == "log_softmax" else "input",
+        saves_in_place="output" if _name in FROM_RESULT else None,
         backward=pointwise(BACKWARD[_name], "input") if _name in BACKWARD else None,
     )
 

@@ -9,7 +9,7 @@ from archcalc.errors import ShapeError
 from archcalc.graph import Attributes, Handle, Node, Shape
 from archcalc.ops import counters
 from archcalc.ops.gradient import pooled, pooled_adaptively
-from archcalc.ops.operator import Saves, Work, channels_last, operator, require_channels
+from archcalc.ops.operator import Device, Saves, Work, channels_last, operator, require_channels
 from archcalc.ops.window import (
     Sampling,
     Size,
@@ -76,7 +76,7 @@ def adaptive_windows(node: Node) -> tuple[Sampling, ...]:
     )
 
 
-def places(node: Node, training: bool) -> int:
+def places(node: Node, training: bool, device: Device) -> int:
     """torch keeps the place of each maximum as int64."""
     return 8 * node.outputs[0].numel
 
@@ -102,6 +102,7 @@ class MaxPool:
             work=max_pool_work,
             shape=pool_shape,
             saves="input",
+            layout="images",
             saves_also=places,
             backward=pooled("max_pool_backward"),
         )
@@ -145,6 +146,7 @@ class AvgPool:
             work=avg_pool_work,
             shape=pool_shape,
             saves="input",
+            layout="images",
             backward=pooled("avg_pool_backward"),
         )
 
@@ -193,6 +195,7 @@ class AdaptivePool:
             pools=POOLS[kind],
             work=adaptive_work,
             shape=adaptive_shape,
+            layout="images",
             saves="input" if kind == "max" else global_keeps_nothing,
             saves_also=places if kind == "max" else None,
             backward=pooled("max_pool_backward") if kind == "max" else pooled_adaptively,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from archcalc.errors import ShapeError
 from archcalc.graph import Attributes, Handle, Shape, times
@@ -77,6 +78,7 @@ def copies(
     why: str = "copies values, no arithmetic",
     shape: ShapeRule = same_shape,
     backward: Rule | None = None,
+    **fields: Any,
 ) -> None:
     for name in names:
         operator(
@@ -87,6 +89,7 @@ def copies(
             free=why,
             shape=shape,
             backward=backward,
+            **fields,
         )
 
 
@@ -116,7 +119,16 @@ operator(
     shape=expand_shape,
     backward=handed_on,
 )
-views("detach", "real", "imag", "conj", window="pointwise")
+operator(
+    "detach",
+    "movement",
+    window="pointwise",
+    counters=counters.NOTHING,
+    free=A_VIEW,
+    view=True,
+    stops_gradient=True,
+)
+views("real", "imag", "conj", window="pointwise")
 views("unbind", window="unbind")
 views("split", window="split")
 views("unfold", window=Untold("windows"))
@@ -151,12 +163,16 @@ copies("max_unpool2d", window=Untold("values"))
 copies(
     "contiguous",
     window="pointwise",
+    copies_if="not contiguous",
+    layout="contiguous",
     why="copies where the layout asks for it, no arithmetic",
 )
 copies("to", window="pointwise", why="another dtype or device, no arithmetic")
 copies(
     *("gather", "index", "index_select", "take", "take_along_dim"),
     window=Untold("values"),
+    saves="others",
+    layout="contiguous",
     why="a look-up",
 )
 copies(
@@ -167,6 +183,7 @@ copies(
     "index_copy",
     "masked_scatter",
     window=Untold("values"),
+    saves="others",
     why="a look-up",
 )
 copies("slice_backward", "select_backward", window=Untold("layout"))

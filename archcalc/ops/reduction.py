@@ -11,6 +11,7 @@ from archcalc.ops.gradient import Rule, spread
 from archcalc.ops.movement import axis
 from archcalc.ops.operator import (
     TABLE,
+    Device,
     Saves,
     ShapeRule,
     Work,
@@ -47,6 +48,11 @@ def reduced_shape(
     if attrs["keepdim"]:
         return tuple([1 if place in gone else size for place, size in enumerate(x)])
     return tuple([size for place, size in enumerate(x) if place not in gone])
+
+
+def chosen_places(node: Node, training: bool, device: Device) -> int:
+    """torch keeps the place of each result as int64."""
+    return 8 * node.outputs[0].numel
 
 
 def reduced_dims(node: Node) -> tuple[int, ...] | None:
@@ -100,13 +106,16 @@ reduction(
     backward=spread(mean=True),
 )
 reduction("nansum", "nanmean", "prod", why="an addition")
-reduction("cumsum", "cumprod", why="an addition", window=Untold("sequence"))
-reduction("amax", "amin", "aminmax", "max", "min", "argmax", "argmin", "all", "any", why="compare")
+reduction("cumsum", why="an addition", window=Untold("sequence"), saves="nothing")
+reduction("cumprod", why="an addition", window=Untold("sequence"), saves="input and output")
+reduction("amax", "amin", "aminmax", why="compare", saves="input and output")
+reduction("max", "min", why="compare", saves="nothing")
+reduction("argmax", "argmin", "all", "any", why="compare", saves="nothing")
 reduction("cummax", "cummin", window=Untold("sequence"))
 reduction("count_nonzero", "median", "mode", "kthvalue")
 reduction("bincount", "searchsorted", "unique", "nonzero", "isin", window=Untold("values"))
 reduction("trace", "histc", "bucketize", window=Untold("layout"))
-reduction("norm", per_input_element=2, why="square and add")
+reduction("norm", saves="input and output", per_input_element=2, why="square and add")
 reduction(
     "dist", "cdist", window=Untold("layout"), per_input_element=3, why="subtract, square, add"
 )
@@ -141,6 +150,7 @@ for _name in ("sort", "topk"):
         counters=counters.NOTHING,
         formula="n×⌈log₂ n⌉ comparisons",
         work=sort_work,
+        saves_also=chosen_places,
     )
 
 

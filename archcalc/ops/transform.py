@@ -89,7 +89,8 @@ def interpolation(
             formula=f"{per_output_element} an element: {why}",
             work=per_output("elementwise", per_output_element),
             shape=upsample_shape,
-            saves="input",
+            saves="nothing",
+            layout="images",
             backward=rearranged("upsample_backward"),
         )
 

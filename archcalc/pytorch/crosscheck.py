@@ -7,11 +7,13 @@ from the graph alone.
 
 from __future__ import annotations
 
+import copy
 import logging
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
@@ -22,14 +24,22 @@ from torch.utils.flop_counter import FlopCounterMode
 from archcalc.analysis.conventions import CONVENTIONS, total
 from archcalc.analysis.profile import profile
 from archcalc.analysis.record import Record
-from archcalc.errors import MissingExtraError
+from archcalc.errors import MissingExtraError, UsageError
 from archcalc.graph import Graph
+from archcalc.guard import guard
 from archcalc.lookup import registry
+from archcalc.lookup.resolve import declared_input, find_declared
+from archcalc.lookup.spec import Input, ModelSpec
 from archcalc.ops.counters import Step
+from archcalc.pytorch import load
 from archcalc.pytorch.build import build
-from archcalc.pytorch.trace import trace
+from archcalc.pytorch.trace import build_on_meta, trace
+from archcalc.pytorch.trace.inputs import stand_in
+from archcalc.pytorch.trace.own_random import own_random
 
 Inputs = tuple[torch.Tensor, ...]
+Prepare = Callable[[str], tuple[nn.Module, Inputs]]
+"""A fresh module and its inputs on a device: some counters leave traces in what they count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +101,8 @@ class Crosscheck(Record):
     macs: int
     """Declared."""
     counts: tuple[Count, ...]
+    failed: tuple[tuple[str, str], ...] = ()
+    """The counters that cannot run this model, with the first line of their errors."""
 
     @property
     def explained(self) -> bool:
@@ -138,14 +150,94 @@ def crosscheck(
 
 def check(graph: Graph, tools: Iterable[str] | None = None) -> Crosscheck:
     """Build a declared graph and count it with every tool that can take it."""
+    traced = _traced(graph, sum(weight.numel for weight in graph.weights))
+    counts = [_counted(graph, name, partial(_prepared, graph)) for name in _tools(graph, tools)]
+    return _crosscheck(graph, (traced, *counts))
+
+
+def check_model(
+    spec: str,
+    *,
+    input: Input = None,
+    batch: int = 1,
+    training: bool = False,
+    options: Mapping[str, Any] | None = None,
+    tools: Iterable[str] | None = None,
+    trust: bool = False,
+) -> Crosscheck:
+    """Count any model with every tool that can take it: a registered one, one in a file, a torch
+    model. A torch model's forward pass is traced, in training mode with ``training``.
+
+    Raises what :func:`archcalc.lookup.resolve.resolve` raises.
+    """
+    asked = ModelSpec.parse(spec, options=options)
+    architecture = find_declared(asked)
+    if architecture is not None:
+        given = declared_input(input)
+        return check(
+            architecture.graph(given, batch=batch, training=training, options=asked.options), tools
+        )
+    model = load.find(asked.name, asked.options, trust=trust)
+    shapes, named = load.call_inputs(input, batch, model, asked.name)
+    if named:
+        raise UsageError("the counters take inputs by position: omit their names")
+
+    def prepared(device: str) -> tuple[nn.Module, Inputs]:
+        net = _module(model, device, asked.name)
+        if not model.exported:
+            net.train(training)
+        return net, stand_in(tuple(shapes), torch.device(device), real=device != "meta")
+
+    graph = trace(
+        prepared("meta")[0],
+        inputs=shapes,
+        name=asked.name.rpartition(":")[2],
+        train=None,
+        real=lambda: prepared("cpu")[0],
+    )
+    graph = replace(graph, spec=spec, notes=())
+    counts = []
+    failed = []
+    for name in _tools(graph, tools):
+        try:
+            with guard(f"{name} cannot count it"):
+                counts.append(_counted(graph, name, prepared))
+        except MissingExtraError:
+            raise
+        except UsageError as error:
+            failed.append((name, str(error)))
+    return replace(_crosscheck(graph, counts), failed=tuple(failed))
+
+
+def _module(model: load.Model, device: str, name: str) -> nn.Module:
+    """A fresh module of a torch model, on ``meta`` or with values."""
+    with guard(f"{name} cannot be built"):
+        if model.ready:
+            net: Any = copy.deepcopy(model.build())
+            if isinstance(net, nn.Module):
+                net.to(device)
+        elif device == "meta":
+            net = build_on_meta(model.build)
+        else:
+            with own_random(draws=True):
+                net = model.build()
+    if not isinstance(net, nn.Module):
+        raise UsageError(f"{name} is not a module; the counters take modules only")
+    return net
+
+
+def _tools(graph: Graph, tools: Iterable[str] | None) -> Iterable[str]:
+    """Those asked for, or the installed ones that can take these inputs."""
+    several = len(graph.inputs) > 1
+    usable = [name for name in installed() if not (several and TOOLS[name].one_input)]
+    return usable if tools is None else tools
+
+
+def _crosscheck(graph: Graph, counts: Sequence[Count]) -> Crosscheck:
     params = sum(weight.numel for weight in graph.weights)
-    cost = profile(graph).macs
-    if tools is None:
-        several = len(graph.inputs) > 1
-        tools = [name for name in installed() if not (several and TOOLS[name].one_input)]
-    counts = [_traced(graph, params), *(_counted(graph, params, name) for name in tools)]
     shapes = tuple(node.output.shape for node in graph.inputs)
-    return Crosscheck(graph.name, graph.spec, shapes, graph.training, params, cost, tuple(counts))
+    macs = profile(graph).macs
+    return Crosscheck(graph.name, graph.spec, shapes, graph.training, params, macs, tuple(counts))
 
 
 def installed() -> tuple[str, ...]:
@@ -169,13 +261,13 @@ def _traced(graph: Graph, params: int) -> Count:
     )
 
 
-def _counted(graph: Graph, params: int, name: str) -> Count:
+def _counted(graph: Graph, name: str, prepared: Prepare) -> Count:
     tool = TOOLS[name]
     if not tool.version:
         raise MissingExtraError(
             f"{name} is not installed: pip install {tool.package}, or leave it out"
         )
-    net, inputs = _prepared(graph, tool.device)
+    net, inputs = prepared(tool.device)
     with _quiet(), torch.no_grad():
         value, theirs = tool.ask(net, inputs)
     expected = total(graph, name)
@@ -183,7 +275,7 @@ def _counted(graph: Graph, params: int, name: str) -> Count:
         counter=name,
         tool=f"{tool.package} {tool.version}",
         params=theirs,
-        declared_params=params,
+        declared_params=sum(weight.numel for weight in graph.weights),
         value=value,
         unit=expected.unit,
         steps=expected.steps,

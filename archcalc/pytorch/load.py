@@ -38,6 +38,8 @@ class Model:
     """Makes the module; called under ``meta`` first, and for real where values are needed."""
     input: Shape | None = None
     """Of one image (C, H, W) or video (C, T, H, W), unless told; None where nobody says."""
+    exported: bool = False
+    """It is an exported program, whose mode cannot be changed."""
     images: int = 1
     """How many such inputs it takes."""
     ready: bool = False
@@ -71,6 +73,8 @@ def load(
     else:
         with guard(f"{name} cannot be built"):
             module = build_on_meta(model.build)  # type: ignore[arg-type]  # any callable will do
+        if not callable(module):
+            raise UsageError(f"{name} makes {type(module).__name__}, which is not a model")
     args, named = inputs
     graph = trace(
         module,
@@ -211,7 +215,7 @@ def _program(path: str, options: Mapping[str, Any], trust: bool) -> Model:
     # An image's sizes may be symbols where the program takes any; then nobody knows the default.
     fixed = all(isinstance(size, int) for shape in shapes for size in shape)
     image = shapes[0][1:] if len(shapes) == 1 and len(shapes[0]) == 4 and fixed else None
-    return Model(lambda: module, image, ready=True)
+    return Model(lambda: module, image, ready=True, exported=True)
 
 
 def _user_inputs(program: Any) -> list[Any]:
@@ -281,7 +285,7 @@ def _is_model(value: Any, module: Any) -> bool:
 
 def _typed(function: Callable[..., Any], options: Mapping[str, Any], name: str) -> dict[str, Any]:
     """Options as values. Raises UsageError for one that the function does not take."""
-    parameters = inspect.signature(function).parameters
+    parameters = _parameters(function)
     if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
         for key in options:
             if key not in parameters:
@@ -290,10 +294,18 @@ def _typed(function: Callable[..., Any], options: Mapping[str, Any], name: str) 
     return {key: _value(value) for key, value in options.items()}
 
 
+def _parameters(function: Any) -> Mapping[str, inspect.Parameter]:
+    """The parameters of a function; none of a builtin that does not say."""
+    try:
+        return inspect.signature(function).parameters
+    except (TypeError, ValueError):
+        return {}
+
+
 def _require_arguments(function: Any, keywords: Mapping[str, Any], name: str) -> None:
     missing = [
         key
-        for key, parameter in inspect.signature(function).parameters.items()
+        for key, parameter in _parameters(function).items()
         if parameter.default is parameter.empty
         and parameter.kind not in (parameter.VAR_KEYWORD, parameter.VAR_POSITIONAL)
         and key not in keywords

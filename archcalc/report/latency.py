@@ -83,19 +83,19 @@ def _times(found: Bench) -> Table:
     columns = [Column("model", "model"), *_varying(found)]
     columns += [
         Column("median_s", "median", "seconds"),
-        Column("p10_s", "p10", "seconds"),
-        Column("p90_s", "p90", "seconds"),
-        Column("iqr_s", "IQR", "seconds"),
+        Column("p10_s", "p10", "seconds", 1),
+        Column("p90_s", "p90", "seconds", 1),
+        Column("iqr_s", "IQR", "seconds", 3),
     ]
     columns += [Column("device_median_s", "GPU alone", "seconds")] * on_gpu
     columns += [
-        Column("throughput_per_s", "items/s", "number"),
-        Column("macs", "MACs", "count"),
-        Column("flops_per_s", "GFLOP/s", "giga"),
-        Column("share_of_ceiling", "of ceiling", "share"),
-        Column("peak_bytes", memory, "bytes"),
-        Column("peak_growth_bytes", "of the call", "bytes"),
-        Column("samples", "samples", "exact"),
+        Column("throughput_per_s", "items/s", "number", 2),
+        Column("macs", "MACs", "count", 2),
+        Column("flops_per_s", "GFLOP/s", "giga", 2),
+        Column("share_of_ceiling", "of ceiling", "share", 2),
+        Column("peak_bytes", memory, "bytes", 3),
+        Column("peak_growth_bytes", "of the call", "bytes", 4),
+        Column("samples", "samples", "exact", 4),
     ]
     rows: list[tuple[Cell, ...]] = []
     for row in latencies:
@@ -160,14 +160,14 @@ def _others(found: Bench) -> list[Table]:
 def _layers(latency: Latency, layers: Layers) -> Table:
     columns = (
         Column("node", "node"),
-        Column("op", "operator"),
+        Column("op", "operator", priority=4),
         Column("seconds", "time", "seconds"),
         Column("share", "share", "share"),
         Column("macs", "MACs", "count"),
-        Column("bytes", "bytes", "bytes"),
+        Column("bytes", "bytes", "bytes", 2),
         Column("flops_per_s", "GFLOP/s", "giga"),
-        Column("bytes_per_s", "GB/s", "giga"),
-        Column("intensity", "FLOP/byte", "number"),
+        Column("bytes_per_s", "GB/s", "giga", 3),
+        Column("intensity", "FLOP/byte", "number", 3),
         Column("bound", "bound by"),
         Column("distance", "× bound", "ratio"),
     )

@@ -49,13 +49,13 @@ def _bench(record: Any) -> Document:
 
 
 def _claims(record: Any) -> Document:
-    from archcalc.report.claims import claims
+    from archcalc.report.sections.claims import claims
 
     return claims(record)
 
 
 def _lint(record: Any) -> Document:
-    from archcalc.report.lint import lint
+    from archcalc.report.sections.lint import lint
 
     return lint([record])
 
@@ -67,13 +67,13 @@ def _run(record: Any) -> Document:
 
 
 def _crosscheck(record: Any) -> Document:
-    from archcalc.report.crosscheck import reconciliation
+    from archcalc.report.sections.counters import reconciliation
 
     return reconciliation(record)
 
 
 def _differences(record: Any) -> Document:
-    from archcalc.report.ci import differences
+    from archcalc.report.sections.changes import differences
 
     return differences(record)
 

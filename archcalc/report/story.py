@@ -1,6 +1,6 @@
 """A whole report on some networks: the records that it tells of.
 
-``telling/`` puts them into words, tables and charts; programs get them as they are.
+``sections/`` puts them into words, tables and charts; programs get them as they are.
 """
 
 from __future__ import annotations

@@ -72,9 +72,41 @@ def test_a_max_pool_keeps_its_input_and_the_places_of_its_maxima_as_int64() -> N
     assert reading.saved_bytes == (1 * KB) + (1 * KB + 8 * (16 * 2 * 2))
 
 
-def test_dropout_keeps_a_byte_an_element_in_training() -> None:
-    reading = memory(finish(dropout(conv2d(start(), 16, 1))))
-    assert reading.saved_bytes == 1 * KB + 16 * 4 * 4
+def test_dropout_keeps_its_mask_as_numbers_on_the_cpu_and_as_bytes_on_a_gpu() -> None:
+    graph = finish(dropout(conv2d(start(), 16, 1)))
+    assert memory(graph).saved_bytes == 1 * KB + 1 * KB
+    assert memory(graph, device="cuda").saved_bytes == 1 * KB + 16 * 4 * 4
+
+
+def test_dropout_of_nothing_keeps_nothing() -> None:
+    assert memory(finish(dropout(conv2d(start(), 16, 1), p=0.0))).saved_bytes == 1 * KB
+
+
+def test_the_caller_holds_the_input_in_eager_torch() -> None:
+    reading = memory(finish(relu(relu(start()))))
+    assert reading.eager == (1 * KB, 2 * KB, 3 * KB)
+    assert reading.peak_bytes == 2 * KB  # an allocator could free the input
+
+
+def test_a_max_pool_makes_places_in_inference_too() -> None:
+    reading = memory(finish(max_pool2d(start(), 2)))
+    outputs = 16 * 2 * 2
+    assert reading.eager_peak_bytes == 1 * KB + 4 * outputs + 8 * outputs
+
+
+def test_a_training_step_adds_up() -> None:
+    weights = 4 * (16 * 16 + 16)
+    step = memory(finish(relu(conv2d(start(), 16, 1))), optimizer="adam").step
+    assert step is not None
+    # Two numbers for each weight, and a counter for each of the two parameters.
+    assert (step.weights, step.gradients) == (weights, weights)
+    assert step.optimizer_state == 2 * weights + 2 * 4
+    assert step.saved == 2 * KB  # the convolution's input and the result of the relu
+    # At the convolution: input, output, the gradient behind the relu, and the weights' gradients.
+    assert step.backward_peak == weights + step.optimizer_state + 3 * KB + weights
+    # Input, output and gradients; Adam needs twice the largest parameter while it updates it.
+    assert step.step_peak == 2 * weights + step.optimizer_state + 2 * KB + 2 * 4 * 16 * 16
+    assert step.peak == max(step.forward_peak, step.backward_peak, step.step_peak)
 
 
 def test_nothing_is_kept_in_front_of_the_first_weights() -> None:

@@ -18,8 +18,8 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 import archcalc
 from archcalc.report import story as stories
+from archcalc.report.assemble import document
 from archcalc.report.page import page as write_page
-from archcalc.report.telling import document
 from tests.report.hostile import UNUSUAL, hostile_graph, unusual_graph
 
 pytestmark = pytest.mark.browser

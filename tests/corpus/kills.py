@@ -21,7 +21,7 @@ from pathlib import Path
 from archcalc.errors import ArchcalcError
 from archcalc.io.runs import load
 
-EPOCHS = 200
+EPOCHS = 100_000  # more than any training reaches before it is killed
 SETTINGS = ("--device", "cpu", "--limit", "120", "--batch", "32", "--with", "schedule=constant")
 LIMIT = 300
 """Seconds after which a process is given up."""
@@ -81,7 +81,7 @@ def kills(count: int, torchrun: bool, seconds: float = 1e9) -> tuple[int, list[s
         folder, whole = Path(place, "killed"), Path(place, "whole")
         while tried < count and time.monotonic() < until:
             tried += 1
-            found = kill_once(folder, EPOCHS, torchrun, random.uniform(0, 1.0))
+            found = kill_once(folder, EPOCHS, torchrun, random.uniform(0, 0.3))
             if found:
                 wrong.append(found)
         done = len(load(folder).history) if (folder / "history.csv").exists() else 0

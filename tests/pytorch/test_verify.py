@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from archcalc.lookup.resolve import resolve
-from archcalc.pytorch.crosscheck import check
-from archcalc.report.crosscheck import reconciliation, verification
+from archcalc.pytorch.crosscheck import check, check_model
+from archcalc.report.sections.counters import reconciliation, verification
 
 
 def test_verify_explains_every_difference(cli) -> None:
@@ -48,7 +48,6 @@ def test_a_counter_that_disagrees_is_seen() -> None:
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("verify torchvision:resnet50", "is a torch model; a declared network is needed"),
         ("verify nim", "unknown model 'nim'"),
         ("reconcile nin --input 3x3", "has 2 sizes, not three"),
     ],
@@ -58,6 +57,28 @@ def test_wrong_input_ends_in_one_sentence_and_exit_2(cli, line: str, words: str)
     assert (code, out) == (2, "")
     assert words in err
     assert err.count("\n") == 1
+
+
+def test_a_torch_model_and_a_declared_one_in_a_file_are_verified(cli, tmp_path) -> None:
+    path = tmp_path / "net.py"
+    path.write_text(
+        "import archcalc\nfrom archcalc import ops\n\n\n"
+        "@archcalc.architecture('tiny', input='8x8x3', source='here')\n"
+        "def tiny(x):\n"
+        "    return ops.conv2d(x, 4, 3, name='conv')\n"
+    )
+    code, out, err = cli(f"verify torchvision:squeezenet1_1 {path}:tiny --format json")
+    assert (code, err) == (0, "")
+    squeezenet, tiny = json.loads(out)["checks"]
+    assert {row["counter"] for row in squeezenet["counts"]} >= {"torch", "fvcore", "torchinfo"}
+    assert tiny["macs"] == (6 * 6 * 4) * 27
+
+
+def test_a_counter_that_cannot_run_a_model_is_named() -> None:
+    found = check_model("torchvision:squeezenet1_1", input="chw:3x64x64", tools=["torch"])
+    assert found.explained
+    broken = replace(found, failed=(("thop", "thop cannot count it: KeyError: 'x'"),))
+    assert any("thop cannot count it" in note for note in verification([broken]).notes)
 
 
 def test_a_declared_network_in_a_file_is_verified_and_reconciled(

@@ -6,7 +6,10 @@ import io
 import pytest
 
 import archcalc
+from archcalc.analysis.compare import compare
+from archcalc.analysis.profile import profile
 from archcalc.errors import UsageError
+from archcalc.graph import Graph, Node
 from archcalc.report import views
 from archcalc.report.document import answer
 from archcalc.report.formats import FORMATS, Place, choose, write
@@ -29,10 +32,10 @@ def test_the_extension_selects_the_format_and_the_option_overrides_it() -> None:
     for name, found in FORMATS.items():
         assert choose("", f"out.{found.extension}") == name
     assert choose("csv", "out.md") == "csv"
-    assert choose("", "-") == "table"
+    assert choose("", "-") == choose("", "/dev/null") == "table"
 
 
-@pytest.mark.parametrize("output", ["out.pdf", "out", "out."])
+@pytest.mark.parametrize("output", ["out.pdf", "out.tar.gz"])
 def test_an_unknown_extension_is_refused_with_the_known_ones(output: str) -> None:
     with pytest.raises(UsageError, match=r"end it with .*\.md"):
         choose("", output)
@@ -73,3 +76,19 @@ def test_severities_are_coloured_on_a_terminal_alone() -> None:
     )
     assert "\x1b[33m" in write(answer([table]), "table", Place(width=80, colour=True))
     assert "\x1b" not in write(answer([table]), "table", Place(width=80))
+
+
+def test_work_that_is_not_counted_marks_the_totals() -> None:
+    built = archcalc.graph("inception-5x5")
+    assert "≥" not in terminal(views.layers(built.profile()))
+    value = built.output
+    last = Node(
+        "custom",
+        "mylib::op",
+        (value,),
+        (value._replace(source=len(built.nodes)),),
+        built.nodes[0].attrs,
+    )
+    lower = profile(Graph("net", (*built.nodes, last), {"output": last.output}))
+    for view in (views.layers(lower), views.totals([lower]), views.comparison(compare([lower]))):
+        assert "≥ 120.4M" in terminal(view)

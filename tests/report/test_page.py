@@ -15,8 +15,8 @@ import pytest
 
 import archcalc
 from archcalc.report import story as stories
+from archcalc.report.assemble import document
 from archcalc.report.page import page
-from archcalc.report.telling import document
 from tests.report.hostile import hostile_graph
 
 LARGEST = 1_600_000

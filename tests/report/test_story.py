@@ -15,11 +15,11 @@ from archcalc.cli import run
 from archcalc.graph import Graph
 from archcalc.lookup import registry
 from archcalc.report import story as stories
+from archcalc.report.assemble import document
 from archcalc.report.document import Chart, Document, LayerList, Tabular, Text
 from archcalc.report.formats import Place, write
 from archcalc.report.formats.csv import csv as write_csv
 from archcalc.report.messages import LANGS
-from archcalc.report.telling import document
 from tests.report.hostile import hostile_graph
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -250,3 +250,12 @@ def test_check_names_the_stale_file_and_the_command_that_repairs_it(
     assert "story.csv" in said
     assert f"archcalc report --config {path}" in said
     assert (tmp_path / "story.csv").read_text(encoding="utf-8") == "old"
+
+
+def test_the_files_of_a_report_appear_together_or_not_at_all(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    targets = ["-o", str(tmp_path / "a.csv"), "-o", str(tmp_path / "gone" / "b.json")]
+    assert run(["report", "nin", *targets]) == 2
+    assert "there is no folder" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []

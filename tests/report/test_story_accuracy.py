@@ -15,9 +15,9 @@ from archcalc.cli import run as command
 from archcalc.io.runs import load_all
 from archcalc.report import charts
 from archcalc.report import story as stories
+from archcalc.report.assemble import document
 from archcalc.report.document import Chart, Section, Tabular, Text
 from archcalc.report.messages import LANGS, Lang
-from archcalc.report.telling import document
 from tests.analysis import run_on_disk
 from tests.analysis.run_on_disk import RECIPE
 

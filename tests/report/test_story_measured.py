@@ -14,9 +14,9 @@ from archcalc.analysis.roofline import Ceilings
 from archcalc.cli import run
 from archcalc.io.bench_file import record
 from archcalc.report import story as stories
+from archcalc.report.assemble import document
 from archcalc.report.document import Chart, Section, Tabular, Text
 from archcalc.report.messages import LANGS, Lang
-from archcalc.report.telling import document
 
 CPU = Setting("cpu", "float32", 1, threads=2)
 CEILINGS = Ceilings("a processor", "float32", 2, 1e11, ((10**6, 5e10), (10**9, 1e10)), 1e-6)

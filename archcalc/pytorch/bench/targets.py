@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_map_only
 
 from archcalc.analysis.latency import Setting
 from archcalc.errors import ArchcalcError, UsageError
@@ -179,19 +180,15 @@ def _optimizer(module: Any, setting: Setting) -> torch.optim.Optimizer:
 
 def _moved(tree: Any, setting: Setting, dtype: torch.dtype, device: Device) -> Any:
     """The inputs on the device, floating ones in the dtype."""
-    if isinstance(tree, Tensor):
-        floating = tree.is_floating_point()
-        tensor = tree.to(device=device.name, dtype=dtype if floating else None)
+
+    def moved(tensor: Tensor) -> Tensor:
+        floating = tensor.is_floating_point()
+        tensor = tensor.to(device=device.name, dtype=dtype if floating else None)
         if setting.channels_last and tensor.dim() == 4:
             tensor = tensor.to(memory_format=torch.channels_last)
         return tensor
-    if isinstance(tree, tuple):
-        return tuple(_moved(each, setting, dtype, device) for each in tree)
-    if isinstance(tree, list):
-        return [_moved(each, setting, dtype, device) for each in tree]
-    if isinstance(tree, dict):
-        return {key: _moved(each, setting, dtype, device) for key, each in tree.items()}
-    return tree
+
+    return tree_map_only(Tensor, moved, tree)
 
 
 def _channels_last(module: nn.Module) -> None:

@@ -45,6 +45,8 @@ def build_on_meta(factory: Callable[[], nn.Module]) -> nn.Module:
             if "meta" not in str(error).lower():
                 raise
             return factory()
+    if not isinstance(module, nn.Module):
+        return module  # a function that makes a function
     for each in module.modules():
         for name, parameter in each._parameters.items():
             if parameter is not None and not parameter.is_meta:
@@ -64,7 +66,7 @@ class BuildMode(TorchFunctionMode):
     ) -> Any:
         kwargs = kwargs or {}
         if func in MEMORY:
-            return func(*args, **{**kwargs, "device": META})
+            return _empty(func, args, {**kwargs, "device": META})
         if func in INITIALISERS:
             target = args[0] if args else next(iter(tensors_in(kwargs)), None)
             if isinstance(target, Tensor) and target.is_meta:
@@ -74,6 +76,18 @@ class BuildMode(TorchFunctionMode):
             if len(given) > 1 and any(each.is_meta for each in given):
                 args = _on_meta(args)
         return func(*args, **kwargs)
+
+
+def _empty(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    """A tensor on ``meta``. One of more bytes than an address counts is a single number that is
+    repeated: its shape is what is traced."""
+    try:
+        return func(*args, **kwargs)
+    except RuntimeError as error:
+        if "overflow" not in str(error).lower() or func is torch.empty_strided:
+            raise
+        sizes = args[0] if args and not isinstance(args[0], int) else args
+        return torch.empty(1, dtype=kwargs.get("dtype"), device=META).expand(sizes)
 
 
 def _on_meta(tree: Any) -> Any:

@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_map
 
 from archcalc.errors import UsageError
 from archcalc.guard import first_line
@@ -126,18 +127,16 @@ def stand_in(value: Any, device: torch.device, real: bool) -> Any:
     such as a cache, are copied, so that the run does not change the caller's.
     """
 
-    def convert(value: Any) -> Any:
+    def is_leaf(value: Any) -> bool:
+        return isinstance(value, TensorShape) or has_state(value)
+
+    def leaf(value: Any) -> Any:
         if isinstance(value, (Tensor, TensorShape)):
             return _tensor(value, device, real)
-        if isinstance(value, tuple) and hasattr(value, "_fields"):
-            return type(value)(*[convert(item) for item in value])
-        if type(value) in (tuple, list):
-            return type(value)([convert(item) for item in value])
-        if type(value) is dict:
-            return {key: convert(item) for key, item in value.items()}
-        if has_state(value):
-            return copied(value)
-        return value
+        return copied(value) if has_state(value) else value
+
+    def convert(value: Any) -> Any:
+        return tree_map(leaf, value, is_leaf=is_leaf)
 
     def copied(value: Any) -> Any:
         memo = {id(each): convert(each) for _, each in walk(value, "", objects=True)}

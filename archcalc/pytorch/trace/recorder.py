@@ -6,6 +6,7 @@ Graph's nodes and their names at the end, when it is known which modules did a s
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import count
 from typing import Any, NamedTuple
@@ -17,6 +18,8 @@ from archcalc.graph import Attributes, Graph, Node, Phase, Shape, Value, Weight
 
 EMPTY = Attributes()
 INPLACE = Attributes(inplace=True)
+MADE = Attributes(made=True)
+"""Of a constant that the run makes itself: it takes memory that the model does not hold."""
 SOURCES = frozenset(("input", "constant", "parameter"))
 
 DTYPE_NAME: dict[torch.dtype, str] = {
@@ -59,7 +62,9 @@ class Record(NamedTuple):
 class Recorder:
     """Collects the calls of one run."""
 
-    def __init__(self, by_storage: bool = False) -> None:
+    def __init__(self, by_storage: bool = False, lifetimes: bool = False) -> None:
+        self.lifetimes = lifetimes
+        """Whether the run itself keeps no tensor alive, so that lifetimes are the model's own."""
         self.records: list[Record] = []
         self.scope = Scope("", True)
         self.phase: Phase = "forward"
@@ -73,6 +78,9 @@ class Recorder:
         self.buffers: dict[int, str] = {}
         self.alive: list[object] = []
         """The tensors behind the identities above."""
+        self.deaths: dict[tuple[int, int], int] = {}
+        """How many calls were recorded when Python dropped the last reference to a value."""
+        self.watched: list[weakref.ref[Tensor]] = []
         self.storages: dict[int, Value] | None = {} if by_storage else None
         """The last Value in each storage, kept where autograd makes new tensors of old ones."""
 
@@ -125,7 +133,8 @@ class Recorder:
             value = self.append(weight.name, "parameter", (), outputs, (weight,))[0]
         else:
             name = self.buffers.get(id(tensor)) or _joined(self.scope.path, "constant")
-            value = self.append(name, "constant", (), outputs)[0]
+            attrs = MADE if getattr(tensor, "_archcalc_made", False) else EMPTY
+            value = self.append(name, "constant", (), outputs, attrs=attrs)[0]
         self.known[id(tensor)] = value
         self.alive.append(tensor)
         return value
@@ -136,10 +145,21 @@ class Recorder:
             self.known[id(tensor)] = value
         else:
             setattr(tensor, self.key, value)
+            if self.lifetimes:
+                self.watch(tensor, value)
         if self.storages is not None:
             self.alive.append(tensor)
             if tensor.layout is torch.strided:  # a sparse tensor has no storage of its own
                 self.storages[tensor.untyped_storage()._cdata] = value
+
+    def watch(self, tensor: Tensor, value: Value) -> None:
+        """Note when the tensor dies."""
+        place, deaths, records = (value.source, value.port), self.deaths, self.records
+
+        def died(_: object) -> None:
+            deaths[place] = len(records) - 1
+
+        self.watched.append(weakref.ref(tensor, died))
 
     # -- calls
 
@@ -212,7 +232,24 @@ class Recorder:
         read = {weight.name for node in nodes for weight in node.weights}
         unused = tuple({each: None for each in self.weights.values() if each.name not in read})
         notes = tuple(self.notes)
-        return Graph(name, tuple(nodes), dict(outputs), training, unused, spec=name, notes=notes)
+        lifetimes = {}
+        if self.lifetimes:
+            last = len(nodes)
+            values = [value for node in nodes for value in node.outputs]
+            lifetimes = {
+                (value.source, value.port): self.deaths.get((value.source, value.port), last)
+                for value in values
+            }
+        return Graph(
+            name,
+            tuple(nodes),
+            dict(outputs),
+            training,
+            unused,
+            spec=name,
+            notes=notes,
+            lifetimes=lifetimes,
+        )
 
 
 def dtype_name(tensor: Tensor) -> str:

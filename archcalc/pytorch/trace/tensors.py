@@ -455,6 +455,7 @@ def constant(t: Tracer, *args: Any, **kwargs: Any) -> Any:
     t.call = (t.call[0], args, kwargs)
     out = t.run()
     t.adopt(out)
+    out._archcalc_made = True
     return out
 
 

@@ -104,7 +104,8 @@ class Tracer:
     """The state of one run, and what handlers may ask of it."""
 
     def __init__(self, way: Way, *, gradients: bool, answers: Answers | None = None) -> None:
-        self.recorder = Recorder(by_storage=gradients)
+        exact = way != "fast" or gradients
+        self.recorder = Recorder(by_storage=gradients, lifetimes=not exact)
         self.modules = Modules(self.recorder)
         self.questions = Questions(answers)
         self.exact = way != "fast" or gradients

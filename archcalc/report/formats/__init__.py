@@ -31,6 +31,7 @@ FORMATS: Mapping[str, Format] = {
     "csv": Format("csv", "csv"),
     "json": Format("json", "json"),
     "html": Format("html", "html"),
+    "latex": Format("latex", "tex"),
 }
 """By the name that ``--format`` takes."""
 

@@ -49,6 +49,7 @@ STYLES = {
     "holds": "green",
     "rounds to it": "green",
     "breach": "bold red",
+    "advice": "yellow",
     "kept": "green",
 }
 """Colours of severities, verdicts and outcomes."""

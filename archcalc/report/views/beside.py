@@ -13,8 +13,8 @@ from archcalc.analysis.worked_example import Side, WorkedExample, counted
 from archcalc.lookup.inputs import describe_input
 from archcalc.report import records
 from archcalc.report.document import Document, answer
-from archcalc.report.table import Cell, Column, Table
-from archcalc.report.views.common import class_table, conventions
+from archcalc.report.table import AtLeast, Cell, Column, Table
+from archcalc.report.views.common import class_table, conventions, total
 
 
 def totals(profiles: Sequence[Profile]) -> Document:
@@ -48,8 +48,8 @@ def side_by_side(found: Comparison) -> tuple[tuple[Cell, ...], ...]:
             priced.spec,
             priced.input,
             priced.params_executed,
-            priced.macs,
-            priced.flops,
+            total(priced, "macs"),
+            total(priced, "flops"),
             priced.memory.peak_bytes,
             found.ratio(priced, "params_executed"),
             found.ratio(priced, "macs"),
@@ -62,12 +62,12 @@ def comparison(found: Comparison, differences: Diff | None = None) -> Document:
     """``archcalc compare``: figures and ratios, a model a row."""
     columns = [
         Column("model", "model"),
-        Column("input", "input H×W×C", "shape"),
+        Column("input", "input H×W×C", "shape", 3),
         Column("params", "params", "count"),
         Column("macs", "MACs", "count"),
         Column("flops", "FLOPs", "count"),
-        Column("peak_activation_bytes", "peak act.", "bytes"),
-        Column("params_ratio", "× params", "ratio"),
+        Column("peak_activation_bytes", "peak act.", "bytes", 1),
+        Column("params_ratio", "× params", "ratio", 2),
         Column("macs_ratio", "× MACs", "ratio"),
     ]
     tables = [
@@ -92,14 +92,21 @@ def comparison(found: Comparison, differences: Diff | None = None) -> Document:
 def _totals_table(profiles: Sequence[Profile]) -> Table:
     columns = (
         Column("model", "model"),
-        Column("input", "input H×W×C", "shape"),
-        Column("output", "output", "shape"),
+        Column("input", "input H×W×C", "shape", 2),
+        Column("output", "output", "shape", 3),
         Column("params", "params", "count"),
         Column("macs", "MACs", "count"),
         Column("flops", "FLOPs", "count"),
     )
     rows = [
-        (found.spec, found.input, found.output, found.params_executed, found.macs, found.flops)
+        (
+            found.spec,
+            found.input,
+            found.output,
+            found.params_executed,
+            total(found, "macs"),
+            total(found, "flops"),
+        )
         for found in profiles
     ]
     return Table(columns, tuple(rows))
@@ -121,7 +128,7 @@ def _phase_table(found: Profile) -> Table:
     rows: list[tuple[Cell, ...]] = [
         (phase.name, phase.macs, phase.flops, len(phase.layers)) for phase in found.by_phase
     ]
-    rows.append(("total", found.macs, found.flops, len(found.layers)))
+    rows.append(("total", total(found, "macs"), total(found, "flops"), len(found.layers)))
     return Table(columns, tuple(rows), f"{found.spec}: work by phase", total=True)
 
 
@@ -133,7 +140,12 @@ def _convention_tables(profiles: Sequence[Profile]) -> list[Table]:
             continue
         given = found.convention_total
         rows: list[tuple[Cell, ...]] = [(step, value) for step, value in given.steps]
-        rows.append((f"as {found.convention} counts", given.value))
+        rows.append(
+            (
+                f"as {found.convention} counts",
+                AtLeast(given.value) if found.not_counted else given.value,
+            )
+        )
         columns = (Column("step", "step"), Column("value", given.unit, "count"))
         title = f"{found.spec} by the convention of {found.convention}"
         tables.append(Table(columns, tuple(rows), title, total=True))

@@ -4,13 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from archcalc.analysis.figures import FIGURES, read
 from archcalc.analysis.profile import Profile
 from archcalc.graph import Graph
 from archcalc.lookup.inputs import describe_input
-from archcalc.report.table import Cell, Column, Table
+from archcalc.report.table import AtLeast, Cell, Column, Table
 
 MACS = "MACs: multiply-adds of convolutions, linear layers and matrix products."
 FLOPS = "FLOPs: 2 per MAC and 1 per other counted operation."
+
+
+def total(found: Profile, key: str) -> int:
+    """A figure of the whole network; a marked lower bound where work is not counted."""
+    value = read(found, key)
+    return AtLeast(value) if found.not_counted and FIGURES[key].is_lower_bound else value
 
 
 def output_column(graph: Graph) -> Column:
@@ -39,7 +46,7 @@ def class_table(found: Profile) -> Table:
     rows: list[tuple[Cell, ...]] = [
         (row.name, row.macs or None, row.flops, row.flops / found.flops) for row in found.by_class
     ]
-    rows.append(("total", found.macs, found.flops, None))
+    rows.append(("total", total(found, "macs"), total(found, "flops"), None))
     return Table(columns, tuple(rows), f"{found.spec}: work by class", total=True)
 
 

@@ -12,7 +12,7 @@ from archcalc.report.units import Units
 
 
 @dataclass(frozen=True)
-class Teller:
+class Context:
     """The story in one language."""
 
     told: Story

@@ -10,58 +10,60 @@ from archcalc.analysis.roofline import story as why_so_fast
 from archcalc.analysis.runs import winner
 from archcalc.lookup.inputs import describe_input
 from archcalc.report.document import Block, Chart, Tabular, Text
+from archcalc.report.sections.context import Context
 from archcalc.report.story import Trained
 from archcalc.report.table import Kind, Table
-from archcalc.report.telling.teller import Teller
 
 
-def latency(teller: Teller) -> Iterator[Block]:
+def latency(context: Context) -> Iterator[Block]:
     """Times of each file of measurements, why they differ, and their charts."""
-    for number, bench in enumerate(teller.told.benches, start=1):
-        found = teller.told.measured(bench)
-        yield Text(teller.words("note.latency", environment=bench.environment))
-        yield Tabular(_times(teller, found))
+    for number, bench in enumerate(context.told.benches, start=1):
+        found = context.told.measured(bench)
+        yield Text(context.words("note.latency", environment=bench.environment))
+        yield Tabular(_times(context, found))
         groups: dict[str, list[Latency]] = {}
         for row in found:
             groups.setdefault(str(row.setting), []).append(row)
         for setting, rows in groups.items():
-            yield from _reasons(teller, setting, rows)
+            yield from _reasons(context, setting, rows)
             yield from (Text(f"{row.spec}: {warning}") for row in rows for warning in row.warnings)
-        if teller.charts:
-            yield from _latency_charts(teller, bench, groups, number)
+        if context.charts:
+            yield from _latency_charts(context, bench, groups, number)
 
 
-def accuracy(teller: Teller) -> Iterator[Block]:
+def accuracy(context: Context) -> Iterator[Block]:
     """What runs reached: a row a way of training, a verdict and charts a data set."""
-    trained = teller.told.trained
+    trained = context.told.trained
     if not trained:
         return
-    yield Text(teller.words("note.accuracy"))
-    yield Tabular(_accuracies(teller, trained))
+    yield Text(context.words("note.accuracy"))
+    yield Tabular(_accuracies(context, trained))
     sets: dict[str, list[Trained]] = {}
     for one in trained:
         sets.setdefault(one.accuracy.data, []).append(one)
     for data, found in sets.items():
         if len(found) > 1:
-            yield Text(_verdict(teller, data, found))
+            yield Text(_verdict(context, data, found))
     if len(sets) > 1:
-        yield Text(teller.words("note.data_apart"))
+        yield Text(context.words("note.data_apart"))
     reached = {one.accuracy.model for one in trained}
-    missing = [found.spec for found in teller.told.profiles if found.spec not in reached]
+    missing = [found.spec for found in context.told.profiles if found.spec not in reached]
     if missing:
-        yield Text(teller.words("note.untrained", models=teller.words("title.comma").join(missing)))
+        yield Text(
+            context.words("note.untrained", models=context.words("title.comma").join(missing))
+        )
     for environment, where in _environments(trained).items():
-        listed = teller.words("title.comma").join(dict.fromkeys(where))
-        yield Text(teller.words("note.trained_on", runs=listed, environment=environment))
-    if teller.charts:
+        listed = context.words("title.comma").join(dict.fromkeys(where))
+        yield Text(context.words("note.trained_on", runs=listed, environment=environment))
+    if context.charts:
         for number, (data, found) in enumerate(sets.items(), start=1):
-            yield from _accuracy_charts(teller, data, found, number)
+            yield from _accuracy_charts(context, data, found, number)
 
 
-def _accuracies(teller: Teller, trained: Sequence[Trained]) -> Table:
+def _accuracies(context: Context, trained: Sequence[Trained]) -> Table:
     several = any(one.accuracy.deviation is not None for one in trained)
     spread: list[tuple[str, Kind]] = [("deviation", "percent")] if several else []
-    columns = teller.columns(
+    columns = context.columns(
         ("model", "text"),
         ("recipe", "text"),
         ("data", "text"),
@@ -93,16 +95,16 @@ def _accuracies(teller: Teller, trained: Sequence[Trained]) -> Table:
     return Table(columns, rows)
 
 
-def _verdict(teller: Teller, data: str, trained: Sequence[Trained]) -> str:
+def _verdict(context: Context, data: str, trained: Sequence[Trained]) -> str:
     reached = [one.accuracy for one in trained]
     best = winner(reached)
     if best is None:
-        return teller.words("note.overlap", data=data)
-    return teller.words("note.winner", data=data, label=_labels(trained)[reached.index(best)])
+        return context.words("note.overlap", data=data)
+    return context.words("note.winner", data=data, label=_labels(trained)[reached.index(best)])
 
 
 def _accuracy_charts(
-    teller: Teller, data: str, trained: Sequence[Trained], number: int
+    context: Context, data: str, trained: Sequence[Trained], number: int
 ) -> Iterator[Block]:
     """Of one data set; points where there are two, and every run's curve."""
     from archcalc.report import charts
@@ -115,14 +117,16 @@ def _accuracy_charts(
     ]
     if len(points) > 1:
         joined = charts.pareto([(macs, -mean) for _, macs, mean, _, _ in points])
-        caption = teller.words("figure.accuracy", data=data)
-        caption += teller.words("figure.better") if len(joined) > 1 else ""
-        spec = charts.accuracy(points, teller.words, teller.units)
+        caption = context.words("figure.accuracy", data=data)
+        caption += context.words("figure.better") if len(joined) > 1 else ""
+        spec = charts.accuracy(points, context.words, context.units)
         yield Chart(f"accuracy-{number}", caption, spec, "models")
     lines = {label: one.runs for label, one in zip(labels, trained, strict=True)}
-    drawn = charts.curves(lines, teller.words)
+    drawn = charts.curves(lines, context.words)
     if drawn is not None:
-        yield Chart(f"curves-{number}", teller.words("figure.curves", data=data), drawn, "training")
+        yield Chart(
+            f"curves-{number}", context.words("figure.curves", data=data), drawn, "training"
+        )
 
 
 def _labels(trained: Sequence[Trained]) -> list[str]:
@@ -160,8 +164,8 @@ def _environments(trained: Sequence[Trained]) -> dict[str, list[str]]:
     return found
 
 
-def _times(teller: Teller, found: Sequence[Latency]) -> Table:
-    columns = teller.columns(
+def _times(context: Context, found: Sequence[Latency]) -> Table:
+    columns = context.columns(
         ("model", "text"),
         ("setting", "prose"),
         ("median", "seconds"),
@@ -191,14 +195,14 @@ def _times(teller: Teller, found: Sequence[Latency]) -> Table:
     return Table(columns, rows)
 
 
-def _reasons(teller: Teller, setting: str, rows: Sequence[Latency]) -> Iterator[Block]:
+def _reasons(context: Context, setting: str, rows: Sequence[Latency]) -> Iterator[Block]:
     """Why fewer multiply-adds are, or are not, faster than the baseline's."""
-    base = next((row for row in rows if row.spec == teller.told.comparison.baseline.spec), rows[0])
+    base = next((row for row in rows if row.spec == context.told.comparison.baseline.spec), rows[0])
     for row in rows:
         told = why_so_fast(base, row) if row is not base else None
         if told is not None:
             yield Text(
-                teller.words(
+                context.words(
                     "note.faster",
                     model=row.spec,
                     baseline=base.spec,
@@ -209,16 +213,16 @@ def _reasons(teller: Teller, setting: str, rows: Sequence[Latency]) -> Iterator[
 
 
 def _latency_charts(
-    teller: Teller, bench: Bench, groups: dict[str, list[Latency]], number: int
+    context: Context, bench: Bench, groups: dict[str, list[Latency]], number: int
 ) -> Iterator[Block]:
     from archcalc.report import charts
 
     for place, (setting, rows) in enumerate(groups.items(), start=1):
         points = [(row.spec, row.macs, row.median) for row in rows if row.macs]
         if len(points) > 1:
-            front = teller.front([(macs, seconds) for _, macs, seconds in points])
-            caption = teller.words("figure.latency", setting=setting) + front
-            spec = charts.latency(points, teller.words, teller.units)
+            front = context.front([(macs, seconds) for _, macs, seconds in points])
+            caption = context.words("figure.latency", setting=setting) + front
+            spec = charts.latency(points, context.words, context.units)
             yield Chart(f"latency-{number}-{place}", caption, spec, "models")
     for place, ceilings in enumerate(map(Ceilings.read, bench.ceilings), start=1):
         reached = [
@@ -231,6 +235,6 @@ def _latency_charts(
             and row.flops_per_second
         ]
         if reached:
-            caption = teller.words("figure.roofline", device=ceilings.device, dtype=ceilings.dtype)
-            spec = charts.roofline(reached, ceilings.flops, ceilings.bandwidth, teller.words)
+            caption = context.words("figure.roofline", device=ceilings.device, dtype=ceilings.dtype)
+            spec = charts.roofline(reached, ceilings.flops, ceilings.bandwidth, context.words)
             yield Chart(f"roofline-{number}-{place}", caption, spec, "models")

@@ -1,12 +1,14 @@
-"""What ``archcalc claims`` shows: published figures beside the counted ones."""
+"""Published figures beside the counted ones, for ``archcalc claims`` and for reports."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from archcalc.analysis.claims import Claims, Finding, plain
 from archcalc.report import records
-from archcalc.report.document import Document, answer
+from archcalc.report.document import Block, Document, Tabular, Text, answer
+from archcalc.report.sections.context import Context
 from archcalc.report.table import Cell, Column, Table, plain_table
 
 NOTES = (
@@ -47,8 +49,8 @@ def _model_table(name: str, findings: list[Finding]) -> Table:
         Column("source", "source", "prose"),
         Column("published", "published", "prose"),
         Column("computed", "computed", "exact"),
-        Column("difference", "difference", "exact"),
-        Column("verdict", "verdict"),
+        Column("difference", "difference", "exact", 1),
+        Column("verdict", "verdict", "term"),
         Column("cause", "cause", "prose"),
     )
     rows = [
@@ -104,3 +106,36 @@ def _published(found: Finding) -> str:
     claim = found.claim
     limit = f"{claim.limit} " if claim.limit else ""
     return f"{limit}{claim.published} {claim.full_unit}"
+
+
+def of_report(context: Context) -> Iterator[Block]:
+    """Published figures about these models that counting can check."""
+    counted_ones = [
+        found for found in context.told.claims.findings if found.verdict != "needs training"
+    ]
+    if not counted_ones:
+        return
+    yield Text(context.words("note.claims"))
+    untold = len(context.told.claims.findings) - len(counted_ones)
+    if untold:
+        yield Text(context.words("note.needs_training", untold=untold))
+    columns = context.columns(
+        ("model", "text"),
+        ("source", "prose"),
+        ("published", "prose"),
+        ("computed", "exact"),
+        ("verdict", "text"),
+        ("cause", "prose"),
+    )
+    rows = tuple(
+        (
+            found.claim.model,
+            found.claim.source,
+            _published(found),
+            plain(found.computed),
+            context.words.term(found.verdict),
+            found.cause,
+        )
+        for found in counted_ones
+    )
+    yield Tabular(Table(columns, rows))

@@ -56,7 +56,8 @@ def verification(checks: Sequence[Crosscheck]) -> Document:
         tables.append(Table(heads, tuple(causes), "What each counter's convention adds"))
     tools = dict.fromkeys(count.tool for check in checks for count in check.counts)
     data = records.head(checks=[_record(check) for check in checks])
-    return answer(tuple(tables), data, (NOTE, f"Counters: {', '.join(tools)}."))
+    failed = [f"{check.spec}: {sentence}." for check in checks for _, sentence in check.failed]
+    return answer(tuple(tables), data, (NOTE, f"Counters: {', '.join(tools)}.", *failed))
 
 
 def reconciliation(check: Crosscheck) -> Document:

@@ -18,15 +18,16 @@ from archcalc.report.document import (
     Tabular,
     Text,
 )
+from archcalc.report.sections.context import Context
 from archcalc.report.table import Cell, Kind, Table
-from archcalc.report.telling.teller import Teller
 from archcalc.report.units import count
+from archcalc.report.views.common import total
 
 
-def summary(teller: Teller) -> Iterator[Block]:
+def summary(context: Context) -> Iterator[Block]:
     """Each model in a row, with its ratios to the baseline."""
-    found = teller.told.comparison
-    columns = teller.columns(
+    found = context.told.comparison
+    columns = context.columns(
         ("model", "text"),
         ("input", "shape"),
         ("params", "count"),
@@ -38,76 +39,76 @@ def summary(teller: Teller) -> Iterator[Block]:
     )
     yield Tabular(Table(columns, views.side_by_side(found)))
     if len(found.profiles) > 1:
-        yield Text(teller.words("note.baseline", baseline=found.baseline.spec))
-    if teller.charts and len([profile for profile in found.profiles if profile.macs]) > 1:
+        yield Text(context.words("note.baseline", baseline=found.baseline.spec))
+    if context.charts and len([profile for profile in found.profiles if profile.macs]) > 1:
         from archcalc.report import charts
 
-        spec = charts.scatter(found, teller.words, teller.units)
-        caption = teller.words("figure.scatter") + teller.front(
+        spec = charts.scatter(found, context.words, context.units)
+        caption = context.words("figure.scatter") + context.front(
             [(profile.macs, profile.params_executed) for profile in found.profiles]
         )
         yield Chart("scatter", caption, spec, "models")
 
 
-def example(teller: Teller) -> Iterator[Block]:
+def example(context: Context) -> Iterator[Block]:
     """The worked example of the 5×5 branch and of the whole module, sums and charts."""
-    example = teller.told.example
+    example = context.told.example
     if example is None:
         return
-    yield Text(teller.words("example.intro"))
+    yield Text(context.words("example.intro"))
     for name, side in (("branch", example.branch), ("module", example.module)):
         given = describe_input(side.direct.input)
-        yield Subsection(teller.words(f"example.{name}", input=given))
+        yield Subsection(context.words(f"example.{name}", input=given))
         yield Text(
-            teller.words(
+            context.words(
                 f"example.{name}_says",
-                before=count(side.direct.macs, teller.units),
-                after=count(side.reduced.macs, teller.units),
+                before=count(side.direct.macs, context.units),
+                after=count(side.reduced.macs, context.units),
                 ratio=f"{side.ratio:.2f}",
             )
         )
-        yield Tabular(_working(teller, side))
-    if teller.charts:
+        yield Tabular(_working(context, side))
+    if context.charts:
         from archcalc.report import charts
 
         for key, draw in (("waterfall", charts.waterfall), ("branches", charts.branches)):
-            spec = draw(example.module, teller.words, teller.units)
-            yield Chart(key, teller.words(f"figure.{key}"), spec, "example")
+            spec = draw(example.module, context.words, context.units)
+            yield Chart(key, context.words(f"figure.{key}"), spec, "example")
 
 
-def layers(teller: Teller) -> Iterator[Block]:
+def layers(context: Context) -> Iterator[Block]:
     """Every layer of every model, and the diagram of its modules."""
     from archcalc.report.mermaid import mermaid
 
-    for profile in teller.told.profiles:
+    for profile in context.told.profiles:
         yield Subsection(_title(profile))
-        yield LayerList(profile, _short(teller, profile), _full(teller, profile))
+        yield LayerList(profile, _short(context, profile), _full(context, profile))
         yield Diagram(
-            teller.words("figure.diagram", model=profile.spec), mermaid(profile, teller.units)
+            context.words("figure.diagram", model=profile.spec), mermaid(profile, context.units)
         )
 
 
-def where(teller: Teller) -> Iterator[Block]:
+def where(context: Context) -> Iterator[Block]:
     """Blocks by their shares of parameters and MACs."""
-    for place, profile in enumerate(teller.told.profiles):
+    for place, profile in enumerate(context.told.profiles):
         yield Subsection(_title(profile))
-        yield Tabular(_blocks(teller, profile))
-        if not teller.charts:
+        yield Tabular(_blocks(context, profile))
+        if not context.charts:
             continue
         from archcalc.report import charts
 
         for measure in ("macs", "params", "other"):
-            spec = charts.cost_by_block(profile, measure, teller.words, teller.units)
+            spec = charts.cost_by_block(profile, measure, context.words, context.units)
             if spec is not None:
-                caption = teller.words(f"figure.{measure}", model=profile.spec)
+                caption = context.words(f"figure.{measure}", model=profile.spec)
                 key = f"{_slug(profile.spec)}-{measure}"
                 yield Chart(key, caption, spec, f"model-{place}")
 
 
-def memory(teller: Teller) -> Iterator[Block]:
+def memory(context: Context) -> Iterator[Block]:
     """Weights, the peak of the activations, and what training keeps."""
     rows: list[tuple[Cell, ...]] = []
-    for profile in teller.told.profiles:
+    for profile in context.told.profiles:
         reading = profile.memory
         peak = reading.peak
         rows.append(
@@ -119,7 +120,7 @@ def memory(teller: Teller) -> Iterator[Block]:
                 reading.saved_bytes,
             )
         )
-    columns = teller.columns(
+    columns = context.columns(
         ("model", "text"),
         ("weights", "bytes"),
         ("peak", "bytes"),
@@ -127,61 +128,61 @@ def memory(teller: Teller) -> Iterator[Block]:
         ("saved", "bytes"),
     )
     yield Tabular(Table(columns, tuple(rows)))
-    yield Text(teller.words("note.memory"))
-    if not teller.charts:
+    yield Text(context.words("note.memory"))
+    if not context.charts:
         return
     from archcalc.report import charts
 
-    for place, profile in enumerate(teller.told.profiles):
-        spec = charts.memory(profile, teller.words, teller.units)
+    for place, profile in enumerate(context.told.profiles):
+        spec = charts.memory(profile, context.words, context.units)
         if spec is not None:
-            caption = teller.words("figure.memory", model=profile.spec)
+            caption = context.words("figure.memory", model=profile.spec)
             yield Chart(f"{_slug(profile.spec)}-memory", caption, spec, f"model-{place}")
 
 
-def _working(teller: Teller, side: Side) -> Table:
+def _working(context: Context, side: Side) -> Table:
     """The sums of both forms, step by step."""
     rows: list[tuple[Cell, ...]] = []
     for form, found in ((side.before, side.direct), ("reduced", side.reduced)):
-        label = teller.words.term(form)
+        label = context.words.term(form)
         steps = counted(found)
         rows += [(label, layer.name, layer.formula) for layer in steps]
         if len(steps) > 1:
             sizes = " + ".join(f"{layer.macs:,}" for layer in steps)
-            rows.append((label, teller.words.term("sum"), f"{sizes} = {found.macs:,}"))
-    fewer = teller.words(
+            rows.append((label, context.words.term("sum"), f"{sizes} = {found.macs:,}"))
+    fewer = context.words(
         "example.fewer",
         before=f"{side.direct.macs:,}",
         after=f"{side.reduced.macs:,}",
         ratio=f"{side.ratio:.2f}",
     )
-    rows.append((teller.words.term("ratio"), "", fewer))
-    columns = teller.columns(("form", "text"), ("node", "text"), ("working_macs", "prose"))
+    rows.append((context.words.term("ratio"), "", fewer))
+    columns = context.columns(("form", "text"), ("node", "text"), ("working_macs", "prose"))
     return Table(columns, tuple(rows), total=True)
 
 
-def _short(teller: Teller, profile: Profile) -> Table:
+def _short(context: Context, profile: Profile) -> Table:
     """The layers as ``archcalc show`` gathers them, in this language."""
     shown = views.layers(profile).tables[0]
     *rows, total = shown.rows
-    columns = teller.columns(
+    columns = context.columns(
         ("name", "text"),
         ("op", "text"),
         _output(profile),
         ("params", "count"),
         ("macs", "count"),
     )
-    return Table(columns, (*rows, (teller.words.term("total"), *total[1:])), total=True)
+    return Table(columns, (*rows, (context.words.term("total"), *total[1:])), total=True)
 
 
-def _full(teller: Teller, profile: Profile) -> Table:
+def _full(context: Context, profile: Profile) -> Table:
     """Every layer by itself, with all that is known of it."""
     image = profile.graph.declared
     rows = [
         (
             layer.name,
             layer.op,
-            teller.words.term(work_of(layer)),
+            context.words.term(work_of(layer)),
             layer.input,
             layer.output,
             layer.params,
@@ -193,7 +194,7 @@ def _full(teller: Teller, profile: Profile) -> Table:
         )
         for layer in profile.layers
     ]
-    columns = teller.columns(
+    columns = context.columns(
         ("name", "text"),
         ("op", "text"),
         ("kind", "text"),
@@ -209,7 +210,7 @@ def _full(teller: Teller, profile: Profile) -> Table:
     return Table(columns, tuple(rows))
 
 
-def _blocks(teller: Teller, profile: Profile) -> Table:
+def _blocks(context: Context, profile: Profile) -> Table:
     """Blocks with parameters or work, and their shares."""
     blocks: list[Module] = [
         block for block in profile.modules(block_depth(profile)) if block.params or block.macs
@@ -226,14 +227,14 @@ def _blocks(teller: Teller, profile: Profile) -> Table:
     ]
     rows.append(
         (
-            teller.words.term("total"),
+            context.words.term("total"),
             profile.params_executed,
             _share(profile.params_executed, profile.params_executed),
-            profile.macs,
+            total(profile, "macs"),
             _share(profile.macs, profile.macs),
         )
     )
-    columns = teller.columns(
+    columns = context.columns(
         ("block", "text"),
         ("params", "count"),
         ("params_share", "share"),

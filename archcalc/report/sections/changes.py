@@ -34,7 +34,7 @@ def checks(found: Checks, path: str) -> Document:
         Column("what", "limited"),
         Column("found", "now", "prose"),
         Column("limit", "limit", "prose"),
-        Column("outcome", "outcome"),
+        Column("outcome", "outcome", "term"),
     )
     rows = [
         (check.model, check.what, _text(check.found), _limit(check), check.outcome)

@@ -7,12 +7,12 @@ from dataclasses import replace
 
 from archcalc.report.document import Block, Chart, Document, Section
 from archcalc.report.messages import Lang, Words
+from archcalc.report.sections import citation, claims, conventions, costs, lint, measured
+from archcalc.report.sections.context import Context
 from archcalc.report.story import Story
-from archcalc.report.telling import closing, costs, judged, measured
-from archcalc.report.telling.teller import Teller
 from archcalc.report.units import Units
 
-TOLD_BY: Mapping[str, Callable[[Teller], Iterator[Block]]] = {
+TOLD_BY: Mapping[str, Callable[[Context], Iterator[Block]]] = {
     "summary": costs.summary,
     "example": costs.example,
     "layers": costs.layers,
@@ -20,10 +20,10 @@ TOLD_BY: Mapping[str, Callable[[Teller], Iterator[Block]]] = {
     "memory": costs.memory,
     "latency": measured.latency,
     "accuracy": measured.accuracy,
-    "claims": judged.claims,
-    "lint": judged.lint,
-    "conventions": closing.conventions,
-    "citation": closing.citation,
+    "claims": claims.of_report,
+    "lint": lint.of_report,
+    "conventions": conventions.of_report,
+    "citation": citation.of_report,
 }
 """Each section of a Story; one that yields nothing is left out."""
 
@@ -33,13 +33,13 @@ def document(
 ) -> Document:
     """The report in words. ``units`` are the language's own unless given. Raises MissingExtraError
     where charts are wanted and altair is not installed."""
-    teller = Teller(told, Words(lang), units or ("zh" if lang == "zh" else "si"), charts)
+    context = Context(told, Words(lang), units or ("zh" if lang == "zh" else "si"), charts)
     sections = []
     for name in told.sections:
-        blocks = tuple(TOLD_BY[name](teller))
+        blocks = tuple(TOLD_BY[name](context))
         if blocks:
-            sections.append(Section(name, teller.words(f"section.{name}"), blocks))
-    found = Document(tuple(sections), title=teller.title(), lang=lang, units=teller.units)
+            sections.append(Section(name, context.words(f"section.{name}"), blocks))
+    found = Document(tuple(sections), title=context.title(), lang=lang, units=context.units)
     return _with_own_keys(found)
 
 

@@ -1,0 +1,86 @@
+"""Models and names at the limits: lazy, very deep, very large, or not a model at all."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import pytest
+from torch import Tensor, nn
+
+import archcalc
+from archcalc.errors import UsageError
+from archcalc.lookup.resolve import resolve
+
+FILE = """
+from torch import Tensor, nn
+whole = int
+
+
+class Net(nn.Module):
+    pass
+
+
+class Other(nn.Module):
+    pass
+
+
+def huge():
+    return nn.Linear(3_000_000_000, 2_000_000_000, bias=False)
+
+
+def _hidden():
+    return 3
+"""
+
+
+@pytest.fixture
+def net(tmp_path: Path) -> str:
+    path = tmp_path / "net.py"
+    path.write_text(FILE)
+    return str(path)
+
+
+def test_a_lazy_model_needs_an_input_first() -> None:
+    with pytest.raises(UsageError, match="1 is a lazy layer, whose sizes an input decides"):
+        archcalc.trace(nn.Sequential(nn.ReLU(), nn.LazyLinear(4)), (1, 8))
+
+
+def test_weights_beyond_an_address_are_traced_as_declared(net: str) -> None:
+    found = resolve(f"{net}:huge", input=["1,3000000000"]).profile()
+    assert found.params == found.macs == 3_000_000_000 * 2_000_000_000
+
+
+def test_a_file_without_a_class_names_its_classes(net: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        resolve(net)
+    assert f"{net} is a file: write {net}:Net" in str(caught.value)
+    assert "it has Net, Other, huge" in str(caught.value)
+    onnx = tmp_path / "x.onnx"
+    onnx.write_bytes(b"")
+    with pytest.raises(UsageError, match="it reads Python files"):
+        resolve(str(onnx))
+
+
+def test_a_builtin_in_a_file_is_not_a_model(net: str) -> None:
+    with pytest.raises(UsageError, match="makes int, which is not a model"):
+        resolve(f"{net}:whole", input=["1,8"])
+    with pytest.raises(UsageError, match="has no 'int'"):
+        resolve(f"{net}:int", input=["1,8"])
+
+
+def test_modules_2000_deep_are_traced_and_the_limit_is_restored() -> None:
+    class Level(nn.Module):
+        def __init__(self, inner: nn.Module | None) -> None:
+            super().__init__()
+            self.inner = inner
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x if self.inner is None else self.inner(x) + 1
+
+    model = Level(None)
+    for _ in range(2000):
+        model = Level(model)
+    limit = sys.getrecursionlimit()
+    assert len(archcalc.trace(model, (1, 3))) == 1 + 2000
+    assert sys.getrecursionlimit() == limit
