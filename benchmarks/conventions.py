@@ -134,9 +134,11 @@ def cases() -> Iterator[Case]:
         if kind in ("detection", "segmentation"):
             extra = {"weights_backbone": None}
         for name in names:
+            resized = kind == "detection" and not name.startswith("ssd")
+            small = {"min_size": 128, "max_size": 160} if resized else {}
             yield Case(
                 f"torchvision/{kind}/{name}",
-                partial(getattr(module, name), weights=None, **extra),
+                partial(getattr(module, name), weights=None, **extra, **small),
                 partial(shapes[kind], name),
             )
 
@@ -405,7 +407,7 @@ def table(lines: list[dict[str, Any]]) -> str:
             rows.append(
                 f"| {line['model']} | {line['reported'] - line['predicted']:+,} | {modules} |"
             )
-    return "\n".join(rows).replace("\n| failed | \n", "\n") + "\n"
+    return "\n".join(rows) + "\n"
 
 
 def main() -> None:

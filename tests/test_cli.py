@@ -332,3 +332,10 @@ def test_a_pattern_without_a_match_is_refused(cli, line: str, words: str) -> Non
     result = cli(line)
     assert (result.code, result.out) == (2, "")
     assert words in result.err
+
+
+def test_memory_of_a_training_step_shows_its_own_totals(cli) -> None:
+    shown = cli("memory nin --train --optimizer adam --format md").out
+    for row in ("gradients", "state of adam", "peak of a training step"):
+        assert row in shown
+    assert "peak of a training step" not in cli("memory nin").out

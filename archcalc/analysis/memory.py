@@ -120,13 +120,13 @@ def memory(graph: Graph, device: Device = "cpu", optimizer: str = "sgd") -> Memo
 
     The backward pass follows from the forward pass, also where the graph is a whole step.
     """
-    graph = graph.forward
+    forward = graph.forward
     return Memory(
         sum(weight.nbytes for weight in graph.weights),
-        liveness(graph.eval()),
-        saved_for_backward(graph.train(), device),
-        eager_liveness(graph.eval()),
-        training_step(graph.train(), device, optimizer),
+        liveness(forward.eval()),
+        saved_for_backward(forward.train(), device),
+        eager_liveness(forward.eval()),
+        training_step(graph, device, optimizer) if optimizer in OPTIMIZER_STATE else None,
     )
 
 
@@ -262,12 +262,14 @@ torch does on the CPU."""
 
 
 def training_step(graph: Graph, device: Device = "cpu", optimizer: str = "sgd") -> Step:
-    """What one step of training holds, and the most at a time in each phase."""
+    """What one step of training holds, and the most at a time in each phase. Raises KeyError for an
+    optimizer that is not in :data:`OPTIMIZER_STATE`."""
+    graph = graph.forward.train()
     keeping = Keeping(graph, device)
     weights = sum(weight.nbytes for weight in graph.weights)
     read = {weight.name: weight.nbytes for node in graph.executed for weight in node.weights}
     gradients = sum(read.values())
-    slots = OPTIMIZER_STATE.get(optimizer, 0)
+    slots = OPTIMIZER_STATE[optimizer]
     # A counter of steps for each parameter, of float32.
     counters = 4 * len(read) if optimizer in OPTIMIZER_SCRATCH else 0
     state = slots * gradients + counters

@@ -261,7 +261,7 @@ def memory(model: Model, counting: Counting, output: Output) -> None:
     archcalc memory nin --batch 128
     """
     found = price(model, counting)
-    finish(views.memory(found), counting, output, found)
+    finish(views.memory(found, counting.optimizer or "sgd"), counting, output, found)
 
 
 def receptive_field(model: Model, counting: Counting, output: Output) -> None:

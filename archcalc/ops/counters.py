@@ -244,6 +244,16 @@ def fvcore_norm(layer: str, *, batch_statistics: bool = False) -> Rule:
     return rule
 
 
+def torchinfo_batch_norm(node: Node, macs: int, training: bool) -> Iterator[Step]:
+    """torchinfo looks at modules without children. torch's own is one and calls the function alone,
+    so that the node has the module's name; a module that adds an activation is not looked at."""
+    if node.weights:
+        module = node.weights[0].name.rpartition(".")[0]
+        again = node.name.removeprefix(f"{module}_")  # the second call of a module has a number
+        if not module or node.name == module or again.isdigit():
+            yield from torchinfo_norm(node, macs, training)
+
+
 def torchinfo_norm(node: Node, macs: int, training: bool) -> Iterator[Step]:
     first = node.outputs[0].shape[0]
     yield Step("1 per weight and bias of a normalisation", first * node.params)
@@ -270,7 +280,7 @@ def norm(layer: str, *, weighted: int, batch_statistics: bool = False) -> Counte
     return Counters(
         torch=nothing,
         fvcore=fvcore_norm(layer, batch_statistics=batch_statistics),
-        torchinfo=torchinfo_norm,
+        torchinfo=torchinfo_batch_norm if batch_statistics else torchinfo_norm,
         thop=thop_norm(layer),
         ptflops=ptflops_norm(layer, weighted),
     )

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
-from torch import nn
+from torch import Tensor, nn
 
 import archcalc
 from archcalc.errors import UsageError
 from archcalc.lookup.resolve import resolve
 
 FILE = """
-from torch import nn
+from torch import Tensor, nn
 whole = int
 
 
@@ -66,3 +67,20 @@ def test_a_builtin_in_a_file_is_not_a_model(net: str) -> None:
         resolve(f"{net}:whole", input=["1,8"])
     with pytest.raises(UsageError, match="has no 'int'"):
         resolve(f"{net}:int", input=["1,8"])
+
+
+def test_modules_2000_deep_are_traced_and_the_limit_is_restored() -> None:
+    class Level(nn.Module):
+        def __init__(self, inner: nn.Module | None) -> None:
+            super().__init__()
+            self.inner = inner
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x if self.inner is None else self.inner(x) + 1
+
+    model = Level(None)
+    for _ in range(2000):
+        model = Level(model)
+    limit = sys.getrecursionlimit()
+    assert len(archcalc.trace(model, (1, 3))) == 1 + 2000
+    assert sys.getrecursionlimit() == limit

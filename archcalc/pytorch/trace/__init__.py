@@ -29,7 +29,7 @@ from archcalc.pytorch.trace.inputs import (
     stand_in,
     walk,
 )
-from archcalc.pytorch.trace.modules import no_collection, watch_modules
+from archcalc.pytorch.trace.modules import deep_enough, no_collection, watch_modules
 from archcalc.pytorch.trace.own_random import own_random
 from archcalc.pytorch.trace.questions import Answers, settle
 from archcalc.pytorch.trace.stub import stub
@@ -104,7 +104,7 @@ def trace(
         tracer = Tracer(way, gradients=gradients, answers=answers)
         if note:
             tracer.recorder.notes.append(note)
-        with nullcontext() if tracer.real else no_collection():
+        with deep_enough(model), nullcontext() if tracer.real else no_collection():
             try:
                 graph = _run(model, given, keywords, tracer, name, train, optimizer)
             except GradientsNeededError:

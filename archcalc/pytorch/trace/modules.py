@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import inspect
+import sys
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
@@ -270,6 +271,43 @@ def watch_modules(watcher: Watcher) -> Iterator[None]:
             _patches -= 1
             if not _patches:
                 _patch(_original, _original_script, _original_apply)
+
+
+FRAMES = 6
+"""Of Python's, for each module inside another one."""
+DEEPEST = 18_000
+"""Frames that fit on a thread's stack as the operating system gives it."""
+
+
+@contextmanager
+def deep_enough(model: Any) -> Iterator[None]:
+    """Raise Python's limit of recursion as far as the nesting of the modules needs it."""
+    limit = sys.getrecursionlimit()
+    needed = min(limit + FRAMES * _depth(model), DEEPEST)
+    if needed < limit + FRAMES * USUAL:
+        yield
+        return
+    sys.setrecursionlimit(needed)
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(limit)
+
+
+USUAL = 30
+"""Levels of modules that need no higher limit."""
+
+
+def _depth(model: Any) -> int:
+    depth = 0
+    level = [model] if isinstance(model, nn.Module) else []
+    seen: set[int] = set()
+    while level:
+        depth += 1
+        seen.update(map(id, level))
+        inside = {id(each): each for module in level for each in module._modules.values()}
+        level = [each for key, each in inside.items() if each is not None and key not in seen]
+    return depth
 
 
 @contextmanager

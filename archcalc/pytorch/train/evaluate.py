@@ -23,6 +23,7 @@ from archcalc.pytorch.train.settings import Settings
 def network(run: Run) -> tuple[nn.Module, Pixels]:
     """The run's network with its best weights, in evaluation mode, and how its images are made.
     Raises UsageError where the weights are missing or damaged."""
+    check(run)
     channels, *size = run.config["input"]
     asked = ModelSpec.parse(run.model)
     with torch.random.fork_rng(devices=[]):
@@ -38,6 +39,13 @@ def network(run: Run) -> tuple[nn.Module, Pixels]:
     file = run.folder / run_folder.BEST
     run_folder.put(model, run_folder.weights(file), file)
     return model.eval(), pixels(run)
+
+
+def check(run: Run) -> None:
+    """Raises UsageError where the record lacks what the network needs to be built again."""
+    for key in ("classes", "pixels", "channels_last"):
+        if run.config.get(key) in (None, []):
+            raise UsageError(f"{run.folder / runs.RUN} has no {key}: the run cannot be used again")
 
 
 def pixels(run: Run) -> Pixels:
@@ -61,6 +69,7 @@ def score(
     """Test a run again, on its own test images or on another set with the same classes: the run,
     the score, and the set's name. Raises UsageError."""
     run = runs.load(folder)
+    check(run)
     settings = _settings(run, data, device, precision)
     accelerator = start(settings)
     model, made = network(run)

@@ -6,6 +6,8 @@ from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
+from archcalc.analysis.memory import Step
+from archcalc.analysis.memory import memory as memory_of
 from archcalc.analysis.profile import Module, Profile, profile
 from archcalc.analysis.receptive_field import Reach
 from archcalc.analysis.worked_example import counted
@@ -132,9 +134,13 @@ def parameters(found: Profile, depth: int | None = None) -> Document:
     )
 
 
-def memory(found: Profile) -> Document:
-    """``archcalc memory``: weights, every activation, the peak, and what training keeps."""
-    reading = found.memory
+def memory(found: Profile, optimizer: str = "sgd") -> Document:
+    """``archcalc memory``: weights, every activation, the peak, and what training keeps.
+
+    In training mode also the totals of a step with this optimizer.
+    """
+    reading = memory_of(found.graph, optimizer=optimizer)
+    step = reading.step
     saved = {row.name: row for row in reading.saved}
     peak = reading.peak
     rows = [
@@ -162,8 +168,10 @@ def memory(found: Profile) -> Document:
         (Column("what", "memory"), Column("bytes", "bytes", "bytes"), Column("where", "where")),
         (
             ("weights", reading.weight_bytes, ""),
-            ("peak activations, inference", reading.peak_bytes, peak.name if peak else ""),
+            ("least activations, inference", reading.peak_bytes, peak.name if peak else ""),
+            ("activations in eager torch", reading.eager_peak_bytes, reading.eager_peak_at),
             ("kept for backward, training", reading.saved_bytes, ""),
+            *(_step_rows(step) if found.graph.training and step else ()),
         ),
     )
     data = records.models([found])
@@ -171,6 +179,9 @@ def memory(found: Profile) -> Document:
         "weight_bytes": reading.weight_bytes,
         "peak_activation_bytes": reading.peak_bytes,
         "peak_at": peak.name if peak else None,
+        "eager_peak_activation_bytes": reading.eager_peak_bytes,
+        "eager_peak_at": reading.eager_peak_at or None,
+        "training_step": step and {**step._asdict(), "peak": step.peak, "at": step.peak_phase},
         "saved_for_backward_bytes": reading.saved_bytes,
         "activations": [row._asdict() for row in reading.activations],
         "saved": [{"name": row.name, "bytes": row.nbytes} for row in reading.saved],
@@ -181,8 +192,21 @@ def memory(found: Profile) -> Document:
         (
             "Live: outputs that some later node still reads, while this node runs. Views are free.",
             "Saved: what autograd keeps of this node for the backward pass in training.",
-            "No workspace, fragmentation, gradients or optimizer state.",
+            "Least: the minimum that any allocator needs. Eager: the caller holds the input, and "
+            "Python frames hold what they name.",
+            "No workspace of a library and no fragmentation.",
         ),
+    )
+
+
+def _step_rows(step: Step) -> tuple[tuple[Cell, ...], ...]:
+    return (
+        ("gradients", step.gradients, ""),
+        (f"state of {step.optimizer}", step.optimizer_state, ""),
+        ("peak of the forward pass", step.forward_peak, ""),
+        ("peak of the backward pass", step.backward_peak, ""),
+        ("peak of the optimizer's step", step.step_peak, ""),
+        ("peak of a training step", step.peak, step.peak_phase),
     )
 
 

@@ -17,6 +17,7 @@ from archcalc.cli import run as archcalc
 from archcalc.errors import UsageError
 from archcalc.pytorch.train import Settings, data, run, run_folder, train
 from archcalc.pytorch.train.evaluate import score
+from tests.analysis.run_on_disk import make
 
 Make = Callable[..., Settings]
 
@@ -82,6 +83,11 @@ def test_weights_that_were_saved_without_a_checksum_are_read(tmp_path: Path) -> 
     file = tmp_path / "old.safetensors"
     file.write_bytes(save({"a": torch.ones(2)}, {"epoch": "1"}))
     assert run_folder.weights(file)["a"].tolist() == [1.0, 1.0]
+
+
+def test_a_record_without_its_classes_cannot_be_evaluated(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"run\.json has no classes"):
+        score(make(tmp_path / "run", 0.8))
 
 
 def test_resuming_a_finished_run_says_that_it_is_finished(
