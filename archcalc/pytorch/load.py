@@ -141,9 +141,9 @@ def _torchvision(name: str, options: Mapping[str, Any]) -> Model:
     keywords = _typed(builder, options, f"torchvision:{name}")
     if name in ("googlenet", "inception_v3"):
         keywords.setdefault("init_weights", False)  # else it warns, and weights cost time
+    shape, images = _torchvision_input(name, builder, keywords)
     return Model(
-        lambda: builder(weights=None, **_without_download(builder, keywords)),
-        *_torchvision_input(name, builder, keywords),
+        lambda: builder(weights=None, **_without_download(builder, keywords)), shape, images=images
     )
 
 

@@ -15,6 +15,7 @@ from archcalc.lookup.resolve import resolve
         ("mvit_v1_b", [(1, 3, 16, 224, 224)]),
         ("r3d_18", [(1, 3, 16, 112, 112)]),
         ("vit_b_32", [(1, 3, 224, 224)]),
+        ("raft_small", 2 * [(1, 3, 520, 960)]),
     ],
 )
 def test_the_default_input_is_what_the_model_takes(
