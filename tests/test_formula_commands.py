@@ -100,6 +100,47 @@ def test_a_search_finds_the_corner_of_a_small_space(
     assert ran(capsys, *line, "3")[0] == 0  # goes on in the same file
 
 
+def test_a_saved_sweep_becomes_a_report(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    pytest.importorskip("altair")
+    saved, page, text = (tmp_path / name for name in ("sweep.json", "sweep.html", "sweep.md"))
+    line = ["sweep", "inception-reduced", "--over", "c5_reduce=4:64:4", "--over", "c3=64,128"]
+    assert ran(capsys, *line, "-o", str(saved))[0] == 0
+    code, _, err = ran(capsys, "report", "--sweep", str(saved), "-o", str(page), "-o", str(text))
+    assert (code, err.count("wrote")) == (0, 2)
+    assert "32 candidates" in page.read_text(encoding="utf-8")
+    pictures = sorted(each.name for each in tmp_path.glob("*.svg"))
+    assert pictures == [
+        "sweep-curve-c3.svg",
+        "sweep-curve-c5_reduce.svg",
+        "sweep-distribution-macs.svg",
+        "sweep-front.svg",
+    ]
+    assert all(name in text.read_text(encoding="utf-8") for name in pictures)
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"axes": {}}, "at least one axis"),
+        ({"axes": {"c5_reduce": {"first": 9, "last": 1, "step": 1}}}, "is not a range"),
+        ({"front": [{"macs": 1}]}, "a row has no"),
+        ({"candidates": "many"}, "candidates: expected a whole number"),
+        ({"schema_version": 7}, "is not a saved sweep"),
+    ],
+)
+def test_a_damaged_sweep_is_one_sentence(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, change: dict[str, object], why: str
+) -> None:
+    saved = tmp_path / "sweep.json"
+    ran(capsys, "sweep", "inception-reduced", "--over", "c5_reduce=4:8:4", "-o", str(saved))
+    record = json.loads(saved.read_text(encoding="utf-8"))
+    saved.write_text(json.dumps(record | change), encoding="utf-8")
+    code, out, err = ran(capsys, "report", "--sweep", str(saved), "-o", str(tmp_path / "x.md"))
+    assert (code, out) == (2, "")
+    assert why in err
+    assert not (tmp_path / "x.md").exists()
+
+
 @pytest.mark.parametrize(
     ("line", "why"),
     [

@@ -58,6 +58,14 @@ def report(
         list[str],
         Option(metavar="DIR", help="Training runs of `archcalc train`. Repeatable."),
     ] = [],  # noqa: B006
+    sweep: Annotated[
+        str,
+        Option(
+            metavar="FILE",
+            help="Sweep that `archcalc sweep --format json` wrote, instead of models.",
+            show_default=False,
+        ),
+    ] = "",
     no_charts: Annotated[
         bool,
         Option("--no-charts", help="Write only text and tables, which need no extra package."),
@@ -103,10 +111,14 @@ def report(
     from archcalc.io.report_config import ReportConfig, read_config
     from archcalc.report.formats import choose
 
-    if bool(models) == bool(config):
+    if [bool(models), bool(config), bool(sweep)].count(True) != 1:
         raise UsageError(
-            "name models, as in `archcalc report nin googlenet`, or give --config FILE"
+            "name models, as in `archcalc report nin googlenet`, or give --config FILE or "
+            "--sweep FILE"
         )
+    if sweep:
+        _write_sweep(sweep, output, charts=not no_charts)
+        return
     if config and network != Network():
         raise UsageError(
             "--input, --batch, --train and --set do not apply to --config; write them in the file"
@@ -154,6 +166,29 @@ def report(
         names = ", ".join(map(str, stale))
         tell(f"archcalc: out of date: {names}; repair with: {again}")
         sys.exit(STALE)
+
+
+def _write_sweep(path: str, output: list[str], *, charts: bool) -> None:
+    from archcalc.io.files import write_texts
+    from archcalc.io.sweeps import load
+    from archcalc.report.formats import Place, choose, write
+    from archcalc.report.sections.sweep import of_report
+
+    if not output:
+        raise UsageError("give -o FILE, such as sweep.html; its extension selects the format")
+    formats = {Path(each): choose("", each) for each in output}
+    found = load(path)
+    drawn = charts and not formats.keys() <= {p for p in formats if formats[p] in ("csv", "json")}
+    document = of_report(found, charts=drawn)
+    files: dict[Path, str] = {}
+    for target, form in formats.items():
+        place = Place(stem=target.stem)
+        text = write(document, form, place)
+        files |= {target.parent / name: chart for name, chart in place.files.items()}
+        files[target] = text
+    write_texts(files)
+    for target in formats:
+        tell(f"wrote {target}")
 
 
 def _files(

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from archcalc.report import records
-from archcalc.report.document import Document, answer
+from archcalc.report.document import Block, Chart, Document, Notes, Section, Tabular, answer
 from archcalc.report.table import Cell, Column, Kind, Table
 from archcalc.symbolic.sweep import Sweep
 
@@ -39,6 +39,34 @@ def sweep(found: Sweep) -> Document:
     if len(found.refusals) > 3:
         notes.append(f"{len(found.refusals) - 3} more reasons; JSON has all of them.")
     return answer(tuple(tables), record(found), tuple(notes))
+
+
+def of_report(found: Sweep, *, charts: bool = True) -> Document:
+    """``archcalc report --sweep``: the tables, the front among the candidates, how each figure is
+    distributed, and each figure along each axis."""
+    shown = sweep(found)
+    blocks: list[Block] = [Tabular(table) for table in shown.tables]
+    if charts:
+        blocks += _charts(found)
+    blocks.append(Notes(shown.notes))
+    title = f"{found.spec}: {found.candidates:,} candidates"
+    return Document((Section("sweep", title, tuple(blocks)),), shown.data, title=title)
+
+
+def _charts(found: Sweep) -> list[Block]:
+    from archcalc.report.charts.sweep import curve, distribution, front
+
+    first, *others = dict.fromkeys(each.figure for each in found.objectives)
+    blocks: list[Block] = []
+    if others:
+        caption = f"{first} against {others[0]}: a sample, and the front"
+        blocks.append(Chart("front", caption, front(found)))
+    caption = f"Share of candidates up to each value of {first}, with a 95 % band"
+    blocks.append(Chart(f"distribution-{first}", caption, distribution(found, first)))
+    for axis in found.axes:
+        caption = f"{first} along {axis.name}: median, and the range from 10 to 90 %"
+        blocks.append(Chart(f"curve-{axis.name}", caption, curve(found, axis.name, first)))
+    return blocks
 
 
 def record(found: Sweep) -> dict[str, Any]:
