@@ -7,6 +7,7 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
+from archcalc.analysis.figures import FIGURES
 from archcalc.report.charts import style
 from archcalc.report.document import Spec
 from archcalc.symbolic.sweep import Sweep
@@ -26,8 +27,8 @@ def front(found: Sweep) -> Spec:
         legend=alt.Legend(orient="top"),
     )
     axes = {
-        "x": alt.X("x:Q", title=first, scale=alt.Scale(zero=False)),
-        "y": alt.Y("y:Q", title=second, scale=alt.Scale(zero=False)),
+        "x": alt.X("x:Q", **_of_figure(alt, first)),
+        "y": alt.Y("y:Q", **_of_figure(alt, second)),
         "color": colours,
     }
     layers = []
@@ -46,7 +47,7 @@ def distribution(found: Sweep, figure: str) -> Spec:
     alt = style.altair()
     values = sorted(row[figure] for row in found.sample)
     rows = _bands(values)
-    x = alt.X("x:Q", title=figure, scale=alt.Scale(zero=False))
+    x = alt.X("x:Q", **_of_figure(alt, figure))
     data = alt.Data(values=rows)
     band = (
         alt.Chart(data)
@@ -84,14 +85,22 @@ def curve(found: Sweep, axis: str, figure: str) -> Spec:
     band = (
         alt.Chart(data)
         .mark_area(opacity=0.25, color=style.OKABE_ITO[0])
-        .encode(x=x, y=alt.Y("low:Q", title=figure), y2="high:Q")
+        .encode(x=x, y=alt.Y("low:Q", **_of_figure(alt, figure)), y2="high:Q")
     )
     line = (
         alt.Chart(data)
         .mark_line(point=True, color=style.OKABE_ITO[0])
-        .encode(x=x, y=alt.Y("median:Q", title=figure))
+        .encode(x=x, y=alt.Y("median:Q", **_of_figure(alt, figure)))
     )
     return style.finished(alt.layer(band, line), 0, height=240)
+
+
+def _of_figure(alt: Any, key: str) -> dict[str, Any]:
+    """The axis of a figure: its label with its unit, and short numbers."""
+    figure = FIGURES.get(key)
+    title = key if figure is None else figure.label + (f", {figure.unit}" if figure.unit else "")
+    numbers = style.axis(alt, style.numbers("si"))
+    return {"title": title, "scale": alt.Scale(zero=False), "axis": numbers}
 
 
 def _bands(values: Sequence[float], points: int = 200) -> list[dict[str, float]]:
