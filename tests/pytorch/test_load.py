@@ -9,6 +9,7 @@ import torch
 
 import archcalc
 from archcalc.cli import run
+from archcalc.errors import DefinitionError
 from archcalc.lookup.resolve import resolve
 
 NET = """
@@ -283,3 +284,19 @@ def test_files_beside_the_model_can_be_imported(tmp_path: Path, monkeypatch) -> 
 def test_the_library_traces_and_builds() -> None:
     net = archcalc.build("nin", num_classes=7)
     assert archcalc.trace(net.eval(), (1, 3, 32, 32)).output.shape == (1, 7)
+
+
+def test_a_forward_that_exits_or_never_ends_is_one_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "net.py"
+    path.write_text(
+        "import sys, torch\n"
+        "class Leaves(torch.nn.Module):\n"
+        "    def forward(self, x): sys.exit(0)\n"
+        "class Turns(torch.nn.Module):\n"
+        "    def forward(self, x): return self.forward(x)\n",
+        encoding="utf-8",
+    )
+    with pytest.raises(DefinitionError, match=r"it calls sys\.exit\(0\)"):
+        resolve(f"{path}:Leaves", input="4x4x3")
+    with pytest.raises(DefinitionError, match="it calls itself without end"):
+        resolve(f"{path}:Turns", input="4x4x3")

@@ -21,6 +21,7 @@ from torch import nn
 
 from archcalc.errors import ArchcalcError, DefinitionError, UsageError
 from archcalc.graph import Graph
+from archcalc.guard import first_line
 from archcalc.pytorch.trace import layers, recurrent, tensors, views
 from archcalc.pytorch.trace.build import build_on_meta
 from archcalc.pytorch.trace.inputs import (
@@ -188,7 +189,7 @@ def _run(
                     step(tracer, optimizer)
         except ArchcalcError:
             raise
-        except Exception as error:  # the model's own code can fail in any way
+        except (Exception, SystemExit) as error:  # the model's own code can fail in any way
             raise _failure(tracer, name, training, error) from error
     outputs = {
         label: tracer.value(tensor)
@@ -205,15 +206,16 @@ def _run(
     return recorder.finish(name, outputs, training=training)
 
 
-def _failure(tracer: Tracer, name: str, training: bool, error: Exception) -> DefinitionError:
+def _failure(tracer: Tracer, name: str, training: bool, error: BaseException) -> DefinitionError:
     """One sentence with the module and its shapes, and the Graph up to it."""
     recorder = tracer.recorder
     last = next((each.outputs[0] for each in reversed(recorder.records) if each.outputs), None)
     partial = recorder.finish(name, {"output": last} if last else {}, training=training)
     place = tracer.modules.failed or name
-    text = str(error).strip().partition("\n")[0] or "no message"
-    kind = "" if isinstance(error, RuntimeError) else f"{type(error).__name__}: "
-    return DefinitionError(f"{place}: {kind}{text}", place.partition(" ")[0], partial)
+    text = first_line(error)
+    if not isinstance(error, RecursionError):  # a RuntimeError too, with a sentence of its own
+        text = text.removeprefix("RuntimeError: ")
+    return DefinitionError(f"{place}: {text}", place.partition(" ")[0], partial)
 
 
 def _title(model: Any) -> str:

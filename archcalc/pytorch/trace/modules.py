@@ -20,7 +20,7 @@ from archcalc.errors import UsageError
 from archcalc.graph import times
 from archcalc.pytorch.trace.recorder import Recorder, Scope, tensors_in
 
-LAZY = torch.nn.parameter.UninitializedTensorMixin
+LAZY = (nn.UninitializedParameter, nn.UninitializedBuffer)
 CONTAINERS = frozenset((dict, OrderedDict, list, set))
 
 
