@@ -18,7 +18,7 @@ from pathlib import Path
 
 import archcalc
 from archcalc.analysis.latency import Bench, Latency
-from archcalc.analysis.quantile import quantile, rank_correlation
+from archcalc.analysis.quantile import interquartile_range, rank_correlation
 from archcalc.analysis.roofline import Ceilings, story
 from archcalc.analysis.speedup import speedup
 from archcalc.io.files import write_text
@@ -224,7 +224,7 @@ def verified_table(rows: Sequence[Latency]) -> Table:
         if row.verified is not None:
             medians = tuple(map(statistics.median, row.verified))
             spreads = tuple(
-                (quantile(samples, 0.75) - quantile(samples, 0.25)) / statistics.median(samples)
+                interquartile_range(samples) / statistics.median(samples)
                 for samples in row.verified
             )
             cells.append((row.spec, *medians, row.verified.ratio, *spreads))

@@ -220,7 +220,7 @@ def resized_sampling(
     ``scale`` is the factor that the caller gave, which torch uses in place of count / size.
 
     >>> resized_sampling(4, 8, taps=2, align_corners=False).reads
-    ((-1, 0), (0, 1))
+    (range(-1, 1), range(0, 2))
     """
     if align_corners:
         step = Fraction(size - 1, count - 1) if count > 1 else Fraction(0)

@@ -98,7 +98,7 @@ torch.gather(m, 1, torch.zeros(2, 2, dtype=torch.int64)); x.index_select(1, i[0]
 torch.cross(x[:, :, :, :3], y[:, :, :, :3], dim=3); torch.diagonal(m)
 torch.meshgrid(v, v, indexing="ij"); torch.broadcast_tensors(v, m); torch.atleast_2d(v); x.size()
 x.shape[0] * x; x.numel() + v; len(x) + v; torch.lerp(x, y, 0.5); torch.addcmul(x, x, y)
-torch.logical_and(k, k); ~k; k & k; x.isnan(); x.sign()
+torch.logical_and(k, k); ~k; k & k; x.isnan(); x.isfinite(); x.isinf(); x.sign()
 torch.linalg.svdvals(m); torch.linalg.eigvalsh(m[:, :4])
 x.eq(y); x.eq_(1); x.ge(y); x.ge_(1); x.gt_(1); x.le(y); x.le_(1); x.lt(y); x.lt_(1); x.ne_(1)
 torch.multiply(x, y); x.clone().multiply_(y); torch.subtract(x, y); x.clone().sub_(y)
