@@ -58,6 +58,7 @@ def test_two_models_cost_the_same_at_a_size(capsys: pytest.CaptureFixture[str]) 
 def test_sweep_shows_the_front_and_writes_rows(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
+    pytest.importorskip("pyarrow")
     path = tmp_path / "rows.parquet"
     line = ["sweep", "inception-reduced", "--over", "c5_reduce=4:64:4", "--where", "macs<=130e6"]
     code, out, err = ran(capsys, *line, "--top", "2", "--by", "max:macs", "-o", str(path))

@@ -6,6 +6,7 @@ never rewritten.
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from archcalc.errors import needs
@@ -18,14 +19,16 @@ if TYPE_CHECKING:
 
 
 def text(space: Space, polynomial: Polynomial) -> str:
-    """One expression in a line.
+    """One expression in a line; without sympy as a sum that is not factored.
 
     >>> import archcalc
-    >>> region = archcalc.derive("inception-reduced", over=["c3_reduce", "c5_reduce"]).region()
+    >>> region = archcalc.derive("inception-5x5-reduced", over=["c5_reduce"]).region()
     >>> text(region.space, region.figures["macs"])
-    '25,088·(42·c3_reduce + 31·c5_reduce + 576)'
+    '777,728·c5_reduce'
     """
     plain = emit.inline(space, polynomial)
+    if find_spec("sympy") is None:
+        return plain
     factored: str = _printer().doprint(_factored(space, polynomial, emit.WORDS))
     return min(plain, factored, key=len)
 
@@ -51,7 +54,8 @@ def latex(formula: Formula) -> str:
 
 
 def _latex(region: Region, figure: str) -> str:
-    import sympy
+    with needs("sweep", "--format latex"):
+        import sympy
 
     found = _factored(region.space, region.figures[figure], emit.LATEX)
     spread = found.expand() if found.is_Mul else found

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import sys
 from typing import Any
 
 import numpy as np
 import pytest
 
 import archcalc
-from archcalc.errors import UsageError
+from archcalc.errors import MissingExtraError, UsageError
 from archcalc.symbolic import programs
 from archcalc.symbolic.formula import Formula, crossings
 from archcalc.symbolic.readable import text
@@ -83,6 +84,7 @@ def test_json_is_a_tree_of_operations(googlenet: Formula) -> None:
 
 
 def test_latex_keeps_floors_as_fractions(googlenet: Formula) -> None:
+    pytest.importorskip("sympy")
     written = programs.latex(googlenet)
     assert r"\left\lfloor \frac{\mathrm{height} + 1}{32} \right\rfloor" in written
     assert r"\text{where } \mathrm{height} \ge 79" in written
@@ -96,8 +98,19 @@ def test_text_is_factored_where_that_is_shorter() -> None:
     assert text(region.space, region.figures["macs"]) == "777,728·c5_reduce"
 
 
-@pytest.mark.parametrize("name", sorted(programs.PROGRAMS))
-def test_names_of_users_code_end_no_comment_and_no_string(name: str, tmp_path: Any) -> None:
+def test_without_sympy_text_is_a_sum_and_latex_one_sentence(
+    googlenet: Formula, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "sympy", None)  # importing it raises
+    monkeypatch.setattr("archcalc.symbolic.readable.find_spec", lambda name: None)
+    region = googlenet.region()
+    assert "3,075·num_classes + 6,371,120" in text(region.space, region.figures["params"])
+    with pytest.raises(MissingExtraError, match=r"needs sympy.*pip install 'archcalc\[sweep\]'"):
+        programs.latex(googlenet)
+
+
+@pytest.mark.parametrize("name", ["python", "numpy", "javascript", "json"])
+def test_names_of_users_code_end_no_comment_and_no_string(name: str) -> None:
     hostile = archcalc.derive("nin", over=["height"])
     hostile.spec = 'nin"""\n*/ import os'
     assert "import os\n" not in programs.PROGRAMS[name](hostile).replace("_import_os", "")
