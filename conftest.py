@@ -17,7 +17,10 @@ WITHOUT_MKDOCS = missing("mkdocs") or missing("material")
 TORCH = ["archcalc/pytorch", "tests/pytorch"]
 TORCH_EXAMPLES = ["archcalc.build", "archcalc.trace"]
 """Docstrings outside those folders whose examples need it."""
-REPORT = [f"tests/report/test_{name}.py" for name in ("charts", "page", "story", "story_measured")]
+REPORT = [
+    f"tests/report/test_{name}.py"
+    for name in ("charts", "page", "story", "story_accuracy", "story_measured")
+]
 BROWSER = ["tests/browser"]
 DOCS = ["tests/test_docs.py"]
 

@@ -202,6 +202,7 @@ def test_the_report_of_runs_has_a_row_a_run_and_their_mean(tmp_path: Path) -> No
 def test_the_curve_of_a_run_is_svg_with_a_line_for_each_half_and_labels_are_escaped(
     tmp_path: Path,
 ) -> None:
+    pytest.importorskip("altair")
     from xml.etree import ElementTree
 
     words = Words("en")
