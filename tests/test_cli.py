@@ -170,7 +170,7 @@ def test_no_command_shows_the_help_and_the_version_is_short(cli) -> None:
         ("show nin --input 28x28", "input '28x28' has 2 sizes, not three"),
         ("show nin --input -1x28x3", "is not a shape of positive whole numbers"),
         ("show nin --input axbxc", "is not a shape of positive whole numbers"),
-        ("show nin --input nchw:1x2x3", "'nchw' is no layout"),
+        ("show nin --input nchw:1x2x3", "'nchw' is not a layout"),
         ("show nin --batch 0", "batch 0: at least 1 is needed"),
         ("show nin --batch two", "'two' is not a valid integer"),
         ("show nin --units imperial", "'imperial' is not one of 'si', 'zh', 'exact'"),

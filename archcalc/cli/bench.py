@@ -305,5 +305,7 @@ def _numbers(what: str, text: str, everything: str = "") -> tuple[int, ...]:
             found.append(int(word))
         else:
             example = "1,2,all" if everything else "1,8,32"
-            raise UsageError(f"--{what} {text!r}: {word!r} is no number above 0; write {example}")
+            raise UsageError(
+                f"--{what} {text!r}: {word!r} is not a number above 0; write {example}"
+            )
     return tuple(dict.fromkeys(found))
