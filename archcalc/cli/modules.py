@@ -22,6 +22,7 @@ from archcalc.cli.options import (
 )
 from archcalc.errors import needs
 from archcalc.lookup import registry
+from archcalc.lookup.resolve import expand
 from archcalc.lookup.spec import parse_settings
 
 UNEXPLAINED = 1
@@ -40,7 +41,7 @@ def verify(network: Network, output: Output, models: AnyModels = []) -> None:  #
     from archcalc.cli.progress import counting
     from archcalc.report.sections.counters import verification
 
-    names = models or registry.names()
+    names = expand(models) or registry.names()
     with counting(len(names)) as say:
         checks = archcalc.verify(names, say=say, **_asked(network))
     write(verification(checks), output)

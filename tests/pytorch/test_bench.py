@@ -437,9 +437,9 @@ def test_the_format_follows_the_file_unless_said(cli, tmp_path: Path) -> None:
     ("line", "words"),
     [
         ("bench nim", "unknown model 'nim'"),
-        ("bench nin --batch 0", "--batch '0': '0' is no number above 0; write 1,8,32"),
-        ("bench nin --batch 1,,2", "'' is no number above 0"),
-        ("bench nin --threads none", "'none' is no number above 0; write 1,2,all"),
+        ("bench nin --batch 0", "--batch '0': '0' is not a number above 0; write 1,8,32"),
+        ("bench nin --batch 1,,2", "'' is not a number above 0"),
+        ("bench nin --threads none", "'none' is not a number above 0; write 1,2,all"),
         ("bench nin --dtype half", "unknown dtype 'half'"),
         ("bench nin --device tpu", "unknown device 'tpu': one of auto, cpu, cuda, cuda:1, mps"),
         ("bench nin --input 3x3", "has 2 sizes, not three"),
