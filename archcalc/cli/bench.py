@@ -25,6 +25,7 @@ from archcalc.cli.options import (
 )
 from archcalc.errors import UsageError
 from archcalc.lookup.registry import STORY
+from archcalc.lookup.resolve import expand
 from archcalc.lookup.spec import parse_settings
 
 if TYPE_CHECKING:
@@ -172,7 +173,7 @@ def bench(
     """
     from archcalc.report.latency import measurement
 
-    models = models or list(STORY)
+    models = expand(models) or list(STORY)
     if baseline and baseline not in models:
         raise UsageError(f"baseline {baseline!r} is not one of the models: {', '.join(models)}")
     if setting.optimizer and not setting.train:
