@@ -311,16 +311,20 @@ def reconcile(
     input: Shape | str | Sequence[str] | None = None,
     batch: int = 1,
     training: bool = False,
+    trust: bool = False,
     **options: Any,
 ) -> Crosscheck:
     """The steps from archcalc's count of any model to each other counter's. Needs torch.
 
     ``.explained`` says whether the steps reach every number, ``.failed`` names the counters that
-    cannot run the model. Raises what :func:`graph` does.
+    cannot run the model. ``trust`` loads a ``.pt2`` file even where loading runs code that is in
+    it. Raises what :func:`graph` does.
     """
     with needs("torch", "archcalc.reconcile"):
         from archcalc.pytorch.crosscheck import check_model
-    return check_model(model, input=input, batch=batch, training=training, options=options)
+    return check_model(
+        model, input=input, batch=batch, training=training, options=options, trust=trust
+    )
 
 
 def export(

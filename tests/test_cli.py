@@ -75,6 +75,20 @@ def test_the_receptive_field_of_the_end_is_global(cli) -> None:
     assert cli("receptive-field nin").out.count("global") == 2
 
 
+def test_depth_folds_memory_and_the_receptive_field_into_modules(cli) -> None:
+    whole = [row["name"] for row in csv.DictReader(cli("memory nin -f csv").out.splitlines())]
+    modules = dict.fromkeys(name.removesuffix(" ←peak").split(".")[0] for name in whole)
+    rows = list(csv.DictReader(cli("memory nin --depth 1 -f csv").out.splitlines()))
+    assert [row["name"].removesuffix(" ←peak") for row in rows] == list(modules)
+    assert sum("←peak" in row["name"] for row in rows) == 1
+    reach = csv.DictReader(cli("receptive-field nin --depth 1 -f csv").out.splitlines())
+    assert [row["name"] for row in reach][-3:] == list(modules)[-3:]
+
+
+def test_lint_takes_a_pattern(cli) -> None:
+    assert cli("lint inception-5x5*").out == cli("lint inception-5x5 inception-5x5-reduced").out
+
+
 def test_list_shows_every_model_and_one_with_its_options(cli) -> None:
     out = cli("list").out
     for name in archcalc.lookup.registry.names():
@@ -170,7 +184,7 @@ def test_no_command_shows_the_help_and_the_version_is_short(cli) -> None:
         ("show nin --input 28x28", "input '28x28' has 2 sizes, not three"),
         ("show nin --input -1x28x3", "is not a shape of positive whole numbers"),
         ("show nin --input axbxc", "is not a shape of positive whole numbers"),
-        ("show nin --input nchw:1x2x3", "'nchw' is no layout"),
+        ("show nin --input nchw:1x2x3", "'nchw' is not a layout"),
         ("show nin --batch 0", "batch 0: at least 1 is needed"),
         ("show nin --batch two", "'two' is not a valid integer"),
         ("show nin --units imperial", "'imperial' is not one of 'si', 'zh', 'exact'"),

@@ -145,7 +145,7 @@ def test_a_damaged_sweep_is_one_sentence(
 @pytest.mark.parametrize(
     ("line", "why"),
     [
-        (["derive", "nin"], "derive needs the sizes to leave in"),
+        (["derive", "nin"], "derive needs the sizes that stay variables"),
         (["derive", "nin", "--over", "head"], "head is gap or fc, not a size"),
         (["derive", "nin", "--over", "input", "--metric", "beauty"], "unknown figure 'beauty'"),
         (["derive", "nin", "googlenet", "--over", "batch"], "give two models, one size"),

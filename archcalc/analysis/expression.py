@@ -43,7 +43,7 @@ def evaluate(text: str, model: str, input: str, profile_of: Models) -> Number:
         body = ast.parse(text.strip(), mode="eval").body
         found = _Evaluation(text.strip(), model, input, profile_of).value(body)
     except (SyntaxError, RecursionError, MemoryError):
-        raise UsageError(f"{text!r} is no expression") from None
+        raise UsageError(f"{text!r} is not an expression") from None
     except ZeroDivisionError:
         raise UsageError(f"{text!r} divides by zero") from None
     if isinstance(found, str):

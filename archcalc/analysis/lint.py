@@ -145,7 +145,7 @@ class View:
 
 
 class Pair(NamedTuple):
-    """Two layers with nothing between that bends."""
+    """Two linear layers with no nonlinearity between them."""
 
     first: Node
     second: Node
@@ -233,7 +233,7 @@ def bias_before_norm(view: View) -> Iterator[Finding]:
 
 
 def linear_in_a_row(view: View) -> Iterator[Finding]:
-    """Two layers with nothing between that bends are one layer, written as a product."""
+    """Two linear layers with no nonlinearity between them are one layer, written as a product."""
     bends = any(
         node.op in TABLE and TABLE[node.op].kind == "activation" and TABLE[node.op].evaluates
         for node in view.nodes
@@ -255,7 +255,7 @@ def linear_in_a_row(view: View) -> Iterator[Finding]:
             remedy = "a ReLU between them; it has no parameters"
         yield Finding(
             "linear-in-a-row",
-            # A narrow middle in a network that bends elsewhere is a linear bottleneck, as in
+            # A narrow middle, with nonlinearities elsewhere, is a linear bottleneck, as in
             # MobileNetV2: it saves what one layer would cost.
             "note" if narrow and bends else "warning",
             second.name,

@@ -25,6 +25,7 @@ from archcalc.cli.options import (
 )
 from archcalc.errors import UsageError
 from archcalc.lookup.registry import STORY
+from archcalc.lookup.resolve import expand
 from archcalc.lookup.spec import parse_settings
 
 if TYPE_CHECKING:
@@ -172,7 +173,7 @@ def bench(
     """
     from archcalc.report.latency import measurement
 
-    models = models or list(STORY)
+    models = expand(models) or list(STORY)
     if baseline and baseline not in models:
         raise UsageError(f"baseline {baseline!r} is not one of the models: {', '.join(models)}")
     if setting.optimizer and not setting.train:
@@ -305,5 +306,7 @@ def _numbers(what: str, text: str, everything: str = "") -> tuple[int, ...]:
             found.append(int(word))
         else:
             example = "1,2,all" if everything else "1,8,32"
-            raise UsageError(f"--{what} {text!r}: {word!r} is no number above 0; write {example}")
+            raise UsageError(
+                f"--{what} {text!r}: {word!r} is not a number above 0; write {example}"
+            )
     return tuple(dict.fromkeys(found))

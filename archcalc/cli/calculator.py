@@ -254,21 +254,23 @@ def params(model: Model, counting: Counting, output: Output, depth: Depth = None
     finish(views.parameters(found, depth), counting, output, found)
 
 
-def memory(model: Model, counting: Counting, output: Output) -> None:
+def memory(model: Model, counting: Counting, output: Output, depth: Depth = None) -> None:
     """Show the memory of weights and activations, the peak, and what training keeps.
 
     \b
     archcalc memory nin --batch 128
+    archcalc memory googlenet --depth 1
     """
     found = price(model, counting)
-    finish(views.memory(found, counting.optimizer or "sgd"), counting, output, found)
+    finish(views.memory(found, counting.optimizer or "sgd", depth), counting, output, found)
 
 
-def receptive_field(model: Model, counting: Counting, output: Output) -> None:
+def receptive_field(model: Model, counting: Counting, output: Output, depth: Depth = None) -> None:
     """Show how much of the input each node sees.
 
     \b
     archcalc receptive-field googlenet
+    archcalc receptive-field googlenet --depth 1
     """
     found = price(model, counting)
-    finish(views.receptive_field(found), counting, output, found)
+    finish(views.receptive_field(found, depth), counting, output, found)

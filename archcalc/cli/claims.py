@@ -8,7 +8,15 @@ from typing import Annotated
 from typer import Argument, Option
 
 import archcalc
-from archcalc.cli.options import AnyModels, Inputs, Output, Settings, complete_model, write
+from archcalc.cli.options import (
+    AnyModels,
+    Inputs,
+    Output,
+    Settings,
+    Trust,
+    complete_model,
+    write,
+)
 from archcalc.errors import UsageError
 from archcalc.lookup import registry
 
@@ -77,6 +85,7 @@ def lint(
     models: AnyModels = [],  # noqa: B006
     input: Inputs = [],  # noqa: B006
     settings: Settings = [],  # noqa: B006
+    trust: Trust = False,
     strict: Annotated[
         bool, Option("--strict", help="Exit with 1 when there is a warning.")
     ] = False,
@@ -89,14 +98,14 @@ def lint(
     archcalc lint nin-mnist-v2
     archcalc lint ./net.py:Net --input 32x32x3 --strict
     """
-    from archcalc.lookup.resolve import resolve
+    from archcalc.lookup.resolve import expand, resolve
     from archcalc.lookup.spec import parse_settings
     from archcalc.report.sections.lint import lint as report
 
     chosen = parse_settings(settings)
     found = [
-        archcalc.lint(resolve(model, input=input, options=chosen))
-        for model in models or registry.names()
+        archcalc.lint(resolve(model, input=input, options=chosen, trust=trust))
+        for model in expand(models) or registry.names()
     ]
     write(report(found, raw=output.chosen == "csv"), output)
     if strict and any(each.warnings for each in found):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -25,15 +23,14 @@ from archcalc.lookup.resolve import declared_input
 from archcalc.lookup.spec import parse_settings
 
 if TYPE_CHECKING:
-    from archcalc.symbolic.sweep import Progress
     from archcalc.symbolic.sweep.count import Measure
 
 Over = Annotated[
     list[str],
     Option(
         metavar="SIZES",
-        help="Sizes to leave in, separated by commas: numeric options of the model, height, width, "
-        "input (both), batch. Repeatable.",
+        help="Sizes that stay variables, separated by commas: numeric options of the model, "
+        "height, width, input (height and width), batch. Repeatable.",
     ),
 ]
 
@@ -48,7 +45,7 @@ class Written:
             "-f",
             "--format",
             metavar="text|python|numpy|javascript|latex|json",
-            help="Text for people, a function without dependencies, equations, or data.",
+            help="Plain text, a function in Python, NumPy or JavaScript, LaTeX equations, or JSON.",
             show_default=True,
         ),
     ] = "text"
@@ -83,7 +80,7 @@ def derive(
         str,
         Option(
             metavar="PATTERN",
-            help="Only one module or the nodes that match, such as inception_3a.",
+            help="Count only the module or the nodes that match, such as inception_3a.",
             show_default=False,
         ),
     ] = "",
@@ -91,7 +88,7 @@ def derive(
         str,
         Option(
             metavar="FIGURE",
-            help="With two models: the size at which they cost the same.",
+            help="Find the size at which two models have the same value of this figure.",
             show_default=False,
         ),
     ] = "",
@@ -110,7 +107,9 @@ def derive(
 
     names = sizes(over)
     if not names:
-        raise UsageError("derive needs the sizes to leave in: --over c5_reduce or --over input")
+        raise UsageError(
+            "derive needs the sizes that stay variables: --over c5_reduce or --over input"
+        )
     chosen: dict[str, Any] = dict(parse_settings(settings))
     given = declared_input(input)
     figures = sizes([metric])
@@ -162,37 +161,45 @@ class Candidates:
         list[str],
         Option(
             metavar="AXIS",
-            help="An axis of the sweep: c5_reduce=4:64:4 (with its end), num_classes=10,100, "
-            "head=gap,fc, input=128:320:32. Repeatable.",
+            help="Axis of the sweep: c5_reduce=4:64:4 (START:END:STEP, END included), "
+            "num_classes=10,100, head=gap,fc, input=128:320:32. Repeatable.",
         ),
     ] = field(default_factory=list)
     where: Annotated[
         str,
         Option(
             metavar="CONDITION",
-            help="Keep candidates that meet this, such as 'macs <= 100e6 and params < 1e6'.",
+            help="Keep only candidates that meet this condition, such as 'macs <= 100e6 "
+            "and params < 1e6'.",
             show_default=False,
         ),
     ] = ""
     sample: Annotated[
-        int, Option(metavar="N", min=0, help="Look at N candidates drawn evenly, not at all.")
+        int,
+        Option(metavar="N", min=0, help="Count N candidates drawn at random instead of every one."),
     ] = 0
     seed: Annotated[int, Option(metavar="N", help="Seed of the sample or the search.")] = 0
     replacement: Annotated[
-        bool, Option("--replacement", help="Candidates of a sample may come twice.")
+        bool, Option("--replacement", help="Draw the sample with replacement.")
     ] = False
     search: Annotated[
         Literal["", "optuna"],
         Option(
             metavar="optuna",
-            help="Let optuna's NSGA-II propose candidates, --trials of them.",
+            help="Let Optuna's NSGA-II propose --trials candidates.",
             show_default=False,
         ),
     ] = ""
-    trials: Annotated[int, Option(metavar="N", min=1, help="Candidates of a search.")] = 100
+    trials: Annotated[
+        int, Option(metavar="N", min=1, help="Number of candidates that --search proposes.")
+    ] = 100
     study: Annotated[
         str,
-        Option(metavar="FILE", help="SQLite file that a search goes on from.", show_default=False),
+        Option(
+            metavar="FILE",
+            help="SQLite file that keeps the search, so that a later call continues it.",
+            show_default=False,
+        ),
     ] = ""
 
 
@@ -204,22 +211,28 @@ class Keeping:
         str,
         Option(
             metavar="OBJECTIVES",
-            help="Objectives of the front, such as min:macs,max:params.",
+            help="Objectives of the Pareto front, such as min:macs,max:params.",
             show_default=True,
         ),
     ] = "min:macs,max:params"
-    top: Annotated[int, Option(metavar="N", min=0, help="Also list the first N candidates.")] = 0
+    top: Annotated[
+        int, Option(metavar="N", min=0, help="Also list the best N candidates by --by.")
+    ] = 0
     by: Annotated[
         str,
         Option(
             metavar="FIGURE",
-            help="Figure that --top sorts by; max:FIGURE for the largest first.",
+            help="Figure that --top sorts by, smallest first; max:FIGURE sorts largest first.",
             show_default=False,
         ),
     ] = ""
     figures: Annotated[
         str,
-        Option(metavar="FIGURES", help="Further figures to show.", show_default=False),
+        Option(
+            metavar="FIGURES",
+            help="Further figures to show, separated by commas.",
+            show_default=False,
+        ),
     ] = ""
     edf: Annotated[
         str,
@@ -233,36 +246,44 @@ class Keeping:
 
 @dataclass(frozen=True)
 class Running:
-    """How candidates that are not formulas are run."""
+    """How candidates are counted that have no formula."""
 
-    jobs: Annotated[int, Option(metavar="N", min=1, help="Candidates to run at once.")] = 1
+    jobs: Annotated[
+        int, Option(metavar="N", min=1, help="Number of candidates to count in parallel.")
+    ] = 1
     backend: Annotated[
         Literal["loky", "dask", "ray"],
-        Option(metavar="loky|dask|ray", help="Where they run: here, or on a cluster."),
+        Option(
+            metavar="loky|dask|ray",
+            help="Where --jobs run: loky on this machine, dask or ray on a cluster.",
+        ),
     ] = "loky"
     address: Annotated[
         str,
         Option(
             metavar="ADDRESS",
-            help="Address of dask's scheduler or ray's head.",
+            help="Address of the Dask scheduler or the Ray head node.",
             show_default=False,
         ),
     ] = ""
     train: Annotated[
-        bool, Option("--train", help="Train each candidate: accuracy is a figure.")
+        bool, Option("--train", help="Train each candidate, which adds accuracy to the figures.")
     ] = False
     changes: Annotated[
         list[str],
         Option(
-            "--with", metavar="FIELD=VALUE", help="With --train, change the recipe. Repeatable."
+            "--with",
+            metavar="FIELD=VALUE",
+            help="With --train, change a field of the recipe. Repeatable.",
         ),
     ] = field(default_factory=list)
     data: Annotated[
-        str, Option(metavar="DATA", help="With --train, the data set.", show_default=False)
+        str,
+        Option(metavar="DATA", help="With --train, the data set to train on.", show_default=False),
     ] = ""
-    runs: Annotated[str, Option(metavar="DIR", help="With --train, the folder of the runs.")] = (
-        "runs"
-    )
+    runs: Annotated[
+        str, Option(metavar="DIR", help="With --train, the folder to keep the runs in.")
+    ] = "runs"
 
 
 def sweep(
@@ -284,6 +305,7 @@ def sweep(
     archcalc sweep googlenet --over input=128:320:32 --where 'macs <= 1e9' --top 10 --by macs
     archcalc sweep ./net.py:Net --over width=16,32,64 --jobs 4
     """
+    from archcalc.cli.progress import following
     from archcalc.report.sections.sweep import sweep as shown
     from archcalc.symbolic.sweep import sweep as run
     from archcalc.symbolic.sweep.jobs import Jobs
@@ -294,28 +316,29 @@ def sweep(
     measure, measures = _training(model, running)
     extra = sizes([keeping.figures]) + ([keeping.edf] if keeping.edf else [])
     axes = list(candidates.over)
-    found = run(
-        model,
-        axes,
-        input=declared_input(input),
-        batch=batch,
-        options=parse_settings(settings),
-        where=candidates.where,
-        pareto=keeping.pareto,
-        top=keeping.top,
-        by=keeping.by,
-        figures=extra,
-        sample=candidates.sample,
-        seed=candidates.seed,
-        replacement=candidates.replacement,
-        trials=candidates.trials if candidates.search else 0,
-        study=candidates.study,
-        jobs=Jobs(running.jobs, running.backend, running.address),
-        output=output.output if to_rows else "",
-        measure=measure,
-        measures=measures,
-        progress=_progress() if sys.stderr.isatty() else lambda progress: None,
-    )
+    with following("candidates") as follow:
+        found = run(
+            model,
+            axes,
+            input=declared_input(input),
+            batch=batch,
+            options=parse_settings(settings),
+            where=candidates.where,
+            pareto=keeping.pareto,
+            top=keeping.top,
+            by=keeping.by,
+            figures=extra,
+            sample=candidates.sample,
+            seed=candidates.seed,
+            replacement=candidates.replacement,
+            trials=candidates.trials if candidates.search else 0,
+            study=candidates.study,
+            jobs=Jobs(running.jobs, running.backend, running.address),
+            output=output.output if to_rows else "",
+            measure=measure,
+            measures=measures,
+            progress=lambda at: follow(at.done, at.total),
+        )
     if chart:
         from archcalc.report.charts import svg
         from archcalc.report.charts.sweep import distribution, front
@@ -343,28 +366,3 @@ def _training(model: str, running: Running) -> tuple[Measure | None, tuple[str, 
         TrainedCandidate(model, data=running.data, changes=changes, runs=running.runs),
         MEASURES,
     )
-
-
-def _progress() -> Callable[[Progress], None]:
-    """A bar with the time left, on standard error."""
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, TimeRemainingColumn
-    from rich.progress import Progress as Bar
-
-    bar = Bar(
-        "{task.description}",
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    )
-    task = bar.add_task("candidates", total=None)
-    bar.start()
-
-    def follow(progress: Progress) -> None:
-        bar.update(task, total=progress.total, completed=progress.done)
-        if progress.done >= progress.total:
-            bar.stop()
-
-    return follow

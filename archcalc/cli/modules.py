@@ -16,18 +16,25 @@ from archcalc.cli.options import (
     Network,
     Output,
     Settings,
+    Trust,
     emit,
     tell,
     write,
 )
 from archcalc.errors import needs
 from archcalc.lookup import registry
+from archcalc.lookup.resolve import expand
 from archcalc.lookup.spec import parse_settings
 
 UNEXPLAINED = 1
 
 
-def verify(network: Network, output: Output, models: AnyModels = []) -> None:  # noqa: B006
+def verify(
+    network: Network,
+    output: Output,
+    models: AnyModels = [],  # noqa: B006  (typer reads it; nothing changes it)
+    trust: Trust = False,
+) -> None:
     """Count again with torch, fvcore, torchinfo, ... and explain each difference.
 
     Without a model, verify every registered one. Exits with 1 when a difference is left
@@ -40,15 +47,15 @@ def verify(network: Network, output: Output, models: AnyModels = []) -> None:  #
     from archcalc.cli.progress import counting
     from archcalc.report.sections.counters import verification
 
-    names = models or registry.names()
+    names = expand(models) or registry.names()
     with counting(len(names)) as say:
-        checks = archcalc.verify(names, say=say, **_asked(network))
+        checks = archcalc.verify(names, say=say, trust=trust, **_asked(network))
     write(verification(checks), output)
     if not all(check.explained for check in checks):
         sys.exit(UNEXPLAINED)
 
 
-def reconcile(model: Model, network: Network, output: Output) -> None:
+def reconcile(model: Model, network: Network, output: Output, trust: Trust = False) -> None:
     """Show the steps from archcalc's number to each other counter's.
 
     \b
@@ -56,7 +63,7 @@ def reconcile(model: Model, network: Network, output: Output) -> None:
     """
     from archcalc.report.sections.counters import reconciliation
 
-    check = archcalc.reconcile(model, **_asked(network))
+    check = archcalc.reconcile(model, trust=trust, **_asked(network))
     write(reconciliation(check), output)
     if not check.explained:
         sys.exit(UNEXPLAINED)

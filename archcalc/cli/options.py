@@ -55,7 +55,8 @@ Depth = Annotated[
     Option(
         metavar="N",
         min=1,
-        help="Levels of the names of modules to show. By default, as many as fit on a screen.",
+        help="Levels of module names to show. By default, show folds a long table; params, "
+        "memory and receptive-field show every node.",
     ),
 ]
 
@@ -84,6 +85,14 @@ Train = Annotated[
     Option(
         "--train",
         help="Count a training step: auxiliary heads run, and the backward pass follows.",
+        rich_help_panel="Model",
+    ),
+]
+Trust = Annotated[
+    bool,
+    Option(
+        "--trust",
+        help="Load a .pt2 file even where loading runs code that is in it.",
         rich_help_panel="Model",
     ),
 ]
@@ -163,14 +172,7 @@ class Counting(Network):
             rich_help_panel="Model",
         ),
     ] = ""
-    trust: Annotated[
-        bool,
-        Option(
-            "--trust",
-            help="Load a .pt2 file even where loading runs code that is in it.",
-            rich_help_panel="Model",
-        ),
-    ] = False
+    trust: Trust = False
     formulas: Annotated[
         list[str],
         Option(
@@ -214,7 +216,7 @@ def price_all(models: Sequence[str], counting: Counting) -> list[Profile]:
     settings = parse_settings(counting.settings)
     chosen = expand(models)
     graphs = []
-    with _progress(len(chosen)) as say:
+    with progress(len(chosen)) as say:
         for model in chosen:
             say(model)
             graphs.append(
@@ -231,7 +233,7 @@ def price_all(models: Sequence[str], counting: Counting) -> list[Profile]:
     return [profile(graph, convention=counting.convention) for graph in graphs]
 
 
-def _progress(total: int) -> AbstractContextManager[Callable[[str], None]]:
+def progress(total: int) -> AbstractContextManager[Callable[[str], None]]:
     """A bar for many models on a terminal. Its imports are left out where there is none."""
     if total < MANY or not sys.stderr.isatty():
         return nullcontext(lambda name: None)

@@ -44,6 +44,22 @@ def counting(total: int) -> Iterator[Callable[[str], None]]:
         yield say
 
 
+@contextmanager
+def following(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A bar with the time left for work that reports ``(done, total)``; none off a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda done, total: None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+    from rich.progress import TimeRemainingColumn as TimeLeft
+
+    columns = (TextColumn("{task.description}"), BarColumn(BAR), MofNCompleteColumn(), TimeLeft())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task(what, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
 def told(event: Any, settings: Settings) -> None:
     """Say one event of :func:`archcalc.pytorch.train.run` on stderr."""
     live = sys.stderr.isatty()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 from typer import Option
 
-from archcalc.cli.options import AnyModels, Network, tell
+from archcalc.cli.options import AnyModels, Network, Trust, tell
 from archcalc.errors import UsageError
 from archcalc.report.messages import LANGS, Lang
 from archcalc.report.units import UNITS, Units
@@ -35,6 +35,7 @@ def report(
             show_default=False,
         ),
     ] = "",
+    trust: Trust = False,
     title: Annotated[
         str, Option(metavar="TEXT", help="Title of the report.", show_default=False)
     ] = "",
@@ -119,9 +120,10 @@ def report(
     if sweep:
         _write_sweep(sweep, output, charts=not no_charts)
         return
-    if config and network != Network():
+    if config and (trust or network != Network()):
         raise UsageError(
-            "--input, --batch, --train and --set do not apply to --config; write them in the file"
+            "--input, --batch, --train, --set and --trust do not apply to --config; describe "
+            "the models in the file"
         )
     asked = read_config(config) if config else ReportConfig(())
     targets = [(Path(path), choose("", path)) for path in output] or [
@@ -129,7 +131,7 @@ def report(
     ]
     if not targets:
         raise UsageError("give -o FILE, such as report.md; its extension selects the format")
-    profiles = _priced(asked) if config else _price(models, network)
+    profiles = _priced(asked) if config else _price(models, network, trust)
 
     from archcalc.io.bench_file import load
     from archcalc.io.runs import load_all
@@ -211,24 +213,28 @@ def _files(
     return {target.parent / name: found for name, found in place.files.items()} | {target: text}
 
 
-def _price(models: Sequence[str], network: Network) -> list[Profile]:
+def _price(models: Sequence[str], network: Network, trust: bool) -> list[Profile]:
     from archcalc.analysis.profile import profile
-    from archcalc.lookup.resolve import resolve
+    from archcalc.cli.options import progress
+    from archcalc.lookup.resolve import expand, resolve
     from archcalc.lookup.spec import parse_settings
 
     options = parse_settings(network.settings)
-    return [
-        profile(
-            resolve(
+    chosen = expand(models)
+    found = []
+    with progress(len(chosen)) as say:
+        for model in chosen:
+            say(model)
+            graph = resolve(
                 model,
                 input=network.input,
                 batch=network.batch,
                 training=network.train,
                 options=options,
+                trust=trust,
             )
-        )
-        for model in models
-    ]
+            found.append(profile(graph))
+    return found
 
 
 def _priced(asked: ReportConfig) -> list[Profile]:

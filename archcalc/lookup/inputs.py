@@ -117,7 +117,7 @@ def parse_input(text: str) -> Shape:
     """
     order, _, sizes = text.rpartition(":")
     if order not in ("", "hwc", "chw"):
-        raise UsageError(f"input {text!r}: {order!r} is no layout; {EXAMPLE}")
+        raise UsageError(f"input {text!r}: {order!r} is not a layout; {EXAMPLE}")
     parts = sizes.lower().replace("×", "x").split("x")
     if not all(part.isascii() and part.isdigit() for part in parts):
         raise UsageError(f"input {text!r} is not a shape of positive whole numbers; {EXAMPLE}")

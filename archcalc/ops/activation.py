@@ -127,7 +127,7 @@ def softmax(x: Handle, dim: int, *, name: str = "softmax") -> Handle:
 
 def dropout(x: Handle, p: float = 0.5, *, name: str = "dropout") -> Handle:
     """As ``torch.nn.Dropout``: identity in evaluation; in training, zero with probability ``p`` and
-    scale by 1/(1 − p). Raises ShapeError for a ``p`` that is no probability."""
+    scale by 1/(1 − p). Raises ShapeError for a ``p`` that is not a probability."""
     if not 0 <= p <= 1:
         raise ShapeError(f"{name}: dropout p={p} is not between 0 and 1")
     return DROPOUT.apply(x, name=name, attrs={"p": p})

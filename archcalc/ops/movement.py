@@ -49,7 +49,7 @@ def permute_shape(
 ) -> Shape:
     x, dims = inputs[0], attrs["dims"]
     if sorted(axis(dim, len(x)) for dim in dims) != list(range(len(x))):
-        raise ShapeError(f"dims {dims} is no permutation of the dimensions of {times(x)}")
+        raise ShapeError(f"dims {dims} is not a permutation of the dimensions of {times(x)}")
     return tuple(x[dim] for dim in dims)
 
 
@@ -127,12 +127,12 @@ SLICE = operator(
 
 
 def concat(xs: Sequence[Handle], dim: int = 1, *, name: str = "concat") -> Handle:
-    """As ``torch.concat``; along the channels unless said."""
+    """As ``torch.concat``; along the channels by default."""
     return CONCAT.apply(*xs, name=name, attrs={"dim": dim})
 
 
 def flatten(x: Handle, start_dim: int = 1, end_dim: int = -1, *, name: str = "flatten") -> Handle:
-    """As ``torch.nn.Flatten``: (N, C, H, W) to (N, C·H·W) unless said."""
+    """As ``torch.nn.Flatten``: (N, C, H, W) to (N, C·H·W) by default."""
     return FLATTEN.apply(x, name=name, attrs={"start_dim": start_dim, "end_dim": end_dim})
 
 

@@ -103,7 +103,7 @@ class Network(nn.Module):
         return path(self, *inputs)
 
     def graph_module(self, training: bool | None = None) -> fx.GraphModule:
-        """The path of one mode (the present one unless said) as an ``fx.GraphModule`` that shares
+        """The path of one mode (the present one by default) as an ``fx.GraphModule`` that shares
         this network's layers, for passes that want one."""
         mode = self.training if training is None else training
         path = fx.GraphModule(self, self._written(mode), class_name=type(self).__name__)
@@ -211,7 +211,7 @@ def output_type(graph: Graph, names: tuple[str, ...]) -> Callable[..., Any]:
 
 def initialise(network: nn.Module, seed: int) -> None:
     """Kaiming-normal weights for ReLU, as the NiN article begins; zero biases; scales of one. The
-    numbers hang on ``seed`` and the order of the layers alone."""
+    numbers depend only on ``seed`` and the order of the layers."""
     generator = torch.Generator().manual_seed(seed)
     for layer in network.modules():
         if isinstance(layer, nn.Linear | nn.modules.conv._ConvNd):

@@ -84,7 +84,7 @@ def realise(node: Node) -> Layer | Expression | BareParameter:
     """How torch writes this node. Raises UsageError for an operator outside :data:`TORCH`."""
     if node.op not in TORCH:
         raise UsageError(
-            f"cannot build {node.name}: {node.op} is no operator that a network is declared with"
+            f"cannot build {node.name}: {node.op} is not an operator of declared networks"
         )
     return TORCH[node.op](node)
 

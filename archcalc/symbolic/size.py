@@ -102,8 +102,8 @@ class Recorder:
 class Size:
     """An integer with its expression.
 
-    ``isinstance(size, int)`` holds, so that code written for integers takes it; it is no subclass,
-    so that nothing reads its value without its knowing.
+    ``isinstance(size, int)`` holds, so that code written for integers takes it. It is not a
+    subclass, so that nothing reads its value without its knowing.
     """
 
     __slots__ = ("polynomial", "recorder", "value")

@@ -47,7 +47,7 @@ def test_a_shape_becomes_channels_height_width(text: str, shape: Shape) -> None:
         ("", "input '' is not a shape of positive whole numbers"),
         ("9" * 5000 + "x1x3", "input '999999999999999999'...: no size has 5000 digits"),
         ("²x²x³", "input '²x²x³' is not a shape of positive whole numbers"),
-        ("nchw:1x3x224x224", "input 'nchw:1x3x224x224': 'nchw' is no layout"),
+        ("nchw:1x3x224x224", "input 'nchw:1x3x224x224': 'nchw' is not a layout"),
     ],
 )
 def test_what_is_no_shape_is_refused_with_an_example(text: str, words: str) -> None:

@@ -117,7 +117,7 @@ def test_the_error_carries_the_graph_up_to_the_node() -> None:
         (
             [(1, 2, 3)],
             lambda x: ops.permute(x, (0, 2, 2)),
-            "permute: dims (0, 2, 2) is no permutation of the dimensions of 1×2×3",
+            "permute: dims (0, 2, 2) is not a permutation of the dimensions of 1×2×3",
         ),
         (
             [(1, 10)],

@@ -342,7 +342,7 @@ def test_what_is_no_module_has_neither_layers_nor_weights_to_train() -> None:
     graph = archcalc.graph("inception-5x5-reduced")
     target = targets.Target("double", graph, lambda: lambda x: x + x, [archcalc.shape(1, 3, 8, 8)])
     ready = prepare(target, Setting("cpu", "float32", 1, 1), Cpu())
-    with pytest.raises(UsageError, match="double is no module; --layers needs one"):
+    with pytest.raises(UsageError, match="double is not a module; --layers needs one"):
         time_layers(ready, 0.0)
     with pytest.raises(UsageError, match="only a module has parameters to train"):
         prepare(target, Setting("cpu", "float32", 1, 1, train=True, optimizer="sgd"), Cpu())
@@ -437,9 +437,9 @@ def test_the_format_follows_the_file_unless_said(cli, tmp_path: Path) -> None:
     ("line", "words"),
     [
         ("bench nim", "unknown model 'nim'"),
-        ("bench nin --batch 0", "--batch '0': '0' is no number above 0; write 1,8,32"),
-        ("bench nin --batch 1,,2", "'' is no number above 0"),
-        ("bench nin --threads none", "'none' is no number above 0; write 1,2,all"),
+        ("bench nin --batch 0", "--batch '0': '0' is not a number above 0; write 1,8,32"),
+        ("bench nin --batch 1,,2", "'' is not a number above 0"),
+        ("bench nin --threads none", "'none' is not a number above 0; write 1,2,all"),
         ("bench nin --dtype half", "unknown dtype 'half'"),
         ("bench nin --device tpu", "unknown device 'tpu': one of auto, cpu, cuda, cuda:1, mps"),
         ("bench nin --input 3x3", "has 2 sizes, not three"),

@@ -213,7 +213,7 @@ def test_an_operator_that_cannot_be_declared_is_refused_by_name() -> None:
         Node("input", "input", (), (value,), Attributes()),
         Node("fft", "fft", (value,), (Value((1, 3), "complex64", 1),), Attributes()),
     )
-    with pytest.raises(UsageError, match="cannot build fft: fft is no operator"):
+    with pytest.raises(UsageError, match="cannot build fft: fft is not an operator"):
         build(Graph("traced", nodes, {"output": nodes[1].output}))
 
 

@@ -180,7 +180,10 @@ def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
         (("nim", "-o", "x.md"), "did you mean nin"),
         (("nin", "-o", "x.md", "--bench", "none.json"), "there is no file none.json"),
         (("--config", "none.toml"), "there is no file none.toml"),
-        (("--config", "x.toml", "--train"), "do not apply to --config; write them in the file"),
+        (
+            ("--config", "x.toml", "--train"),
+            "do not apply to --config; describe the models in the file",
+        ),
         (("nin", "-o", "nowhere/x.csv"), "there is no folder nowhere"),
     ],
 )

@@ -35,11 +35,11 @@ def time_layers(prepared: Prepared, budget: float) -> Layers:
     """Medians over passes that take ``budget`` seconds together, the whole call in turns with them.
 
     The forward pass is timed, not compiled and not captured. Raises UsageError for a callable that
-    is no module.
+    is not a module.
     """
     module, device = prepared.module, prepared.device
     if not isinstance(module, nn.Module):
-        raise UsageError(f"{prepared.target.spec} is no module; --layers needs one")
+        raise UsageError(f"{prepared.target.spec} is not a module; --layers needs one")
 
     def forward() -> object:
         return module(*prepared.args, **prepared.kwargs)

@@ -450,10 +450,13 @@ def constant(t: Tracer, *args: Any, **kwargs: Any) -> Any:
         raise UnusualCallError
     if not t.real:
         kwargs = {key: each for key, each in kwargs.items() if key != "pin_memory"}
-        kwargs["device"] = META
+        # Data goes over the CPU: torch 2.9 cannot put it on meta inside a functorch transform.
+        kwargs["device"] = CPU if name == "tensor" else META
         kwargs.pop("generator", None)
     t.call = (t.call[0], args, kwargs)
     out = t.run()
+    if not t.real and out.device != META:
+        out = out.to(META)
     t.adopt(out)
     out._archcalc_made = True
     return out

@@ -77,6 +77,9 @@ def wants_gradients(tracer: Tracer, *args: Any, **kwargs: Any) -> Any:
 # Tensor.backward is written in Python and calls torch.autograd.backward.
 for _function in (torch.autograd.grad, torch.autograd.backward):
     CALLS[_function] = differentiate
+if "handle_torch_function" not in torch.autograd.backward.__code__.co_names:
+    # In torch 2.9 a mode sees Tensor.backward alone.
+    CALLS[Tensor.backward] = differentiate
 CALLS[Tensor.requires_grad_] = wants_gradients
 # To a type checker requires_grad is a plain bool.
 CALLS[vars(torch._C.TensorBase)["requires_grad"].__set__] = wants_gradients

@@ -47,7 +47,7 @@ def feature_maps(run: Run, images: Sequence[str], data: str = "") -> Maps:
     each class. Raises UsageError for a network that ends in no pool over one map a class."""
     model, pixels = network(run)
     if not isinstance(model, Network):
-        raise UsageError(f"{run.model} is no declared network: its maps are not known by name")
+        raise UsageError(f"{run.model} is not a declared network: its maps are not known by name")
     classes = tuple(run.config["classes"])
     cut = before_the_pool(model.architecture, len(classes))
     body = Network(cut)

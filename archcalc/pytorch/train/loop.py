@@ -3,7 +3,7 @@
 A run is a generator. It gives a :class:`Step` now and then, an :class:`Epoch` after each epoch, and
 the :class:`Result` at the end; who draws a progress bar reads them, and who wants none exhausts it.
 
-Every random number of an epoch hangs on the seed and the epoch's number alone, so a run that goes
+The random numbers of an epoch depend only on the seed and the epoch, so a run that goes
 on from its last epoch is the run that was never broken.
 """
 
@@ -248,7 +248,7 @@ def evaluate(
 def start(settings: Settings) -> Accelerator:
     """The device, the processes and the precision. Raises UsageError."""
     if settings.device == "cuda" and not torch.cuda.is_available():
-        raise UsageError("--device cuda: torch finds no CUDA device; leave it away for the CPU")
+        raise UsageError("--device cuda: torch finds no CUDA device; omit it to use the CPU")
     AcceleratorState._reset_state()  # another run in this process may have had another precision
     precision = "no" if settings.precision == "fp32" else settings.precision
     try:

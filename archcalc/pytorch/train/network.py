@@ -68,7 +68,7 @@ def make(
         torch.manual_seed(seed)
         module = found.build()
         if not isinstance(module, nn.Module):
-            raise UsageError(f"{spec} is no torch module: it has no weights to train")
+            raise UsageError(f"{spec} is not a torch module: it has no weights to train")
         network, shape = module, (channels, *takes)
     else:
         graph = declared(spec, options, channels=channels, size=size, classes=classes)
@@ -88,7 +88,7 @@ def make(
 
 
 def begin(network: nn.Module, init: str, seed: int) -> None:
-    """First weights that hang on the seed alone."""
+    """Initial weights that depend only on the seed."""
     if init == "kaiming":
         initialise(network, seed)
         return

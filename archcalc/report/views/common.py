@@ -21,10 +21,10 @@ def total(found: Profile, key: str) -> int:
 
 
 def output_column(graph: Graph) -> Column:
-    """H×W×C as the papers write it; in a traced model nothing says which dimension is which."""
+    """H×W×C as the papers write it; a traced model keeps torch's order."""
     if graph.declared:
         return Column("output", "output H×W×C", "shape")
-    return Column("output", "output", "size")
+    return Column("output", "output (torch's order)", "size")
 
 
 def title(found: Profile) -> str:

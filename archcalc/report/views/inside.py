@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
-from archcalc.analysis.memory import Step
+from archcalc.analysis.memory import Activation, Step
 from archcalc.analysis.memory import memory as memory_of
 from archcalc.analysis.profile import Module, Profile, profile
 from archcalc.analysis.receptive_field import Reach
@@ -134,24 +134,30 @@ def parameters(found: Profile, depth: int | None = None) -> Document:
     )
 
 
-def memory(found: Profile, optimizer: str = "sgd") -> Document:
+def memory(found: Profile, optimizer: str = "sgd", depth: int | None = None) -> Document:
     """``archcalc memory``: weights, every activation, the peak, and what training keeps.
 
-    In training mode also the totals of a step with this optimizer.
+    In training mode also the totals of a step with this optimizer. With ``depth``, a row is a
+    module: its last output, the most that is live in it, and the sum of what it saves.
     """
     reading = memory_of(found.graph, optimizer=optimizer)
     step = reading.step
     saved = {row.name: row for row in reading.saved}
     peak = reading.peak
+    modules: dict[str, list[Activation]] = {}
+    for each in reading.activations:
+        modules.setdefault(_module(each.name, depth), []).append(each)
     rows = [
         (
-            f"{row.name} ←peak" if row is peak else row.name,
-            row.shape,
-            row.nbytes,
-            row.live,
-            saved[row.name].nbytes if row.name in saved else None,
+            f"{name} ←peak" if any(row is peak for row in inside) else name,
+            inside[-1].shape,
+            inside[-1].nbytes,
+            max(row.live for row in inside),
+            sum(saved[row.name].nbytes for row in inside if row.name in saved)
+            if any(row.name in saved for row in inside)
+            else None,
         )
-        for row in reading.activations
+        for name, inside in modules.items()
     ]
     activations = Table(
         (
@@ -210,16 +216,24 @@ def _step_rows(step: Step) -> tuple[tuple[Cell, ...], ...]:
     )
 
 
-def receptive_field(found: Profile) -> Document:
-    """``archcalc receptive-field``: how much of the input one output position sees."""
+def _module(name: str, depth: int | None) -> str:
+    """The first ``depth`` parts of a node's name; all of it for None."""
+    return ".".join(name.split(".")[:depth])
+
+
+def receptive_field(found: Profile, depth: int | None = None) -> Document:
+    """``archcalc receptive-field``: how much of the input one output position sees.
+
+    With ``depth``, a row is a module and shows its last node.
+    """
     rows: list[tuple[Cell, ...]] = []
-    for layer in found.layers:
+    for name, layer in {_module(each.name, depth): each for each in found.layers}.items():
         reach = found.receptive_fields.get(layer.name)
         if not isinstance(reach, Reach):
             why = WHY_UNKNOWN[reach.why].format(node=reach.node) if reach else "not followed"
-            rows.append((layer.name, layer.output, f"unknown: {why}", "", ""))
+            rows.append((name, layer.output, f"unknown: {why}", "", ""))
         else:
-            rows.append((layer.name, layer.output, str(reach), *_stride_and_offset(reach)))
+            rows.append((name, layer.output, str(reach), *_stride_and_offset(reach)))
     columns = (
         Column("name", "node"),
         output_column(found.graph),
