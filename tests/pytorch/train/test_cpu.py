@@ -84,13 +84,13 @@ def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 print(faults())
+with kept_memory(torch.device("meta")):
+    print(faults())
 with kept_memory(torch.device("cpu")):
     faults()
     print(faults())
+# One call alone: a small block above the freed ones can keep the heap from shrinking again.
 print(faults())
-with kept_memory(torch.device("meta")):
-    faults()
-    print(faults())
 """
 
 
@@ -98,7 +98,7 @@ with kept_memory(torch.device("meta")):
 def test_pages_are_asked_for_once_within_and_are_given_back_after() -> None:
     script = [sys.executable, "-c", FAULTS]
     output = subprocess.run(script, capture_output=True, text=True, check=True).stdout
-    before, within, after, elsewhere = map(int, output.split())
+    before, elsewhere, within, after = map(int, output.split())
     assert within < 100 < 10_000 < before
-    assert after > 10_000
     assert elsewhere > 10_000
+    assert after > 10_000
