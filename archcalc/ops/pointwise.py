@@ -12,7 +12,7 @@ from archcalc.graph import Handle
 from archcalc.ops import counters
 from archcalc.ops.activation import activation_function, along_dim
 from archcalc.ops.elementwise import broadcast_shape
-from archcalc.ops.gradient import Rule, divided, pointwise, subtracted
+from archcalc.ops.gradient import Rule, divided, pointwise
 from archcalc.ops.norm import normalized_dims
 from archcalc.ops.operator import TABLE, Saves, operator, per_output
 from archcalc.ops.window import Mixes, Positions, Untold
@@ -59,7 +59,6 @@ def elementwise(
         )
 
 
-elementwise("sub", saves="nothing", backward=subtracted)
 elementwise("neg", "copysign", "conj_physical", saves="nothing")
 elementwise("div", saves="divisors", backward=divided)
 elementwise("maximum", "minimum", "fmax", "fmin", "atan2", "hypot", "xlogy", saves="inputs")
@@ -196,11 +195,6 @@ hardsigmoid = activation_function(TABLE["hardsigmoid"])
 def leaky_relu(x: Handle, negative_slope: float = 0.01, *, name: str = "leaky_relu") -> Handle:
     """As ``torch.nn.functional.leaky_relu``. Counted: 2 an element."""
     return TABLE["leaky_relu"].apply(x, name=name, attrs={"negative_slope": negative_slope})
-
-
-def sub(a: Handle, b: Handle, *, name: str = "sub") -> Handle:
-    """The difference, broadcast as torch does."""
-    return TABLE["sub"].apply(a, b, name=name)
 
 
 def div(a: Handle, b: Handle, *, name: str = "div") -> Handle:
