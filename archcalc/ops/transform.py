@@ -151,6 +151,7 @@ operator(
     counters=counters.NEAREST,
     free="copies the nearest value, no arithmetic",
     shape=upsample_shape,
+    saves="nothing",
     backward=rearranged("upsample_backward"),
 )
 interpolation(
@@ -199,6 +200,7 @@ operator(
     formula="2 a place for the input's gradient, 3 a place and dimension for the grid's",
     work=grid_sample_backward_work,
     free="no gradient was asked for",
+    saves="nothing",
 )
 interpolation(
     "affine_grid",
