@@ -202,12 +202,14 @@ operator(
     free="no gradient was asked for",
     saves="nothing",
 )
-interpolation(
+operator(
     "affine_grid",
+    "elementwise",
     window=Untold("values"),
-    seen=counters.NOTHING,
-    per_output_element=4,
-    why="two products, two sums",
+    counters=counters.NOTHING,
+    formula="4 an element: two products, two sums",
+    work=per_output("elementwise", 4),
+    saves="nothing",
 )
 
 MODES: Mapping[str, int] = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}
