@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from archcalc.graph import Attributes, Handle, Node, Shape
 from archcalc.ops import counters
 from archcalc.ops.gradient import Rule, added, multiplied, subtracted
-from archcalc.ops.operator import Operator, Work, broadcast, extent, operator
+from archcalc.ops.operator import Operator, Saves, Work, broadcast, extent, operator
 
 
 def broadcast_shape(
@@ -31,7 +31,7 @@ def pairwise_work(node: Node, training: bool) -> Work:
     return {"elementwise": tuple([(size,) for size in sizes])}
 
 
-def _pairwise(name: str, saves: str, backward: Rule, factor: str = "") -> Operator:
+def _pairwise(name: str, saves: Saves, backward: Rule, factor: str = "") -> Operator:
     return operator(
         name,
         "elementwise",
