@@ -70,7 +70,7 @@ DEFORM_CONV2D = operator(
     "deform_conv2d",
     "conv",
     window=Untold("values"),
-    counters=counters.UNKNOWN,
+    counters=counters.DEFORM_CONV,
     formula="(H×W×C_out)×(K_h×K_w×C_in/groups) macs, and 7 a sampled value, 8 with a mask",
     work=deform_work,
     saves="inputs",
