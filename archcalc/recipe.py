@@ -1,7 +1,7 @@
-"""How a network is trained, as data: one frozen record a recipe.
+"""How a network is trained, as data: one frozen record per recipe.
 
-The built-in recipes stand beside their networks in ``models/`` and belong to their Architecture;
-a recipe of your own is another :class:`Recipe`. Nothing here needs torch.
+The built-in recipes are defined next to their networks in ``models/`` and belong to their
+Architecture; your own recipe is another :class:`Recipe`. Nothing here needs torch.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ from archcalc.errors import UsageError
 from archcalc.guard import shortened
 
 LARGEST = 1e100
-"""No field of a recipe is as large."""
+"""Every number in a recipe is smaller."""
+LARGEST_SIZE = 2**16
 
 if TYPE_CHECKING:
     from archcalc.lookup.registry import Architecture
@@ -23,54 +24,88 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """Everything that decides what a run learns, but for the network, the data and the seed."""
+    """Everything that decides what a run learns, except the network, the data and the seed.
+
+    The defaults are the plainest choice, so a field that differs from its default is an ingredient
+    that ``archcalc train --ablate FIELD`` can leave out.
+    """
 
     data: str
-    """The set that it was written for, under the names of ``archcalc train --data``."""
+    """The data set that the recipe is written for, named as in ``archcalc train --data``."""
     optimizer: Literal["sgd", "adam", "adamw"]
     lr: float
     """The learning rate before the schedule."""
     batch: int
-    """Images a step, over all processes together."""
+    """Images per step, over all processes together."""
     epochs: int
-    schedule: Literal["constant", "steps", "cosine"] = "constant"
-    """``steps``: times ``factor`` after each epoch of ``milestones``; ``cosine``: down to 0."""
+    schedule: Literal["constant", "steps", "cosine", "linear"] = "constant"
+    """After the warm-up: multiply by ``factor`` after each epoch of ``milestones`` (``steps``), or
+    fall to 0 along a cosine or a straight line. ``linear`` with a warm-up is the one-cycle
+    schedule of Smith and Topin 2017 (arXiv:1708.07120) in its triangular form."""
     milestones: tuple[int, ...] = ()
     factor: float = 1.0
     warmup: float = 0.0
     """Epochs in which the learning rate rises from 0 in a straight line."""
     momentum: float = 0.0
+    nesterov: bool = False
+    """With momentum, take the gradient at the point that the momentum leads to (Sutskever et al.
+    2013)."""
     weight_decay: float = 0.0
     decay_biases: bool = True
-    """Whether weight decay is for biases and scales of normalisation too."""
+    """Whether weight decay applies to biases and normalisation scales as well."""
     bias_lr: float = 1.0
-    """The learning rate of biases, as a multiple of the others'."""
+    """The learning rate of biases, as a multiple of that of the weights."""
+    norm_lr: float = 1.0
+    """The learning rate of normalisation scales, as a multiple of that of the weights."""
     last_lr: float = 1.0
-    """The learning rate of the last layer with weights, as a multiple of the others'."""
+    """The learning rate of the last layer with weights, as a multiple of that of the others."""
     init: Literal["kaiming", "torch"] = "kaiming"
-    """Normal by He et al. with zero biases, or what torch's layers do by themselves."""
-    normalise: Literal["none", "channel"] = "none"
-    """Pixels from 0 to 1, or with each channel's mean and deviation over the training images."""
+    """Normal by He et al. with zero biases, or the default of torch's layers."""
+    whiten: bool = False
+    """Start the first convolution with filters that whiten patches of the training images, each
+    with its negative (Jordan 2024, arXiv:2404.00498, section 3.2)."""
+    frozen: float = 0.0
+    """Epochs during which a whitened first convolution keeps its weights."""
+    normalise: Literal["none", "channel", "zca"] = "none"
+    """Pixels from 0 to 1; or with the mean and deviation of each channel over the training images;
+    or with global contrast normalisation and ZCA whitening, as NiN's authors prepared them
+    (Goodfellow et al. 2013, arXiv:1302.4389)."""
     flip: bool = False
     """Mirror half of the images."""
+    alternate: bool = False
+    """Mirror each image in every second epoch, in place of half of them at random (Jordan 2024,
+    section 3.6): two successive epochs show every image both ways."""
     shift: int = 0
-    """Move images by up to this many pixels each way; what comes in is 0."""
+    """Move images by up to this many pixels in each direction, filling with 0."""
     cutout: int = 0
-    """Blank a square of this many pixels."""
+    """Blank a square with sides of this many pixels."""
+    sizes: tuple[int, ...] = ()
+    """Heights to which images are scaled at first, one after another: progressive resizing."""
+    growing: float = 0.5
+    """The part of the epochs that ``sizes`` share equally; the rest uses the full size."""
+    dropout: Literal["model", "off", "rising", "falling"] = "model"
+    """The network's own dropout; none; or that dropout times a factor that rises from 0 to 1
+    (Morerio et al. 2017, arXiv:1703.06229) or falls from 1 to 0 over the epochs."""
     label_smoothing: float = 0.0
+    average: float = 0.0
+    """The decay per step of an exponential moving average of weights and statistics. The average
+    is what is validated, tested and kept. 0 keeps the weights themselves."""
+    test_views: Literal["one", "mirror", "mirror+shift"] = "one"
+    """Test each image also as the mean over its mirror image, or over both moved by one pixel.
+    The run keeps that accuracy apart from the plain one."""
     aux_weight: float = 0.3
-    """Of each auxiliary head's loss (Szegedy et al. 2014, section 5)."""
+    """The weight of each auxiliary head's loss (Szegedy et al. 2014, section 5)."""
     validation: float = 0.1
     """The part of the training images that is held out to choose the best weights."""
     grows_from: str = ""
     """With ``--staged``: the model whose trained weights this one begins with."""
     new_weights: float = 0.0
-    """With ``--staged``: what the weights of a new 1×1 convolution are filled with."""
+    """With ``--staged``: the value that fills the weights of a new 1×1 convolution."""
     identity: bool = False
-    """With ``--staged``: a new 1×1 convolution begins with weights that change nothing instead."""
+    """With ``--staged``: start a new 1×1 convolution as the identity instead."""
 
     def __post_init__(self) -> None:
-        """Raises UsageError for a value that no run can have."""
+        """Raises UsageError for a value that no run can have, or fields that contradict."""
         checks = {
             "lr": self.lr > 0,
             "batch": self.batch >= 1,
@@ -80,7 +115,11 @@ class Recipe:
             "momentum": 0 <= self.momentum < 1,
             "weight_decay": self.weight_decay >= 0,
             "bias_lr": self.bias_lr >= 0,
+            "norm_lr": self.norm_lr >= 0,
             "last_lr": self.last_lr >= 0,
+            "frozen": self.frozen >= 0,
+            "growing": 0 < self.growing <= 1,
+            "average": 0 <= self.average < 1,
             "shift": self.shift >= 0,
             "cutout": self.cutout >= 0,
             "label_smoothing": 0 <= self.label_smoothing < 1,
@@ -91,6 +130,14 @@ class Recipe:
             value = getattr(self, name)
             if not holds or not -LARGEST < value < LARGEST:  # false for nan too
                 raise UsageError(f"recipe: {name}={shortened(value)} is out of range")
+        if not all(0 < size < LARGEST_SIZE for size in self.sizes):
+            raise UsageError(f"recipe: sizes={shortened(self.sizes)} are out of range")
+        if self.nesterov and not (self.optimizer == "sgd" and self.momentum):
+            raise UsageError("recipe: nesterov=true needs optimizer=sgd and a momentum above 0")
+        if self.frozen and not self.whiten:
+            raise UsageError(
+                "recipe: frozen is about a whitened first convolution; set whiten=true"
+            )
 
     def lr_at(self, epoch: float) -> float:
         """The learning rate after this many epochs, parts of one included.
@@ -103,15 +150,45 @@ class Recipe:
         rate = self.lr * min(1.0, epoch / self.warmup) if self.warmup else self.lr
         if self.schedule == "steps":
             return rate * self.factor ** sum(epoch >= after for after in self.milestones)
-        if self.schedule == "cosine" and epoch >= self.warmup:
-            part = (epoch - self.warmup) / max(self.epochs - self.warmup, 1e-9)
-            return rate * 0.5 * (1 + math.cos(math.pi * min(part, 1.0)))
+        if self.schedule in ("cosine", "linear") and epoch >= self.warmup:
+            part = min((epoch - self.warmup) / max(self.epochs - self.warmup, 1e-9), 1.0)
+            fallen = 0.5 * (1 + math.cos(math.pi * part)) if self.schedule == "cosine" else 1 - part
+            return rate * fallen
         return rate
+
+    def size_at(self, epoch: int) -> int | None:
+        """The height of the images in this epoch (from 1); None where it is the full one.
+
+        >>> recipe = Recipe(data="cifar-10", optimizer="sgd", lr=0.1, batch=128, epochs=10,
+        ...                 sizes=(16, 24), growing=0.6)
+        >>> [recipe.size_at(epoch) for epoch in range(1, 11)]
+        [16, 16, 16, 24, 24, 24, None, None, None, None]
+        """
+        place = math.floor((epoch - 1) * len(self.sizes) / (self.growing * self.epochs) + 1e-9)
+        return self.sizes[place] if place < len(self.sizes) else None
+
+    def dropout_at(self, epoch: int) -> float:
+        """What the network's dropout is multiplied by in this epoch (from 1)."""
+        done = (epoch - 1) / max(self.epochs - 1, 1)
+        return {"model": 1.0, "off": 0.0, "rising": done, "falling": 1 - done}[self.dropout]
+
+    def in_epochs(self, epochs: int) -> Recipe:
+        """The same recipe over another number of epochs, its schedules stretched in proportion."""
+        ratio = epochs / self.epochs
+        return replace(
+            self,
+            epochs=epochs,
+            warmup=self.warmup * ratio,
+            frozen=self.frozen * ratio,
+            milestones=tuple(round(epoch * ratio) for epoch in self.milestones),
+        )
 
     @property
     def can_go_on(self) -> bool:
-        """Whether a run may be given more epochs later: a cosine hangs on how many there are."""
-        return self.schedule != "cosine"
+        """Whether a run may be given more epochs later: not where a schedule depends on their
+        number."""
+        depends = self.schedule in ("cosine", "linear") or self.sizes
+        return not depends and self.dropout in ("model", "off")
 
 
 def override(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
@@ -150,7 +227,8 @@ def find(architecture: Architecture, name: str = "") -> tuple[str, Recipe]:
 
 def from_record(record: Mapping[str, Any]) -> Recipe:
     """A recipe from the JSON of a run."""
-    return Recipe(**{**record, "milestones": tuple(record["milestones"])})
+    lists = {name: tuple(value) for name, value in record.items() if isinstance(value, list)}
+    return Recipe(**{**record, **lists})
 
 
 def _parse(value: Any, wanted: Any) -> Any:

@@ -28,7 +28,7 @@ from torchvision import transforms
 from archcalc.analysis.profile import profile
 from archcalc.lookup import registry
 from archcalc.pytorch.build import build
-from archcalc.pytorch.train import Settings, cpu, data, loop
+from archcalc.pytorch.train import Settings, cpu, data, loop, pixels
 from archcalc.pytorch.train import network as networks
 from archcalc.recipe import find
 
@@ -84,15 +84,16 @@ def archcalc(model: str, images: data.InMemory, batch: int, batches: int, precis
     )
     net.to(memory_format=torch.channels_last)
     cpu.quicken(net, accelerator.device)
-    pixels = data.pixels(recipe.normalise, images, (shape[1], shape[2]))
-    net, optimizer = accelerator.prepare(net, networks.optimizer(net, settings.recipe))
+    made = pixels.of(recipe.normalise, images, (shape[1], shape[2]))
+    optimizer = networks.optimizer(net, settings.recipe, images.shape[0])
     with cpu.kept_memory(accelerator.device):
         for count in (1, batches):
             positions = torch.randperm(len(images))[: count * batch]
+            training = loop.Training.of(
+                settings, accelerator, net, optimizer, None, images, positions, made
+            )
             started = time.perf_counter()
-            for _ in loop.one_epoch(
-                settings, accelerator, net, optimizer, images, positions, pixels, 1
-            ):
+            for _ in loop.one_epoch(training, 1):
                 pass
         return len(positions) / (time.perf_counter() - started)
 

@@ -41,6 +41,10 @@ class Epoch(NamedTuple):
     seconds: float
     """Of training alone, without the evaluation."""
     images_per_second: float
+    height: int | None = None
+    """Of the images in this epoch; None in records of older versions."""
+    flops: int | None = None
+    """Of the forward and backward passes of all images; None where they could not be counted."""
 
 
 class Result(NamedTuple):
@@ -52,7 +56,12 @@ class Result(NamedTuple):
     epoch: int
     """The epoch whose weights were tested."""
     seconds: float
-    """Of training, all parts of a resumed run together; the evaluations are not in it."""
+    """Of training, all parts of a resumed run together, without the evaluations."""
+    averaged_accuracy: float | None = None
+    """The accuracy of the mean answer over several views of each test image, where the recipe has
+    ``test_views``."""
+    matrix_rate: float | None = None
+    """FLOP/s of the machine's best large matrix product; not measured for runs under a minute."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -93,6 +102,28 @@ class Run(Record):
     @property
     def best(self) -> Epoch | None:
         return best(self.history)
+
+    @property
+    def seconds(self) -> float:
+        """Of training, without the evaluations."""
+        return sum(row.seconds for row in self.history)
+
+    @property
+    def flops(self) -> int | None:
+        """Of all forward and backward passes so far; None where an epoch's are not known."""
+        each = [row.flops for row in self.history]
+        return None if None in each else sum(flops for flops in each if flops is not None)
+
+    @property
+    def rate(self) -> float | None:
+        """FLOP/s while training."""
+        return self.flops / self.seconds if self.flops and self.seconds else None
+
+    @property
+    def share_of_matrix_rate(self) -> float | None:
+        """The rate over that of the machine's best large matrix product."""
+        best = self.result.matrix_rate if self.result else None
+        return self.rate / best if self.rate and best else None
 
     def rows(self) -> list[dict[str, Any]]:
         return [row._asdict() for row in self.history]

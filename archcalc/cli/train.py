@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from typer import Argument, Option
 
 from archcalc.cli.options import Model, Output, Settings, tell, write
 from archcalc.errors import MissingExtraError, UsageError, missing
+from archcalc.guard import shortened
 from archcalc.lookup.spec import parse_settings
 
 if TYPE_CHECKING:
@@ -84,6 +86,23 @@ class Training:
             rich_help_panel=RECIPE,
         ),
     ] = field(default_factory=list)
+    time: Annotated[
+        str,
+        Option(
+            metavar="DURATION",
+            help="Choose the number of epochs so that the run takes this long: 90s, 20m, 1.5h.",
+            show_default=False,
+            rich_help_panel=RECIPE,
+        ),
+    ] = ""
+    stop_at: Annotated[
+        float | None,
+        Option(
+            metavar="ACCURACY",
+            help="Stop after the first epoch with this validation accuracy, such as 0.87.",
+            rich_help_panel=RECIPE,
+        ),
+    ] = None
     settings: Settings = field(default_factory=list)
     input: Annotated[
         str,
@@ -353,12 +372,24 @@ def _settings(model: str, training: Training) -> TrainSettings:
         limit=training.limit or 0,
         download=training.download,
         resume=training.resume,
+        stop_at=training.stop_at,
+        time=_duration(training.time) if training.time else None,
     )
+
+
+def _duration(text: str) -> float:
+    """Seconds of ``90s``, ``20m`` or ``1.5h``. Raises UsageError."""
+    found = re.fullmatch(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)([smh])", text)
+    if not found or not float(found[1]):
+        raise UsageError(f"--time {shortened(text)} is not a duration, such as 90s, 20m or 1.5h")
+    return float(found[1]) * {"s": 1, "m": 60, "h": 3600}[found[2]]
 
 
 def _check(training: Training) -> None:
     if training.staged and (training.ablate or training.seeds):
         raise UsageError("--staged trains its stages one by one; give it without --ablate, --seeds")
+    if training.time and training.epochs:
+        raise UsageError("--time chooses the number of epochs; give it without --epochs")
     if training.identity and not training.staged:
         raise UsageError("--identity says how the layers begin that --staged adds; give both")
 

@@ -23,6 +23,11 @@ from archcalc.recipe import Recipe
 
 RUN, HISTORY, RESULT = "run.json", "history.csv", "result.json"
 
+FIRST_FIELDS = Epoch._fields[:-2]
+"""The columns before 0.2, without image height and FLOPs."""
+WHOLE = ("epoch", "height", "flops")
+"""The columns of whole numbers."""
+
 MAKE_ONE = "`archcalc train` makes one"
 
 
@@ -116,24 +121,25 @@ def parse_history(text: str, path: str | Path = HISTORY) -> tuple[Epoch, ...]:
         head, *rows = csv.reader(io.StringIO(text), strict=True)
     except (csv.Error, ValueError):
         raise UsageError(f"{path} is damaged: it is not a table") from None
-    if tuple(head) != Epoch._fields:
+    if tuple(head) not in (Epoch._fields, FIRST_FIELDS):
         raise UsageError(f"{path} is damaged: its columns are not {', '.join(Epoch._fields)}")
-    history = tuple(_epoch(row, f"{path}: row {place}") for place, row in enumerate(rows, start=1))
+    history = tuple(
+        _epoch(row, len(head), f"{path}: row {place}") for place, row in enumerate(rows, start=1)
+    )
     if [row.epoch for row in history] != list(range(1, len(history) + 1)):
         raise UsageError(f"{path} is damaged: its epochs are not numbered from 1")
     return history
 
 
-def _epoch(row: list[str], place: str) -> Epoch:
-    if len(row) != len(Epoch._fields):
-        raise UsageError(f"{place} is damaged: {len(row)} fields, not {len(Epoch._fields)}")
+def _epoch(row: list[str], fields: int, place: str) -> Epoch:
+    if len(row) != fields:
+        raise UsageError(f"{place} is damaged: {len(row)} fields, not {fields}")
     try:
-        number, *values = row
         known = {
-            key: float(value) if value else None
-            for key, value in zip(Epoch._fields[1:], values, strict=True)
+            key: (int(value) if key in WHOLE else float(value)) if value else None
+            for key, value in zip(Epoch._fields, row, strict=False)
         }
-        found = validated({"epoch": int(number), **known}, Epoch, place)
+        found = validated(known, Epoch, place)
     except (ValueError, UsageError):
         raise UsageError(f"{place} is damaged: a field is not a number") from None
     # A network may answer with infinity on images that it did not learn from.
@@ -153,7 +159,8 @@ def _config(path: Path) -> Mapping[str, Any]:
 
 def _result(path: Path) -> Result:
     found = validated(json.read(path), Result, path)
-    if not (0 <= found.accuracy <= 1 and found.images >= 1 and found.epoch >= 1):
+    accuracies = (found.accuracy, found.averaged_accuracy or 0.0)
+    if not (all(0 <= each <= 1 for each in accuracies) and found.images >= 1 and found.epoch >= 1):
         raise UsageError(f"{path} is damaged: accuracy, images or epoch is out of range")
     if found.seconds < 0:
         raise UsageError(f"{path} is damaged: it took {found.seconds} seconds")

@@ -162,6 +162,14 @@ def ptflops_layer(node: Node, macs: int, training: bool) -> Iterator[Step]:
     yield Step("1 per biased output", biased // batch(node))
 
 
+def ptflops_deform(node: Node, macs: int, training: bool) -> Iterator[Step]:
+    """A convolution; 24 for each place of each window to find its value, 25 with a mask."""
+    places = positions(node.outputs[0].shape) * prod(node.attrs["kernel_size"])
+    label = "24 per sampled place, 25 with a mask"
+    yield from ptflops_layer(node, macs, training)
+    yield Step(label, (24 + node.attrs["use_mask"]) * places // batch(node))
+
+
 def torch_matmul(node: Node, macs: int, training: bool) -> Iterator[Step]:
     """A vector on the right makes it ``mv`` or ``dot``, which torch's counter does not know; so
     does a vector on the left of a stack of matrices."""
@@ -213,6 +221,7 @@ LAYER = Counters(
 )
 """A linear layer."""
 CONV = LAYER.but(fvcore=fvcore_conv, torchinfo=torchinfo_conv)
+DEFORM_CONV = CONV.but(torch=uncounted, fvcore=uncounted, thop=uncounted, ptflops=ptflops_deform)
 CONV_TRANSPOSE = LAYER.but(torchinfo=torchinfo_transposed)
 MATMUL = UNSEEN.but(torch=torch_matmul, fvcore=fvcore_matmul, thop=nothing, ptflops=ptflops_matmul)
 ADDMM = UNSEEN.but(fvcore=fvcore_addmm)

@@ -19,7 +19,7 @@ from archcalc.analysis.runs import (
     winner,
 )
 from archcalc.errors import UsageError
-from archcalc.io.runs import history_csv, load, load_all, parse_history
+from archcalc.io.runs import FIRST_FIELDS, history_csv, load, load_all, parse_history
 from archcalc.lookup.registry import find
 from archcalc.report.charts.style import svg
 from archcalc.report.charts.training import errors, learning
@@ -84,15 +84,25 @@ DAMAGE = {
     ),
     "an empty history": ("history.csv", "", "it is not a table"),
     "other columns": ("history.csv", "a,b\n1,2\n", "its columns are not epoch, lr"),
-    "a short row": ("history.csv", ",".join(Epoch._fields) + "\n1,2\n", "2 fields, not 8"),
-    "words": ("history.csv", ",".join(Epoch._fields) + "\n1,a,b,c,d,e,f,g\n", "is not a number"),
+    "a short row": ("history.csv", ",".join(Epoch._fields) + "\n1,2\n", "2 fields, not 10"),
+    "words": ("history.csv", ",".join(FIRST_FIELDS) + "\n1,a,b,c,d,e,f,g\n", "is not a number"),
     "epoch 5 first": (
         "history.csv",
-        ",".join(Epoch._fields) + "\n5,0.1,1,1,1,1,1,1\n",
+        ",".join(FIRST_FIELDS) + "\n5,0.1,1,1,1,1,1,1\n",
         "not numbered from 1",
     ),
     "an endless field": ("history.csv", '"' + "x" * 200_000, "it is not a table"),
 }
+
+
+def test_a_history_without_sizes_and_flops_is_read_and_whole_numbers_stay_whole() -> None:
+    old = parse_history(",".join(FIRST_FIELDS) + "\n1,0.1,1,0.5,,,2,3\n")
+    assert old == (Epoch(1, 0.1, 1.0, 0.5, None, None, 2.0, 3.0),)
+    flops = 2**60 + 1  # not a double
+    new = (old[0]._replace(height=16, flops=flops),)
+    assert parse_history(history_csv(new)) == new
+    with pytest.raises(UsageError, match="row 1 is damaged"):
+        parse_history(history_csv(new).replace(str(flops), "1.5"))
 
 
 @pytest.mark.parametrize(("file", "text", "words"), DAMAGE.values(), ids=DAMAGE)

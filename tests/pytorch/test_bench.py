@@ -271,7 +271,8 @@ def test_hooks_are_gone_afterwards(net: str) -> None:
 def test_torchs_own_timer_is_asked_in_the_same_run() -> None:
     (row,) = timed("inception-5x5-reduced", verify=True).latencies
     assert row.verified is not None
-    assert len(row.verified.ours) == len(row.verified.theirs)
+    # The number of samples per turn follows from each timer's own pilot, so they can differ.
+    assert all(sample > 0 for sample in (*row.verified.ours, *row.verified.theirs))
     assert row.verified.ratio > 0
 
 

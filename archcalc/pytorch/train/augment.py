@@ -1,12 +1,14 @@
 """Images changed at random, a whole batch at once, on the device that they lie on.
 
-What happens to an image hangs on a generator alone; it is drawn for the whole batch of all
-processes, so that two processes see what one would.
+What happens to an image depends on a generator alone. It is drawn for the whole batch of all
+processes, so two processes see what one would.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -16,13 +18,13 @@ from archcalc.recipe import Recipe
 
 @dataclass(frozen=True)
 class Draw:
-    """What was drawn for some images: a row an image."""
+    """What was drawn for some images, one row each."""
 
     mirrored: Tensor
     shift: Tensor
     """Rows and columns, N×2."""
     blank: Tensor
-    """Where the blank square's middle is, N×2, as parts of height and width."""
+    """The centre of the blank square, N×2, as parts of height and width."""
 
     def part(self, positions: slice) -> Draw:
         return Draw(self.mirrored[positions], self.shift[positions], self.blank[positions])
@@ -37,8 +39,16 @@ def draw(count: int, recipe: Recipe, generator: torch.Generator) -> Draw:
     )
 
 
+def alternated(positions: Tensor, count: int, epoch: int, seed: int) -> Tensor:
+    """Which of these images are mirrored in this epoch: a half of all ``count`` images, drawn once
+    from the seed, in the odd epochs, and the other half in the even ones."""
+    generator = torch.Generator().manual_seed(seed)
+    odd = torch.rand(count, generator=generator) < 0.5
+    return odd[positions] ^ (epoch % 2 == 0)
+
+
 def augment(images: Tensor, recipe: Recipe, drawn: Draw) -> Tensor:
-    """The images (N, C, H, W) as the recipe wants them: mirrored, moved, blanked."""
+    """The images (N, C, H, W) mirrored, moved and blanked as the recipe says."""
     if recipe.flip:
         images = mirror(images, drawn.mirrored.to(images.device))
     if recipe.shift:
@@ -49,12 +59,12 @@ def augment(images: Tensor, recipe: Recipe, drawn: Draw) -> Tensor:
 
 
 def mirror(images: Tensor, which: Tensor) -> Tensor:
-    """Left to right, those that are marked."""
+    """Mirror the marked images left to right."""
     return torch.where(which.view(-1, 1, 1, 1), images.flip(3), images)
 
 
 def move(images: Tensor, by: Tensor) -> Tensor:
-    """Each by its own rows and columns; 0 comes in at the edge."""
+    """Move each image by its own rows and columns, filling with 0."""
     count, _, height, width = images.shape
     rows = torch.arange(height, device=images.device) - by[:, :1]
     columns = torch.arange(width, device=images.device) - by[:, 1:]
@@ -80,3 +90,30 @@ def cut_out(images: Tensor, middle: Tensor, size: int) -> Tensor:
         (columns >= left) & (columns < left + size)
     ).unsqueeze(1)
     return images * ~blank.unsqueeze(1)
+
+
+View = Callable[[Tensor], Tensor]
+"""One way of looking at images (N, C, H, W)."""
+
+
+def _seen(images: Tensor, mirrored: bool, by: tuple[int, int]) -> Tensor:
+    if mirrored:
+        images = images.flip(3)
+    if by == (0, 0):
+        return images
+    return move(images, torch.tensor(by, device=images.device).expand(len(images), 2))
+
+
+def _views(moves: Sequence[tuple[int, int]]) -> tuple[View, ...]:
+    return tuple(
+        partial(_seen, mirrored=mirrored, by=by) for by in moves for mirrored in (False, True)
+    )
+
+
+AS_IT_IS: View = partial(_seen, mirrored=False, by=(0, 0))
+VIEWS: Mapping[str, tuple[View, ...]] = {
+    "mirror": _views([(0, 0)]),
+    "mirror+shift": _views([(0, 0), (-1, -1), (1, 1)]),
+}
+"""What ``test_views`` of a recipe averages the answers over: the image and its mirror image, and
+the two moved by one pixel up and left, and down and right."""

@@ -11,8 +11,9 @@ import torch
 from accelerate import Accelerator
 
 from archcalc.pytorch.bench.environment import checkout, cores, processor
-from archcalc.pytorch.train.data import ImageSet, Pixels
+from archcalc.pytorch.train.data import ImageSet
 from archcalc.pytorch.train.network import canonical
+from archcalc.pytorch.train.pixels import Pixels
 from archcalc.pytorch.train.settings import Settings
 from archcalc.version import VERSION
 
@@ -45,12 +46,14 @@ def describe(
             "fingerprint": f"{found.train.fingerprint()}-{found.test.fingerprint()}",
         },
         "classes": list(found.classes),
-        "pixels": asdict(pixels),
+        "pixels": pixels.record(),
         "precision": settings.precision,
         "channels_last": settings.channels_last,
         "compile": settings.compile,
         "accumulate": settings.accumulate,
         "processes": accelerator.num_processes,
+        "stop_at": settings.stop_at,
+        "time": settings.time,
         "begins_with": growth and {"model": growth.model, "new_weights": growth.new},
         "environment": {
             "device": device.type,

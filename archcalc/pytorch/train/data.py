@@ -7,7 +7,6 @@ fit is decoded by worker processes as it is needed. Pixels stay ``uint8`` until 
 from __future__ import annotations
 
 import hashlib
-import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +17,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from archcalc.errors import UsageError, needs
 from archcalc.guard import first_line, guard
@@ -325,54 +323,9 @@ def _refuse_bombs_in_silence() -> None:
     warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 
-@dataclass(frozen=True)
-class Pixels:
-    """From bytes to what a network takes: resized, from 0 to 1, then by mean and deviation."""
-
-    size: tuple[int, int]
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-
-    def __call__(self, images: Tensor) -> Tensor:
-        values = images.float().div_(255)
-        if tuple(values.shape[2:]) != self.size:
-            values = F.interpolate(
-                values, self.size, mode="bilinear", antialias=True, align_corners=False
-            )
-        if all(mean == 0 for mean in self.mean) and all(std == 1 for std in self.std):
-            return values
-        mean, std = (
-            torch.tensor(numbers, device=values.device).view(1, -1, 1, 1)
-            for numbers in (self.mean, self.std)
-        )
-        return values.sub_(mean).div_(std)
-
-
-def pixels(normalise: str, images: Images, size: tuple[int, int]) -> Pixels:
-    """How a recipe's images are normalised; by channel, over (at most 10,000 of) these images."""
-    channels = images.shape[0]
-    if normalise == "none":
-        return Pixels(size, (0.0,) * channels, (1.0,) * channels)
-    step = max(1, len(images) // 10_000)
-    positions = torch.split(torch.arange(0, len(images), step), 1000)
-    # Sums of bytes are whole numbers: the same to the last bit, whatever order they are added in.
-    sums = torch.zeros(2, channels, dtype=torch.int64)
-    count = 0
-    for batch, _ in images.read(positions):
-        values = batch.cpu().to(torch.int64)
-        sums += torch.stack([values.sum((0, 2, 3)), values.square().sum((0, 2, 3))])
-        count += values.numel() // channels
-    mean = [total / count / 255 for total in sums[0].tolist()]
-    std = [
-        math.sqrt(max(count * squares - total**2, 1e-12 * (255 * count) ** 2)) / count / 255
-        for total, squares in sums.T.tolist()
-    ]
-    return Pixels(size, tuple(mean), tuple(std))
-
-
 def hold_out(images: Images, part: float) -> tuple[Tensor, Tensor]:
     """Positions to learn from and positions to choose by. They are the same for every seed, so
-    that seeds differ in what the run does and not in what it sees."""
+    seeds differ in what the run does and not in what it sees."""
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(2013))
     held = round(len(images) * part)
     return order[held:].sort().values, order[:held].sort().values

@@ -15,8 +15,9 @@ from archcalc.lookup.spec import ModelSpec
 from archcalc.pytorch.train import data as image_sets
 from archcalc.pytorch.train import network as networks
 from archcalc.pytorch.train import run_folder
-from archcalc.pytorch.train.data import ImageSet, Pixels
+from archcalc.pytorch.train.data import ImageSet
 from archcalc.pytorch.train.loop import Score, evaluate, start
+from archcalc.pytorch.train.pixels import Pixels
 from archcalc.pytorch.train.settings import Settings
 
 
@@ -49,10 +50,16 @@ def check(run: Run) -> None:
 
 
 def pixels(run: Run) -> Pixels:
-    """How the run made its images."""
+    """How the run normalised its images. Raises UsageError."""
     made = run.config["pixels"]
     height, width = made["size"]
-    return Pixels((height, width), tuple(made["mean"]), tuple(made["std"]))
+    whitened = run.recipe.normalise == "zca"
+    return Pixels(
+        (height, width),
+        tuple(made["mean"]),
+        tuple(made["std"]),
+        run_folder.whitening(run.folder) if whitened else None,
+    )
 
 
 def test_set(run: Run, data: str, made: Pixels) -> ImageSet:

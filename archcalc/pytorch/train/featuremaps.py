@@ -18,8 +18,9 @@ from archcalc.graph import Graph
 from archcalc.io.files import replacing
 from archcalc.ops import TABLE
 from archcalc.pytorch.build import Network
-from archcalc.pytorch.train.data import Pixels, decode
+from archcalc.pytorch.train.data import decode
 from archcalc.pytorch.train.evaluate import network, test_set
+from archcalc.pytorch.train.pixels import Pixels
 
 TOP = 0.1
 TILE = 64

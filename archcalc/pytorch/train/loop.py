@@ -1,10 +1,10 @@
 """The training loop, top to bottom: data, network, epochs, validation, one test at the end.
 
-A run is a generator. It gives a :class:`Step` now and then, an :class:`Epoch` after each epoch, and
-the :class:`Result` at the end; who draws a progress bar reads them, and who wants none exhausts it.
+A run is a generator. It yields a :class:`Step` every half second, an :class:`Epoch` after each
+epoch, and the :class:`Result` at the end, for a caller that draws a progress bar.
 
-The random numbers of an epoch depend only on the seed and the epoch, so a run that goes
-on from its last epoch is the run that was never broken.
+The random numbers of an epoch depend only on the seed and the epoch, so a resumed run is the same
+as one that was never interrupted.
 """
 
 from __future__ import annotations
@@ -12,13 +12,15 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import torch
 from accelerate import Accelerator
 from accelerate.state import AcceleratorState
+from accelerate.utils import broadcast_object_list
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -29,15 +31,22 @@ from archcalc.io import runs as stored_runs
 from archcalc.pytorch.train import cpu, run_folder, staged
 from archcalc.pytorch.train import data as image_sets
 from archcalc.pytorch.train import network as networks
-from archcalc.pytorch.train.augment import Draw, augment, draw
+from archcalc.pytorch.train import pixels as image_pixels
+from archcalc.pytorch.train.augment import AS_IT_IS, VIEWS, Draw, View, alternated, augment, draw
+from archcalc.pytorch.train.average import Average
 from archcalc.pytorch.train.config import describe
-from archcalc.pytorch.train.data import Images, ImageSet, Pixels
+from archcalc.pytorch.train.data import Images, ImageSet
+from archcalc.pytorch.train.pixels import Pixels
 from archcalc.pytorch.train.settings import Settings
+from archcalc.pytorch.train.whitening import whiten
+from archcalc.pytorch.train.work import epochs_within, flops_per_image, matrix_rate
 from archcalc.recipe import Recipe
 
 EVALUATION_BATCH = 256
 SECONDS_A_STEP = 0.5
 """Between two reports of progress; each waits for the device."""
+WORTH_A_RATE = 60
+"""Seconds of training from which it is worth some more to measure the machine's matrix rate."""
 
 
 class Step(NamedTuple):
@@ -71,9 +80,64 @@ class Piece(NamedTuple):
     """The batch's last piece: then the optimizer steps."""
 
 
+@dataclass
+class Training:
+    """One run under way: its network, its images and what turns the one by the other."""
+
+    settings: Settings
+    accelerator: Accelerator
+    images: Images
+    learn: Tensor
+    """Positions of the images to learn from."""
+    pixels: Pixels
+    network: nn.Module
+    """The network itself."""
+    forward: nn.Module
+    """The same weights as the processes and the precision need them, compiled where asked."""
+    optimizer: torch.optim.Optimizer
+    average: Average | None
+    dropouts: Mapping[nn.Dropout, float]
+    """The dropout layers with their own probabilities."""
+
+    @classmethod
+    def of(
+        cls,
+        settings: Settings,
+        accelerator: Accelerator,
+        network: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        average: Average | None,
+        images: Images,
+        learn: Tensor,
+        pixels: Pixels,
+    ) -> Training:
+        """The network and its optimizer as this machine runs them."""
+        forward, prepared = accelerator.prepare(
+            torch.compile(network) if settings.compile else network, optimizer
+        )
+        dropouts = {layer: layer.p for layer in network.modules() if isinstance(layer, nn.Dropout)}
+        return cls(
+            settings,
+            accelerator,
+            images,
+            learn,
+            pixels,
+            network,
+            forward,
+            prepared,
+            average,
+            dropouts,
+        )
+
+    @property
+    def judged(self) -> nn.Module:
+        """The network that is validated, tested and kept."""
+        return self.average.network if self.average else self.forward
+
+
 def run(settings: Settings) -> Iterator[Step | Epoch | Result]:
     """Train one network. Raises ArchcalcError, with everything that was finished kept."""
-    recipe = settings.recipe
+    settings = as_begun(settings)
     accelerator = start(settings)
     device = accelerator.device
     cuda = [device] if device.type == "cuda" else []
@@ -81,48 +145,59 @@ def run(settings: Settings) -> Iterator[Step | Epoch | Result]:
     with torch.random.fork_rng(devices=cuda), cpu.kept_memory(device), ExitStack() as held:
         # Data: bytes on the device, a part held out to choose by.
         found = load_data(settings)
-        train, test = found.train.to(device), found.test.to(device)
-        learn, held_out = image_sets.hold_out(train, recipe.validation)
+        images, test = found.train.to(device), found.test.to(device)
+        learn, held_out = image_sets.hold_out(images, settings.recipe.validation)
 
         # Network and optimizer.
-        model, shape = networks.make(
+        network, shape = networks.make(
             settings.model,
             settings.options,
-            recipe,
+            settings.recipe,
             channels=found.shape[0],
             size=settings.size,
             classes=len(found.classes),
             seed=settings.seed,
         )
-        pixels = image_sets.pixels(recipe.normalise, found.train, (shape[1], shape[2]))
+        pixels = image_pixels.of(settings.recipe.normalise, found.train, (shape[1], shape[2]))
+        if settings.recipe.whiten:
+            whiten(network, found.train, pixels)
         if settings.channels_last:
-            model.to(memory_format=torch.channels_last)
-        model.to(device)
-        cpu.quicken(model, device)
-        optimizer = networks.optimizer(model, recipe)
+            network.to(memory_format=torch.channels_last)
+        network.to(device)
+        flops = work_by_size(network, shape, settings)
+        cpu.quicken(network, device)
+        if settings.time is not None:
+            settings = fitted(settings, accelerator, network, images, learn, held_out, pixels)
+        recipe = settings.recipe
+        optimizer = networks.optimizer(network, recipe, found.shape[0])
+        average = Average(network, recipe.average) if recipe.average else None
 
         # The run's folder, and where it left off.
         if accelerator.is_main_process:
             held.enter_context(run_folder.locked(settings.folder))
-        history = open_folder(settings, accelerator, model, optimizer, found, shape, pixels)
+        history = open_folder(
+            settings, accelerator, network, optimizer, average, found, shape, pixels
+        )
         yield from history
-        done = finished(settings, recipe, history)
+        done = finished(settings, history)
         if done is not None:
             yield done
             return
-        prepared, optimizer = accelerator.prepare(
-            torch.compile(model) if settings.compile else model, optimizer
+        training = Training.of(
+            settings, accelerator, network, optimizer, average, images, learn, pixels
         )
 
         # Epochs.
         for number in range(len(history) + 1, recipe.epochs + 1):
+            if reached(settings, history):
+                break
             torch.manual_seed(mix(settings.seed, number, accelerator.process_index))  # dropout
             started = time.perf_counter()
-            trained, rate = yield from one_epoch(
-                settings, accelerator, prepared, optimizer, train, learn, pixels, number
-            )
+            trained, rate = yield from one_epoch(training, number)
             seconds = time.perf_counter() - started
-            validated = evaluate(accelerator, prepared, train, held_out, pixels, settings)
+            validated = evaluate(accelerator, training.judged, images, held_out, pixels, settings)
+            height = recipe.size_at(number) or shape[1]
+            each = flops[height]
             row = Epoch(
                 number,
                 rate,
@@ -132,10 +207,12 @@ def run(settings: Settings) -> Iterator[Step | Epoch | Result]:
                 validated.accuracy if validated else None,
                 seconds,
                 trained.images / seconds,
+                height,
+                None if each is None else each * trained.images,
             )
             history = (*history, row)
             if accelerator.is_main_process:
-                run_folder.save_epoch(settings.folder, model, optimizer, history)
+                run_folder.save_epoch(settings.folder, network, optimizer, average, history)
             accelerator.wait_for_everyone()
             yield row
 
@@ -143,29 +220,36 @@ def run(settings: Settings) -> Iterator[Step | Epoch | Result]:
         best = runs.best(history)
         assert best is not None  # a recipe has at least one epoch
         file = settings.folder / run_folder.BEST
-        run_folder.put(model, run_folder.weights(file), file)
-        tested = evaluate(accelerator, prepared, test, torch.arange(len(test)), pixels, settings)
+        run_folder.put(network, run_folder.weights(file), file)
+        forward = training.forward
+        tested = evaluate(accelerator, forward, test, torch.arange(len(test)), pixels, settings)
         assert tested is not None  # a set without test images is refused when it is read
+        averaged = None
+        if recipe.test_views != "one":
+            views = VIEWS[recipe.test_views]
+            averaged = evaluate(
+                accelerator, forward, test, torch.arange(len(test)), pixels, settings, views
+            )
         seconds = sum(row.seconds for row in history)
-        result = Result(tested.accuracy, tested.loss, tested.images, best.epoch, seconds)
+        result = Result(
+            tested.accuracy,
+            tested.loss,
+            tested.images,
+            best.epoch,
+            seconds,
+            averaged.accuracy if averaged else None,
+            matrix_rate(device, settings.precision) if seconds > WORTH_A_RATE else None,
+        )
         if accelerator.is_main_process:
             run_folder.save_result(settings.folder, result, len(history))
         accelerator.wait_for_everyone()
         yield result
 
 
-def one_epoch(
-    settings: Settings,
-    accelerator: Accelerator,
-    model: nn.Module,
-    optimizer: torch.optim.Optimizer,
-    images: Images,
-    learn: Tensor,
-    pixels: Pixels,
-    number: int,
-) -> Generator[Step, None, tuple[Score, float]]:
+def one_epoch(training: Training, number: int) -> Generator[Step, None, tuple[Score, float]]:
     """One pass over the images to learn from; its Score and the last learning rate are returned."""
-    recipe = settings.recipe
+    settings, accelerator = training.settings, training.accelerator
+    recipe, learn = settings.recipe, training.learn
     generator = torch.Generator().manual_seed(mix(settings.seed, number, -1))
     order = learn[torch.randperm(len(learn), generator=generator)]
     pieces = cut(order, recipe.batch, settings.accumulate, accelerator)
@@ -173,25 +257,32 @@ def one_epoch(
     totals = torch.zeros(3, device=accelerator.device)  # loss, correct, images
     drawn: Draw | None = None
     rate = 0.0
-    model.train()
+    pixels = training.pixels.at(recipe.size_at(number))
+    training.forward.train()
+    for layer, probability in training.dropouts.items():
+        layer.p = probability * recipe.dropout_at(number)
     started = told = time.perf_counter()
-    read = images.read([piece.positions for piece in pieces])
+    read = training.images.read([piece.positions for piece in pieces])
     for piece, (batch, labels) in zip(pieces, read, strict=True):
         if drawn is None:  # a new batch: for all of its images, whoever computes them
             drawn = draw(piece.size, recipe, generator)
-            rate = recipe.lr_at(number - 1 + piece.batch / batches)
-            for group in optimizer.param_groups:
-                group["lr"] = rate * group["scale"]
-        x = pixels(augment(batch, recipe, drawn.part(piece.part)))
-        x = layout(x, settings)
-        with nullcontext() if piece.last else accelerator.no_sync(model):
-            logits, loss = answers_and_loss(model(x), labels, recipe)
+            rate = set_rates(training.optimizer, recipe, number - 1 + piece.batch / batches)
+        drawn_here = drawn.part(piece.part)
+        if recipe.alternate:
+            flips = mix(settings.seed, 0, -2)
+            mirrored = alternated(piece.positions, len(training.images), number, flips)
+            drawn_here = replace(drawn_here, mirrored=mirrored)
+        x = layout(pixels(augment(batch, recipe, drawn_here)), settings)
+        with nullcontext() if piece.last else accelerator.no_sync(training.forward):
+            logits, loss = answers_and_loss(training.forward(x), labels, recipe)
             # A mean over the whole batch: each process and piece gives its part of the sum.
             share = len(labels) / piece.size * accelerator.num_processes
             accelerator.backward(loss * share)
         if piece.last:
-            optimizer.step()
-            optimizer.zero_grad()
+            training.optimizer.step()
+            training.optimizer.zero_grad()
+            if training.average:
+                training.average.update(training.network)
             drawn = None
         with torch.no_grad():
             correct = (logits.argmax(1) == labels).sum()
@@ -204,6 +295,14 @@ def one_epoch(
             yield Step(number, recipe.epochs, seen, len(learn), loss_so_far, seen / (now - started))
     loss_sum, right, count = accelerator.reduce(totals, "sum").tolist()
     return Score(finite(loss_sum / count, number, settings), right / count, int(count)), rate
+
+
+def set_rates(optimizer: torch.optim.Optimizer, recipe: Recipe, epoch: float) -> float:
+    """Give each group its learning rate after this many epochs; that of the weights is returned."""
+    rate = recipe.lr_at(epoch)
+    for group in optimizer.param_groups:
+        group["lr"] = rate * group["scale"] if epoch >= group["frozen"] else 0.0
+    return rate
 
 
 def answers_and_loss(outputs: Any, labels: Tensor, recipe: Recipe) -> tuple[Tensor, Tensor]:
@@ -228,8 +327,10 @@ def evaluate(
     positions: Tensor,
     pixels: Pixels,
     settings: Settings,
+    views: Sequence[View] = (AS_IT_IS,),
 ) -> Score | None:
-    """Loss and accuracy in evaluation mode; None where there are no images."""
+    """Loss and accuracy in evaluation mode, of the mean answer over the views of each image; None
+    where there are no images."""
     if len(positions) == 0:
         return None
     # Unwrapped: processes may have different numbers of batches here, and do not wait.
@@ -237,7 +338,9 @@ def evaluate(
     mine = positions[accelerator.process_index :: accelerator.num_processes]
     totals = torch.zeros(3, device=accelerator.device)
     for batch, labels in images.read(torch.split(mine, EVALUATION_BATCH)):
-        logits = bare(layout(pixels(batch), settings)).float()
+        with accelerator.autocast():
+            answers = [bare(layout(pixels(view(batch)), settings)).float() for view in views]
+        logits = torch.stack(answers).mean(0)
         loss = F.cross_entropy(logits, labels, reduction="sum")
         correct = (logits.argmax(1) == labels).sum()
         totals += torch.stack([loss, correct, correct * 0 + len(labels)])
@@ -280,37 +383,106 @@ def load_data(settings: Settings) -> ImageSet:
     return found
 
 
+def as_begun(settings: Settings) -> Settings:
+    """The settings with the number of epochs that a resumed run fitted into its time before."""
+    if settings.time is None or not settings.resume:
+        return settings
+    if not (settings.folder / stored_runs.RUN).is_file():
+        return settings
+    epochs = stored_runs.load(settings.folder).recipe.epochs
+    return replace(settings, recipe=settings.recipe.in_epochs(epochs), time=None)
+
+
+def fitted(
+    settings: Settings,
+    accelerator: Accelerator,
+    network: nn.Module,
+    images: Images,
+    learn: Tensor,
+    held_out: Tensor,
+    pixels: Pixels,
+) -> Settings:
+    """The settings with as many epochs as fit into their time, found by timing some steps."""
+    assert settings.time is not None
+    recipe = settings.recipe
+    positions = learn[: max(1, recipe.batch // accelerator.num_processes)]
+    [(batch, labels)] = images.read([positions])
+
+    def step(copy: nn.Module, height: int | None) -> None:
+        x = layout(
+            pixels.at(height)(augment(batch, recipe, draw(len(batch), recipe, chance))), settings
+        )
+        with accelerator.autocast():
+            _, loss = answers_and_loss(copy.train()(x), labels, recipe)
+        accelerator.backward(loss)
+        loss.item()  # waits for the device
+
+    chance = torch.Generator().manual_seed(0)
+    started = time.perf_counter()
+    evaluate(accelerator, network, images, held_out, pixels, settings)
+    others = time.perf_counter() - started
+    batches = math.ceil(len(learn) / recipe.batch)
+    epochs = epochs_within(settings.time, recipe, batches, step, network, others)
+    agreed = broadcast_object_list([epochs])[0]  # of the first process
+    return replace(settings, recipe=recipe.in_epochs(agreed))
+
+
+def work_by_size(
+    network: nn.Module, shape: tuple[int, ...], settings: Settings
+) -> dict[int, int | None]:
+    """FLOPs per image at each height that the recipe uses. Raises UsageError for a network that
+    cannot take one of them."""
+    channels, height, width = shape
+    found = {height: flops_per_image(network, shape)}
+    for size in settings.recipe.sizes:
+        smaller = (channels, size, round(size * width / height))
+        networks.check_size(network, smaller, settings.model)
+        found[size] = flops_per_image(network, smaller)
+    return found
+
+
 def open_folder(
     settings: Settings,
     accelerator: Accelerator,
-    model: nn.Module,
+    network: nn.Module,
     optimizer: torch.optim.Optimizer,
+    average: Average | None,
     found: ImageSet,
     shape: tuple[int, ...],
     pixels: Pixels,
 ) -> tuple[Epoch, ...]:
-    """Begin a run's folder or go on with it; gives the epochs that are done."""
+    """Start a run's folder or continue it; returns the epochs that are done."""
     if settings.begins_with is not None:
-        transfer = staged.carry(model, settings.begins_with)
+        transfer = staged.carry(network, settings.begins_with)
     main, folder = accelerator.is_main_process, settings.folder
     if main:
         config = describe(settings, accelerator, found, shape, pixels)
         run_folder.begin(folder, config, settings.resume)
+        run_folder.save_whitening(folder, pixels)
         if settings.begins_with is not None:
             staged.write(folder, transfer)
     accelerator.wait_for_everyone()
     if not settings.resume:
         return ()
-    history = run_folder.restore(folder, model, optimizer)
+    history = run_folder.restore(folder, network, optimizer, average)
     if main:
         run_folder.repair(folder, history)
     accelerator.wait_for_everyone()
     return history
 
 
-def finished(settings: Settings, recipe: Recipe, history: Sequence[Epoch]) -> Result | None:
-    """The result of a run that has nothing left to do: its test images are not touched again."""
-    if not settings.resume or len(history) < recipe.epochs:
+def reached(settings: Settings, history: Sequence[Epoch]) -> bool:
+    """Whether the last epoch has the accuracy at which the run may stop."""
+    if settings.stop_at is None or not history:
+        return False
+    return (history[-1].validation_accuracy or 0.0) >= settings.stop_at
+
+
+def finished(settings: Settings, history: Sequence[Epoch]) -> Result | None:
+    """The result of a run that has nothing left to do: its test images are not used again."""
+    if not settings.resume:
+        return None
+    if len(history) < settings.recipe.epochs and not reached(settings, history):
         return None
     return stored_runs.load(settings.folder).result
 

@@ -1,4 +1,4 @@
-"""The network of a run: built or loaded by its name, begun, and given its optimizer."""
+"""The network of a run: built or loaded by its name, initialised, and given its optimizer."""
 
 from __future__ import annotations
 
@@ -10,11 +10,16 @@ from torch import Tensor, nn
 
 from archcalc.errors import UsageError
 from archcalc.graph import Graph, Shape
+from archcalc.guard import first_line
 from archcalc.lookup import registry
 from archcalc.lookup.spec import ModelSpec
 from archcalc.pytorch import load as torch_models
 from archcalc.pytorch.build import Network, build, initialise
+from archcalc.pytorch.train.whitening import first_convolution
 from archcalc.recipe import Recipe
+
+NORMS = (nn.LayerNorm, nn.GroupNorm, nn.modules.batchnorm._BatchNorm)
+"""Layers whose weight is a scale."""
 
 
 def declared(
@@ -87,6 +92,20 @@ def make(
     return network.train(), shape
 
 
+def check_size(network: nn.Module, shape: Shape, spec: str) -> None:
+    """Raises UsageError for a network that cannot take images of this (C, H, W)."""
+    try:
+        with torch.no_grad():
+            network.eval()(torch.zeros(1, *shape, device=next(network.parameters()).device))
+    except Exception as error:  # of any layer
+        raise UsageError(
+            f"{spec} cannot take images of {shape[1]}×{shape[2]} ({first_line(error)}); leave that "
+            "size out of sizes"
+        ) from error
+    finally:
+        network.train()
+
+
 def begin(network: nn.Module, init: str, seed: int) -> None:
     """Initial weights that depend only on the seed."""
     if init == "kaiming":
@@ -98,24 +117,39 @@ def begin(network: nn.Module, init: str, seed: int) -> None:
             layer.reset_parameters()
 
 
-def optimizer(network: nn.Module, recipe: Recipe) -> torch.optim.Optimizer:
-    """The recipe's optimizer, with a group for each kind of parameter that it treats apart. A
-    group's ``scale`` multiplies the scheduled learning rate."""
+def optimizer(network: nn.Module, recipe: Recipe, channels: int) -> torch.optim.Optimizer:
+    """The recipe's optimizer, with a group for each kind of parameter that it treats apart.
+
+    A group's ``scale`` multiplies the scheduled learning rate; until ``frozen`` epochs have passed
+    the rate is 0. ``channels`` are those of the images. Raises UsageError.
+    """
     last = last_layer(network)
-    groups: dict[tuple[float, float], list[Tensor]] = {}
+    held = first_convolution(network, channels)[0] if recipe.frozen else None
+    norms = {
+        f"{name}.weight"
+        for name, layer in network.named_modules()
+        if isinstance(layer, NORMS) and layer.weight is not None
+    }
+    groups: dict[tuple[float, float, float], list[Tensor]] = {}
     for name, parameter in network.named_parameters():
-        bias = parameter.dim() < 2  # and scales of normalisation
-        scale = recipe.bias_lr if bias else 1.0
-        if name.rpartition(".")[0] == last:
+        layer = name.rpartition(".")[0]
+        scale = recipe.norm_lr if name in norms else 1.0
+        if name.endswith(".bias"):
+            scale = recipe.bias_lr
+        if layer == last:
             scale *= recipe.last_lr
-        decay = 0.0 if bias and not recipe.decay_biases else recipe.weight_decay
-        groups.setdefault((scale, decay), []).append(parameter)
+        plain = parameter.dim() < 2 and not recipe.decay_biases
+        frozen = recipe.frozen if name == f"{held}.weight" else 0.0
+        key = (scale, 0.0 if plain else recipe.weight_decay, frozen)
+        groups.setdefault(key, []).append(parameter)
     parameters: list[dict[str, Any]] = [
-        {"params": found, "scale": scale, "weight_decay": decay}
-        for (scale, decay), found in groups.items()
+        {"params": found, "scale": scale, "weight_decay": decay, "frozen": frozen}
+        for (scale, decay, frozen), found in groups.items()
     ]
     if recipe.optimizer == "sgd":
-        return torch.optim.SGD(parameters, lr=recipe.lr, momentum=recipe.momentum)
+        return torch.optim.SGD(
+            parameters, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.nesterov
+        )
     if recipe.optimizer == "adam":
         return torch.optim.Adam(parameters, lr=recipe.lr)
     return torch.optim.AdamW(parameters, lr=recipe.lr)

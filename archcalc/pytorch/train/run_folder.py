@@ -3,8 +3,9 @@
     run.json             model, recipe, data and its fingerprint, seed, environment, git commit
     history.csv          an epoch a row
     best.safetensors     weights of the best epoch by the images held out
-    last.safetensors     weights of the last epoch
-    resume.safetensors   weights, optimizer state and history of the last epoch, in one piece
+    last.safetensors     weights of the last epoch; both are averages where the recipe asks for one
+    resume.safetensors   weights, optimizer state, average and history of the last epoch together
+    whitening.safetensors  the mean image and matrix of ZCA, where the recipe asks for it
     result.json          the test images' answer, once the run is finished
     lock                 who trains here, while somebody does
 
@@ -23,6 +24,7 @@ import platform
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any, TextIO
@@ -36,16 +38,22 @@ from archcalc.analysis.runs import Epoch, Result, Run, best
 from archcalc.errors import ArchcalcError, UsageError
 from archcalc.io import runs
 from archcalc.io.files import PREFIX, replacing, write_text
+from archcalc.pytorch.train.average import Average
+from archcalc.pytorch.train.pixels import Pixels, Whitening
+from archcalc.recipe import from_record
 
 BEST, LAST, RESUME = "best.safetensors", "last.safetensors", "resume.safetensors"
+WHITENING = "whitening.safetensors"
 LOCK = "lock"
+MODEL, AVERAGE = "model.", "average."
+"""What the names of tensors begin with in a file to resume from."""
 
 CHECKSUM = "sha256"
 ABOUT = (CHECKSUM, "history", "epoch", "format")
 """What stands beside the tensors of a file; ``format`` is safetensors' own."""
 
 # Where it ran and how often, not what it learns.
-MAY_DIFFER = ("environment", "archcalc", "processes", "accumulate", "compile")
+MAY_DIFFER = ("environment", "archcalc", "processes", "accumulate", "compile", "stop_at", "time")
 
 
 def begin(folder: Path, config: Mapping[str, Any], resume: bool) -> None:
@@ -61,7 +69,7 @@ def begin(folder: Path, config: Mapping[str, Any], resume: bool) -> None:
                 "on with it, or another folder with --folder"
             )
         _same(found, config)
-        if found.config["recipe"] == json.loads(json.dumps(config["recipe"])):
+        if found.recipe == from_record(config["recipe"]):
             return
         # It goes on for more epochs than it was first asked for.
     with _disk(folder, 0):
@@ -118,15 +126,19 @@ def _now() -> str:
 
 
 def save_epoch(
-    folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, history: Sequence[Epoch]
+    folder: Path,
+    model: nn.Module,
+    optimizer: torch.optim.Optimizer,
+    average: Average | None,
+    history: Sequence[Epoch],
 ) -> None:
     """Keep an epoch. Raises ArchcalcError, which says what is kept, where the disk is full."""
     with _disk(folder, len(history) - 1):
-        weights = _plain(model.state_dict())
-        tensors = {f"model.{name}": value for name, value in weights.items()}
-        tensors |= _optimizer_tensors(optimizer)
+        tensors = _named(MODEL, _plain(model.state_dict())) | _optimizer_tensors(optimizer)
+        if average:
+            tensors |= _named(AVERAGE, _plain(average.state()))
         _write(folder / RESUME, tensors, {"history": runs.history_csv(history)})
-        write_derived(folder, weights, history)
+        write_derived(folder, _judged(tensors), history)
 
 
 def write_derived(folder: Path, weights: Mapping[str, Tensor], history: Sequence[Epoch]) -> None:
@@ -142,14 +154,18 @@ def write_derived(folder: Path, weights: Mapping[str, Tensor], history: Sequence
     write_text(folder / runs.HISTORY, runs.history_csv(history))
 
 
-def restore(folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer) -> tuple[Epoch, ...]:
-    """Put model and optimizer where the run left off and give its history; an empty one where no
-    epoch was finished."""
+def restore(
+    folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, average: Average | None
+) -> tuple[Epoch, ...]:
+    """Put everything where the run left off and return its history; an empty one where no epoch
+    was finished."""
     if not (folder / RESUME).is_file():
         return ()
     tensors, about = _read(folder / RESUME)
-    put(model, _model_part(tensors), folder / RESUME)
+    put(model, _part(MODEL, tensors), folder / RESUME)
     _put_optimizer(optimizer, tensors)
+    if average:
+        average.restore(_part(AVERAGE, tensors))
     return runs.parse_history(about["history"])
 
 
@@ -158,12 +174,27 @@ def repair(folder: Path, history: Sequence[Epoch]) -> None:
     if history:
         tensors, _ = _read(folder / RESUME)
         with _disk(folder, len(history)):
-            write_derived(folder, _model_part(tensors), history)
+            write_derived(folder, _judged(tensors), history)
 
 
 def save_result(folder: Path, result: Result, epochs: int) -> None:
     with _disk(folder, epochs):
         write_text(folder / runs.RESULT, json.dumps(result._asdict(), indent=2) + "\n")
+
+
+def save_whitening(folder: Path, pixels: Pixels) -> None:
+    """Keep the whitening of a recipe that has one, for evaluations of the run."""
+    if pixels.whitening:
+        with _disk(folder, 0):
+            _write(folder / WHITENING, pixels.whitening._asdict(), {})
+
+
+def whitening(folder: Path) -> Whitening:
+    """What :func:`save_whitening` kept. Raises UsageError where it is missing or damaged."""
+    tensors = weights(folder / WHITENING)
+    if set(tensors) != set(Whitening._fields):
+        raise UsageError(f"{folder / WHITENING} does not have the mean and matrix of a whitening")
+    return Whitening(**tensors)
 
 
 def weights(file: Path) -> dict[str, Tensor]:
@@ -185,7 +216,8 @@ def _same(found: Run, config: Mapping[str, Any]) -> None:
     for name in MAY_DIFFER:
         old.pop(name, None)
         new.pop(name, None)
-    recipe, wanted = old.pop("recipe"), new.pop("recipe")
+    wanted, recipe = new.pop("recipe"), json.loads(json.dumps(asdict(found.recipe)))
+    old.pop("recipe")
     if found.recipe.can_go_on:
         recipe.pop("epochs")
         wanted.pop("epochs")
@@ -209,13 +241,23 @@ def _plain(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {name: value.detach().cpu().contiguous() for name, value in state.items()}
 
 
-def _model_part(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    prefix = "model."
+def _named(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {f"{prefix}{name}": value for name, value in tensors.items()}
+
+
+def _part(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return {
         name.removeprefix(prefix): value
         for name, value in tensors.items()
         if name.startswith(prefix)
     }
+
+
+def _judged(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The weights that are validated and tested: the average where there is one."""
+    average = _part(AVERAGE, tensors)
+    average.pop("steps", None)
+    return average or _part(MODEL, tensors)
 
 
 def _optimizer_tensors(optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:

@@ -53,12 +53,22 @@ class Settings:
     """Use this many images of each half alone; 0 is all of them."""
     download: bool = False
     resume: bool = False
+    stop_at: float | None = None
+    """End the run after the first epoch with this accuracy on the images held out."""
+    time: float | None = None
+    """Seconds into which the run fits: its number of epochs follows from timed steps."""
     begins_with: Growth | None = None
 
     def __post_init__(self) -> None:
-        """Raises UsageError for a seed that no generator takes."""
+        """Raises UsageError for a value that no run can have."""
         if not 0 <= self.seed < 2**63:
             raise UsageError(f"seed {shortened(self.seed)}: a number from 0 to 2^63 - 1 is needed")
+        if self.stop_at is not None and not 0 < self.stop_at <= 1:
+            raise UsageError(f"stop_at {self.stop_at:g}: an accuracy from 0 to 1 is needed")
+        if self.stop_at is not None and not self.recipe.validation:
+            raise UsageError("stop_at needs images held out: set validation above 0")
+        if self.time is not None and not 0 < self.time < 1e9:
+            raise UsageError(f"time {self.time:g}: a number of seconds above 0 is needed")
 
     @classmethod
     def of(

@@ -17,7 +17,8 @@ from torchvision.datasets import MNIST
 
 from archcalc.errors import UsageError
 from archcalc.pytorch.train import data
-from archcalc.pytorch.train.data import InMemory, OnDisk, hold_out, load, parse, pixels
+from archcalc.pytorch.train.data import InMemory, OnDisk, hold_out, load, parse
+from archcalc.pytorch.train.pixels import of as pixels
 
 
 @pytest.fixture

@@ -238,7 +238,7 @@ def test_biases_and_the_last_layer_have_the_papers_rates() -> None:
     names = {id(parameter): name for name, parameter in net.named_parameters()}
     rates = {
         names[id(parameter)]: (group["scale"], group["weight_decay"])
-        for group in optimizer(net, recipe).param_groups
+        for group in optimizer(net, recipe, 3).param_groups
         for parameter in group["params"]
     }
     assert rates["mlpconv1.conv.weight"] == (1.0, 1e-4)
