@@ -10,6 +10,7 @@ command prints, in a ``console`` block under the command itself; between ``<!-- 
 
 from __future__ import annotations
 
+import ast
 import os
 import re
 import shlex
@@ -111,7 +112,40 @@ def made_commands() -> str:
     )
 
 
-MAKERS = {"operators": made_operators, "counters": made_counters, "commands": made_commands}
+def made_deform_conv2d() -> str:
+    """What one operator with a kernel of its own is made of, as a diff."""
+    row = _pieces("archcalc/ops/detection.py", "BILINEAR", "deform_work", "DEFORM_CONV2D")
+    handler = _pieces("archcalc/pytorch/trace/aten.py", "deform_conv2d")
+    alias = '    **aliases("deform_conv2d", "torchvision::deform_conv2d"),'
+    assert alias in (ROOT / "archcalc/pytorch/trace/aten.py").read_text(encoding="utf-8")
+    files = (
+        ("archcalc/ops/detection.py", row),
+        ("archcalc/pytorch/trace/aten.py", [f" ALIASES: dict[str, str] = {{\n+{alias}", *handler]),
+    )
+    return "\n".join(
+        ["```diff", *("\n".join([f"+++ {name}", *each]) for name, each in files), "```"]
+    )
+
+
+def _pieces(path: str, *names: str) -> list[str]:
+    """Definitions of a file, as lines that a diff adds."""
+    text = (ROOT / path).read_text(encoding="utf-8")
+    lines, found = text.splitlines(), {}
+    for node in ast.parse(text).body:
+        if isinstance(node, ast.FunctionDef):
+            first = node.decorator_list[0].lineno if node.decorator_list else node.lineno
+            found[node.name] = lines[first - 1 : node.end_lineno]
+        elif isinstance(node, ast.Assign) and isinstance(node.targets[0], ast.Name):
+            found[node.targets[0].id] = lines[node.lineno - 1 : node.end_lineno]
+    return ["\n".join(f"+{line}".rstrip() for line in found[name]) for name in names]
+
+
+MAKERS = {
+    "operators": made_operators,
+    "counters": made_counters,
+    "commands": made_commands,
+    "deform_conv2d": made_deform_conv2d,
+}
 
 
 def _markdown(heads: tuple[str, ...], rows: list[tuple[str, ...]]) -> str:

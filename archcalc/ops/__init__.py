@@ -28,12 +28,12 @@ from archcalc.ops.conv import (
 )
 from archcalc.ops.decomposition import lu
 from archcalc.ops.detection import DEFORM_CONV2D
-from archcalc.ops.elementwise import add, mul
+from archcalc.ops.elementwise import add, mul, sub
 from archcalc.ops.linear import embedding, linear, matmul
 from archcalc.ops.movement import concat, flatten, permute, reshape, slice, split
 from archcalc.ops.norm import batch_norm, group_norm, layer_norm, local_response_norm
 from archcalc.ops.operator import TABLE, Cost, Operator, operator
-from archcalc.ops.pointwise import div, hardsigmoid, leaky_relu, relu6, sub
+from archcalc.ops.pointwise import div, hardsigmoid, leaky_relu, relu6
 from archcalc.ops.pooling import (
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,

@@ -94,6 +94,7 @@ DROPOUT = operator(
     formula="2 an element in training",
     work=dropout_work,
     free="identity in evaluation",
+    saves="nothing",
     evaluates=False,
     saves_also=mask,
     identity=is_identity,

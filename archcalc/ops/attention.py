@@ -105,6 +105,7 @@ SDPA_BACKWARD = operator(
     counters=counters.UNSEEN,
     formula="(heads×queries×keys)×(3×E + 2×E_v) macs: four products, and the scores again",
     work=attention_backward_work,
+    saves="nothing",
 )
 
 

@@ -238,6 +238,7 @@ CONV_BACKWARD = operator(
     counters=counters.UNSEEN,
     formula="the forward's macs for the input's gradient, and again for the weight's",
     work=backward_work,
+    saves="nothing",
     weights_after=2,
     weights_together=True,
 )

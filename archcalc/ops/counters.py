@@ -162,6 +162,14 @@ def ptflops_layer(node: Node, macs: int, training: bool) -> Iterator[Step]:
     yield Step("1 per biased output", biased // batch(node))
 
 
+def ptflops_deform(node: Node, macs: int, training: bool) -> Iterator[Step]:
+    """A convolution; 24 for each place of each window to find its value, 25 with a mask."""
+    places = positions(node.outputs[0].shape) * prod(node.attrs["kernel_size"])
+    label = "24 per sampled place, 25 with a mask"
+    yield from ptflops_layer(node, macs, training)
+    yield Step(label, (24 + node.attrs["use_mask"]) * places // batch(node))
+
+
 def torch_matmul(node: Node, macs: int, training: bool) -> Iterator[Step]:
     """A vector on the right makes it ``mv`` or ``dot``, which torch's counter does not know; so
     does a vector on the left of a stack of matrices."""
@@ -213,6 +221,7 @@ LAYER = Counters(
 )
 """A linear layer."""
 CONV = LAYER.but(fvcore=fvcore_conv, torchinfo=torchinfo_conv)
+DEFORM_CONV = CONV.but(torch=uncounted, fvcore=uncounted, thop=uncounted, ptflops=ptflops_deform)
 CONV_TRANSPOSE = LAYER.but(torchinfo=torchinfo_transposed)
 MATMUL = UNSEEN.but(torch=torch_matmul, fvcore=fvcore_matmul, thop=nothing, ptflops=ptflops_matmul)
 ADDMM = UNSEEN.but(fvcore=fvcore_addmm)
@@ -323,17 +332,27 @@ SOFTMAX = NOTHING.but(thop=thop_softmax, ptflops=per_output("Softmax element"))
 def values_read(node: Node) -> int:
     """What the windows of an average pool read, summed; padding is read where it is averaged in."""
     attrs = node.attrs
-    windows = 1
+    read = prod(node.outputs[0].shape[:2])
     for axis, (length, count) in enumerate(
         zip(node.inputs[0].shape[2:], node.outputs[0].shape[2:], strict=True)
     ):
         kernel, stride, pad = (attrs[key][axis] for key in ("kernel_size", "stride", "padding"))
-        low, high = (-pad, length + pad) if attrs["count_include_pad"] else (0, length)
-        windows *= sum(
-            max(min(start + kernel, high) - max(start, low), 0)
-            for start in range(-pad, count * stride - pad, stride)
-        )
-    return prod(node.outputs[0].shape[:2]) * windows
+        left, right = (0, pad) if attrs["count_include_pad"] else (pad, 0)
+        last = (count - 1) * stride + kernel - pad  # where the last window ends
+        outside = past_edge(left, stride, count) + past_edge(last - length - right, stride, count)
+        read *= count * kernel - outside
+    return read
+
+
+def past_edge(most: int, stride: int, count: int) -> int:
+    """What ``count`` windows have beyond one edge: ``most`` of the outermost, ``stride`` less of
+    each one further in."""
+    total = 0
+    while most > 0 and count > 0:
+        total += most
+        most -= stride
+        count -= 1
+    return total
 
 
 def thop_avg_pool(node: Node, macs: int, training: bool) -> Iterator[Step]:

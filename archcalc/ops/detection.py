@@ -70,7 +70,7 @@ DEFORM_CONV2D = operator(
     "deform_conv2d",
     "conv",
     window=Untold("values"),
-    counters=counters.UNKNOWN,
+    counters=counters.DEFORM_CONV,
     formula="(H×W×C_out)×(K_h×K_w×C_in/groups) macs, and 7 a sampled value, 8 with a mask",
     work=deform_work,
     saves="inputs",
@@ -83,6 +83,7 @@ operator(
     counters=counters.UNKNOWN,
     formula="twice the forward's macs, and 39 a sampled value, 42 with a mask",
     work=deform_backward_work,
+    saves="nothing",
     weights_after=3,
 )
 for _name in ("roi_align_backward", "ps_roi_align_backward"):
@@ -93,6 +94,7 @@ for _name in ("roi_align_backward", "ps_roi_align_backward"):
         counters=counters.NOTHING,
         formula="(gradients)×sampling_ratio²×9: a share for each of four places",
         work=roi_backward_work,
+        saves="nothing",
     )
 operator(
     "roi_align",
@@ -119,4 +121,5 @@ operator(
     counters=counters.NOTHING,
     formula="13 a pair of boxes, as if none were dropped, and n×⌈log₂ n⌉ + 3n to sort and measure",
     work=nms_work,
+    saves="nothing",
 )

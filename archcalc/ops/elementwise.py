@@ -6,8 +6,8 @@ from collections.abc import Mapping
 
 from archcalc.graph import Attributes, Handle, Node, Shape
 from archcalc.ops import counters
-from archcalc.ops.gradient import Rule, added, multiplied
-from archcalc.ops.operator import Operator, Work, broadcast, extent, operator
+from archcalc.ops.gradient import Rule, added, multiplied, subtracted
+from archcalc.ops.operator import Operator, Saves, Work, broadcast, extent, operator
 
 
 def broadcast_shape(
@@ -31,13 +31,13 @@ def pairwise_work(node: Node, training: bool) -> Work:
     return {"elementwise": tuple([(size,) for size in sizes])}
 
 
-def _pairwise(name: str, saves: str, backward: Rule) -> Operator:
+def _pairwise(name: str, saves: Saves, backward: Rule, factor: str = "") -> Operator:
     return operator(
         name,
         "elementwise",
         window="pointwise",
         counters=counters.NOTHING,
-        formula="1 an element for each input after the first",
+        formula=f"1 an element for each input after the first{factor}",
         work=pairwise_work,
         shape=broadcast_shape,
         saves=saves,
@@ -45,7 +45,9 @@ def _pairwise(name: str, saves: str, backward: Rule) -> Operator:
     )
 
 
-ADD = _pairwise("add", saves="nothing", backward=added)
+ALPHA = ", 1 for a factor alpha"
+ADD = _pairwise("add", saves="nothing", backward=added, factor=ALPHA)
+SUB = _pairwise("sub", saves="nothing", backward=subtracted, factor=ALPHA)
 MUL = _pairwise("mul", saves="factors", backward=multiplied)
 
 
@@ -57,3 +59,8 @@ def add(*xs: Handle, name: str = "add") -> Handle:
 def mul(*xs: Handle, name: str = "mul") -> Handle:
     """The product, broadcast as torch does: an SE block's scale is (N, C, H, W) by (N, C, 1, 1)."""
     return MUL.apply(*xs, name=name)
+
+
+def sub(a: Handle, b: Handle, *, name: str = "sub") -> Handle:
+    """The difference, broadcast as torch does."""
+    return SUB.apply(a, b, name=name)

@@ -45,6 +45,7 @@ def formula(name: str) -> Callable[[Formula], Formula]:
             "matmul",
             Untold("layout"),
             counters.UNSEEN,
+            "nothing",
             formula=(inspect.getdoc(function) or f"by {function.__name__}()").partition("\n")[0],
             work=_work(name, function),
         )

@@ -50,11 +50,18 @@ def matmul_work(node: Node, training: bool) -> Work:
 
 
 def added_matmul_work(node: Node, training: bool) -> Work:
-    """``addmm(input, a, b)``: every value of a meets every column of b; then the sum with input."""
-    _, a, b = (value.shape for value in node.inputs[:3])
-    columns = b[-1] if len(b) > 1 else 1
-    macs = ((*real_macs(node), rows(a), (columns,)),)
-    return {"macs": macs, "elementwise": ((rows(node.outputs[0].shape),),)}
+    """``addmm(input, a, b)``: every value of a meets every column of b; then the sum with input,
+    which a beta of 0 leaves out. A factor alpha or beta is one operation an element."""
+    given, a, b = (value.shape for value in node.inputs[:3])
+    out, beta = rows(node.outputs[0].shape), node.attrs.get("beta", 1)
+    macs = ((*real_macs(node), rows(a), (b[-1] if len(b) > 1 else 1,)),)
+    steps = [
+        (out, beta != 0),
+        (rows(given), beta not in (0, 1)),
+        (out, node.attrs.get("alpha", 1) != 1),
+    ]
+    done = tuple((shape,) for shape, happens in steps if happens)
+    return {"macs": macs, "elementwise": done} if done else {"macs": macs}
 
 
 def bilinear_work(node: Node, training: bool) -> Work:
@@ -155,7 +162,7 @@ ADDMM = operator(
     "matmul",
     window=Untold("layout"),
     counters=counters.ADDMM,
-    formula="(batch×rows×columns)×inner macs, and 1 an output element",
+    formula="(batch×rows×columns)×inner macs, 1 an output element, 1 for a factor alpha or beta",
     work=added_matmul_work,
     saves="others",
     layout="contiguous",

@@ -71,7 +71,9 @@ def axis(dim: int, rank: int) -> int:
     return dim % rank
 
 
-INPUT = operator("input", "input", window="source", counters=counters.NOTHING, free="given")
+INPUT = operator(
+    "input", "input", window="source", counters=counters.NOTHING, free="given", saves="nothing"
+)
 CONCAT = operator(
     "concat",
     "movement",
@@ -79,6 +81,7 @@ CONCAT = operator(
     layout="images",
     counters=counters.NOTHING,
     shape=concat_shape,
+    saves="nothing",
     free="copies its inputs, no arithmetic",
     backward=joined,
 )
@@ -89,6 +92,7 @@ FLATTEN = operator(
     window="reshape",
     counters=counters.NOTHING,
     shape=flatten_shape,
+    saves="nothing",
     backward=reshaped,
     free=A_VIEW,
     view=True,
@@ -100,6 +104,7 @@ RESHAPE = operator(
     window="reshape",
     counters=counters.NOTHING,
     shape=reshape_shape,
+    saves="nothing",
     backward=reshaped,
     free=A_VIEW,
     view=True,
@@ -110,6 +115,7 @@ PERMUTE = operator(
     window="permute",
     counters=counters.NOTHING,
     shape=permute_shape,
+    saves="nothing",
     backward=permuted,
     free=A_VIEW,
     view=True,
@@ -120,6 +126,7 @@ SLICE = operator(
     window="slice",
     counters=counters.NOTHING,
     shape=slice_shape,
+    saves="nothing",
     backward=sliced,
     free=A_VIEW,
     view=True,

@@ -156,6 +156,7 @@ operator(
     counters=counters.NOTHING,
     formula="9 an element: normalise again 2, two sums 3, combine 4; 5 for the weights alone",
     work=backward_work(9, weights_alone=5),
+    saves="nothing",
     weights_after=2,
 )
 for _name in ("layer_norm_backward", "group_norm_backward", "rms_norm_backward"):
@@ -166,6 +167,7 @@ for _name in ("layer_norm_backward", "group_norm_backward", "rms_norm_backward")
         counters=counters.NOTHING,
         formula="11 an element: normalise again 2, two sums 4, combine 5; 5 for the weights alone",
         work=backward_work(11, weights_alone=5),
+        saves="nothing",
         weights_after=None if _name == "rms_norm_backward" else 2,
     )
 

@@ -115,6 +115,8 @@ class Operator:
     """What it does to positions, for the receptive field."""
     counters: Counters
     """What each of the other counters says about it."""
+    saves: Saves | Callable[[Node], Saves]
+    """Which of its tensors autograd keeps for the backward pass, weights aside."""
     formula: str = ""
     """The counted work in symbols, for people."""
     work: Callable[[Node, bool], Work] = no_work
@@ -136,8 +138,6 @@ class Operator:
     """No output is below 0, and where it is 0 no gradient flows."""
     transposed: bool = False
     """Its weight has the input channels first."""
-    saves: Saves | Callable[[Node], Saves] = "nothing"
-    """Which of its tensors autograd keeps for the backward pass, weights aside."""
     saves_in_place: Saves | None = None
     """The same for a call in place, where torch then computes the gradient from something else."""
     saves_also: Callable[[Node, bool, Device], int] | None = None
@@ -216,10 +216,16 @@ TABLE: dict[str, Operator] = {}
 
 
 def operator(
-    name: str, kind: Kind, *, window: Positions, counters: Counters, **fields: Any
+    name: str,
+    kind: Kind,
+    *,
+    window: Positions,
+    counters: Counters,
+    saves: Saves | Callable[[Node], Saves],
+    **fields: Any,
 ) -> Operator:
     """Declare an operator. Raises ValueError for a row that contradicts itself."""
-    row = Operator(name, kind, window, counters, **fields)
+    row = Operator(name, kind, window, counters, saves, **fields)
     if name in TABLE:
         raise ValueError(f"operator {name!r} is declared twice")
     if kind not in KINDS:

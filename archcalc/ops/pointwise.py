@@ -12,7 +12,7 @@ from archcalc.graph import Handle
 from archcalc.ops import counters
 from archcalc.ops.activation import activation_function, along_dim
 from archcalc.ops.elementwise import broadcast_shape
-from archcalc.ops.gradient import Rule, divided, pointwise, subtracted
+from archcalc.ops.gradient import Rule, divided, pointwise
 from archcalc.ops.norm import normalized_dims
 from archcalc.ops.operator import TABLE, Saves, operator, per_output
 from archcalc.ops.window import Mixes, Positions, Untold
@@ -35,7 +35,7 @@ def elementwise(
     window: Positions = "pointwise",
     backward: Rule | None = None,
     weights_after: int | None = None,
-    saves: Saves = "input",
+    saves: Saves,
     saves_in_place: Saves | None = None,
 ) -> None:
     """Declare operators that do so many operations for each output element."""
@@ -59,12 +59,13 @@ def elementwise(
         )
 
 
-elementwise("sub", saves="nothing", backward=subtracted)
 elementwise("neg", "copysign", "conj_physical", saves="nothing")
 elementwise("div", saves="divisors", backward=divided)
 elementwise("maximum", "minimum", "fmax", "fmin", "atan2", "hypot", "xlogy", saves="inputs")
 elementwise("polar", "complex", "ldexp", "remainder", "fmod", saves="inputs")
-elementwise("pow", "i0", "special_i0e", "special_i1", "special_i1e", "polygamma", "angle")
+elementwise(
+    "pow", "i0", "special_i0e", "special_i1", "special_i1e", "polygamma", "angle", saves="input"
+)
 elementwise("where", "masked_fill", saves="others")
 elementwise("exp", "exp2", "expm1", "sqrt", "rsqrt", "reciprocal", saves="output")
 elementwise(
@@ -81,16 +82,24 @@ elementwise(
     *("abs", "log", "log2", "log10", "log1p", "square", "sin", "cos", "tan", "asin", "acos"),
     *("atan", "sinh", "cosh", "asinh", "acosh", "atanh", "erf", "erfc", "erfinv"),
     *("lgamma", "digamma", "sinc", "nan_to_num"),
+    saves="input",
 )
-elementwise("clamp", "clamp_min", "clamp_max", per_output_element=2, why="two comparisons")
-elementwise("addcmul", "addcdiv", "lerp", per_output_element=3, why="two products and a sum")
-elementwise("logaddexp", "logaddexp2", per_output_element=4, why="two exp, a sum, a log")
-elementwise("logit", per_output_element=3, why="subtract, divide, log")
-elementwise("outer", "addr", why="a product", window=Untold("layout"))
+elementwise(
+    "clamp", "clamp_min", "clamp_max", per_output_element=2, why="two comparisons", saves="input"
+)
+elementwise(
+    "addcmul", "addcdiv", "lerp", per_output_element=3, why="two products and a sum", saves="input"
+)
+elementwise(
+    "logaddexp", "logaddexp2", per_output_element=4, why="two exp, a sum, a log", saves="input"
+)
+elementwise("logit", per_output_element=3, why="subtract, divide, log", saves="input")
+elementwise("outer", "addr", why="a product", window=Untold("layout"), saves="input")
 elementwise(
     "cross",
     "linalg_cross",
     window=Untold("layout"),
+    saves="input",
     per_output_element=3,
     why="two products and a difference",
 )
@@ -109,7 +118,7 @@ OTHER_WINDOWS: dict[str, Positions] = {
     **dict.fromkeys(("log_softmax", "softmin"), Mixes(along_dim, keeps=True)),
 }
 
-elementwise("threshold", why="a comparison", kind="activation")
+elementwise("threshold", why="a comparison", kind="activation", saves="input")
 for _name, _count, _why in (
     ("leaky_relu", 2, "compare, multiply"),
     ("rrelu", 2, "compare, multiply"),
@@ -161,19 +170,28 @@ for _name, _count, _why in (
     )
 
 elementwise(
-    "prelu", per_output_element=2, why="compare, multiply", kind="activation", weights_after=1
+    "prelu",
+    per_output_element=2,
+    why="compare, multiply",
+    kind="activation",
+    weights_after=1,
+    saves="input",
 )
 elementwise(
     "weight_norm",
     window=Untold("layout"),
+    saves="input",
     per_output_element=4,
     why="square, add, divide, multiply",
     kind="norm",
 )
-elementwise("max_pool_backward", why="one addition", kind="pooling", window=Untold("windows"))
+elementwise(
+    "max_pool_backward", why="one addition", kind="pooling", window=Untold("windows"), saves="input"
+)
 elementwise(
     "avg_pool_backward",
     window=Untold("windows"),
+    saves="input",
     per_output_element=2,
     why="divide and add",
     kind="pooling",
@@ -181,13 +199,14 @@ elementwise(
 elementwise(
     "rms_norm",
     window=Mixes(normalized_dims, keeps=True),
+    saves="input",
     per_output_element=5,
     why="square, add, scale, weight",
     kind="norm",
     weights_after=1,
 )
-elementwise("quantize", per_output_element=3, why="divide, add, round")
-elementwise("dequantize", per_output_element=2, why="subtract, multiply")
+elementwise("quantize", per_output_element=3, why="divide, add, round", saves="input")
+elementwise("dequantize", per_output_element=2, why="subtract, multiply", saves="input")
 
 relu6 = activation_function(TABLE["relu6"])
 hardsigmoid = activation_function(TABLE["hardsigmoid"])
@@ -196,11 +215,6 @@ hardsigmoid = activation_function(TABLE["hardsigmoid"])
 def leaky_relu(x: Handle, negative_slope: float = 0.01, *, name: str = "leaky_relu") -> Handle:
     """As ``torch.nn.functional.leaky_relu``. Counted: 2 an element."""
     return TABLE["leaky_relu"].apply(x, name=name, attrs={"negative_slope": negative_slope})
-
-
-def sub(a: Handle, b: Handle, *, name: str = "sub") -> Handle:
-    """The difference, broadcast as torch does."""
-    return TABLE["sub"].apply(a, b, name=name)
 
 
 def div(a: Handle, b: Handle, *, name: str = "div") -> Handle:

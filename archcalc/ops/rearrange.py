@@ -10,7 +10,7 @@ from archcalc.graph import Attributes, Handle, Shape, times
 from archcalc.ops import counters
 from archcalc.ops.gradient import Rule, a_weight, handed_on, padded, rearranged
 from archcalc.ops.movement import A_VIEW
-from archcalc.ops.operator import TABLE, ShapeRule, operator, same_shape
+from archcalc.ops.operator import TABLE, Saves, ShapeRule, operator, same_shape
 from archcalc.ops.window import Positions, Untold
 
 
@@ -69,7 +69,15 @@ def expand_shape(
 
 def views(*names: str, window: Positions) -> None:
     for name in names:
-        operator(name, "movement", window=window, counters=counters.NOTHING, free=A_VIEW, view=True)
+        operator(
+            name,
+            "movement",
+            window=window,
+            counters=counters.NOTHING,
+            free=A_VIEW,
+            saves="nothing",
+            view=True,
+        )
 
 
 def copies(
@@ -77,9 +85,11 @@ def copies(
     window: Positions,
     why: str = "copies values, no arithmetic",
     shape: ShapeRule = same_shape,
+    saves: Saves = "nothing",
     backward: Rule | None = None,
     **fields: Any,
 ) -> None:
+    """Declare operators that move values. Of a move autograd keeps nothing but where to."""
     for name in names:
         operator(
             name,
@@ -88,6 +98,7 @@ def copies(
             counters=counters.NOTHING,
             free=why,
             shape=shape,
+            saves=saves,
             backward=backward,
             **fields,
         )
@@ -99,6 +110,7 @@ operator(
     window="source",
     counters=counters.NOTHING,
     free="a weight that a function of the model reads by itself",
+    saves="nothing",
     backward=a_weight,
 )
 operator(
@@ -107,6 +119,7 @@ operator(
     window="source",
     counters=counters.NOTHING,
     free="a buffer or a constant of the model",
+    saves="nothing",
 )
 
 operator(
@@ -117,6 +130,7 @@ operator(
     free=A_VIEW,
     view=True,
     shape=expand_shape,
+    saves="nothing",
     backward=handed_on,
 )
 operator(
@@ -125,6 +139,7 @@ operator(
     window="pointwise",
     counters=counters.NOTHING,
     free=A_VIEW,
+    saves="nothing",
     view=True,
     stops_gradient=True,
 )

@@ -72,7 +72,7 @@ def reduction(
     per_input_element: int = 1,
     why: str = "",
     shape: ShapeRule = same_shape,
-    saves: Saves = "input",
+    saves: Saves,
     window: Positions = REDUCES,
     pools: Literal["", "average"] = "",
     backward: Rule | None = None,
@@ -105,35 +105,61 @@ reduction(
     pools="average",
     backward=spread(mean=True),
 )
-reduction("nansum", "nanmean", "prod", why="an addition")
+reduction("nansum", "nanmean", "prod", why="an addition", saves="input")
 reduction("cumsum", why="an addition", window=Untold("sequence"), saves="nothing")
 reduction("cumprod", why="an addition", window=Untold("sequence"), saves="input and output")
 reduction("amax", "amin", "aminmax", why="compare", saves="input and output")
 reduction("max", "min", why="compare", saves="nothing")
 reduction("argmax", "argmin", "all", "any", why="compare", saves="nothing")
-reduction("cummax", "cummin", window=Untold("sequence"))
-reduction("count_nonzero", "median", "mode", "kthvalue")
-reduction("bincount", "searchsorted", "unique", "nonzero", "isin", window=Untold("values"))
-reduction("trace", "histc", "bucketize", window=Untold("layout"))
+reduction("cummax", "cummin", window=Untold("sequence"), saves="input")
+reduction("count_nonzero", "median", "mode", "kthvalue", saves="input")
+reduction(
+    "bincount", "searchsorted", "unique", "nonzero", "isin", window=Untold("values"), saves="input"
+)
+reduction("trace", "histc", "bucketize", window=Untold("layout"), saves="input")
 reduction("norm", saves="input and output", per_input_element=2, why="square and add")
 reduction(
-    "dist", "cdist", window=Untold("layout"), per_input_element=3, why="subtract, square, add"
+    "dist",
+    "cdist",
+    window=Untold("layout"),
+    saves="input",
+    per_input_element=3,
+    why="subtract, square, add",
 )
-reduction("logsumexp", per_input_element=4, why="compare, subtract, exp, add")
+reduction("logsumexp", per_input_element=4, why="compare, subtract, exp, add", saves="input")
 reduction(
     "logcumsumexp",
     per_input_element=4,
     why="compare, subtract, exp, add",
     window=Untold("sequence"),
+    saves="input",
 )
-reduction("var", "std", "var_mean", "std_mean", per_input_element=4, why="mean 1, variance 3")
-reduction("nll_loss", "nll_loss_backward", why="pick and add", window=Untold("values"))
-reduction("mse_loss", "smooth_l1_loss", "huber_loss", per_input_element=3, window=Untold("layout"))
+reduction(
+    "var",
+    "std",
+    "var_mean",
+    "std_mean",
+    per_input_element=4,
+    why="mean 1, variance 3",
+    saves="input",
+)
+reduction(
+    "nll_loss", "nll_loss_backward", why="pick and add", window=Untold("values"), saves="input"
+)
+reduction(
+    "mse_loss",
+    "smooth_l1_loss",
+    "huber_loss",
+    per_input_element=3,
+    window=Untold("layout"),
+    saves="input",
+)
 reduction(
     "binary_cross_entropy",
     per_input_element=7,
     why="two logs and the products",
     window=Untold("layout"),
+    saves="input",
 )
 reduction(
     *("embedding_backward", "scatter_add", "index_add", "scatter_reduce"),
@@ -141,6 +167,7 @@ reduction(
     "pad_backward",
     why="an addition",
     window=Untold("values"),
+    saves="input",
 )
 for _name in ("sort", "topk"):
     operator(
@@ -150,6 +177,7 @@ for _name in ("sort", "topk"):
         counters=counters.NOTHING,
         formula="n×⌈log₂ n⌉ comparisons",
         work=sort_work,
+        saves="nothing",
         saves_also=chosen_places,
     )
 

@@ -151,6 +151,7 @@ operator(
     counters=counters.NEAREST,
     free="copies the nearest value, no arithmetic",
     shape=upsample_shape,
+    saves="nothing",
     backward=rearranged("upsample_backward"),
 )
 interpolation(
@@ -199,13 +200,16 @@ operator(
     formula="2 a place for the input's gradient, 3 a place and dimension for the grid's",
     work=grid_sample_backward_work,
     free="no gradient was asked for",
+    saves="nothing",
 )
-interpolation(
+operator(
     "affine_grid",
+    "elementwise",
     window=Untold("values"),
-    seen=counters.NOTHING,
-    per_output_element=4,
-    why="two products, two sums",
+    counters=counters.NOTHING,
+    formula="4 an element: two products, two sums",
+    work=per_output("elementwise", 4),
+    saves="nothing",
 )
 
 MODES: Mapping[str, int] = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}

@@ -21,10 +21,13 @@ class Layer(NamedTuple):
 
     cls: str
     args: Mapping[str, Any]
-    """By the names of the constructor, in its order. The first :func:`positional` are written
-    without them."""
+    """By the names of the constructor, in its order."""
+    unnamed: int
+    """How many of the first arguments people write without their names."""
     defaults: Mapping[str, Any] = {}
     """What torch fills in itself."""
+    kaiming: bool = False
+    """Its weight begins Kaiming-normal."""
 
     @property
     def given(self) -> dict[str, Any]:
@@ -48,6 +51,10 @@ class Expression(NamedTuple):
     text: str
     """``{0}``, ``{1}`` are the inputs; the other fields are ``args``."""
     args: Mapping[str, Any]
+    call: tuple[str, ...] = ()
+    """Where it is the call of a function: the function's name and what follows the inputs."""
+    listed: bool = False
+    """The function takes its inputs as one list."""
 
 
 class BareParameter(NamedTuple):
@@ -102,7 +109,9 @@ def _conv(node: Node) -> Layer:
         "groups": attrs["groups"],
         "bias": len(node.weights) > 1,
     }
-    return _layer(f"Conv{dims}d", args, stride=1, padding=0, dilation=1, groups=1, bias=True)
+    return _layer(
+        f"Conv{dims}d", 3, args, stride=1, padding=0, dilation=1, groups=1, bias=True
+    )._replace(kaiming=True)
 
 
 def _conv_transpose(node: Node) -> Layer:
@@ -120,7 +129,7 @@ def _conv_transpose(node: Node) -> Layer:
         "dilation": _short(attrs["dilation"]),
     }
     defaults = {"stride": 1, "padding": 0, "output_padding": 0, "groups": 1, "bias": True}
-    return _layer(f"ConvTranspose{dims}d", args, **defaults, dilation=1)
+    return _layer(f"ConvTranspose{dims}d", 3, args, **defaults, dilation=1)._replace(kaiming=True)
 
 
 def _linear(node: Node) -> Layer:
@@ -130,19 +139,19 @@ def _linear(node: Node) -> Layer:
         "out_features": out_features,
         "bias": len(node.weights) > 1,
     }
-    return _layer("Linear", args, bias=True)
+    return _layer("Linear", 2, args, bias=True)._replace(kaiming=True)
 
 
 def _embedding(node: Node) -> Layer:
     rows, width = node.weights[0].shape
-    return Layer("Embedding", {"num_embeddings": rows, "embedding_dim": width})
+    return Layer("Embedding", {"num_embeddings": rows, "embedding_dim": width}, 2)
 
 
 def _batch_norm(node: Node) -> Layer:
     shape = node.inputs[0].shape
     dims = max(len(shape) - 2, 1)  # BatchNorm1d takes (N, C) as well as (N, C, L)
     args = {"num_features": shape[1], "eps": node.attrs["eps"], "affine": bool(node.weights)}
-    return _layer(f"BatchNorm{dims}d", args, eps=1e-5, affine=True)
+    return _layer(f"BatchNorm{dims}d", 1, args, eps=1e-5, affine=True)
 
 
 def _layer_norm(node: Node) -> Layer:
@@ -152,7 +161,7 @@ def _layer_norm(node: Node) -> Layer:
         "eps": node.attrs["eps"],
         "elementwise_affine": bool(node.weights),
     }
-    return _layer("LayerNorm", args, eps=1e-5, elementwise_affine=True)
+    return _layer("LayerNorm", 1, args, eps=1e-5, elementwise_affine=True)
 
 
 def _group_norm(node: Node) -> Layer:
@@ -162,12 +171,12 @@ def _group_norm(node: Node) -> Layer:
         "eps": node.attrs["eps"],
         "affine": bool(node.weights),
     }
-    return _layer("GroupNorm", args, eps=1e-5, affine=True)
+    return _layer("GroupNorm", 2, args, eps=1e-5, affine=True)
 
 
 def _local_response_norm(node: Node) -> Layer:
     args = {key: node.attrs[key] for key in ("size", "alpha", "beta", "k")}
-    return _layer("LocalResponseNorm", args, alpha=1e-4, beta=0.75, k=1.0)
+    return _layer("LocalResponseNorm", 1, args, alpha=1e-4, beta=0.75, k=1.0)
 
 
 def _pool(cls: str) -> Callable[[Node], Layer]:
@@ -176,30 +185,30 @@ def _pool(cls: str) -> Callable[[Node], Layer]:
         if attrs["stride"] == attrs["kernel_size"]:
             attrs["stride"] = None
         defaults = {"padding": 0, "dilation": 1, "ceil_mode": False, "count_include_pad": True}
-        return Layer(cls, attrs, {"stride": None, **defaults})
+        return Layer(cls, attrs, 1, {"stride": None, **defaults})
 
     return layer
 
 
 def _adaptive_pool(cls: str) -> Callable[[Node], Layer]:
-    return lambda node: Layer(cls, {"output_size": _short(node.attrs["output_size"])})
+    return lambda node: Layer(cls, {"output_size": _short(node.attrs["output_size"])}, 1)
 
 
 def _plain(cls: str) -> Callable[[Node], Layer]:
-    return lambda node: Layer(cls, {})
+    return lambda node: Layer(cls, {}, 0)
 
 
 def _softmax(node: Node) -> Layer:
-    return Layer("Softmax", {"dim": node.attrs["dim"]})
+    return Layer("Softmax", {"dim": node.attrs["dim"]}, 0)
 
 
 def _dropout(node: Node) -> Layer:
-    return _layer("Dropout", {"p": node.attrs["p"]}, p=0.5)
+    return _layer("Dropout", 1, {"p": node.attrs["p"]}, p=0.5)
 
 
 def _flatten(node: Node) -> Layer:
     args = {"start_dim": node.attrs["start_dim"], "end_dim": node.attrs["end_dim"]}
-    return _layer("Flatten", args, start_dim=1, end_dim=-1)
+    return _layer("Flatten", 0, args, start_dim=1, end_dim=-1)
 
 
 def _add(node: Node) -> Expression:
@@ -216,8 +225,9 @@ def _matmul(node: Node) -> Expression:
 
 def _concat(node: Node) -> Expression:
     dim = node.attrs["dim"]
-    inputs = ", ".join(f"{{{index}}}" for index in range(len(node.inputs)))
-    return Expression(lambda *xs: torch.cat(xs, dim), f"torch.cat([{inputs}], dim={dim})", {})
+    return _function(
+        "torch.cat", node, f"dim={dim}", apply=lambda *xs: torch.cat(xs, dim), listed=True
+    )
 
 
 def _reshape(node: Node) -> Expression:
@@ -269,22 +279,25 @@ def _reduce(method: str) -> Callable[[Node], Expression]:
 def _attention(node: Node) -> Expression:
     causal = bool(node.attrs["is_causal"])
     attend = nn.functional.scaled_dot_product_attention
-    text = "nn.functional.scaled_dot_product_attention({0}, {1}, {2}"
-    return Expression(
-        lambda q, k, v: attend(q, k, v, is_causal=causal),
-        f"{text}, is_causal=True)" if causal else f"{text})",
-        {},
+    return _function(
+        "nn.functional.scaled_dot_product_attention",
+        node,
+        *(("is_causal=True",) if causal else ()),
+        apply=lambda q, k, v: attend(q, k, v, is_causal=causal),
     )
 
 
 def _pad(node: Node) -> Expression:
     pad, mode, value = (node.attrs[key] for key in ("pad", "mode", "value"))
     settings = {"mode": mode} if mode != "constant" else {"value": value} if value else {}
-    more = "".join(f", {key}={item!r}".replace("'", '"') for key, item in settings.items())
-    return Expression(
-        lambda x: nn.functional.pad(x, pad, **settings),
-        f"nn.functional.pad({{0}}, {{pad}}{more})",
-        {"pad": pad},
+    more = (f"{key}={item!r}".replace("'", '"') for key, item in settings.items())
+    return _function(
+        "nn.functional.pad",
+        node,
+        "{pad}",
+        *more,
+        apply=lambda x: nn.functional.pad(x, pad, **settings),
+        pad=pad,
     )
 
 
@@ -306,14 +319,14 @@ def _upsample(mode: str) -> Callable[[Node], Layer]:
             "align_corners": attrs["align_corners"] or None,
         }
         defaults = {"size": None, "scale_factor": None, "mode": "nearest", "align_corners": None}
-        return Layer("Upsample", args, defaults)
+        return Layer("Upsample", args, 0, defaults)
 
     return layer
 
 
 def _setting(cls: str, name: str, **defaults: Any) -> Callable[[Node], Layer]:
     """A layer of one setting."""
-    return lambda node: _layer(cls, {name: node.attrs[name]}, **defaults)
+    return lambda node: _layer(cls, 1, {name: node.attrs[name]}, **defaults)
 
 
 def _parameter(node: Node) -> BareParameter:
@@ -373,33 +386,23 @@ TORCH: Mapping[str, Callable[[Node], Layer | Expression | BareParameter]] = {
 }
 """Every operator that a network can be declared with, and how torch writes it."""
 
-POSITIONAL: Mapping[str, int] = {
-    "Conv": 3,
-    "Linear": 2,
-    "Embedding": 2,
-    "BatchNorm": 1,
-    "LayerNorm": 1,
-    "GroupNorm": 2,
-    "LocalResponseNorm": 1,
-    "MaxPool": 1,
-    "AvgPool": 1,
-    "AdaptiveAvgPool": 1,
-    "AdaptiveMaxPool": 1,
-    "Dropout": 1,
-    "LeakyReLU": 1,
-    "ChannelShuffle": 1,
-    "Pixel": 1,
-}
-"""How many arguments people write without their names, by the beginning of the class's name."""
+
+def _layer(cls: str, unnamed: int, args: Mapping[str, Any], **defaults: Any) -> Layer:
+    return Layer(cls, args, unnamed, defaults)
 
 
-def positional(cls: str) -> int:
-    """How many of the first arguments of ``nn.<cls>`` are written without their names."""
-    return next((count for start, count in POSITIONAL.items() if cls.startswith(start)), 0)
-
-
-def _layer(cls: str, args: Mapping[str, Any], **defaults: Any) -> Layer:
-    return Layer(cls, args, defaults)
+def _function(
+    name: str,
+    node: Node,
+    *settings: str,
+    apply: Callable[..., Any],
+    listed: bool = False,
+    **args: Any,
+) -> Expression:
+    """The call of a function with the node's inputs and then its settings."""
+    inputs = ", ".join(f"{{{index}}}" for index in range(len(node.inputs)))
+    text = f"{name}({', '.join([f'[{inputs}]' if listed else inputs, *settings])})"
+    return Expression(apply, text, args, (name, *settings), listed)
 
 
 def _short(size: Any) -> Any:

@@ -142,7 +142,9 @@ def test_an_impossible_shape_is_an_archcalc_error_and_a_value_error() -> None:
 
 def test_an_operator_is_declared_once() -> None:
     with pytest.raises(ValueError, match="operator 'conv2d' is declared twice"):
-        ops.operator("conv2d", "conv", window="pointwise", counters=counters.NOTHING)
+        ops.operator(
+            "conv2d", "conv", window="pointwise", counters=counters.NOTHING, saves="nothing"
+        )
 
 
 @pytest.mark.parametrize("settings", [{"groups": 0}, {"groups": -1}, {"out_channels": 0}])

@@ -14,12 +14,13 @@ WHOLE: dict[str, Any] = {
     "kind": "elementwise",
     "window": "pointwise",
     "counters": counters.NOTHING,
+    "saves": "nothing",
     "formula": "1 an element",
     "work": per_output("elementwise"),
 }
 
 
-@pytest.mark.parametrize("part", ["kind", "window", "counters"])
+@pytest.mark.parametrize("part", ["kind", "window", "counters", "saves"])
 def test_a_row_without_one_of_its_parts_is_refused(part: str) -> None:
     with pytest.raises(TypeError, match=part):
         operator("forgetful", **{key: each for key, each in WHOLE.items() if key != part})

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
+from torchvision.ops import DeformConv2d
 
 from archcalc.analysis.conventions import total
 from archcalc.pytorch.crosscheck import TOOLS
@@ -93,3 +94,24 @@ def test_torchs_own_counter_does_not_see_products_with_a_vector(
 ) -> None:
     reported, _ = TOOLS["torch"].ask(Written(function), inputs)
     assert total(trace(function, *inputs), "torch").value == reported
+
+
+class Deformed(nn.Module):
+    def __init__(self, bias: bool, masked: bool) -> None:
+        super().__init__()
+        self.conv = DeformConv2d(4, 6, 3, padding=1, bias=bias, groups=2)
+        self.given = [torch.zeros(2, 18, 8, 8), *([torch.zeros(2, 9, 8, 8)] if masked else [])]
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.conv(x, *self.given)
+        return out
+
+
+@pytest.mark.parametrize(("bias", "masked"), [(True, True), (False, False)])
+@pytest.mark.parametrize("tool", TOOLS)
+@pytest.mark.filterwarnings("ignore")
+def test_a_deformable_convolution_counts_as_each_tool_counts_it(
+    tool: str, bias: bool, masked: bool
+) -> None:
+    model, x = Deformed(bias, masked).eval(), torch.zeros(2, 4, 8, 8)
+    assert total(trace(model, x), tool).value == TOOLS[tool].ask(model, (x,))[0]

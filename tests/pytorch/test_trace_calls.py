@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from archcalc.ops import TABLE
-from archcalc.pytorch.trace import trace
+from archcalc.pytorch.trace import Way, trace
 from archcalc.pytorch.trace.inputs import walk
 
 SHAPES = {
@@ -33,6 +33,7 @@ CALLS = """
 x + y; x + 1; 1 + x; x + 1.5; x - y; 2 - x; x * v; x / 3; 3 / x; x ** 2; 2 ** x; -x; abs(x); i + 1
 i + 1.5; i / 2; i // 2; i % 2; x > 0; i == 1; 1 < x; x != y; h + m; k + 1; i * m[0, 0]
 torch.add(x, y, alpha=2); x.add(y); x.add_(1); x.mul_(y); x.clone().div_(2.0); x.sub(v)
+torch.sub(x, y, alpha=2); torch.rsub(x, y, alpha=2); torch.subtract(x, 3, alpha=2)
 torch.maximum(x, y); torch.minimum(x, y); torch.where(x > 0, x, y); x.masked_fill(k, 0.0); x.exp()
 torch.sqrt(x); x.rsqrt(); x.pow(3); i.float().log(); torch.sin(i); x.square(); z.abs(); z * z
 z + 1; z @ n.to(torch.complex64); z.real; z.conj(); torch.view_as_real(z); x.clamp(0)
@@ -148,6 +149,34 @@ def tensors() -> dict[str, Tensor]:
 
 def evaluate(expression: str, given: dict[str, Tensor]) -> Any:
     return eval(expression, {"torch": torch, "F": F}, given)
+
+
+@pytest.mark.parametrize(
+    ("expression", "operations"),
+    [
+        # One sum or difference an element, and one product where alpha is not 1.
+        ("torch.add(a, b, alpha=2)", 2 * 6),
+        ("torch.sub(a, b, alpha=2)", 2 * 6),
+        ("torch.rsub(a, b, alpha=2)", 2 * 6),
+        ("a.sub_(b, alpha=2)", 2 * 6),
+        ("torch.sub(a, b, alpha=1)", 6),
+        ("torch._foreach_add([a, b], [b, a], alpha=2)", 2 * 2 * 6),
+        # (2, 3) by (3, 3), then the sum with b.
+        ("torch.addmm(b, a, a.new_ones(3, 3))", 6),
+        ("torch.addmm(b, a, a.new_ones(3, 3), alpha=2)", 2 * 6),
+        ("torch.addmm(b, a, a.new_ones(3, 3), beta=2, alpha=2)", 3 * 6),
+        ("torch.addmm(b, a, a.new_ones(3, 3), beta=0)", 0),
+    ],
+)
+@pytest.mark.parametrize("way", ["fast", "exact", "dispatch"])
+def test_a_factor_of_a_sum_is_one_operation_an_element(
+    expression: str, operations: int, way: Way
+) -> None:
+    def model(a: Tensor, b: Tensor) -> Any:
+        return evaluate(expression, {"a": a, "b": b})
+
+    graph = trace(model, (2, 3), (2, 3), way=way)
+    assert graph.profile().cost.elementwise == operations
 
 
 @pytest.mark.parametrize("expression", EXPRESSIONS)

@@ -128,3 +128,49 @@ def test_a_model_that_only_marks_its_input_is_counted_once() -> None:
         return layer(x.requires_grad_())
 
     assert profile(trace(model, torch.rand(1, 6))).macs == FORWARD
+
+
+class Between(nn.Module):
+    """Two linear layers and what is between them."""
+
+    def __init__(self, between: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.between = between
+        self.first, self.last = nn.Linear(4, 4), nn.Linear(4, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.last(self.between(self.first(x)))
+        return out
+
+
+@pytest.mark.parametrize("way", ["fast", "exact", "dispatch", "real"])
+@pytest.mark.parametrize(
+    "between",
+    [
+        lambda x: x[...],
+        lambda x: x[:, :, :],
+        lambda x: x[:, slice(0, None), :],  # of a language model that keeps all logits
+        torch.ops.aten.alias.default,
+    ],
+)
+def test_the_gradient_goes_through_another_name_of_a_tensor(
+    between: Callable[[Tensor], Tensor], way: Way
+) -> None:
+    graph = trace(Between(between), (1, 5, 4), train=True, way=way)
+    product = 5 * 4 * 4
+    # Two products forward; backward one for each weight, and one for the last layer's input.
+    assert [phase.macs for phase in graph.profile().by_phase] == [2 * product, 3 * product]
+
+
+@pytest.mark.parametrize("groups", [1, 2, 8])
+def test_each_gradient_of_a_grouped_convolution_costs_what_its_forward_pass_does(
+    groups: int,
+) -> None:
+    """``FlopCounterMode`` counts the weight's gradient as if there were one group."""
+    net = nn.Sequential(nn.Conv2d(3, 8, 1), nn.Conv2d(8, 8, 3, groups=groups))
+    graph = trace(net, (1, 3, 8, 8), train=True)
+    first, grouped = 8 * 8 * 8 * 3, 6 * 6 * 8 * (3 * 3 * 8 // groups)
+    assert [phase.macs for phase in graph.profile().by_phase] == [
+        first + grouped,
+        first + 2 * grouped,  # the network's input needs no gradient
+    ]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import keyword
-import re
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -13,7 +12,7 @@ from archcalc.ops.operator import extent
 from archcalc.pytorch.build import identifier
 from archcalc.pytorch.export.blocks import Block, Item
 from archcalc.pytorch.export.classes import NO_DEFAULT, UNNAMED, BlockClass, Classes, Slot
-from archcalc.pytorch.layers import BareParameter, Expression, Layer, positional
+from archcalc.pytorch.layers import BareParameter, Expression, Layer
 
 WIDTH = 88
 
@@ -127,7 +126,7 @@ def _construction(cls: BlockClass, index: int, item: Item) -> Call:
     args: list[str | Call] = []
     head, unnamed = "", 0
     if isinstance(item.what, Layer):
-        head, unnamed = f"nn.{item.what.cls}", positional(item.what.cls)
+        head, unnamed = f"nn.{item.what.cls}", item.what.unnamed
     elif isinstance(item.what, Block):
         head = cls.classes.of(item.what).name
     for place, arg in enumerate(cls.arguments(item)):
@@ -221,12 +220,10 @@ def _expression(cls: BlockClass, index: int, given: list[str]) -> str | Call:
         fields[arg] = f"self.{bound.name}" if bound else literal(item.what.args[arg])
         if bound:
             text = text.replace("}:{", "} : {")  # spaces around what is more than a number
-    if item.what.text.startswith("nn.functional."):
-        head, _, inside = text.format(*given, **fields).removesuffix(")").partition("(")
-        return Call(head, re.split(r", (?![^(]*\))", inside))  # commas inside brackets stay
-    if item.what.text.startswith("torch.cat([{0}"):
-        rest = item.what.text.partition("], ")[2].removesuffix(")")
-        return Call("torch.cat", [Call("", given, "[]"), rest.format(**fields)])
+    if item.what.call:
+        function, *settings = item.what.call
+        inputs = [Call("", given, "[]")] if item.what.listed else given
+        return Call(function, [*inputs, *(each.format(**fields) for each in settings)])
     return text.format(*given, **fields)
 
 
@@ -342,7 +339,7 @@ def kaiming_classes(block: Block) -> list[str]:
         item.what.cls
         for inner in block.walk()
         for item in inner.items
-        if isinstance(item.what, Layer) and item.what.cls.startswith(("Conv", "Linear"))
+        if isinstance(item.what, Layer) and item.what.kaiming
     }
     return sorted(found)
 

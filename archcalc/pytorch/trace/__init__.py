@@ -12,12 +12,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from archcalc.errors import ArchcalcError, DefinitionError, UsageError
 from archcalc.graph import Graph
@@ -105,7 +106,10 @@ def trace(
         tracer = Tracer(way, gradients=gradients, answers=answers)
         if note:
             tracer.recorder.notes.append(note)
-        with deep_enough(model), nullcontext() if tracer.real else no_collection():
+        # The CPU's fused attention would compute the scores twice in a training step, a GPU's
+        # likewise; counted is the mathematics, as on meta.
+        around = sdpa_kernel(SDPBackend.MATH) if tracer.real else no_collection()
+        with deep_enough(model), around:
             try:
                 graph = _run(model, given, keywords, tracer, name, train, optimizer)
             except GradientsNeededError:

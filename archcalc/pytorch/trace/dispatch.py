@@ -63,19 +63,31 @@ class DispatchMode(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch
         with torch._C.DisableTorchFunction():
             out = func(*args, **kwargs)
         if op.startswith(FOREACH):
-            self.each(func, name, op, inplace, args, out)
+            self.each(func, name, op, inplace, args, kwargs, out)
         else:
             self.record(func, name, op, inplace, args, kwargs, out)
         return out
 
     def each(
-        self, func: Any, name: str, op: str, inplace: bool, args: tuple[Any, ...], out: Any
+        self,
+        func: Any,
+        name: str,
+        op: str,
+        inplace: bool,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        out: Any,
     ) -> None:
         """An operation over lists of tensors, as optimizers call it: a node for each place."""
+
+        def at(place: int, arg: Any) -> Any:
+            return arg[place] if isinstance(arg, (list, tuple)) else arg
+
         for place in range(len(args[0])):
-            taken = tuple([arg[place] if isinstance(arg, (list, tuple)) else arg for arg in args])
+            taken = tuple([at(place, arg) for arg in args])
+            named = {key: at(place, arg) for key, arg in kwargs.items()}
             made = taken[0] if out is None else out[place]
-            self.record(func, name, op.removeprefix(FOREACH), inplace, taken, {}, made)
+            self.record(func, name, op.removeprefix(FOREACH), inplace, taken, named, made)
 
     def higher_order(
         self, func: HigherOrderOperator, args: tuple[Any, ...], kwargs: dict[str, Any]

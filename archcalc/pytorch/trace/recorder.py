@@ -115,11 +115,16 @@ class Recorder:
         if found is not None:
             return found
         weight = self.weights.get(id(tensor))
-        if weight is None and self.storages is not None and tensor.layout is torch.strided:
-            kin = self.storages.get(tensor.untyped_storage()._cdata)
-            if kin is not None:
-                return kin._replace(shape=tuple(tensor.shape), dtype=dtype_name(tensor))
+        kin = self.kin(tensor) if weight is None else None
+        if kin is not None:
+            return kin._replace(shape=tuple(tensor.shape), dtype=dtype_name(tensor))
         return self.source(tensor, weight)
+
+    def kin(self, tensor: Tensor) -> Value | None:
+        """The last Value in a tensor's storage, where the run itself made that storage."""
+        if self.storages is None or tensor.layout is not torch.strided:
+            return None
+        return self.storages.get(tensor.untyped_storage()._cdata)
 
     def source(self, tensor: Tensor, weight: Weight | None) -> Value:
         """Make the node of a parameter that is read by itself, of a buffer, or of a constant."""

@@ -231,7 +231,7 @@ def matmul(t: Tracer, input: Any, other: Any) -> Tensor:
 
 @answers("addmm", "baddbmm", "addbmm", "addmv")
 def addmm(t: Tracer, input: Tensor, a: Any, b: Any, *args: Any, **kwargs: Any) -> Tensor:
-    if args:
+    if args or kwargs:
         raise UnusualCallError
     given = (t.value(input), t.value(a), t.value(b))
     if len({value.dtype for value in given}) > 1 or sparse(a, b):

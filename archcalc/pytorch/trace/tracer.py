@@ -256,6 +256,8 @@ class Tracer:
             return found
         if id(tensor) in self.originals or wrapped(tensor) or has_tangent(tensor):
             return tensor
+        if self.recorder.kin(tensor) is not None:
+            return tensor  # another view, which the dispatcher passed over in silence
         with torch.no_grad(), _outside_transforms():
             if self.real and tensor.is_meta:
                 reason = self.recorder.notes[0]
