@@ -61,22 +61,29 @@ def total(graph: Graph, convention: str = "paper") -> ConventionTotal:
 
     Raises UsageError for a convention that is not in :data:`CONVENTIONS`.
     """
+    found = amounts(graph, convention)
+    first, *rest = (Step(label, amount) for label, amount in found.items())
+    steps = (first, *(step for step in rest if step.amount))
+    unit = CONVENTIONS[convention].unit
+    return ConventionTotal(convention, sum(found.values()), unit, steps)
+
+
+def amounts(graph: Graph, convention: str) -> dict[str, int]:
+    """What each step of a total adds, zeros too. Raises UsageError as :func:`total` does."""
     if convention not in CONVENTIONS:
         raise UsageError(f"unknown convention {convention!r}: one of {', '.join(CONVENTIONS)}")
     chosen = CONVENTIONS[convention]
     run = graph.eval() if chosen.evaluation_only else graph
-    amounts = {"multiply-adds": sum(map(_macs, graph.executed))}
+    found = {"multiply-adds": sum(map(_macs, graph.executed))}
     if len(run.executed) < len(graph.executed):
-        skipped = amounts["multiply-adds"] - sum(map(_macs, run.executed))
-        amounts["training only, which this tool does not run"] = -skipped
+        skipped = found["multiply-adds"] - sum(map(_macs, run.executed))
+        found["training only, which this tool does not run"] = -skipped
     for node in run.executed:
         if node.op in TABLE:
             rule = chosen.rule(TABLE[node.op].counters)
             for label, amount in rule(node, _macs(node), run.training):
-                amounts[label] = amounts.get(label, 0) + amount
-    first, *rest = (Step(label, amount) for label, amount in amounts.items())
-    steps = (first, *(step for step in rest if step.amount))
-    return ConventionTotal(convention, sum(step.amount for step in steps), chosen.unit, steps)
+                found[label] = found.get(label, 0) + amount
+    return found
 
 
 def _macs(node: Node) -> int:

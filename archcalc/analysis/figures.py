@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from archcalc.analysis.conventions import CONVENTIONS, total
+from archcalc.analysis.conventions import CONVENTIONS, amounts
 from archcalc.analysis.profile import Profile
 from archcalc.ops.operator import Cost
 
@@ -44,7 +44,7 @@ def _of_class(field: str) -> Callable[[Profile], int]:
 
 
 def _by_convention(name: str) -> Callable[[Profile], int]:
-    return lambda profile: total(profile.graph, name).value
+    return lambda profile: sum(amounts(profile.graph, name).values())
 
 
 FIGURES: Mapping[str, Figure] = {

@@ -332,17 +332,27 @@ SOFTMAX = NOTHING.but(thop=thop_softmax, ptflops=per_output("Softmax element"))
 def values_read(node: Node) -> int:
     """What the windows of an average pool read, summed; padding is read where it is averaged in."""
     attrs = node.attrs
-    windows = 1
+    read = prod(node.outputs[0].shape[:2])
     for axis, (length, count) in enumerate(
         zip(node.inputs[0].shape[2:], node.outputs[0].shape[2:], strict=True)
     ):
         kernel, stride, pad = (attrs[key][axis] for key in ("kernel_size", "stride", "padding"))
-        low, high = (-pad, length + pad) if attrs["count_include_pad"] else (0, length)
-        windows *= sum(
-            max(min(start + kernel, high) - max(start, low), 0)
-            for start in range(-pad, count * stride - pad, stride)
-        )
-    return prod(node.outputs[0].shape[:2]) * windows
+        left, right = (0, pad) if attrs["count_include_pad"] else (pad, 0)
+        last = (count - 1) * stride + kernel - pad  # where the last window ends
+        outside = past_edge(left, stride, count) + past_edge(last - length - right, stride, count)
+        read *= count * kernel - outside
+    return read
+
+
+def past_edge(most: int, stride: int, count: int) -> int:
+    """What ``count`` windows have beyond one edge: ``most`` of the outermost, ``stride`` less of
+    each one further in."""
+    total = 0
+    while most > 0 and count > 0:
+        total += most
+        most -= stride
+        count -= 1
+    return total
 
 
 def thop_avg_pool(node: Node, macs: int, training: bool) -> Iterator[Step]:

@@ -32,6 +32,8 @@ class Dialect:
     quotient: Callable[[str, str], str]
     extreme: Callable[[bool, Sequence[str]], str]
     number: Callable[[int], str] = str
+    nonzero: Callable[[str], str] = str
+    """A divisor, or 1 instead of 0: a guard is also asked where another one rules the 0 out."""
 
 
 def _numpy_extreme(largest: bool, of: Sequence[str]) -> str:
@@ -46,15 +48,24 @@ PYTHON = Dialect(
     " * ",
     lambda above, below: f"{above} // {below}",
     lambda largest, of: f"{'max' if largest else 'min'}({', '.join(of)})",
+    nonzero=lambda below: f"({below} or 1)",
 )
-NUMPY = Dialect(" * ", PYTHON.quotient, _numpy_extreme)
-JAVASCRIPT = Dialect(
+NUMPY = Dialect(
+    " * ",
+    PYTHON.quotient,
+    _numpy_extreme,
+    nonzero=lambda below: f"np.where({below} == 0, 1, {below})",
+)
+BIGINTS = Dialect(
     " * ",
     lambda above, below: f"quotient({above}, {below})",
     lambda largest, of: f"{'largest' if largest else 'smallest'}({', '.join(of)})",
     lambda value: f"{value}n",
+    lambda below: f"({below} || 1n)",
 )
-"""For BigInts; whoever writes the program defines ``quotient``, ``largest`` and ``smallest``."""
+NUMBERS = Dialect(" * ", BIGINTS.quotient, BIGINTS.extreme, nonzero=lambda below: f"({below} || 1)")
+"""JavaScript for BigInts, and for ordinary numbers; the program around it defines ``quotient``,
+``largest`` and ``smallest``."""
 WORDS = Dialect(
     "·",
     lambda above, below: f"⌊{above} / {below}⌋",
@@ -83,6 +94,7 @@ class Code:
         dialect: Dialect,
         name: Callable[[str], str] = str,
     ) -> None:
+        self.space = space
         self.dialect = dialect
         self.names: dict[int, str] = {}
         self.assignments: list[tuple[str, str]] = []
@@ -99,7 +111,7 @@ class Code:
         return _sum(polynomial, self.names, self.dialect)
 
     def _atom(self, atom: Quotient | Extreme) -> str:
-        return _atom(atom, self.names, self.dialect)
+        return _atom(self.space, atom, self.names, self.dialect)
 
 
 def inline(
@@ -122,7 +134,7 @@ def inline(
         if isinstance(atom, Variable):
             names[number] = name(atom.name)
         else:
-            names[number] = _operand(_atom(atom, names, dialect), dialect)
+            names[number] = _operand(_atom(space, atom, names, dialect), dialect)
     return _sum(polynomial, names, dialect)
 
 
@@ -157,12 +169,24 @@ def in_words(space: Space, guard: Guard) -> str:
     return condition(guard, lambda polynomial: inline(space, polynomial), WORD_SIGNS)
 
 
-def _atom(atom: Quotient | Extreme, names: Mapping[int, str], dialect: Dialect) -> str:
-    if isinstance(atom, Quotient):
-        write = _sum if dialect is LATEX else _factor  # a fraction needs no brackets
-        above, below = (dict(part) for part in (atom.numerator, atom.denominator))
-        return dialect.quotient(write(above, names, dialect), write(below, names, dialect))
-    return dialect.extreme(atom.largest, [_sum(dict(part), names, dialect) for part in atom.of])
+def _atom(
+    space: Space, atom: Quotient | Extreme, names: Mapping[int, str], dialect: Dialect
+) -> str:
+    if isinstance(atom, Extreme):
+        return dialect.extreme(atom.largest, [_sum(dict(part), names, dialect) for part in atom.of])
+    write = _sum if dialect is LATEX else _factor  # a fraction needs no brackets
+    above, below = (write(dict(part), names, dialect) for part in atom)
+    if not _is_positive(space, dict(atom.denominator)):
+        below = dialect.nonzero(below)
+    return dialect.quotient(above, below)
+
+
+def _is_positive(space: Space, polynomial: Polynomial) -> bool:
+    """Whether it is plain to see that a divisor is at least 1: a product of sizes, or more."""
+    return all(count > 0 for count in polynomial.values()) and any(
+        all(isinstance(space.atoms[number], Variable) for number in monomial)
+        for monomial in polynomial
+    )
 
 
 def _operand(text: str, dialect: Dialect) -> str:

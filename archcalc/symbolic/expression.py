@@ -126,6 +126,21 @@ class Space:
             self._at_least[monomial[0]] = least
             self._least.clear()
 
+    def primitive(self, polynomial: Polynomial) -> Polynomial:
+        """A polynomial of the same sign everywhere, without the factors that all its terms share:
+        ``3·h·w − 3·w`` is compared with 0 as ``h − 1`` is."""
+        if is_constant(polynomial):
+            return polynomial
+        common = reduce(_shared, polynomial)
+        positive = tuple(atom for atom in common if (self._least_of_atom(atom) or 0) >= 1)
+        number = gcd(*polynomial.values())
+        if not positive and number == 1:
+            return polynomial
+        return {
+            _remaining(monomial, positive): coefficient // number
+            for monomial, coefficient in polynomial.items()
+        }
+
     def _divide_by(self, numerator: Polynomial, divisor: int) -> Polynomial:
         if divisor == 0:
             raise ZeroDivisionError("integer division or modulo by zero")
@@ -352,22 +367,40 @@ def _value(polynomial: Polynomial, known: Mapping[int, int]) -> int:
     return total
 
 
+def _shared(one: Monomial, other: Monomial) -> Monomial:
+    """The factors of two monomials that are in both."""
+    left, found = list(other), []
+    for atom in one:
+        if atom in left:
+            left.remove(atom)
+            found.append(atom)
+    return tuple(found)
+
+
+def _remaining(monomial: Monomial, factors: Monomial) -> Monomial:
+    left = list(monomial)
+    for atom in factors:
+        left.remove(atom)
+    return tuple(left)
+
+
 def _exact_quotient(numerator: Polynomial, denominator: Polynomial) -> Polynomial | None:
-    """The quotient by a single term that divides every term of the numerator; None otherwise.
+    """The quotient where the division leaves nothing: by a single term, or by a sum of which the
+    numerator is a single term's multiple. None otherwise.
 
     The denominator must not be 0: whoever divides by a size has compared it first.
     """
-    if len(denominator) != 1:
-        return None
-    (below, divisor) = next(iter(denominator.items()))
+    if len(denominator) > 1:
+        if len(numerator) != len(denominator):
+            return None
+        leading = dict([max(numerator.items())]), dict([max(denominator.items())])
+        factor = _exact_quotient(*leading)
+        exact = factor is not None and multiply(denominator, factor) == numerator
+        return factor if exact else None
+    ((below, divisor),) = denominator.items()
     result: Polynomial = {}
     for monomial, coefficient in numerator.items():
-        left = list(monomial)
-        for atom in below:
-            if atom not in left:
-                return None
-            left.remove(atom)
-        if coefficient % divisor:
+        if coefficient % divisor or len(_shared(monomial, below)) < len(below):
             return None
-        result[tuple(left)] = coefficient // divisor
+        result[_remaining(monomial, below)] = coefficient // divisor
     return result

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 
 from archcalc.analysis.figures import FIGURES as TABLE
 from archcalc.analysis.figures import Figure
+from archcalc.analysis.memory import liveness, saved_for_backward
 from archcalc.analysis.profile import Profile
 from archcalc.symbolic.size import Recorder
 
@@ -17,7 +18,12 @@ Read = Callable[[Profile, Recorder], int]
 
 def _peak(profile: Profile, recorder: Recorder) -> int:
     """A maximum over the nodes, instead of a guard for the node at which it is."""
-    return recorder.largest([row.live for row in profile.memory.activations])
+    return recorder.largest([row.live for row in liveness(profile.graph.forward.eval())])
+
+
+def _saved(profile: Profile, recorder: Recorder) -> int:
+    """Without the rest of the profile's memory, whose maxima would be guards."""
+    return sum(row.nbytes for row in saved_for_backward(profile.graph.forward.train()))
 
 
 def _reader(figure: Figure) -> Read:
@@ -27,5 +33,6 @@ def _reader(figure: Figure) -> Read:
 FIGURES: Mapping[str, Read] = {
     **{key: _reader(figure) for key, figure in TABLE.items()},
     "peak_activation_bytes": _peak,
+    "saved_bytes": _saved,
 }
 """By the key of the figure."""

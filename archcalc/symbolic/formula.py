@@ -8,7 +8,7 @@ that it has met and derives another one when it is asked for sizes outside them.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from archcalc.lookup.registry import Architecture
 from archcalc.symbolic import expression as ex
 from archcalc.symbolic.figures import FIGURES
 from archcalc.symbolic.region import Region, strongest
-from archcalc.symbolic.size import Guard, Recorder
+from archcalc.symbolic.size import Guard, Quoted, Recorder
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,6 +35,10 @@ LARGEST = 2**63 - 1
 
 Declare = Callable[[Mapping[str, int]], Graph]
 """Sizes by name, all of them -> the network; raises ArchcalcError where it refuses them."""
+
+
+Read = Callable[[Profile, Recorder], Any]
+"""What a formula is of: integers of a profile, in dictionaries and lists, with text beside them."""
 
 
 @dataclass(frozen=True)
@@ -79,6 +83,9 @@ class Formula:
     declare: Declare = field(repr=False)
     node: str = ""
     """The module that the figures are of; the whole network where it is empty."""
+    read: Read | None = field(default=None, repr=False)
+    """Gives other integers of a profile than :attr:`figures`; they are the :attr:`Region.record`
+    of each region."""
     regions: list[Region] = field(default_factory=list, repr=False)
     """Those that were met so far, the one at the defaults first."""
     _others: dict[str, Formula] = field(default_factory=dict, repr=False)
@@ -112,17 +119,21 @@ class Formula:
         for name, value in given.items():
             if type(value) is not int or value < 1:
                 raise UsageError(f"{name}={value!r} is not a whole number, at least 1")
-        values = [given[name] for name in self.variables]
-        for region in self.regions:
-            if region.holds(*values):
-                break
-        else:
-            region = self._derived(given)
-            self.regions.append(region)
+        region = self.find(given)
         if region.refusal:
             self.declare(given)  # raises, in the words for these very sizes
             raise ArchcalcError(region.refusal)
         return region
+
+    def find(self, sizes: Mapping[str, int]) -> Region:
+        """The region of these sizes, all of them given, derived when it is new; one that the
+        network refuses as well."""
+        values = [sizes[name] for name in self.variables]
+        for region in self.regions:
+            if region.holds(*values):
+                return region
+        self.regions.append(self._derived(sizes))
+        return self.regions[-1]
 
     def profile(self) -> Profile:
         """The profile at the defaults, its sizes with their expressions: for reading, node by
@@ -216,7 +227,7 @@ class Formula:
         A definition that asks ``batch == 1`` to leave the batch out of a text costs the same on
         both sides.
         """
-        region = self._run(sizes)
+        region, asked = self._run(sizes), sizes
         tried: set[tuple[str, int]] = set()
         while not region.refusal:
             edges = [_edge(region, guard) for guard in region.guards if guard.relation != ">="]
@@ -230,31 +241,54 @@ class Formula:
                 there, here = region, self._run(off_edge)
             else:
                 there, here, off_edge = self._run(on_edge), region, dict(sizes)
-            if _agree(here, there, name, value):
-                region, sizes = _without(here, name, value), off_edge
+            merged = _without(here, name, value)
+            if _agree(here, there, name, value) and merged.contains(asked):
+                region, sizes = merged, off_edge
                 tried.clear()  # what differed by this guard alone agrees now
         return region
 
     def _run(self, sizes: Mapping[str, int]) -> Region:
         recorder = Recorder()
-        carried: Any = {name: recorder.variable(name, value) for name, value in sizes.items()}
-        figures, refusal = {}, ""
         try:
-            found = profile(self.declare(carried))
+            found = profile(self.declare(self._carried(recorder, sizes)))
             if self.node:
                 found = _part(found, self.node)
-            figures = {
-                name: recorder.polynomial(FIGURES[name](found, recorder)) for name in self.figures
-            }
+            read = self.read or self._figures
+            leaves: list[int] = []
+            record = _skeleton(read(found, recorder), leaves)
         except ArchcalcError:
-            try:
-                self.declare(sizes)
-            except ArchcalcError as error:  # in numbers, where the sizes carry names
-                refusal = str(error)
-            else:
-                raise
+            return self._refused(recorder, sizes)
+        names = self.figures if self.read is None else map(str, range(len(leaves)))
+        figures = {
+            name: recorder.polynomial(leaf) for name, leaf in zip(names, leaves, strict=True)
+        }
         guards = strongest(recorder.space, tuple(recorder.guards))
-        return Region(recorder.space, self.variables, guards, figures, refusal)
+        return Region(recorder.space, self.variables, guards, figures, record=record)
+
+    def _refused(self, recorder: Recorder, sizes: Mapping[str, int]) -> Region:
+        """The region of sizes that the network does not take. Raises where it takes them."""
+        guards = strongest(recorder.space, tuple(recorder.guards))
+        try:
+            self.declare(sizes)
+        except ArchcalcError as error:
+            refusal, node = str(error), getattr(error, "node", "")
+        else:
+            raise  # the error was about the sizes with names
+        region = Region(recorder.space, self.variables, guards, {}, refusal, node, (refusal,))
+        quoting = Recorder(quotes=True)
+        try:
+            self.declare(self._carried(quoting, sizes))
+        except ArchcalcError as error:
+            general = replace(region, space=quoting.space, message=quoting.pieces(str(error)))
+            if general.why(sizes) == refusal:
+                return replace(region, message=_moved(general, recorder.space))
+        return region
+
+    def _carried(self, recorder: Recorder, sizes: Mapping[str, int]) -> Any:
+        return {name: recorder.variable(name, value) for name, value in sizes.items()}
+
+    def _figures(self, found: Profile, recorder: Recorder) -> list[int]:
+        return [FIGURES[name](found, recorder) for name in self.figures]
 
 
 def derive(
@@ -266,6 +300,7 @@ def derive(
     figures: Sequence[str] = DEFAULT,
     node: str = "",
     training: bool = False,
+    read: Read | None = None,
 ) -> Formula:
     """The figures of a declared network as functions of the sizes named by ``over``.
 
@@ -293,7 +328,7 @@ def derive(
 
     settings = "".join(f",{key}={value!s}" for key, value in fixed.items())
     formula = Formula(
-        architecture.name + settings, tuple(defaults), defaults, tuple(figures), declare, node
+        architecture.name + settings, tuple(defaults), defaults, tuple(figures), declare, node, read
     )
     formula.region()
     return formula
@@ -329,7 +364,6 @@ def _default(
 
 def _part(found: Profile, pattern: str) -> Profile:
     """The profile of the layers of one module, or of those that match a pattern."""
-    from dataclasses import replace
     from fnmatch import fnmatchcase
 
     from archcalc.analysis.profile import add_up
@@ -345,6 +379,29 @@ def _part(found: Profile, pattern: str) -> Profile:
     nodes = tuple(layer.node for layer in layers)
     graph = replace(found.graph, nodes=nodes, unused=())
     return replace(found, graph=graph, layers=layers, cost=add_up(layers))
+
+
+def _skeleton(record: Any, leaves: list[int]) -> Any:
+    """A record with each integer replaced by its place in ``leaves``, which takes them in."""
+    if isinstance(record, Mapping):
+        return {name: _skeleton(value, leaves) for name, value in record.items()}
+    if isinstance(record, (tuple, list)):
+        return [_skeleton(value, leaves) for value in record]
+    if isinstance(record, int) and not isinstance(record, bool):
+        leaves.append(record)
+        return len(leaves) - 1
+    return record
+
+
+def _moved(region: Region, space: ex.Space) -> tuple[str | Quoted, ...]:
+    """A region's message over the expressions of another space."""
+    move = region.space.moved(space, {})
+    return tuple(
+        piece
+        if isinstance(piece, str)
+        else piece._replace(polynomial=ex.key(move(dict(piece.polynomial))))
+        for piece in region.message
+    )
 
 
 def _edge(region: Region, guard: Guard) -> tuple[str, int] | None:
@@ -369,15 +426,16 @@ def _agree(region: Region, at: Region, name: str, value: int) -> bool:
     figures, guards = [], []
     for each in (region, at):
         move = each.space.moved(space, {name: value})
-        figures.append({key: ex.key(move(found)) for key, found in each.figures.items()})
-        moved = ((move(dict(guard.polynomial)), guard.relation) for guard in each.guards)
+        try:
+            figures.append({key: ex.key(move(found)) for key, found in each.figures.items()})
+            moved = [(move(dict(guard.polynomial)), guard.relation) for guard in each.guards]
+        except ZeroDivisionError:  # a guard rules this value out
+            return False
         guards.append({(ex.key(p), relation) for p, relation in moved if not ex.is_constant(p)})
-    return figures[0] == figures[1] and guards[1] <= guards[0]
+    return figures[0] == figures[1] and guards[1] <= guards[0] and region.record == at.record
 
 
 def _without(region: Region, name: str, value: int) -> Region:
-    from dataclasses import replace
-
     kept = tuple(guard for guard in region.guards if _edge(region, guard) != (name, value))
     return replace(region, guards=kept)
 

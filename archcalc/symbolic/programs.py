@@ -95,8 +95,8 @@ def javascript(formula: Formula) -> str:
     for region in formula.regions:
         if region.refusal:
             continue
-        code = _code(region, emit.JAVASCRIPT, names, [*region.figures.values()])
-        tests = " && ".join(_tests(region, names, emit.JAVASCRIPT)) or "true"
+        code = _code(region, emit.BIGINTS, names, [*region.figures.values()])
+        tests = " && ".join(_tests(region, names, emit.BIGINTS)) or "true"
         lines.append(f"  if ({tests}) {{")
         lines += [f"    const {name} = {text};" for name, text in code.assignments]
         lines.append("    return {")
@@ -162,7 +162,7 @@ def _code(
 def _tests(region: Region, names: Mapping[str, str], dialect: emit.Dialect) -> list[str]:
     """The guards as conditions, each by itself: no assignment comes before them."""
     signs = {**emit.CODE_SIGNS}
-    if dialect is emit.JAVASCRIPT:
+    if dialect is emit.BIGINTS:
         signs |= {"==": "===", "!=": "!=="}
     return [
         emit.condition(

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from archcalc.symbolic import emit
 from archcalc.symbolic import expression as ex
 from archcalc.symbolic.expression import ONE, Key, Polynomial, Space
-from archcalc.symbolic.size import Guard
+from archcalc.symbolic.size import Guard, Quoted
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,11 +31,28 @@ class Region:
     """By key; none where the network refuses these sizes."""
     refusal: str = ""
     """Why it does, in the words of the sizes that were tried."""
+    refused_by: str = ""
+    """The node that does, where it is one."""
+    message: tuple[str | Quoted, ...] = ()
+    """:attr:`refusal` for any sizes of the region: text, and the sizes in it as expressions."""
+    record: Any = None
+    """What :attr:`Formula.read` gave, each integer replaced by its place in :attr:`figures`."""
 
     @cached_property
     def conditions(self) -> tuple[str, ...]:
         """The guards in words, the strongest of each kind alone."""
         return tuple(emit.in_words(self.space, guard) for guard in self.guards)
+
+    def contains(self, sizes: Mapping[str, int]) -> bool:
+        """Whether the guards hold: slower than :attr:`holds`, and nothing is compiled."""
+        for guard in self.guards:
+            try:
+                value = self.space.value(dict(guard.polynomial), sizes)
+            except ZeroDivisionError:  # a guard that was met before this one rules it out
+                return False
+            if not {">=": value >= 0, "==": value == 0, "!=": value != 0}[guard.relation]:
+                return False
+        return True
 
     @cached_property
     def holds(self) -> Callable[..., Any]:
@@ -46,6 +63,23 @@ class Region:
     def values(self) -> Callable[..., tuple[int, ...]]:
         """(sizes in the order of :attr:`variables`) -> the figures, in order, of any size."""
         return _compiled(self, emit.PYTHON, guards=False, figures=tuple(self.figures))
+
+    def why(self, sizes: Mapping[str, int]) -> str:
+        """Why the network refuses these sizes of the region."""
+        return "".join(
+            piece
+            if isinstance(piece, str)
+            else format(self.space.value(dict(piece.polynomial), sizes), piece.spec)
+            for piece in self.message
+        )
+
+    @cached_property
+    def tests(self) -> tuple[Callable[..., NDArray[np.bool_] | bool], ...]:
+        """:attr:`mask` guard by guard."""
+        return tuple(
+            _compiled(replace(self, guards=(guard,)), emit.NUMPY, guards=True, figures=())
+            for guard in self.guards
+        )
 
     @cached_property
     def mask(self) -> Callable[..., NDArray[np.bool_] | bool]:

@@ -9,6 +9,7 @@ the size is this very number.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from math import gcd
 from typing import Any, Literal, NamedTuple
@@ -26,12 +27,42 @@ class Guard(NamedTuple):
     relation: Relation
 
 
+class Quoted(NamedTuple):
+    """A size in a message, such as the 7 of "7×7 window"."""
+
+    polynomial: ex.Key
+    spec: str = ""
+    """How it is formatted: ``","`` groups thousands."""
+
+
+OPEN, CLOSE = "\ue000", "\ue001"
+"""Around the number of a quoted size: characters that no message has."""
+
+
 class Recorder:
     """The space of a derivation's expressions, and the guards that were met on the way."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, quotes: bool = False) -> None:
         self.space = Space()
         self.guards: dict[Guard, None] = {}
+        self._asked: set[tuple[ex.Key, Relation]] = set()
+        """The comparisons so far: each comes out as it did the first time."""
+        self.quoted: list[Quoted] | None = [] if quotes else None
+        """With ``quotes``, every size that is written into a text; see :meth:`pieces`."""
+
+    def quote(self, quoted: Quoted) -> str:
+        """A mark that stands for a size in a text."""
+        assert self.quoted is not None
+        self.quoted.append(quoted)
+        return f"{OPEN}{len(self.quoted) - 1}{CLOSE}"
+
+    def pieces(self, text: str) -> tuple[str | Quoted, ...]:
+        """A text that was made of sizes, with each of them where its mark stands."""
+        found = re.split(f"{OPEN}([0-9]+){CLOSE}", text)
+        sizes = self.quoted or []
+        return tuple(
+            sizes[int(piece)] if place % 2 else piece for place, piece in enumerate(found) if piece
+        )
 
     def variable(self, name: str, value: int) -> Size:
         return Size(self, value, self.space.variable(name))
@@ -57,10 +88,18 @@ class Recorder:
 
     def note(self, polynomial: Polynomial, relation: Relation, holds: bool) -> bool:
         """Keep that ``polynomial relation 0`` holds or does not, and say which."""
+        asked = ex.key(polynomial), relation
+        if asked not in self._asked:
+            self._asked.add(asked)
+            self._note(polynomial, relation, holds)
+        return holds
+
+    def _note(self, polynomial: Polynomial, relation: Relation, holds: bool) -> None:
         if relation == ">=" and not holds:
             polynomial = ex.add(ex.constant(-1), polynomial, -1)  # p < 0 is −p − 1 ≥ 0
         elif not holds:
             relation = "!=" if relation == "==" else "=="
+        polynomial = self.space.primitive(polynomial)
         if relation == ">=":
             polynomial = self._simplified(polynomial)
         elif min(polynomial.items(), default=((), 0))[1] < 0:
@@ -69,7 +108,6 @@ class Recorder:
             self.guards[Guard(ex.key(polynomial), relation)] = None
             if relation == ">=":
                 self.space.assume(polynomial)
-        return holds
 
     def _always(self, polynomial: Polynomial, relation: Relation) -> bool:
         least = self.space.least(polynomial)
@@ -77,6 +115,9 @@ class Recorder:
             return least is not None and least >= 0
         if relation == "==":
             return False
+        rest = [count for monomial, count in polynomial.items() if monomial]
+        if polynomial.get(ex.ONE, 0) % gcd(*rest):
+            return True  # 2·a + 4·b is never 3
         greatest = self.space.least(ex.multiply(polynomial, ex.constant(-1)))
         return any(bound is not None and bound > 0 for bound in (least, greatest))
 
@@ -243,14 +284,16 @@ class Size:
         return int(self).bit_length()
 
     def __str__(self) -> str:
-        from archcalc.symbolic.emit import inline
-
-        return inline(self.recorder.space, self.polynomial)
+        return format(self)
 
     __repr__ = __str__
 
     def __format__(self, spec: str) -> str:
-        return str(self)
+        if self.recorder.quoted is not None:
+            return self.recorder.quote(Quoted(ex.key(self.polynomial), spec))
+        from archcalc.symbolic.emit import inline
+
+        return inline(self.recorder.space, self.polynomial)
 
 
 def _is_size(value: Any) -> bool:

@@ -1,0 +1,260 @@
+"""Every region that some ranges of sizes reach, so that any position in them has an answer.
+
+    found = cover("googlenet", {"height": range(32, 513), "batch": range(1, 65)})
+    found.regions     # each with its guards, and what was read as expressions
+    found.refusals    # each with its guards, the node that refuses, and the message
+    found.narrowed    # the ranges that had to be made smaller
+    found.javascript("network")    # all of it as one program
+
+The sizes are split by the guards of the regions that are met, until none is left over. A guard of
+one size divides the values of that size; a guard of several sizes divides their combinations.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from math import prod
+from typing import TYPE_CHECKING, Any
+
+from archcalc.analysis.memory import liveness
+from archcalc.analysis.profile import Layer, Profile
+from archcalc.errors import UsageError
+from archcalc.ops.operator import Cost
+from archcalc.symbolic.figures import FIGURES
+from archcalc.symbolic.formula import LARGEST, Formula, Read, derive
+from archcalc.symbolic.region import Region
+from archcalc.symbolic.size import Recorder
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+MOST_COMBINATIONS = 1 << 21
+"""Of the sizes that guards compare with each other."""
+
+PIECES_PER_REGION = 16
+"""A region may be met in several pieces of the ranges, though not in any number of them."""
+
+BY_CLASS = Cost._fields[1:]
+
+
+@dataclass(frozen=True)
+class Cover:
+    """What a network costs, or why it refuses, at every combination of some values."""
+
+    formula: Formula
+    ranges: Mapping[str, Sequence[int]]
+    """The values of each size that the regions cover: those asked for, or fewer."""
+    narrowed: Mapping[str, Sequence[int]]
+    """The values that were asked for, of the sizes that now have fewer."""
+    regions: tuple[Region, ...]
+    """That the network takes, the one at the defaults first."""
+    refusals: tuple[Region, ...]
+    """That it refuses: :attr:`Region.refused_by` and :meth:`Region.why`."""
+
+    def javascript(self, name: str = "network") -> str:
+        """The program of :func:`archcalc.symbolic.live.javascript`."""
+        from archcalc.symbolic.live import javascript
+
+        return javascript(self, name)
+
+
+def by_node(profile: Profile, recorder: Recorder) -> dict[str, Any]:
+    """What :func:`cover` reads unless told otherwise: every figure as ``totals``, and a column for
+    each thing that is known of a node. A node whose operator is not in the table has None."""
+
+    def cost(layer: Layer, field: str) -> int | None:
+        return None if layer.cost is None else getattr(layer.cost, field)
+
+    layers = profile.layers
+    alive = {row.name: row.live for row in liveness(profile.graph.forward.eval())}
+    moved = [layer.bytes_moved or (None, None) for layer in layers]
+    return {
+        "totals": {name: read(profile, recorder) for name, read in FIGURES.items()},
+        "nodes": {
+            "name": [layer.name for layer in layers],
+            "op": [layer.op for layer in layers],
+            "output": [layer.output for layer in layers],
+            "params": [layer.params for layer in layers],
+            "macs": [layer.macs for layer in layers],
+            "flops": [layer.flops for layer in layers],
+            **{field: [cost(layer, field) for layer in layers] for field in BY_CLASS},
+            "bytes_read": [read for read, _ in moved],
+            "bytes_written": [written for _, written in moved],
+            "bytes_alive": [alive.get(layer.name) for layer in layers],
+        },
+    }
+
+
+def cover(
+    model: str | Formula,
+    ranges: Mapping[str, Sequence[int]],
+    *,
+    options: Mapping[str, Any] | None = None,
+    shape: Sequence[int] = (),
+    training: bool = False,
+    read: Read = by_node,
+    limit: int = 64,
+) -> Cover:
+    """Every region of a declared network that these values of its sizes reach.
+
+    ``ranges`` has the values of each size by name, in order: numeric options, ``batch``,
+    ``height``, ``width``. ``options`` are fixed; ``shape`` is the input (N, C, H, W) of the sizes
+    that do not vary. ``read`` gives what is wanted of a profile. Where more than ``limit`` regions
+    are reached, the ranges of the sizes that make most of them are halved, around the default,
+    until no more than that are left. A :class:`Formula` may be given instead of a name.
+
+    >>> found = cover("googlenet", {"height": range(32, 513)}, training=True)
+    >>> [region.conditions for region in found.regions]
+    [('height ≥ 79',)]
+    >>> found.refusals[0].refused_by, found.refusals[0].why({"height": 40})
+    ('aux1.avg_pool', 'aux1.avg_pool: 5×5 window is larger than its 2×14 input (padding 0) (in a \
+head that runs in training alone)')
+
+    Raises UsageError for a size that the network does not have or a range without values, and what
+    the network raises at its defaults.
+    """
+    for name, values in ranges.items():
+        if not len(values) or values[0] < 1 or any(b <= a for a, b in pairwise(values)):
+            raise UsageError(f"the values of {name} must be whole numbers from 1 in rising order")
+    if isinstance(model, Formula):
+        formula = model
+    else:
+        from archcalc.lookup.resolve import declared
+
+        architecture, chosen = declared(model, options)
+        formula = derive(
+            architecture,
+            list(ranges),
+            options=chosen,
+            shape=shape,
+            figures=(),
+            training=training,
+            read=read,
+        )
+    if set(ranges) != set(formula.variables):
+        raise UsageError(f"give a range of each of {', '.join(formula.variables)}")
+    covered = dict(ranges)
+    while True:
+        try:
+            met = _regions(formula, covered, limit)
+        except _TooManyError as error:
+            covered[error.name] = _halved(covered[error.name], formula.defaults[error.name])
+            continue
+        narrowed = {
+            name: values for name, values in ranges.items() if len(covered[name]) < len(values)
+        }
+        taken = tuple(region for region in met if not region.refusal)
+        return Cover(
+            formula, covered, narrowed, taken, tuple(region for region in met if region.refusal)
+        )
+
+
+class _TooManyError(Exception):
+    """More regions, or more combinations, than are allowed; ``name`` is the size at fault."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+
+def _halved(values: Sequence[int], default: int) -> Sequence[int]:
+    """The half of the values that is nearest to the default."""
+    count = max(1, len(values) // 2)
+    nearest = min(range(len(values)), key=lambda place: abs(values[place] - default))
+    start = min(max(0, nearest - count // 2), len(values) - count)
+    return values[start : start + count]
+
+
+def _regions(formula: Formula, ranges: Mapping[str, Sequence[int]], limit: int) -> list[Region]:
+    """The regions in the order in which they are met. Raises _TooManyError."""
+    found: dict[int, Region] = {}
+    edges: dict[str, set[str]] = {name: set() for name in ranges}
+    pieces = 0
+    todo = [_Piece.whole(ranges)]
+    while todo:
+        piece = todo.pop()
+        pieces += 1
+        region = formula.find(piece.nearest(formula.defaults))
+        found[id(region)] = region
+        if len(found) > limit or pieces > PIECES_PER_REGION * limit:
+            several = [name for name in ranges if len(ranges[name]) > 1]
+            raise _TooManyError(
+                max(several, key=lambda each: (len(edges[each]), len(ranges[each])))
+            )
+        for place in range(len(region.guards)):
+            names, piece, rest = piece.split(region, place)
+            if rest is not None:
+                todo.append(rest)
+                for name in names:
+                    edges[name].add(region.conditions[place])
+    return list(found.values())
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Some combinations of the sizes: the product of tables, each of which has the combinations of
+    the sizes that guards have compared with each other."""
+
+    tables: tuple[Mapping[str, NDArray[np.int64]], ...]
+
+    @staticmethod
+    def whole(ranges: Mapping[str, Sequence[int]]) -> _Piece:
+        import numpy as np
+
+        return _Piece(tuple({name: np.array(each, np.int64)} for name, each in ranges.items()))
+
+    def nearest(self, defaults: Mapping[str, int]) -> dict[str, int]:
+        """A combination as near to the defaults as there is, by the size that is furthest off."""
+        import numpy as np
+
+        sizes: dict[str, int] = {}
+        for table in self.tables:
+            distances = [abs(column - defaults[name]) for name, column in table.items()]
+            place = int(np.argmin(np.max(distances, axis=0)))
+            sizes |= {name: int(column[place]) for name, column in table.items()}
+        return sizes
+
+    def split(self, region: Region, place: int) -> tuple[set[str], _Piece, _Piece | None]:
+        """The names in a guard, and the pieces in which it holds and in which it does not."""
+        import numpy as np
+
+        names = region.space.variables(dict(region.guards[place].polynomial))
+        joined, others = self._joined(names)
+        count = len(next(iter(joined.values())))
+        fits = region.bound({**_largest(others), **_largest([joined])}) <= LARGEST
+        columns = [joined.get(name, np.ones(1, np.int64)) for name in region.variables]
+        if not fits:
+            columns = [column.astype(object) for column in columns]  # Python's integers
+        mask = np.broadcast_to(np.asarray(region.tests[place](*columns), bool), (count,))
+        if mask.all():
+            return names, self, None
+        here, there = ({name: c[part] for name, c in joined.items()} for part in (mask, ~mask))
+        return names, _Piece((*others, here)), _Piece((*others, there))
+
+    def _joined(
+        self, names: set[str]
+    ) -> tuple[Mapping[str, NDArray[np.int64]], list[Mapping[str, NDArray[np.int64]]]]:
+        """One table with these sizes, and the tables with none of them. Raises _TooManyError."""
+        import numpy as np
+
+        some = [table for table in self.tables if names & table.keys()]
+        others = [table for table in self.tables if not names & table.keys()]
+        lengths = [len(next(iter(table.values()))) for table in some]
+        if len(some) > 1 and prod(lengths) > MOST_COMBINATIONS:
+            longest = some[lengths.index(max(lengths))]
+            raise _TooManyError(max(longest, key=lambda name: len(np.unique(longest[name]))))
+        if len(some) == 1:
+            return some[0], others
+        rows = np.meshgrid(*(np.arange(length) for length in lengths), indexing="ij")
+        return {
+            name: column[row.reshape(-1)]
+            for table, row in zip(some, rows, strict=True)
+            for name, column in table.items()
+        }, others
+
+
+def _largest(tables: Sequence[Mapping[str, NDArray[np.int64]]]) -> dict[str, int]:
+    return {name: int(column.max()) for table in tables for name, column in table.items()}
