@@ -101,6 +101,15 @@ class Node(NamedTuple):
         return sum(weight.numel for weight in self.weights)
 
 
+class Maker(NamedTuple):
+    """The layer of torch.nn in whose own call a node was made."""
+
+    family: str
+    """Where torch defines the layer: "conv", "batchnorm", "activation"."""
+    exact: bool
+    """It is one of torch's classes, not one derived from it."""
+
+
 @dataclass(frozen=True, slots=False, repr=False)
 class Graph:
     """Nodes in topological order, the outputs by name, and whether it trains.
@@ -127,6 +136,9 @@ class Graph:
     lifetimes: Mapping[tuple[int, int], int] = field(default_factory=dict, compare=False)
     """For a value, (node, port), the position of the last node that ran while Python still had a
     reference to the tensor. Only a run that keeps no tensor alive itself can tell."""
+    made_by: Mapping[str, Maker] | None = field(default=None, compare=False)
+    """Of a traced graph, the layer that made a node, by the node's name; a node that a function
+    of the model made is not there. None where every operator stands for a layer."""
     declared: bool = False
     """Its four-dimensional tensors are images, (N, C, H, W); of a traced one nobody knows."""
 
