@@ -573,7 +573,7 @@ TITLES = {
 Size, stride and offset of the largest window of the last feature map, along both axes, beside the
 support of gradients. Every operation is replaced by a sum over what it reads, so that no gradient
 is zero by chance. The image is long enough for the windows of a whole period to lie inside of it.
-At the border the gradient must lie in the window. *Global*: every position sees the whole image.""",
+At the border the gradient lies in the window. *Global*: every position sees the whole image.""",
     "saved": """## Kept for backward
 
 Bytes that archcalc counts, beside the unique storages that `saved_tensors_hooks` sees in one
