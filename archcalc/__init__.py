@@ -20,6 +20,7 @@ from archcalc.analysis import compare as _compare
 from archcalc.analysis.compare import Comparison
 from archcalc.analysis.diff import Diff, diff
 from archcalc.analysis.profile import Profile, profile
+from archcalc.analysis.record import Display, Record
 from archcalc.analysis.worked_example import WorkedExample, worked_example
 from archcalc.errors import (
     ArchcalcError,
@@ -92,6 +93,7 @@ __all__ = [
     "sweep",
     "trace",
     "train",
+    "train_all",
     "verify",
     "worked_example",
 ]
@@ -101,6 +103,15 @@ __version__ = VERSION
 
 def __dir__() -> list[str]:
     return __all__
+
+
+def _display() -> Display:
+    from archcalc.report import of_record
+
+    return of_record
+
+
+Record.display = staticmethod(_display)
 
 
 def graph(
@@ -563,13 +574,14 @@ def bench(models: Sequence[str] = STORY, **choice: Any) -> Bench:
 
 
 def train(model: str, *, recipe: str = "", data: str = "", **choice: Any) -> Run:
-    """Train a model by name to the end, and give the run's record.
+    """Train a model by name to the end, and return the run's record.
 
     ``recipe`` is one of the model's own, and ``data`` what ``archcalc train --data`` takes.
     ``choice``: ``changes`` (fields of the recipe), ``options``, ``input``, ``folder`` or ``runs``,
-    ``seed=0``, ``precision="fp32"``, ``device="auto"``, ``resume``, ``download``, and further
-    fields of :class:`archcalc.pytorch.train.Settings`. Raises UsageError, and ArchcalcError for a
-    run that breaks off, with everything that was finished kept. Needs torch.
+    ``seed=0``, ``precision="fp32"``, ``device="auto"``, ``resume``, ``download``, ``stop_at`` (a
+    validation accuracy), ``time`` (seconds that the schedule is fitted into), and further fields
+    of :class:`archcalc.pytorch.train.Settings`. Raises UsageError, and ArchcalcError for a run
+    that breaks off, with everything that was finished kept. Needs torch.
 
         run = archcalc.train("nin-digits", changes={"epochs": 3})
         run.result.accuracy, run.history[-1].train_loss
@@ -578,3 +590,31 @@ def train(model: str, *, recipe: str = "", data: str = "", **choice: Any) -> Run
         from archcalc.pytorch.train import Settings
         from archcalc.pytorch.train import train as run
     return run(Settings.of(model, recipe=recipe, data=data, **choice))
+
+
+def train_all(
+    model: str,
+    *,
+    seeds: int = 0,
+    staged: bool = False,
+    ablate: str = "",
+    jobs: int = 0,
+    **choice: Any,
+) -> list[Run]:
+    """Train a model several times to the end, and return the records of all runs.
+
+    ``seeds`` are counted up from ``seed``; ``staged`` trains the smaller models that this one
+    grew from first; ``ablate`` trains with and without parts of the network or the recipe, as
+    ``archcalc train --ablate`` does. ``jobs`` runs are trained at once (0: one per core on a CPU,
+    one on a GPU). ``choice`` and errors as for :func:`train`. Needs torch.
+
+        runs = archcalc.train_all("nin-digits", seeds=3, changes={"epochs": 3})
+        [run.result.accuracy for run in runs]
+    """
+    with needs("torch", "archcalc.train_all"):
+        from archcalc.pytorch.train import Settings, series
+    label = ablate.replace(",", "-") or ("staged" if staged else "")
+    settings = Settings.of(model, **{"label": label, **choice})
+    return series.train_all(
+        series.plan(settings, ablate=ablate, seeds=seeds, staged=staged), jobs=jobs
+    )

@@ -211,6 +211,37 @@ def override(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
     return replace(recipe, **values)
 
 
+INGREDIENTS = (
+    *("schedule", "warmup", "momentum", "nesterov", "weight_decay", "bias_lr", "norm_lr"),
+    *("whiten", "frozen", "normalise", "flip", "alternate", "shift", "cutout", "sizes", "dropout"),
+    *("label_smoothing", "average"),
+)
+"""The fields that a recipe can do without; each has a default that does nothing."""
+
+NEEDS = {"momentum": ("nesterov",), "whiten": ("frozen",), "flip": ("alternate",)}
+"""Fields that mean nothing without another."""
+
+
+def ingredients(recipe: Recipe) -> tuple[str, ...]:
+    """The fields of :data:`INGREDIENTS` that a recipe uses.
+
+    >>> ingredients(Recipe(data="digits", optimizer="sgd", lr=0.1, batch=32, epochs=3, flip=True))
+    ('flip',)
+    """
+    default = _defaults()
+    return tuple(name for name in INGREDIENTS if getattr(recipe, name) != default[name])
+
+
+def without(recipe: Recipe, name: str) -> Recipe:
+    """The recipe without one of its ingredients, and without what depends on that."""
+    default = _defaults()
+    return replace(recipe, **{each: default[each] for each in (name, *NEEDS.get(name, ()))})
+
+
+def _defaults() -> dict[str, Any]:
+    return {field.name: field.default for field in fields(Recipe)}
+
+
 def find(architecture: Architecture, name: str = "") -> tuple[str, Recipe]:
     """A recipe of this architecture, ``article`` or else its first unless named. Raises
     UsageError."""

@@ -13,6 +13,8 @@ from typer import Argument, Option
 
 from archcalc.analysis.conventions import CONVENTIONS
 from archcalc.analysis.profile import Profile, profile
+from archcalc.errors import UsageError
+from archcalc.graph import Graph
 from archcalc.lookup import registry
 from archcalc.lookup.resolve import expand, resolve
 from archcalc.lookup.spec import parse_settings
@@ -38,8 +40,8 @@ def complete_model(incomplete: str) -> list[str]:
 
 WHAT_A_MODEL_IS = (
     "A name from `archcalc list`, with options as in nin,head=fc; or torchvision:resnet50, "
-    "timm:convnext_tiny, ./net.py:Net, package.module:Net, net.pt2. Patterns such as "
-    "'timm:convnext_*' name several models."
+    "timm:convnext_tiny, ./net.py:Net, package.module:Net, net.pt2, net.graph.json. Patterns such "
+    "as 'timm:convnext_*' name several models."
 )
 Model = Annotated[
     str, Argument(metavar="MODEL", help=WHAT_A_MODEL_IS, autocompletion=complete_model)
@@ -173,6 +175,16 @@ class Counting(Network):
         ),
     ] = ""
     trust: Trust = False
+    dtype: Annotated[
+        str,
+        Option(
+            metavar="DTYPE",
+            help="Price floating-point weights and activations as bfloat16, float16, int8, int4, "
+            "mxfp4, ... instead of the model's own dtype.",
+            show_default=False,
+            rich_help_panel="Counting",
+        ),
+    ] = ""
     formulas: Annotated[
         list[str],
         Option(
@@ -191,6 +203,23 @@ class Counting(Network):
             rich_help_panel="Counting",
         ),
     ] = "paper"
+    no_cache: Annotated[
+        bool,
+        Option(
+            "--no-cache",
+            help="Trace torch models again, even where the cache has them.",
+            rich_help_panel="Counting",
+        ),
+    ] = False
+    save_graph: Annotated[
+        str,
+        Option(
+            metavar="FILE",
+            help="Also write the graph to FILE.graph.json, which every command takes as a model.",
+            show_default=False,
+            rich_help_panel="Counting",
+        ),
+    ] = ""
     strict: Annotated[
         bool,
         Option(
@@ -228,9 +257,24 @@ def price_all(models: Sequence[str], counting: Counting) -> list[Profile]:
                     optimizer=counting.optimizer,
                     options=settings,
                     trust=counting.trust,
+                    cache=not counting.no_cache,
                 )
             )
+    if counting.save_graph:
+        _save(graphs, counting.save_graph)
+    if counting.dtype:
+        note = f"floating-point weights and activations are priced as {counting.dtype}"
+        graphs = [replace(graph.to(counting.dtype), notes=(*graph.notes, note)) for graph in graphs]
     return [profile(graph, convention=counting.convention) for graph in graphs]
+
+
+def _save(graphs: Sequence[Graph], path: str) -> None:
+    from archcalc.io.graph_file import save
+
+    if len(graphs) != 1:
+        raise UsageError(f"--save-graph writes one graph; {len(graphs)} models are named")
+    save(graphs[0], path)
+    tell(f"wrote {path}")
 
 
 def progress(total: int) -> AbstractContextManager[Callable[[str], None]]:

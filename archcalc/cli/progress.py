@@ -1,10 +1,11 @@
-"""How a run under way is told: one live line on a terminal, a line an epoch elsewhere."""
+"""Progress: one live line on a terminal, and one line per epoch elsewhere."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archcalc.analysis.runs import Epoch, Result
@@ -60,16 +61,38 @@ def following(what: str) -> Iterator[Callable[[int, int], None]]:
         yield lambda done, total: progress.update(task, completed=done, total=total)
 
 
-def told(event: Any, settings: Settings) -> None:
-    """Say one event of :func:`archcalc.pytorch.train.run` on stderr."""
-    live = sys.stderr.isatty()
+@contextmanager
+def following_runs(folder: Path, speaks: bool, several: bool) -> Iterator[Callable[..., None]]:
+    """A function to call with the settings and each event of runs under ``folder``.
+
+    Of several runs each line says which it is about. Only one of the processes that torchrun
+    starts ``speaks``. An interruption says what is kept.
+    """
+    try:
+        yield (lambda settings, event: _tell(settings, event, several)) if speaks else _nothing
+    except KeyboardInterrupt:
+        if speaks:
+            _say(
+                f"\narchcalc: interrupted; {folder} keeps every finished epoch; --resume goes on "
+                "from there\n"
+            )
+        raise
+
+
+def _nothing(settings: Settings, event: Any) -> None:
+    pass
+
+
+def _tell(settings: Settings, event: Any, several: bool) -> None:
+    live = sys.stderr.isatty() and not several
     if isinstance(event, Result):
         _say(
             f"{settings.folder}: test accuracy {100 * event.accuracy:.2f} % "
             f"({event.images:,} images, weights of epoch {event.epoch})\n"
         )
     elif isinstance(event, Epoch):
-        _say(f"{_clear(live)}{epoch_line(event, settings.recipe.epochs)}\n")
+        which = f"{settings.folder}: " if several else ""
+        _say(f"{_clear(live)}{which}{epoch_line(event, settings.recipe.epochs)}\n")
     elif live:
         _say(f"{_clear(live)}{step_line(event)}")
 
@@ -87,7 +110,7 @@ def epoch_line(row: Epoch, epochs: int) -> str:
 
 
 def step_line(step: Any) -> str:
-    """Where an epoch stands: a bar, the loss so far, the time left of the run."""
+    """How far an epoch is: a bar, the loss so far, the time left of the run."""
     filled = round(BAR * step.images / step.of)
     left = (step.of - step.images + (step.epochs - step.epoch) * step.of) / step.images_per_second
     return (

@@ -21,8 +21,6 @@ if TYPE_CHECKING:
     from archcalc.analysis.runs import Run
     from archcalc.pytorch.train import Settings as TrainSettings
 
-INTERRUPTED = 130
-
 RECIPE, SERIES, MACHINE, RUNS = "Recipe", "Several runs", "Machine", "Runs"
 
 Device = Annotated[
@@ -128,6 +126,16 @@ class Training:
             rich_help_panel=SERIES,
         ),
     ] = None
+    jobs: Annotated[
+        int | None,
+        Option(
+            metavar="N",
+            min=1,
+            help="Runs to train at once, each with its share of the cores. By default, one per "
+            "core on a CPU and one on a GPU.",
+            rich_help_panel=SERIES,
+        ),
+    ] = None
     staged: Annotated[
         bool,
         Option(
@@ -147,8 +155,9 @@ class Training:
     ablate: Annotated[
         str,
         Option(
-            metavar="OPTION",
-            help="Train with and without an option: dropout, head, mlp.",
+            metavar="NAME",
+            help="Train with and without a part: an option of the model (dropout, head, mlp), "
+            "fields of the recipe (whiten,flip), or recipe for each field that it uses.",
             show_default=False,
             rich_help_panel=SERIES,
         ),
@@ -223,18 +232,23 @@ def train(model: Model, training: Training, output: Output) -> None:
     torchrun --nproc-per-node 4 -m archcalc train googlenet --data folder:DIR
     """
     _needs_torch()
-    from archcalc.pytorch.train import ablate
+    from archcalc.cli.progress import following_runs
     from archcalc.pytorch.train.group import leave_group
+    from archcalc.pytorch.train.series import plan, train_all
 
     settings = _settings(model, training)
-    variants = ablate.ablate(settings, training.ablate) if training.ablate else [settings]
-    if training.seeds:
-        variants = [one for each in variants for one in ablate.seeds(each, training.seeds)]
+    chains = plan(
+        settings, ablate=training.ablate, seeds=training.seeds or 0, staged=training.staged
+    )
+    main = int(os.environ.get("RANK", "0")) == 0
+    if main:
+        _say_finished([settings for chain in chains for settings in chain])
     try:
-        found = [run for one in variants for run in _train(one, training)]
+        with following_runs(settings.folder, main, several=len(chains) > 1) as follow:
+            found = train_all(chains, jobs=training.jobs or 0, tell=follow)
     finally:
         leave_group()
-    if int(os.environ.get("RANK", "0")) == 0:
+    if main:
         _show(found, settings, training, output)
 
 
@@ -301,43 +315,15 @@ def featuremaps(
     tell(f"wrote {target}")
 
 
-def _train(settings: TrainSettings, training: Training) -> list[Run]:
-    """One run, or one of each stage."""
-    from archcalc.pytorch.train import staged
-
-    if not training.staged:
-        return [_one(settings)]
-    found: list[Run] = []
-    before: TrainSettings | None = None
-    for stage in staged.stages(settings):
-        grown = staged.after(before, stage) if before else stage
-        found.append(_one(grown))
-        before = grown
-    return found
-
-
-def _one(settings: TrainSettings) -> Run:
-    """Train, and tell how it goes: a bar on a terminal, lines elsewhere."""
-    from archcalc.cli.progress import told
+def _say_finished(settings: Sequence[TrainSettings]) -> None:
     from archcalc.io import runs
-    from archcalc.pytorch.train import run as epochs
 
-    main = int(os.environ.get("RANK", "0")) == 0
-    if main and settings.resume and runs.is_finished(settings.folder, settings.recipe.epochs):
-        tell(
-            f"archcalc: {settings.folder} is finished; its result is shown again. To train it "
-            "further, give more --epochs"
-        )
-    try:
-        for event in epochs(settings):
-            if main:
-                told(event, settings)
-    except KeyboardInterrupt:
-        if main:
-            kept = f"{settings.folder} keeps every finished epoch; --resume goes on from there"
-            tell(f"\narchcalc: interrupted; {kept}")
-        sys.exit(INTERRUPTED)
-    return runs.load(settings.folder)
+    for one in settings:
+        if one.resume and runs.is_finished(one.folder, one.recipe.epochs):
+            tell(
+                f"archcalc: {one.folder} is finished; its result is shown again. To train it "
+                "further, give more --epochs"
+            )
 
 
 def _settings(model: str, training: Training) -> TrainSettings:
@@ -352,7 +338,6 @@ def _settings(model: str, training: Training) -> TrainSettings:
         "identity": training.identity or None,
     }
     changed = {key: value for key, value in asked.items() if value is not None}
-    several = training.seeds or training.staged or training.ablate
     return Settings.of(
         model,
         recipe=training.recipe,
@@ -362,7 +347,7 @@ def _settings(model: str, training: Training) -> TrainSettings:
         input=training.input,
         folder=training.folder,
         runs=training.runs,
-        label=(training.ablate or ("staged" if training.staged else "")) if several else None,
+        label=_label(training),
         seed=training.seed,
         precision=training.precision,
         device=training.device,
@@ -377,6 +362,15 @@ def _settings(model: str, training: Training) -> TrainSettings:
     )
 
 
+def _label(training: Training) -> str | None:
+    """What the folder of several runs is called after; None for a single run."""
+    if training.ablate:
+        return training.ablate.replace(",", "-")
+    if training.staged:
+        return "staged"
+    return "" if training.seeds else None
+
+
 def _duration(text: str) -> float:
     """Seconds of ``90s``, ``20m`` or ``1.5h``. Raises UsageError."""
     found = re.fullmatch(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)([smh])", text)
@@ -386,8 +380,6 @@ def _duration(text: str) -> float:
 
 
 def _check(training: Training) -> None:
-    if training.staged and (training.ablate or training.seeds):
-        raise UsageError("--staged trains its stages one by one; give it without --ablate, --seeds")
     if training.time and training.epochs:
         raise UsageError("--time chooses the number of epochs; give it without --epochs")
     if training.identity and not training.staged:
@@ -421,9 +413,15 @@ def _draw(found: Sequence[Run], settings: TrainSettings, training: Training) -> 
         write_text(run.folder / "curve.svg", svg(learning(run.history, words)))
     if training.ablate:
         firsts = [run for run in found if run.seed == settings.seed]
-        picture = settings.folder / f"{training.ablate}.svg"
-        write_text(picture, svg(errors(firsts, lambda run: run.model, words)))
+        picture = settings.folder / f"{training.ablate.replace(',', '-')}.svg"
+        write_text(picture, svg(errors(firsts, _variant, words)))
         tell(f"wrote {picture}")
+
+
+def _variant(run: Run) -> str:
+    """What a run of an ablation is called: by its folder, which a seed's folder may lie in."""
+    folder = run.folder.parent if run.folder.name.startswith("seed") else run.folder
+    return folder.name
 
 
 def _needs_torch() -> None:

@@ -17,6 +17,7 @@ from archcalc.ops.window import (
     Size,
     Slides,
     Untold,
+    antialiased_sampling,
     each,
     nearest_sampling,
     resized_sampling,
@@ -57,16 +58,14 @@ def resized(taps: int) -> Slides:
     def windows(node: Node) -> tuple[Sampling, ...]:
         attrs = node.attrs
         before, after = node.inputs[0].shape[2:], node.outputs[0].shape[2:]
-        return tuple(
-            [
-                nearest_sampling(size, count, attrs.get("exact", False), scale)
-                if taps == 1
-                else resized_sampling(size, count, taps, attrs.get("align_corners", False), scale)
-                for size, count, scale in zip(
-                    before, after, scales(attrs, len(before)), strict=True
-                )
-            ]
-        )
+
+        def sampling(size: int, count: int, scale: float | None) -> Sampling:
+            if taps == 1:
+                return nearest_sampling(size, count, attrs.get("exact", False), scale)
+            spread = antialiased_sampling if attrs.get("antialias") else resized_sampling
+            return spread(size, count, taps, attrs.get("align_corners", False), scale)
+
+        return tuple(map(sampling, before, after, scales(attrs, len(before))))
 
     return Slides(windows)
 

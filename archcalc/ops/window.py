@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from math import floor, gcd
+from math import ceil, floor, gcd
 from typing import Literal, NamedTuple
 
 from archcalc.errors import ShapeError
@@ -211,6 +211,15 @@ def adaptive_sampling(size: int, count: int) -> Sampling:
     return Sampling(tuple(reads), size // common)
 
 
+def resized_step(
+    size: int, count: int, align_corners: bool = False, scale: float | None = None
+) -> Fraction:
+    """Input positions between neighbouring output positions of an interpolation."""
+    if align_corners:
+        return Fraction(size - 1, count - 1) if count > 1 else Fraction(0)
+    return 1 / Fraction(scale).limit_denominator(10_000) if scale else Fraction(size, count)
+
+
 def resized_sampling(
     size: int, count: int, taps: int, align_corners: bool, scale: float | None = None
 ) -> Sampling:
@@ -222,12 +231,8 @@ def resized_sampling(
     >>> resized_sampling(4, 8, taps=2, align_corners=False).reads
     (range(-1, 1), range(0, 2))
     """
-    if align_corners:
-        step = Fraction(size - 1, count - 1) if count > 1 else Fraction(0)
-        first = Fraction(0)
-    else:
-        step = 1 / Fraction(scale).limit_denominator(10_000) if scale else Fraction(size, count)
-        first = (step - 1) / 2
+    step = resized_step(size, count, align_corners, scale)
+    first = Fraction(0) if align_corners else (step - 1) / 2
     reads = []
     for position in range(step.denominator):
         place = first + position * step
@@ -239,6 +244,26 @@ def resized_sampling(
     return Sampling(tuple(reads), step.numerator)
 
 
+def antialiased_sampling(
+    size: int, count: int, taps: int, align_corners: bool, scale: float | None = None
+) -> Sampling:
+    """What antialiased interpolation reads: when it shrinks, its ``taps`` positions grow with the
+    step. The filter is zero at its ends, and at all pixels but one where its centre falls on that
+    one. torch puts the centre at step·(i + ½) even where corners are aligned.
+
+    >>> antialiased_sampling(8, 4, taps=2, align_corners=False).reads
+    (range(-1, 3),)
+    """
+    step = resized_step(size, count, align_corners, scale)
+    reads = []
+    for position in range(step.denominator):
+        centre = step * (2 * position + 1) / 2 - Fraction(1, 2)
+        on_a_pixel = step <= 1 and centre.denominator == 1
+        support = Fraction(1) if on_a_pixel else max(step, Fraction(1)) * taps / 2
+        reads.append(range(floor(centre - support) + 1, ceil(centre + support)))
+    return Sampling(tuple(reads), step.numerator)
+
+
 def nearest_sampling(
     size: int, count: int, exact: bool = False, scale: float | None = None
 ) -> Sampling:
@@ -247,7 +272,7 @@ def nearest_sampling(
     >>> nearest_sampling(4, 8).reads
     (range(0, 1), range(0, 1))
     """
-    step = 1 / Fraction(scale).limit_denominator(10_000) if scale else Fraction(size, count)
+    step = resized_step(size, count, scale=scale)
     half = step / 2 if exact else Fraction(0)
     places = [floor(i * step + half) for i in range(step.denominator)]
     return Sampling(tuple([range(place, place + 1) for place in places]), step.numerator)

@@ -24,6 +24,25 @@ def page_of(record: Any) -> Document:
     return report_of(record)
 
 
+def terminal_of(record: Any) -> str:
+    from archcalc.report.formats.terminal import terminal
+
+    return terminal(report_of(record)).rstrip("\n")
+
+
+def markdown_of(record: Any) -> str:
+    from archcalc.report.formats.markdown import markdown
+
+    report = report_of(record)
+    return markdown(report.tables, report.notes)
+
+
+def html_of(record: Any) -> str:
+    from archcalc.report.formats.html import html_report
+
+    return html_report(page_of(record))
+
+
 def _profile(record: Any) -> Document:
     from archcalc.report import views
 

@@ -9,12 +9,11 @@ from archcalc.graph import Builder, Graph
 from archcalc.lookup import registry
 from archcalc.pytorch import crosscheck as module
 from archcalc.pytorch.crosscheck import TOOLS, Tool, check, crosscheck
+from tests.pytorch import registered
 from tests.pytorch.operators import CASES, case
 
-NAMES = registry.names()
 
-
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", registered.NAMES)
 @pytest.mark.parametrize("larger", [(0, 0), (32, 32), (32, 64)])
 def test_two_counters_agree_on_every_registered_model_at_three_sizes(
     name: str, larger: tuple[int, int]
@@ -30,28 +29,16 @@ def test_two_counters_agree_on_every_registered_model_at_three_sizes(
     assert traced.params == torch_count.params == result.params
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", registered.NAMES)
 def test_two_counters_agree_in_training_with_two_images(name: str) -> None:
     graph = registry.find(name).graph(batch=2, training=True)
     result = check(graph, ["torch"])
     assert result.explained, [count.cause for count in result.counts]
 
 
-SMALLER = {
-    "convnext-tiny": "64x64x3",
-    "densenet121": "64x64x3",
-    "efficientnet-b0": "64x64x3",
-    "resnet101": "64x64x3",
-    "resnet152": "64x64x3",
-    "unet": "188x188x1",
-    "vit-b-16": "64x64x3",
-}
-"""Inputs of networks whose arithmetic takes seconds: two of the tools run it on the CPU."""
-
-
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", registered.NAMES)
 def test_every_tool_is_explained_to_the_integer_on_every_registered_model(name: str) -> None:
-    result = check(registry.find(name).graph(SMALLER.get(name)))
+    result = check(registered.small(name))
     assert [count.counter for count in result.counts] == ["traced", *TOOLS]
     assert result.explained, [count.cause for count in result.counts]
     assert all(count.macs == result.macs for count in result.counts)

@@ -28,10 +28,9 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-@settings(RANDOM, max_examples=200)
-@given(graphs())
-def test_declared_is_traced_is_flop_counter_mode_on_random_architectures(graph: Graph) -> None:
-    check(graph)
+@pytest.mark.parametrize("examples", [60, pytest.param(600, marks=pytest.mark.slow)])
+def test_declared_is_traced_is_flop_counter_mode_on_random_architectures(examples: int) -> None:
+    settings(RANDOM, max_examples=examples)(given(graphs())(check))()
 
 
 @settings(RANDOM, max_examples=40)

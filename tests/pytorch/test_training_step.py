@@ -15,6 +15,7 @@ from archcalc.ops import TABLE
 from archcalc.pytorch.layers import TORCH
 from archcalc.pytorch.trace import training
 from archcalc.training_step import OPTIMIZERS, training_step
+from tests.pytorch import registered
 from tests.pytorch.operators import CASES
 from tests.pytorch.random_architectures import graphs, modes, same_training_step
 
@@ -26,7 +27,7 @@ RANDOM = settings(
 )
 
 
-@pytest.mark.parametrize("name", registry.names())
+@pytest.mark.parametrize("name", registered.NAMES)
 @pytest.mark.parametrize("optimizer", ["", "adam"])
 def test_declared_steps_are_traced_steps_on_every_registered_model(
     name: str, optimizer: str

@@ -101,10 +101,9 @@ ALIASES: dict[str, str] = {
     **aliases("pairwise_distance", "_cdist_forward"),
     **aliases("fft", "_fft_c2c", "_fft_r2c", "_fft_c2r"),
     **aliases("upsample_nearest", "upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d"),
-    **aliases("upsample_nearest", "_upsample_nearest_exact1d", "_upsample_nearest_exact2d"),
     **aliases("upsample_linear", "upsample_linear1d"),
-    **aliases("upsample_bilinear", "upsample_bilinear2d", "_upsample_bilinear2d_aa"),
-    **aliases("upsample_bicubic", "upsample_bicubic2d", "_upsample_bicubic2d_aa"),
+    **aliases("upsample_bilinear", "upsample_bilinear2d"),
+    **aliases("upsample_bicubic", "upsample_bicubic2d"),
     **aliases("upsample_trilinear", "upsample_trilinear3d"),
     **aliases("upsample_backward", "upsample_nearest2d_backward", "upsample_bilinear2d_backward"),
     **aliases("upsample_backward", "upsample_nearest1d_backward", "upsample_linear1d_backward"),
@@ -260,6 +259,17 @@ translates("max_pool2d", "avg_pool2d")(pool(2))
 translates("max_pool3d", "avg_pool3d")(pool(3))
 
 
+@translates(*(f"_upsample_nearest_exact{dims}d" for dims in (1, 2, 3)))
+def nearest_exact(call: Call) -> Call:
+    return Call("upsample_nearest", call.given, call.settings | {"exact": True})
+
+
+@translates("_upsample_bilinear2d_aa", "_upsample_bicubic2d_aa")
+def antialiased(call: Call) -> Call:
+    op = call.op.removeprefix("_").removesuffix("2d_aa")
+    return Call(op, call.given, call.settings | {"antialias": True})
+
+
 @translates("embedding", "embedding_bag")
 def embedding(call: Call) -> Call:
     weight, indices, *rest = call.given
@@ -271,6 +281,13 @@ def bilinear(call: Call) -> Call:
     """How torch dispatches bilinear: x₁, weight, x₂."""
     x1, weight, x2 = call.given
     return call._replace(op="bilinear", given=[x1, x2, weight])
+
+
+@translates("hardtanh")
+def hardtanh(call: Call) -> Call:
+    """Between 0 and 6 it is ``relu6``, which torch has no operation for."""
+    limits = call.settings.pop("min_val", -1), call.settings.pop("max_val", 1)
+    return call._replace(op="relu6") if limits == (0, 6) else call
 
 
 @translates("reshape", "to")

@@ -1,8 +1,9 @@
 """Training: one loop for every network, and what is made of its runs.
 
 ``loop.py`` is the loop, top to bottom. ``data.py`` and ``augment.py`` feed it, ``network.py`` makes
-the model and its optimizer, ``run_folder.py`` keeps what happened; ``staged.py`` grows a network in
-stages, ``ablate.py`` trains variants, ``evaluate.py`` and ``featuremaps.py`` look at a run again.
+the model and its optimizer, ``run_folder.py`` keeps what happened. ``series.py`` trains several
+runs: the seeds and variants of ``ablate.py``, the stages of ``staged.py``. ``evaluate.py`` and
+``featuremaps.py`` look at a run again.
 
     from archcalc.pytorch.train import Settings, train
 

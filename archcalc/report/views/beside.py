@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from archcalc.analysis.bit_operations import is_quantised
 from archcalc.analysis.compare import Comparison
 from archcalc.analysis.diff import Diff
 from archcalc.analysis.figures import COMPARED
@@ -90,15 +91,18 @@ def comparison(found: Comparison, differences: Diff | None = None) -> Document:
 
 
 def _totals_table(profiles: Sequence[Profile]) -> Table:
-    columns = (
+    columns = [
         Column("model", "model"),
         Column("input", "input H×W×C", "shape", 2),
         Column("output", "output", "shape", 3),
         Column("params", "params", "count"),
         Column("macs", "MACs", "count"),
         Column("flops", "FLOPs", "count"),
-    )
-    rows = [
+    ]
+    quantised = any(is_quantised(found.graph) for found in profiles)
+    if quantised:
+        columns.append(Column("bops", "bit ops", "count"))
+    rows: list[tuple[Cell, ...]] = [
         (
             found.spec,
             found.input,
@@ -106,10 +110,11 @@ def _totals_table(profiles: Sequence[Profile]) -> Table:
             found.params_executed,
             total(found, "macs"),
             total(found, "flops"),
+            *([total(found, "bops")] if quantised else []),
         )
         for found in profiles
     ]
-    return Table(columns, tuple(rows))
+    return Table(tuple(columns), tuple(rows))
 
 
 def _phase_and_convention_tables(profiles: Sequence[Profile]) -> list[Table]:

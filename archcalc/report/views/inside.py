@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
-from archcalc.analysis.memory import Activation, Step
+from archcalc.analysis.memory import Activation, Memory, Step, liveness
 from archcalc.analysis.memory import memory as memory_of
 from archcalc.analysis.profile import Module, Profile, profile
 from archcalc.analysis.receptive_field import Reach
@@ -137,49 +137,12 @@ def parameters(found: Profile, depth: int | None = None) -> Document:
 def memory(found: Profile, optimizer: str = "sgd", depth: int | None = None) -> Document:
     """``archcalc memory``: weights, every activation, the peak, and what training keeps.
 
-    In training mode also the totals of a step with this optimizer. With ``depth``, a row is a
+    In training mode the totals are those of a step with this optimizer. With ``depth``, a row is a
     module: its last output, the most that is live in it, and the sum of what it saves.
     """
     reading = memory_of(found.graph, optimizer=optimizer)
-    step = reading.step
-    saved = {row.name: row for row in reading.saved}
+    step = reading.step if found.graph.training else None
     peak = reading.peak
-    modules: dict[str, list[Activation]] = {}
-    for each in reading.activations:
-        modules.setdefault(_module(each.name, depth), []).append(each)
-    rows = [
-        (
-            f"{name} ←peak" if any(row is peak for row in inside) else name,
-            inside[-1].shape,
-            inside[-1].nbytes,
-            max(row.live for row in inside),
-            sum(saved[row.name].nbytes for row in inside if row.name in saved)
-            if any(row.name in saved for row in inside)
-            else None,
-        )
-        for name, inside in modules.items()
-    ]
-    activations = Table(
-        (
-            Column("name", "node"),
-            output_column(found.graph),
-            Column("bytes", "output", "bytes"),
-            Column("live_bytes", "live", "bytes"),
-            Column("saved_bytes", "saved", "bytes"),
-        ),
-        tuple(rows),
-        title(found),
-    )
-    summary = Table(
-        (Column("what", "memory"), Column("bytes", "bytes", "bytes"), Column("where", "where")),
-        (
-            ("weights", reading.weight_bytes, ""),
-            ("least activations, inference", reading.peak_bytes, peak.name if peak else ""),
-            ("activations in eager torch", reading.eager_peak_bytes, reading.eager_peak_at),
-            ("kept for backward, training", reading.saved_bytes, ""),
-            *(_step_rows(step) if found.graph.training and step else ()),
-        ),
-    )
     data = records.models([found])
     data["models"][0]["memory"] = {
         "weight_bytes": reading.weight_bytes,
@@ -187,32 +150,103 @@ def memory(found: Profile, optimizer: str = "sgd", depth: int | None = None) -> 
         "peak_at": peak.name if peak else None,
         "eager_peak_activation_bytes": reading.eager_peak_bytes,
         "eager_peak_at": reading.eager_peak_at or None,
-        "training_step": step and {**step._asdict(), "peak": step.peak, "at": step.peak_phase},
+        "training_step": reading.step
+        and {
+            **reading.step._asdict(),
+            "peak": reading.step.peak,
+            "at": reading.step.peak_phase,
+        },
         "saved_for_backward_bytes": reading.saved_bytes,
         "activations": [row._asdict() for row in reading.activations],
         "saved": [{"name": row.name, "bytes": row.nbytes} for row in reading.saved],
     }
     return answer(
-        (activations, summary),
+        (_activations(found, reading, depth), _of_step(step) if step else _of_pass(reading)),
         data,
         (
-            "Live: outputs that some later node still reads, while this node runs. Views are free.",
+            *(() if step else (LIVE,)),
             "Saved: what autograd keeps of this node for the backward pass in training.",
-            "Least: the minimum that any allocator needs. Eager: the caller holds the input, and "
-            "Python frames hold what they name.",
+            PEAK_OF_STEP if step else PEAKS_OF_PASS,
             "No workspace of a library and no fragmentation.",
         ),
     )
 
 
-def _step_rows(step: Step) -> tuple[tuple[Cell, ...], ...]:
-    return (
-        ("gradients", step.gradients, ""),
-        (f"state of {step.optimizer}", step.optimizer_state, ""),
-        ("peak of the forward pass", step.forward_peak, ""),
-        ("peak of the backward pass", step.backward_peak, ""),
-        ("peak of the optimizer's step", step.step_peak, ""),
-        ("peak of a training step", step.peak, step.peak_phase),
+LIVE = "Live: outputs that some later node still reads, while this node runs. Views are free."
+PEAKS_OF_PASS = (
+    "Least: the minimum that any allocator needs. Eager: the caller holds the input, and Python "
+    "frames hold what they name."
+)
+PEAK_OF_STEP = (
+    "A peak is everything held at a time: weights, gradients, the optimizer's state and "
+    "activations, as eager torch holds them on the CPU."
+)
+
+
+def _activations(found: Profile, reading: Memory, depth: int | None) -> Table:
+    """A row for each node or module. In training every node that runs then, auxiliary heads too;
+    what is live in inference says nothing of that."""
+    training = found.graph.training
+    ran = liveness(found.graph.forward) if training else reading.activations
+    saved = {row.name: row for row in reading.saved}
+    modules: dict[str, list[Activation]] = {}
+    for each in ran:
+        modules.setdefault(_module(each.name, depth), []).append(each)
+    rows: list[tuple[Cell, ...]] = []
+    for name, inside in modules.items():
+        keeps = [saved[row.name].nbytes for row in inside if row.name in saved]
+        at_peak = not training and any(row is reading.peak for row in inside)
+        rows.append(
+            (
+                f"{name} ←peak" if at_peak else name,
+                inside[-1].shape,
+                inside[-1].nbytes,
+                *(() if training else (max(row.live for row in inside),)),
+                sum(keeps) if keeps else None,
+            )
+        )
+    columns = (
+        Column("name", "node"),
+        output_column(found.graph),
+        Column("bytes", "output", "bytes"),
+        *(() if training else (Column("live_bytes", "live", "bytes"),)),
+        Column("saved_bytes", "saved", "bytes"),
+    )
+    return Table(columns, tuple(rows), title(found))
+
+
+TOTALS = Column("what", "memory"), Column("bytes", "bytes", "bytes"), Column("where", "where")
+
+
+def _of_pass(reading: Memory) -> Table:
+    peak = reading.peak
+    return Table(
+        TOTALS,
+        (
+            ("weights", reading.weight_bytes, ""),
+            ("least activations, inference", reading.peak_bytes, peak.name if peak else ""),
+            ("activations in eager torch", reading.eager_peak_bytes, reading.eager_peak_at),
+            ("kept for backward, training", reading.saved_bytes, ""),
+        ),
+    )
+
+
+PHASES = {"forward": "forward pass", "backward": "backward pass", "step": "optimizer's step"}
+
+
+def _of_step(step: Step) -> Table:
+    return Table(
+        TOTALS[:2],
+        (
+            ("weights", step.weights),
+            ("gradients", step.gradients),
+            (f"state of {step.optimizer}", step.optimizer_state),
+            ("activations saved for backward", step.saved),
+            ("peak of the forward pass", step.forward_peak),
+            ("peak of the backward pass", step.backward_peak),
+            ("peak of the optimizer's step", step.step_peak),
+            (f"peak overall ({PHASES[step.peak_phase]})", step.peak),
+        ),
     )
 
 

@@ -132,7 +132,18 @@ def test_train_evaluate_featuremaps_and_compare_follow_one_another(
 def test_an_ablation_is_a_table_and_a_picture(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    line = ["train", "nin-digits", "--device", "cpu", "--epochs", "1", "--ablate", "head"]
+    line = [
+        "train",
+        "nin-digits",
+        "--device",
+        "cpu",
+        "--epochs",
+        "1",
+        "--ablate",
+        "head",
+        "--jobs",
+        "1",
+    ]
     assert archcalc([*line, "--folder", str(tmp_path / "head")]) == 0
     assert (tmp_path / "head" / "head.svg").read_text().startswith("<svg")
     said = capsys.readouterr().out
@@ -151,8 +162,11 @@ def test_an_ablation_is_a_table_and_a_picture(
         ("train nin-digits --input 8", "write height and width"),
         ("train nin-digits --identity", "--identity says how the layers begin that --staged adds"),
         ("train nin-digits --staged", "nin-digits grows from no smaller model"),
-        ("train nin-digits --staged --seeds 2", "give it without --ablate, --seeds"),
-        ("train nin-digits --ablate depth", "it has num_classes, dropout, head"),
+        ("train nin-mnist --staged --ablate dropout", "grows in stages is not offered"),
+        ("train nin-digits --ablate depth", "nin-digits (num_classes, dropout, head)"),
+        ("train nin-digits --time 5x", "is not a duration, such as 90s, 20m"),
+        ("train nin-digits --time 5m --epochs 2", "give it without --epochs"),
+        ("train nin-digits --stop-at 87", "stop_at 87: an accuracy from 0 to 1"),
         ("train nin --data folder:/nowhere", "there is no folder /nowhere/train"),
         ("train torchvision:resnet18", "has no recipe; take another model's"),
         ("evaluate /nowhere", "/nowhere is not a run"),

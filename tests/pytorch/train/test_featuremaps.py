@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -62,10 +63,27 @@ def test_an_option_is_ablated_both_ways_each_in_its_folder(settings: Make) -> No
     assert [one.folder.name for one in dropout] == ["dropout-0.2", "dropout-0.0"]
     assert [one.options["head"] for one in ablate(settings(), "head")] == ["gap", "fc"]
     assert [one.options["mlp"] for one in ablate(settings("nin"), "mlp")] == ["true", "false"]
-    with pytest.raises(UsageError, match="has no such option; it has num_classes, dropout, head"):
+    with pytest.raises(UsageError, match="neither an option of nin-digits"):
         ablate(settings(), "depth")
-    with pytest.raises(UsageError, match="neither a switch, a choice nor a part"):
+    with pytest.raises(UsageError, match="neither a switch, a choice nor a fraction"):
         ablate(settings(), "num_classes")
+
+
+def test_a_recipe_is_trained_whole_and_without_each_of_its_ingredients(settings: Make) -> None:
+    asked = settings(recipe={"whiten": True, "frozen": 1, "flip": True, "label_smoothing": 0.1})
+    whole, *others = ablate(asked, "whiten,label_smoothing")
+    assert whole.recipe == asked.recipe
+    assert [one.folder.name for one in others] == ["without-whiten", "without-label_smoothing"]
+    assert others[0].recipe == replace(asked.recipe, whiten=False, frozen=0)
+    assert others[1].recipe == replace(asked.recipe, label_smoothing=0)
+    every = {one.folder.name for one in ablate(asked, "recipe")}
+    assert {"whole", "without-whiten", "without-flip", "without-label_smoothing"} <= every
+    with pytest.raises(UsageError, match="the recipe does not use cutout"):
+        ablate(asked, "cutout")
+    # The model has an option of this name, which comes first.
+    assert [one.folder.name for one in ablate(asked, "dropout")] == ["dropout-0.2", "dropout-0.0"]
+    scheduled = replace(asked, recipe=replace(asked.recipe, dropout="rising"))
+    assert ablate(scheduled, "recipe.dropout")[1].recipe.dropout == "model"
 
 
 def test_seeds_differ_in_the_seed_and_the_folder_alone(settings: Make) -> None:
