@@ -226,7 +226,7 @@ def _graph(file: _File) -> Graph:
         file.spec,
         tuple(file.notes),
         lifetimes,
-        file.declared,
+        declared=file.declared,
     )
 
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from archcalc.graph import Attributes, Graph, Maker, Node, Phase, Shape, Value, Weight
+from archcalc.pytorch.trace.symbols import SIZES
 
 EMPTY = Attributes()
 INPLACE = Attributes(inplace=True)
@@ -121,7 +122,7 @@ class Recorder:
         weight = self.weights.get(id(tensor))
         kin = self.kin(tensor) if weight is None else None
         if kin is not None:
-            return kin._replace(shape=tuple(tensor.shape), dtype=dtype_name(tensor))
+            return kin._replace(shape=shape_of(tensor), dtype=dtype_name(tensor))
         return self.source(tensor, weight)
 
     def kin(self, tensor: Tensor) -> Value | None:
@@ -137,7 +138,7 @@ class Recorder:
             # or a closure.
             weight = Weight(f"parameter_{len(self.weights)}", tuple(tensor.shape))
             self.weights[id(tensor)] = weight
-        outputs = ((tuple(tensor.shape), dtype_name(tensor)),)
+        outputs = ((shape_of(tensor), dtype_name(tensor)),)
         if weight is not None:
             value = self.append(weight.name, "parameter", (), outputs, (weight,))[0]
         else:
@@ -197,7 +198,7 @@ class Recorder:
 
     def input(self, tensor: Tensor, name: str) -> None:
         """A tensor that the caller gives to the model."""
-        outputs = ((tuple(tensor.shape), dtype_name(tensor)),)
+        outputs = ((shape_of(tensor), dtype_name(tensor)),)
         self.bind(tensor, self.append(name, "input", (), outputs)[0])
 
     def forget(self, mark: int) -> None:
@@ -264,6 +265,12 @@ class Recorder:
             lifetimes=lifetimes,
             made_by=made_by,
         )
+
+
+def shape_of(tensor: Tensor) -> Shape:
+    """The sizes of a tensor that has no Value; of a symbolic run's own with their expressions."""
+    found: Shape | None = getattr(tensor, SIZES, None)
+    return tuple(tensor.shape) if found is None else found
 
 
 def dtype_name(tensor: Tensor) -> str:
