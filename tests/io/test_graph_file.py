@@ -14,7 +14,7 @@ import pytest
 import archcalc
 from archcalc.cli import run
 from archcalc.errors import UsageError
-from archcalc.graph import Attributes, nbytes
+from archcalc.graph import Attributes, Maker, nbytes
 from archcalc.io.graph_file import decode, encode, load, save
 from archcalc.lookup import registry
 from archcalc.training_step import training_step
@@ -34,6 +34,13 @@ def test_a_training_step_with_lifetimes_is_read_as_it_was_written() -> None:
     again = decode(encode(step), "text")
     assert again == step
     assert again.lifetimes == step.lifetimes
+
+
+def test_what_made_a_node_is_read_as_it_was_written() -> None:
+    nodes = {"conv": Maker("conv", True), "act": Maker("tensor", False)}
+    for made_by in (nodes, {}, None):
+        graph = replace(archcalc.graph("inception-5x5"), made_by=made_by)
+        assert decode(encode(graph), "text").made_by == made_by
 
 
 def test_attributes_keep_tuples_tables_and_infinities() -> None:
