@@ -36,19 +36,19 @@ class Record:
 
     def __str__(self) -> str:
         from archcalc.report.formats.terminal import terminal
-        from archcalc.report.of_record import report_of
+        from archcalc.report.sections import show
 
-        return terminal(report_of(self)).rstrip("\n")
+        return terminal(show(self)).rstrip("\n")
 
     def _repr_markdown_(self) -> str:
         from archcalc.report.formats.markdown import markdown
-        from archcalc.report.of_record import report_of
+        from archcalc.report.sections import show
 
-        report = report_of(self)
+        report = show(self)
         return markdown(report.tables, report.notes)
 
     def _repr_html_(self) -> str:
         from archcalc.report.formats.html import html_report
-        from archcalc.report.of_record import page_of
+        from archcalc.report.sections import show
 
-        return html_report(page_of(self))
+        return html_report(show(self))

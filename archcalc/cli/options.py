@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal
@@ -12,9 +12,10 @@ from typing import Annotated, Literal
 from typer import Argument, Option
 
 from archcalc.analysis.conventions import CONVENTIONS
-from archcalc.analysis.profile import Profile, profile
+from archcalc.analysis.profile import Profile
+from archcalc.analysis.profiles import Follow, profiles
 from archcalc.lookup import registry
-from archcalc.lookup.resolve import expand, resolve
+from archcalc.lookup.resolve import expand
 from archcalc.lookup.spec import parse_settings
 from archcalc.report.document import Document
 from archcalc.report.formats import NAMES, Place, choose
@@ -208,38 +209,38 @@ def price(model: str, counting: Counting) -> Profile:
 
 def price_all(models: Sequence[str], counting: Counting) -> list[Profile]:
     """The profiles of some models under the shared options."""
-    if counting.formulas:
+    load(counting.formulas)
+    with progress(len(expand(models))) as follow:
+        return profiles(
+            models,
+            convention=counting.convention,
+            follow=follow,
+            input=counting.input,
+            batch=counting.batch,
+            training=counting.train,
+            optimizer=counting.optimizer,
+            options=parse_settings(counting.settings),
+            trust=counting.trust,
+        )
+
+
+def load(paths: Sequence[str]) -> None:
+    """The formulas of Python files."""
+    if paths:
         from archcalc.ops.formula import load_formulas
 
-        for path in counting.formulas:
+        for path in paths:
             load_formulas(path)
-    settings = parse_settings(counting.settings)
-    chosen = expand(models)
-    graphs = []
-    with progress(len(chosen)) as say:
-        for model in chosen:
-            say(model)
-            graphs.append(
-                resolve(
-                    model,
-                    input=counting.input,
-                    batch=counting.batch,
-                    training=counting.train,
-                    optimizer=counting.optimizer,
-                    options=settings,
-                    trust=counting.trust,
-                )
-            )
-    return [profile(graph, convention=counting.convention) for graph in graphs]
 
 
-def progress(total: int) -> AbstractContextManager[Callable[[str], None]]:
-    """A bar for many models on a terminal. Its imports are left out where there is none."""
-    if total < MANY or not sys.stderr.isatty():
-        return nullcontext(lambda name: None)
-    from archcalc.cli.progress import counting
+def progress(total: int, *, timed: bool = False) -> AbstractContextManager[Follow]:
+    """A bar for many models on a terminal, or for any number that are ``timed``. Its imports are
+    left out where there is none."""
+    if (total < MANY and not timed) or not sys.stderr.isatty():
+        return nullcontext(lambda done, total, name: None)
+    from archcalc.cli.progress import following
 
-    return counting(total)
+    return following()
 
 
 def finish(document: Document, counting: Counting, output: Output, *profiles: Profile) -> None:
