@@ -23,6 +23,7 @@ from archcalc.analysis.compare import Comparison
 from archcalc.analysis.diff import Diff, diff
 from archcalc.analysis.profile import Profile, profile
 from archcalc.analysis.profiles import Follow, profiles
+from archcalc.analysis.record import Display, Record
 from archcalc.analysis.worked_example import WorkedExample, worked_example
 from archcalc.errors import (
     ArchcalcError,
@@ -107,6 +108,15 @@ __version__ = VERSION
 
 def __dir__() -> list[str]:
     return __all__
+
+
+def _display() -> Display:
+    from archcalc.report import of_record
+
+    return of_record
+
+
+Record.display = staticmethod(_display)
 
 
 def graph(

@@ -12,6 +12,8 @@ from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, NoReturn
 
+from archcalc.errors import UsageError
+
 if TYPE_CHECKING:
     from types import TracebackType
 
@@ -39,7 +41,7 @@ class Value(NamedTuple):
 
     @property
     def nbytes(self) -> int:
-        return numel(self.shape) * ITEM_SIZE[self.dtype]
+        return nbytes(numel(self.shape), self.dtype)
 
 
 class Weight(NamedTuple):
@@ -55,7 +57,7 @@ class Weight(NamedTuple):
 
     @property
     def nbytes(self) -> int:
-        return numel(self.shape) * ITEM_SIZE[self.dtype]
+        return nbytes(numel(self.shape), self.dtype)
 
 
 class Attributes(dict[str, Any]):
@@ -99,6 +101,15 @@ class Node(NamedTuple):
         return sum(weight.numel for weight in self.weights)
 
 
+class Maker(NamedTuple):
+    """The layer of torch.nn in whose own call a node was made."""
+
+    family: str
+    """Where torch defines the layer: "conv", "batchnorm", "activation"."""
+    exact: bool
+    """It is one of torch's classes, not one derived from it."""
+
+
 @dataclass(frozen=True, slots=False, repr=False)
 class Graph:
     """Nodes in topological order, the outputs by name, and whether it trains.
@@ -125,6 +136,9 @@ class Graph:
     lifetimes: Mapping[tuple[int, int], int] = field(default_factory=dict, compare=False)
     """For a value, (node, port), the position of the last node that ran while Python still had a
     reference to the tensor. Only a run that keeps no tensor alive itself can tell."""
+    made_by: Mapping[str, Maker] | None = field(default=None, compare=False)
+    """Of a traced graph, the layer that made a node, by the node's name; a node that a function
+    of the model made is not there. None where every operator stands for a layer."""
     declared: bool = False
     """Its four-dimensional tensors are images, (N, C, H, W); of a traced one nobody knows."""
 
@@ -166,6 +180,41 @@ class Graph:
     def eval(self) -> Graph:
         """The same graph in evaluation mode."""
         return self.train(False)
+
+    def to(self, dtype: str) -> Graph:
+        """The graph with its floating-point weights and tensors in another dtype, as
+        ``module.to`` does; also in ``int8``, ``int4``, ``mxfp4`` and the others of :data:`DTYPES`.
+
+        The operations and their number stay the same; bytes and bit operations follow the dtype.
+        Integers, such as indices, keep theirs. Raises UsageError for an unknown dtype.
+
+        >>> import archcalc
+        >>> graph = archcalc.graph("nin")
+        >>> graph.profile().weight_bytes, graph.to("int4").profile().weight_bytes
+        (3867944, 483493)
+        """
+        if dtype not in DTYPES:
+            raise UsageError(f"unknown dtype {dtype!r}: one of {', '.join(DTYPES)}")
+
+        def value(found: Value) -> Value:
+            return found._replace(dtype=dtype) if DTYPES[found.dtype].floating else found
+
+        def weight(found: Weight) -> Weight:
+            return found._replace(dtype=dtype) if DTYPES[found.dtype].floating else found
+
+        nodes = tuple(
+            node._replace(
+                inputs=tuple(map(value, node.inputs)),
+                outputs=tuple(map(value, node.outputs)),
+                weights=tuple(map(weight, node.weights)),
+            )
+            for node in self.nodes
+        )
+        unused = tuple(map(weight, self.unused))
+        if nodes == self.nodes and unused == self.unused:
+            return self
+        outputs = {name: value(found) for name, found in self.outputs.items()}
+        return replace(self, nodes=nodes, outputs=outputs, unused=unused)
 
     def profile(self, convention: str = "paper") -> Profile:
         """Counts of everything; the short way to :func:`archcalc.profile`."""
@@ -329,22 +378,52 @@ class Scope:
         self.builder.prefix = self.outer
 
 
-ITEM_SIZE: Mapping[str, int] = {
-    "bool": 1,
-    "uint8": 1,
-    "int8": 1,
-    "int16": 2,
-    "int32": 4,
-    "int64": 8,
-    "float8": 1,
-    "bfloat16": 2,
-    "float16": 2,
-    "float32": 4,
-    "float64": 8,
-    "complex64": 8,
-    "complex128": 16,
+class DType(NamedTuple):
+    """How the elements of a tensor are stored."""
+
+    bits: int
+    """Of one element, without the scales."""
+    block: int = 0
+    """Elements that share a scale; 0 where there are no scales."""
+    scale_bits: int = 0
+    floating: bool = False
+    """Whether a change of precision applies to it."""
+
+
+DTYPES: Mapping[str, DType] = {
+    "bool": DType(8),
+    **{f"int{bits}": DType(bits) for bits in (1, 2, 3, 4, 8, 16, 32, 64)},
+    **{f"uint{bits}": DType(bits) for bits in (1, 2, 3, 4, 8, 16, 32, 64)},
+    "float8": DType(8, floating=True),
+    "bfloat16": DType(16, floating=True),
+    "float16": DType(16, floating=True),
+    "float32": DType(32, floating=True),
+    "float64": DType(64, floating=True),
+    "complex32": DType(32),
+    "complex64": DType(64),
+    "complex128": DType(128),
+    # The OCP microscaling formats 1.0: a scale of 8 bits for 32 elements.
+    "mxfp8": DType(8, 32, 8, floating=True),
+    "mxfp6": DType(6, 32, 8, floating=True),
+    "mxfp4": DType(4, 32, 8, floating=True),
+    # NVIDIA's: a scale in float8 for 16 elements.
+    "nvfp4": DType(4, 16, 8, floating=True),
 }
-"""Bytes of one element."""
+"""torch's dtypes, and formats whose blocks share a scale. Elements below a byte are packed."""
+
+
+def nbytes(elements: int, dtype: str) -> int:
+    """Bytes of so many packed elements with their scales; each part is rounded up to whole bytes.
+
+    >>> nbytes(1000, "float32"), nbytes(3, "int4"), nbytes(64, "mxfp4")
+    (4000, 2, 34)
+    """
+    bits, block, scale_bits, _ = DTYPES[dtype]
+    found = elements * (bits // 8) if bits % 8 == 0 else (elements * bits + 7) // 8
+    if not block:
+        return found
+    scales = (elements + block - 1) // block
+    return found + (scales * scale_bits + 7) // 8
 
 
 def numel(shape: Shape) -> int:

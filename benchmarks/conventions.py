@@ -16,13 +16,15 @@ import argparse
 import contextlib
 import io
 import json
+import re
 import signal
 import time
 import warnings
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from dataclasses import dataclass
 from functools import partial
+from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -31,7 +33,7 @@ import torch
 from torch import nn
 
 from archcalc.analysis.conventions import CONVENTIONS
-from archcalc.graph import Graph
+from archcalc.graph import Graph, Node
 from archcalc.ops import TABLE
 from archcalc.pytorch.trace import trace
 
@@ -122,7 +124,7 @@ def cases() -> Iterator[Case]:
         "detection": lambda name: ([torch.rand(3, 128, 128)],),
         "segmentation": lambda name: (torch.rand(1, 3, 128, 128),),
         "video": lambda name: (
-            torch.rand(1, 3, 16, *((224, 224) if "vit" in name else (112, 112))),
+            torch.rand(1, 3, 16, *(2 * (224,) if name in ("mvit_v2_s", "s3d") else 2 * (112,))),
         ),
         "quantization": lambda name: (
             torch.rand(1, 3, *((299, 299) if "inception" in name else (128, 128))),
@@ -192,19 +194,62 @@ def ask_torchinfo(net: nn.Module, inputs: tuple[Any, ...]) -> Counted:
     return int(seen.total_mult_adds), dict(own)
 
 
+@contextlib.contextmanager
+def where_functions_run(net: nn.Module, own: Amounts) -> Iterator[Callable[[int], None]]:
+    """Adds what a tool counts at a function to the module that is running."""
+    running = [""]
+    handles = []
+    for path, module in net.named_modules():
+
+        def enter(module: nn.Module, args: Any, path: str = path) -> None:
+            running.append(path)
+
+        def leave(module: nn.Module, args: Any, out: Any) -> None:
+            running.pop()
+
+        handles += [module.register_forward_pre_hook(enter), module.register_forward_hook(leave)]
+
+    def note(amount: int) -> None:
+        own[running[-1]] = own.get(running[-1], 0) + int(amount)
+
+    try:
+        yield note
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
 def ask_thop(net: nn.Module, inputs: tuple[Any, ...]) -> Counted:
-    from thop import profile
+    thop = import_module("thop.profile")  # the package has a function of this name
+    own: Amounts = {}
+    rules = dict(thop.functional_hooks)
+    with where_functions_run(net, own) as note:
 
-    total, _, layers = profile(net, inputs=inputs, verbose=False, ret_layer_info=True)
-    inclusive: Amounts = {"": int(total)}
+        def noting(rule: Callable[..., int]) -> Callable[..., int]:
+            def count(*args: Any) -> int:
+                amount = rule(*args)
+                note(amount)
+                return amount
 
-    def walk(tree: dict[str, Any], prefix: str) -> None:
+            return count
+
+        thop.functional_hooks.update({each: noting(rules[each]) for each in rules})
+        try:
+            total, _, layers = thop.profile(net, inputs=inputs, verbose=False, ret_layer_info=True)
+        finally:
+            thop.functional_hooks.update(rules)
+
+    def walk(tree: dict[str, Any], prefix: str) -> int:
+        whole = 0
         for name, (amount, _, below) in tree.items():
-            inclusive[prefix + name] = int(amount)
-            walk(below, f"{prefix}{name}.")
+            inside = walk(below, f"{prefix}{name}.")
+            own[prefix + name] = own.get(prefix + name, 0) + int(amount) - inside
+            whole += int(amount)
+        return whole
 
     walk(layers, "")
-    return int(total), own_part(inclusive)
+    own[""] = own.get("", 0) + int(total) - sum(own.values())
+    return int(total), own
 
 
 def ask_ptflops(net: nn.Module, inputs: tuple[Any, ...]) -> Counted:
@@ -214,15 +259,22 @@ def ask_ptflops(net: nn.Module, inputs: tuple[Any, ...]) -> Counted:
 
     def listen(model: nn.Module, *args: Any, **kwargs: Any) -> None:
         for path, module in model.named_modules():
-            own[path] = int(getattr(module, "__flops__", 0))
+            own[path] = own.get(path, 0) + int(getattr(module, "__flops__", 0))
 
-    printer, engine.print_model_with_flops = engine.print_model_with_flops, listen
-    try:
-        total, _ = engine.get_flops_pytorch(
-            net, (1,), input_constructor=lambda shape: inputs[0], print_per_layer_stat=True
-        )
-    finally:
-        engine.print_model_with_flops = printer
+    class Wrapper(engine.torch_function_wrapper):  # type: ignore[misc]  # ptflops has no types
+        def __call__(self, *args: Any, **kwds: Any) -> Any:
+            note(self.handler(*args, **kwds))
+            return super().__call__(*args, **kwds)
+
+    replaced = engine.print_model_with_flops, engine.torch_function_wrapper
+    with where_functions_run(net, own) as note:
+        engine.print_model_with_flops, engine.torch_function_wrapper = listen, Wrapper
+        try:
+            total, _ = engine.get_flops_pytorch(
+                net, (1,), input_constructor=lambda shape: inputs[0], print_per_layer_stat=True
+            )
+        finally:
+            engine.print_model_with_flops, engine.torch_function_wrapper = replaced
     own[""] = own.get("", 0) + int(total) - sum(own.values())
     return int(total), own
 
@@ -239,47 +291,35 @@ TOOLS: dict[str, Callable[[nn.Module, tuple[Any, ...]], Counted]] = {
 # -- what we predict, by module
 
 
-FUNCTIONS = ""
-"""The path of what a tool counts by patching torch's functions, without knowing the module."""
-PATCHING = ("thop", "ptflops")
+def module_of(node: Node, paths: Container[str]) -> str:
+    """The path of the module that made a node. The second call of a module has a number."""
+    path = node.name
+    while path not in paths:
+        plain = re.sub(r"_\d+$", "", path)
+        path = plain if plain in paths else path.rpartition(".")[0]
+    return path
 
 
-def is_layer(module: nn.Module) -> bool:
-    """Whether it is one of torch.nn's layers, or derived from one."""
-    containers = (nn.Module, nn.Sequential, nn.ModuleList, nn.ModuleDict)
-    return any(
-        kind.__module__.startswith("torch.nn.") and kind not in containers
-        for kind in type(module).__mro__
-    )
-
-
-def predicted(graph: Graph, convention: str, layers: dict[str, bool]) -> Counted:
+def predicted(graph: Graph, convention: str, paths: Container[str]) -> Counted:
     """What we expect a tool to say, by the module that the tool can know of."""
-    rule = CONVENTIONS[convention].rule
+    chosen = CONVENTIONS[convention]
     own: Amounts = defaultdict(int)
     for node in graph.executed:
         if node.op in TABLE:
-            row = TABLE[node.op]
-            macs = row.cost(node).macs
-            path = node.name
-            while path not in layers:
-                path = path.rpartition(".")[0]
-            if convention in PATCHING and not layers[path]:
-                path = FUNCTIONS
-            own[path] += macs
-            for label, amount in rule(row.counters)(node, macs, graph.training):
-                # ptflops adds what its patched functions count to the total, not to a module.
-                own[FUNCTIONS if "by its function" in label else path] += amount
+            path = module_of(node, paths)
+            own[path] += TABLE[node.op].cost(node).macs
+            for step in chosen.steps(graph, node):
+                own[path] += step.amount
     return sum(own.values()), dict(own)
 
 
 def compare(case: Case, convention: str, graph: Graph) -> dict[str, Any]:
     """One line of the result."""
+    torch.manual_seed(0)  # the same weights, on which a detector's proposals depend
     net = case.build().eval().requires_grad_(False)
     classes = {path: type(module).__name__ for path, module in net.named_modules()}
-    layers = {path: is_layer(module) for path, module in net.named_modules()}
-    ours, our_parts = predicted(graph, convention, layers)
-    torch.manual_seed(0)
+    ours, our_parts = predicted(graph, convention, classes)
+    torch.manual_seed(1)
     with torch.no_grad():
         theirs, their_parts = TOOLS[convention](net, case.inputs())
     differences = {
@@ -290,8 +330,7 @@ def compare(case: Case, convention: str, graph: Graph) -> dict[str, Any]:
     modules: Counter[str] = Counter()
     for path, amount in differences.items():
         if amount:
-            by_function = convention in PATCHING and path == FUNCTIONS
-            kind = "functions" if by_function else classes.get(path, path)
+            kind = classes.get(path, path)
             by_class[kind] += amount
             modules[kind] += 1
     return {
@@ -330,7 +369,9 @@ def run(out: Path, only: str, seconds: int) -> None:
                 with at_most(seconds), quiet():
                     if graph is None:
                         torch.manual_seed(0)
-                        graph = trace(case.build().eval(), *case.inputs())
+                        net = case.build().eval()
+                        torch.manual_seed(1)
+                        graph = trace(net, *case.inputs())
                     line |= compare(case, tool, graph)
             except Exception as error:  # a tool's own code, or a model's, can fail in any way
                 line["failed"] = f"{type(error).__name__}: {str(error).strip()[:120]}"
@@ -369,9 +410,12 @@ def table(lines: list[dict[str, Any]]) -> str:
         "",
         "Each convention beside the tool that it predicts, over one timm model from each of many "
         "families and torchvision's detection, segmentation, video and quantizable models, in "
-        "evaluation mode. *Equal* is to the integer. *Explained* means that the modules below it "
-        "are the whole difference: the tool counts their class by a rule of its own, or does not "
-        "see what they compute with functions.",
+        "evaluation mode, with the weights and inputs of one seed. *Equal* is to the integer. "
+        "Elsewhere the difference is given by the classes of the modules in which it arises, the "
+        "tool's figure minus archcalc's: the tool has a rule of its own for the class (ptflops for "
+        "timm's attention, thop and ptflops for LSTM), or counts an operation by the way it is "
+        "written, which a trace does not show (`x.softmax(-1)` or `F.softmax(x, -1)`, `a @ b` or "
+        "`torch.matmul(a, b)`).",
         "",
         "    python benchmarks/conventions.py --out conventions.jsonl",
         "    python benchmarks/conventions.py --out conventions.jsonl --table "

@@ -5,14 +5,21 @@
     python benchmarks/memory_and_reach.py peak      the eager peak against tensors alive on the CPU
     python benchmarks/memory_and_reach.py step      a training step's peak, the same way
 
-Each command prints one line per network and then how many were tried, equal, explained and failed.
-A name after the command runs the networks that contain it.
+Each command prints one line per network, then how many were tried, equal, within 5 %, explained
+and failed. A name after the command runs the networks that contain it; ``step`` takes an optimizer
+after that. ``--out FILE`` adds the lines to a file; ``table FILE`` prints docs/memory-and-reach.md.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
+from importlib.metadata import version
+from math import ceil
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -24,8 +31,11 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 import archcalc
 from archcalc.analysis.memory import eager_liveness, saved_for_backward, training_step
-from archcalc.analysis.receptive_field import Follower, Line, Unknown
+from archcalc.analysis.receptive_field import Field, Follower, Reach, Unknown
+from archcalc.analysis.receptive_field.spans import Spans
+from archcalc.analysis.receptive_field.state import Line, State, refined
 from archcalc.graph import Graph
+from archcalc.pytorch.trace.training import OPTIMIZERS
 
 # -- receptive fields: the support of real gradients
 
@@ -128,55 +138,27 @@ REPLACED: dict[str, Callable[..., Any]] = {
 }
 
 
+Hull = tuple[int, int] | None
+
+
 def support(
     run: Callable[[Tensor], Tensor], shape: tuple[int, ...], places: list[tuple[int, ...]]
-) -> list[list[tuple[int, int] | None]]:
-    """For each output place, the first and last pixel along each axis with a gradient; the last
-    entry is of the whole output, which pixels that a stride leaves over at the end do not reach."""
+) -> list[list[Hull]]:
+    """For each output place, the first and last pixel along each axis with a gradient."""
     x = torch.zeros(shape, dtype=torch.float64, requires_grad=True)
     with Linearised():
         out = run(x)
     found = []
-    for one in [*[out[(0, slice(None), *place)] for place in places], out]:
-        (gradient,) = torch.autograd.grad(one.sum(), x, retain_graph=True, allow_unused=True)
-        spans: list[tuple[int, int] | None] = []
-        for axis in range(len(shape) - 2):
-            others = [dim for dim in range(len(shape)) if dim != axis + 2]
-            used = (
-                gradient.abs().amax(others).nonzero().flatten().tolist()
-                if gradient is not None
-                else []
-            )
+    for place in places:
+        one = out[(0, slice(None), *place)].sum()
+        (gradient,) = torch.autograd.grad(one, x, retain_graph=True)
+        spans: list[Hull] = []
+        for axis in range(2, len(shape)):
+            others = [dim for dim in range(len(shape)) if dim != axis]
+            used = gradient.abs().amax(others).nonzero().flatten().tolist()
             spans.append((used[0], used[-1]) if used else None)
         found.append(spans)
     return found
-
-
-def predicted(graph: Graph, place: tuple[int, ...]) -> list[tuple[int, int] | None] | Unknown:
-    """The same from archcalc: the largest window of a place, clipped to the input."""
-    follower = Follower(graph)
-    value = graph.output
-    state = follower.states[value.source, value.port]
-    if isinstance(state, Unknown):
-        return state
-    reach = follower.fields[graph.nodes[value.source].name]
-    if isinstance(reach, Unknown):
-        return reach
-    spans: list[tuple[int, int] | None] = []
-    for axis, size in enumerate(follower.places):
-        if axis in state.everything:
-            spans.append((0, size - 1))
-            continue
-        line = next(
-            part.of for part in state.parts() if isinstance(part.of, Line) and part.of.axis == axis
-        )
-        span = line.large.at(place[axis])
-        if span is not None:
-            span = max(span[0], 0), min(span[1], size - 1)
-            if span[0] > span[1]:
-                span = None
-        spans.append(span)
-    return spans
 
 
 class Maps(nn.Module):
@@ -191,8 +173,39 @@ class Maps(nn.Module):
         return self.take(self.model, x)
 
 
+class UNet(nn.Module):
+    """Three levels of two 3×3 convolutions; 3×3 convolutions of stride 2 on the way down."""
+
+    def __init__(self, up: Callable[[], nn.Module]) -> None:
+        super().__init__()
+
+        def pair(channels: int) -> nn.Module:
+            return nn.Sequential(
+                *(nn.Conv2d(channels, 8, 3, padding=1), nn.ReLU()),
+                *(nn.Conv2d(8, 8, 3, padding=1), nn.ReLU()),
+            )
+
+        self.down = nn.ModuleList(pair(channels) for channels in (3, 8, 8))
+        self.halve = nn.ModuleList(nn.Conv2d(8, 8, 3, 2, 1) for _ in range(3))
+        self.bottom = pair(8)
+        self.up = nn.ModuleList(up() for _ in range(3))
+        self.meet = nn.ModuleList(pair(16) for _ in range(3))
+        self.head = nn.Conv2d(8, 2, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        skips = []
+        for pair, halve in zip(self.down, self.halve, strict=True):
+            x = pair(x)
+            skips.append(x)
+            x = halve(x)
+        x = self.bottom(x)
+        for up, meet in zip(self.up, self.meet, strict=True):
+            x = meet(torch.cat([skips.pop(), up(x)], 1))
+        return self.head(x)
+
+
 TALL = (1, 3, 768, 64)
-"""Tall, so that the window of a deep network fits along one axis; narrow, to be cheap."""
+"""To find the window; then an image that is long enough for it along one axis, and narrow."""
 
 
 def reach_networks() -> Iterator[tuple[str, Callable[[], nn.Module], tuple[int, ...]]]:
@@ -244,43 +257,117 @@ def reach_networks() -> Iterator[tuple[str, Callable[[], nn.Module], tuple[int, 
         *("poolformer_s12", "edgenext_xx_small", "inception_v3", "inception_resnet_v2", "xception"),
         *("legacy_seresnet18", "regnetx_002", "mobileone_s0", "tf_efficientnet_lite0"),
         *("resnet26d", "resnetv2_50", "semnasnet_050", "hardcorenas_a", "efficientvit_b0"),
+        *("fbnetc_100", "spnasnet_100", "cspresnet50", "dpn48b", "res2next50"),
     ):
         wide = (1, 3, 768, 128) if name.startswith("inception") else TALL
         yield name, of_timm(name), wide
+    for name, up in {
+        "unet, bilinear": lambda: nn.Upsample(scale_factor=2, mode="bilinear"),
+        "unet, nearest": lambda: nn.Upsample(scale_factor=2),
+        "unet, transposed 2×2": lambda: nn.ConvTranspose2d(8, 8, 2, 2),
+        "unet, transposed 4×4": lambda: nn.ConvTranspose2d(8, 8, 4, 2, 1),
+        "unet, pixel shuffle": lambda: nn.Sequential(nn.Conv2d(8, 32, 1), nn.PixelShuffle(2)),
+    }.items():
+        yield name, lambda up=up: UNet(up), TALL
     for name in ("vit_tiny_patch16_224", "swin_tiny_patch4_window7_224", "mixer_s16_224"):
         yield name, of_timm(name), (1, 3, 224, 224)
 
 
-def check_reach(
-    graph: Graph, run: Callable[[Tensor], Tensor], shape: tuple[int, ...]
-) -> tuple[str, str]:
+def check_reach(model: nn.Module, shape: tuple[int, ...], name: str = "") -> tuple[str, str]:
     """("equal" | "explained" | "failed", what was found)."""
-    after = graph.output.shape
-    follower = Follower(graph)
+    follower, graph = followed(model, shape, name)
     reach = follower.fields[graph.nodes[graph.output.source].name]
     if isinstance(reach, Unknown):
         return "explained", f"unknown: {reach.why} at {reach.node}"
-    ends = [(size // 2, size // 2 + 1, size // 3, 0, size - 1) for size in after[2:]]
-    places = [tuple(min(max(p, 0), s - 1) for p, s in zip(place, after[2:], strict=True))
-              for place in zip(*ends, strict=True)]  # fmt: skip
-    *measured, readable = support(run, shape, places)
-    for place, spans in zip(places, measured, strict=True):
-        mine = predicted(graph, place)
-        assert not isinstance(mine, Unknown)
-        if reach.largest.is_global:
-            for axis, span in enumerate(spans):
-                if span is None or span[0] > 0 or shape[axis + 2] - 1 - span[1] > 31:
-                    return "failed", f"global, but {place} sees {spans}"
-            continue
-        mine = [
-            span and ends and (max(span[0], ends[0]), min(span[1], ends[1]))
-            for span, ends in zip(mine, readable, strict=True)
-        ]
-        if mine != spans:
-            return "failed", f"{reach}: at {place} {mine}, measured {spans}"
-    largest = reach.largest
-    stride = "×".join(map(str, largest.stride))
-    return "equal", f"{reach}, stride {stride}, offset {largest.offset}"
+    if reach.largest.is_global:
+        return check_global(model, shape, graph)
+    rows = [check_axis(model, shape, axis) for axis in range(2)]
+    verdict = "equal" if all(equal for equal, _ in rows) else "failed"
+    return verdict, "; ".join(dict.fromkeys(found for _, found in rows))
+
+
+def followed(model: nn.Module, shape: tuple[int, ...], name: str = "") -> tuple[Follower, Graph]:
+    graph = archcalc.trace(model.float(), shape, name=name)
+    return Follower(graph), graph
+
+
+def check_global(model: nn.Module, shape: tuple[int, ...], graph: Graph) -> tuple[str, str]:
+    """Every place sees the whole image, but for pixels at the end that a stride leaves over."""
+    after = graph.output.shape[2:]
+    places = [tuple(size // 2 for size in after), (0,) * len(after)]
+    for place, spans in zip(places, support(model.double(), shape, places), strict=True):
+        for span, size in zip(spans, shape[2:], strict=True):
+            if span is None or span[0] > 0 or size - 1 - span[1] > 31:
+                return "failed", f"global, but {place} sees {spans}"
+    return "equal", "global"
+
+
+def check_axis(model: nn.Module, shape: tuple[int, ...], axis: int) -> tuple[bool, str]:
+    """Whether size, stride and offset along one axis are those measured, and which they are.
+
+    The image is long enough along this axis for the windows of a whole period to lie inside of it.
+    """
+    long = list(shape)
+    long[2:] = [min(shape[2:])] * 2
+    long[axis + 2] = max(shape[2:])
+    follower, graph = followed(model, tuple(long))
+    field = largest_of(follower, graph)
+    step = field.stride[axis]
+    line = line_along(follower, graph, axis)
+    period = len(line.spans)
+    first = (ceil(-field.offset[axis] / step) // period + 2) * period
+    while (line.at(first) or (0, 0))[0] < 0:
+        first += period
+    needed = max((line.at(first + i) or (0, 0))[1] for i in range(period + 1)) + 1
+    long[axis + 2] = max(-(-needed // 64) * 64, min(shape[2:]))
+    follower, graph = followed(model, tuple(long))
+    again = largest_of(follower, graph)
+    if again.size[axis] != field.size[axis] or again.offset[axis] != field.offset[axis]:
+        return False, f"{field} becomes {again} where the image is {long}"
+    after = graph.output.shape[2:]
+    places = []
+    for i in [*range(first, first + period + 1), 0, after[axis] - 1]:
+        place = [size // 2 for size in after]
+        place[axis] = i
+        places.append(tuple(place))
+    spans = [each[axis] for each in support(model.double(), tuple(long), places)]
+    *inner, start, end = spans
+    seen = [span for span in inner if span]
+    if not inner[0] or not inner[-1]:
+        return False, f"nothing seen at {places}"
+    size = max(last - at + 1 for at, last in seen)
+    stride = Fraction(inner[-1][0] - inner[0][0], period)
+    offset = inner[0][0] - first * stride
+    measured = size, stride, offset
+    told = field.size[axis], step, field.offset[axis]
+    if measured != told:
+        return False, f"{told} along axis {axis}, measured {measured}"
+    if inner != [line.at(first + i) for i in range(period + 1)]:
+        return False, f"windows along axis {axis} measured {inner}"
+    for i, span in ((0, start), (after[axis] - 1, end)):
+        mine = line.at(i)
+        if span and (mine is None or span[0] < mine[0] or span[1] > mine[1]):
+            return False, f"place {i} at the border of axis {axis} sees {span}, not {mine}"
+    return True, f"size {size}, stride {stride}, offset {offset}"
+
+
+def largest_of(follower: Follower, graph: Graph) -> Field:
+    reach = follower.fields[graph.nodes[graph.output.source].name]
+    assert isinstance(reach, Reach)
+    return reach.largest
+
+
+def line_along(follower: Follower, graph: Graph, axis: int) -> Spans:
+    """The windows of the output's places along an axis."""
+    state = follower.states[graph.output.source, graph.output.port]
+    assert isinstance(state, State)
+    (line,) = [
+        part.of.large
+        for parts in state.dims
+        for part in refined(parts)
+        if isinstance(part.of, Line) and part.of.axis == axis
+    ]
+    return line
 
 
 def reach_table(chosen: str) -> list[tuple[str, str, str]]:
@@ -289,8 +376,7 @@ def reach_table(chosen: str) -> list[tuple[str, str, str]]:
         if any(part in name for part in chosen.split(",")):
             torch.manual_seed(0)
             model = make().eval()
-            graph = archcalc.trace(model, shape, name=name)
-            rows.append((name, *check_reach(graph, model.double(), shape)))
+            rows.append((name, *check_reach(model, shape, name)))
             print(*rows[-1], sep="\t", flush=True)
     return rows
 
@@ -359,7 +445,7 @@ def saved_table(chosen: str) -> list[tuple[str, str, str]]:
             )
             measured = kept_by_autograd(model, torch.randn(shape))
             verdict = "equal" if mine == measured else "failed"
-            rows.append((name, verdict, f"{mine:,} of {measured:,}: {mine / measured:.4f}"))
+            rows.append((name, verdict, f"{mine:,} of {measured:,}: {mine / measured:.5f}"))
             print(*rows[-1], sep="\t", flush=True)
     return rows
 
@@ -400,7 +486,7 @@ class Alive(TorchDispatchMode):
 def within(mine: int, measured: int) -> tuple[str, str]:
     ratio = mine / measured
     verdict = "equal" if mine == measured else "within 5 %" if abs(ratio - 1) <= 0.05 else "failed"
-    return verdict, f"{mine:,} of {measured:,}: {ratio:.4f}"
+    return verdict, f"{mine:,} of {measured:,}: {ratio:.5f}"
 
 
 def peak_table(chosen: str) -> list[tuple[str, str, str]]:
@@ -426,7 +512,7 @@ def step_table(chosen: str, optimizer: str = "adam") -> list[tuple[str, str, str
             model = make().train()
             graph = archcalc.trace(model, shape, train=None)
             step = training_step(graph, optimizer=optimizer)
-            running = torch.optim.Adam(model.parameters())
+            running = OPTIMIZERS[optimizer](model.parameters())
             x = torch.randn(shape)
             peak = 0
             for _ in range(2):  # the second step finds the optimizer's state
@@ -439,28 +525,101 @@ def step_table(chosen: str, optimizer: str = "adam") -> list[tuple[str, str, str
                     running.step()
                 peak = alive.peak
                 del out, outs
-            rows.append((name, *within(step.peak - step.weights, peak)))
-            print(*rows[-1], step.peak_phase, sep="\t", flush=True)
+            verdict, found = within(step.peak - step.weights, peak)
+            rows.append((name, verdict, f"{found}, in {step.peak_phase}"))
+            print(*rows[-1], sep="\t", flush=True)
     return rows
 
 
-def main(command: str = "reach", chosen: str = "") -> None:
-    rows = COMMANDS[command](chosen)
-    verdicts = [row[1] for row in rows]
-    near = verdicts.count("within 5 %")
-    failed = [row[0] for row in rows if row[1] == "failed"]
-    print(
-        f"{command}: {len(rows)} tried, {verdicts.count('equal')} equal, {near} within 5 %, "
-        f"{verdicts.count('explained')} explained, {len(failed)} failed {' '.join(failed)}"
+def main(arguments: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("command", choices=[*COMMANDS, "table"])
+    parser.add_argument(
+        "chosen", nargs="*", help="part of a name, and an optimizer; for table a file"
+    )
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args(arguments)
+    if options.command == "table":
+        (source,) = options.chosen
+        sys.stdout.write(page([json.loads(line) for line in Path(source).read_text().splitlines()]))
+        return
+    rows = COMMANDS[options.command](*(options.chosen or [""]))
+    if options.out is not None:
+        with options.out.open("a") as file:
+            for name, verdict, found in rows:
+                line = {"check": options.command, "network": name, "verdict": verdict}
+                file.write(json.dumps({**line, "found": found}, ensure_ascii=False) + "\n")
+    print(f"{options.command}: {tried([verdict for _, verdict, _ in rows])}")
+
+
+VERDICTS = "equal", "within 5 %", "explained", "failed"
+
+
+def tried(verdicts: Sequence[str]) -> str:
+    return f"{len(verdicts)} tried, " + ", ".join(
+        f"{verdicts.count(verdict)} {verdict}" for verdict in VERDICTS
     )
 
 
-COMMANDS: dict[str, Callable[[str], list[tuple[str, str, str]]]] = {
+COMMANDS: dict[str, Callable[..., list[tuple[str, str, str]]]] = {
     "reach": reach_table,
     "saved": saved_table,
     "peak": peak_table,
     "step": step_table,
 }
+TITLES = {
+    "reach": """## Receptive fields
+
+Size, stride and offset of the largest window of the last feature map, along both axes, beside the
+support of gradients. Every operation is replaced by a sum over what it reads, so that no gradient
+is zero by chance. The image is long enough for the windows of a whole period to lie inside of it.
+At the border the gradient lies in the window. *Global*: every position sees the whole image.""",
+    "saved": """## Kept for backward
+
+Bytes that archcalc counts, beside the unique storages that `saved_tensors_hooks` sees in one
+training pass of two images, parameters and buffers aside.""",
+    "peak": """## The peak of inference in eager torch
+
+Bytes that archcalc counts, beside the storages alive on the CPU after each operation, for two
+images.""",
+    "step": """## The peak of a training step with Adam
+
+The same over forward, backward and optimizer of the second step, without the weights. The measured
+peak also holds the gradient of the output, which a loss would free: 8,000 bytes in most rows.""",
+}
+
+
+def page(lines: Sequence[dict[str, str]]) -> str:
+    """The page of the docs."""
+    parts = [
+        """# Receptive fields and memory, checked
+
+What `archcalc receptive-field` and `archcalc memory` say, beside what torch does. A receptive field
+is exact or unknown with the reason; the operators are checked one by one in
+`tests/pytorch/test_reach_of_operators.py`.
+
+    for check in reach saved peak step; do
+        python benchmarks/memory_and_reach.py $check --out checked.jsonl
+    done
+    python benchmarks/memory_and_reach.py table checked.jsonl > docs/memory-and-reach.md
+"""
+    ]
+    versions = ", ".join(f"{name} {version(name)}" for name in ("torch", "torchvision", "timm"))
+    parts.append(f"Packages: {versions}.\n\n| check | tried | " + " | ".join(VERDICTS) + " |")
+    parts.append("| --- |" + " ---: |" * (len(VERDICTS) + 1))
+    for check in COMMANDS:
+        verdicts = [line["verdict"] for line in lines if line["check"] == check]
+        counts = [len(verdicts), *(verdicts.count(verdict) for verdict in VERDICTS)]
+        parts.append(f"| {check} | " + " | ".join(map(str, counts)) + " |")
+    for check, title in TITLES.items():
+        parts.append(f"\n{title}\n\n| network | verdict | found |\n| --- | --- | --- |")
+        parts += [
+            f"| {line['network']} | {line['verdict']} | {line['found']} |"
+            for line in lines
+            if line["check"] == check
+        ]
+    return "\n".join(parts) + "\n"
+
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(sys.argv[1:])

@@ -348,8 +348,23 @@ def test_a_pattern_without_a_match_is_refused(cli, line: str, words: str) -> Non
     assert words in result.err
 
 
-def test_memory_of_a_training_step_shows_its_own_totals(cli) -> None:
-    shown = cli("memory nin --train --optimizer adam --format md").out
-    for row in ("gradients", "state of adam", "peak of a training step"):
-        assert row in shown
-    assert "peak of a training step" not in cli("memory nin").out
+@pytest.mark.parametrize("columns", ["60", "80", "120"])
+def test_memory_of_a_training_step_shows_its_own_totals(cli, monkeypatch, columns: str) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    shown = cli("memory nin --train --optimizer adam").out
+    for total in (
+        *("weights", "gradients", "state of adam", "activations saved for backward"),
+        *("peak of the forward pass", "peak of the backward pass", "peak of the optimizer's step"),
+        "peak overall (optimizer's step)",
+    ):
+        assert total in shown
+    assert "inference" not in shown
+    assert "optimizer" not in cli("memory nin").out
+
+
+def test_the_nodes_of_a_training_step_save_what_the_step_saves(cli) -> None:
+    # googlenet's auxiliary heads run in training only.
+    shown = json.loads(cli("memory googlenet --train -f json").out)["models"][0]["memory"]
+    rows = csv.DictReader(cli("memory googlenet --train -f csv").out.splitlines())
+    saved = sum(int(row["saved_bytes"] or 0) for row in rows)
+    assert saved == shown["training_step"]["saved"] == shown["saved_for_backward_bytes"]

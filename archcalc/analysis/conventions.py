@@ -10,14 +10,29 @@ functions can give them another number (:attr:`Convention.by_module`).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from operator import attrgetter
 
 from archcalc.errors import UsageError
 from archcalc.graph import Graph, Node
 from archcalc.ops import TABLE
-from archcalc.ops.counters import Counters, Rule, Step, nothing
+from archcalc.ops.counters import Counters, Rule, Run, Step, nothing
+from archcalc.ops.operator import Kind
+
+FAMILIES: Mapping[str, tuple[Kind, ...]] = {
+    "conv": ("conv",),
+    "linear": ("linear",),
+    "rnn": ("linear",),
+    "sparse": ("movement", "reduction"),
+    "batchnorm": ("norm",),
+    "instancenorm": ("norm",),
+    "normalization": ("norm",),
+    "activation": ("activation",),
+    "pooling": ("pooling",),
+    "upsampling": ("elementwise", "movement"),
+}
+"""What the layers of a file of torch.nn compute; anything else in their calls is a function's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,11 +58,31 @@ class Convention:
     """The whole convention in a sentence."""
     rule: Callable[[Counters], Rule]
     """The tool's rule in a row of the operator table."""
-    by_module: bool = False
-    """The tool looks at modules: where a traced network computes with functions or with modules of
-    its own, what the tool says of it can be another number."""
+    looks_at_modules: bool = False
+    """The tool counts modules with parameters, by their sizes."""
+    function: Callable[[Counters], Rule] | None = None
+    """The tool looks at modules: its rule where a traced network calls a function itself. What the
+    tool says of modules with a rule of their own, such as attention, can be another number."""
+    derived: bool = False
+    """A class derived from a layer of torch.nn counts as the layer."""
     evaluation_only: bool = False
     """The tool puts the model into evaluation mode, whatever mode it was in."""
+
+    @property
+    def by_module(self) -> bool:
+        """Whether what the tool says depends on who makes a call."""
+        return self.looks_at_modules or self.function is not None
+
+    def steps(self, graph: Graph, node: Node) -> Iterator[Step]:
+        """What the tool adds to a node's multiply-adds, or leaves out."""
+        row = TABLE[node.op]
+        rule = self.rule
+        if self.function is not None and graph.made_by is not None:
+            maker = graph.made_by.get(node.name)
+            own = maker is not None and row.kind in FAMILIES.get(maker.family, ())
+            if not own or not (self.derived or (maker is not None and maker.exact)):
+                rule = self.function
+        return rule(row.counters)(node, _macs(node), Run(graph.training, _batch(graph)))
 
 
 def total(graph: Graph, convention: str = "paper") -> ConventionTotal:
@@ -80,10 +115,18 @@ def amounts(graph: Graph, convention: str) -> dict[str, int]:
         found["training only, which this tool does not run"] = -skipped
     for node in run.executed:
         if node.op in TABLE:
-            rule = chosen.rule(TABLE[node.op].counters)
-            for label, amount in rule(node, _macs(node), run.training):
+            for label, amount in chosen.steps(run, node):
                 found[label] = found.get(label, 0) + amount
     return found
+
+
+def _batch(graph: Graph) -> int:
+    """The length of the first input: of a list its number of tensors."""
+    first = graph.inputs[0]
+    head, inside, _ = first.name.partition(".")
+    if inside:
+        return sum(node.name.startswith(f"{head}.") for node in graph.inputs)
+    return first.output.shape[0] if first.output.shape else 1
 
 
 def _macs(node: Node) -> int:
@@ -122,7 +165,7 @@ CONVENTIONS: Mapping[str, Convention] = {
             "parameters times output positions of each layer, so biases and the parameters of "
             "normalisation are in and matrix products are not",
             attrgetter("torchinfo"),
-            by_module=True,
+            looks_at_modules=True,
         ),
         Convention(
             "thop",
@@ -131,7 +174,8 @@ CONVENTIONS: Mapping[str, Convention] = {
             "1 per multiply-add, 4 per normalised element, 1 per value that an average pool reads "
             "and 1 per value that it gives",
             attrgetter("thop"),
-            by_module=True,
+            function=attrgetter("thop_function"),
+            derived=True,
             evaluation_only=True,
         ),
         Convention(
@@ -141,7 +185,7 @@ CONVENTIONS: Mapping[str, Convention] = {
             "1 per multiply-add and per biased output, 2 per BatchNorm element, 2 per ReLU output "
             "and per pool input",
             attrgetter("ptflops"),
-            by_module=True,
+            function=attrgetter("ptflops_function"),
             evaluation_only=True,
         ),
     )

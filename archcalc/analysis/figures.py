@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from archcalc.analysis.bit_operations import bit_operations
 from archcalc.analysis.conventions import CONVENTIONS, amounts
 from archcalc.analysis.profile import Profile
 from archcalc.ops.operator import Cost
@@ -37,6 +38,12 @@ class Figure:
 def _moved(profile: Profile) -> int:
     pairs = (layer.bytes_moved for layer in profile.layers)
     return sum(read + written for read, written in filter(None, pairs))
+
+
+def _bit_operations(profile: Profile) -> int:
+    return sum(
+        bit_operations(layer.node, layer.cost) for layer in profile.layers if layer.cost is not None
+    )
 
 
 def _of_class(field: str) -> Callable[[Profile], int]:
@@ -76,6 +83,7 @@ FIGURES: Mapping[str, Figure] = {
             lambda found: found.memory.saved_bytes,
             "bytes",
         ),
+        Figure("bops", "bit operations", _bit_operations, is_lower_bound=True),
         Figure("bytes_moved", "memory traffic", _moved, "bytes", is_lower_bound=True),
         *(
             Figure(f"{field}_ops", f"{field} operations", _of_class(field), is_lower_bound=True)

@@ -294,12 +294,6 @@ class Profile(Record):
             f"{self.macs:,} MACs"
         )
 
-    def _repr_html_(self) -> str:
-        from archcalc.report.formats.html import html_report
-        from archcalc.report.sections.summary import show
-
-        return html_report(show(self))
-
     def __getitem__(self, name: str) -> Module | Layer:
         """The layer of this name, or the total of the module. Raises UnknownLayerError with near
         matches."""

@@ -1,4 +1,4 @@
-"""The profiles of several models by name."""
+"""The graphs and profiles of several models by name."""
 
 from __future__ import annotations
 
@@ -13,14 +13,10 @@ Follow = Callable[[int, int, str], None]
 """Called with what is done, what there is to do, and what comes next."""
 
 
-def profiles(
-    models: Sequence[str | Graph],
-    *,
-    convention: str = "paper",
-    follow: Follow | None = None,
-    **asked: Any,
-) -> list[Profile]:
-    """Each model's profile, in order; a pattern stands for every name that matches.
+def graphs(
+    models: Sequence[str | Graph], *, follow: Follow | None = None, **asked: Any
+) -> list[Graph]:
+    """Each model's graph, in order; a pattern stands for every name that matches.
 
     ``asked`` are the keywords of :func:`archcalc.lookup.resolve.resolve`, whose errors are raised.
     """
@@ -29,8 +25,17 @@ def profiles(
         chosen += [model] if isinstance(model, Graph) else expand([model])
     found = []
     for place, model in enumerate(chosen):
+        if isinstance(model, Graph):
+            found.append(model)
+            continue
         if follow is not None:
-            follow(place, len(chosen), model.spec if isinstance(model, Graph) else model)
-        graph = model if isinstance(model, Graph) else resolve(model, **asked)
-        found.append(profile(graph, convention=convention))
+            follow(place, len(chosen), model)
+        found.append(resolve(model, **asked))
     return found
+
+
+def profiles(
+    models: Sequence[str | Graph], *, convention: str = "paper", **asked: Any
+) -> list[Profile]:
+    """The same as profiles."""
+    return [profile(graph, convention=convention) for graph in graphs(models, **asked)]

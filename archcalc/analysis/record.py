@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 if TYPE_CHECKING:
     import pandas
+
+
+class Display(Protocol):
+    """Shows records. The report does, and :mod:`archcalc` introduces it to :class:`Record`, so that
+    no analyzer imports the report."""
+
+    def terminal_of(self, record: Any) -> str: ...
+
+    def markdown_of(self, record: Any) -> str: ...
+
+    def html_of(self, record: Any) -> str: ...
 
 
 class Record:
@@ -14,6 +26,8 @@ class Record:
     ``print`` shows the table of the command, ``repr`` is one line, and a notebook gets HTML. The
     formats are imported only when somebody looks.
     """
+
+    display: ClassVar[Callable[[], Display]]
 
     def rows(self) -> list[dict[str, Any]]:
         """One dictionary per row: raw integers, base units, None for what is not known."""
@@ -35,20 +49,10 @@ class Record:
         return f"<{type(self).__name__} {self.headline}>"
 
     def __str__(self) -> str:
-        from archcalc.report.formats.terminal import terminal
-        from archcalc.report.sections import show
-
-        return terminal(show(self)).rstrip("\n")
+        return type(self).display().terminal_of(self)
 
     def _repr_markdown_(self) -> str:
-        from archcalc.report.formats.markdown import markdown
-        from archcalc.report.sections import show
-
-        report = show(self)
-        return markdown(report.tables, report.notes)
+        return type(self).display().markdown_of(self)
 
     def _repr_html_(self) -> str:
-        from archcalc.report.formats.html import html_report
-        from archcalc.report.sections import show
-
-        return html_report(show(self))
+        return type(self).display().html_of(self)

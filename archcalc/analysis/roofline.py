@@ -9,13 +9,12 @@ ceiling, its bytes at the copying ceiling, and one launch.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any, Literal, NamedTuple
 
 from archcalc.analysis.latency import Latency, Layers, LayerTime
 from archcalc.analysis.profile import Layer, Profile
 from archcalc.analysis.speedup import Ratio, speedup
-from archcalc.graph import Graph, Value, Weight
 
 Label = Literal["compute", "memory", "launch", "free"]
 
@@ -119,29 +118,6 @@ def bytes_moved(profile: Profile) -> int | None:
         if layer.op != "input":  # it is there before the pass begins
             total += sum(moved)
     return total
-
-
-def cast(graph: Graph, dtype: str) -> Graph:
-    """The same graph, float32 weights and tensors in another dtype, as ``module.to`` does."""
-    if dtype == "float32":
-        return graph
-
-    def value(found: Value) -> Value:
-        return found._replace(dtype=dtype) if found.dtype == "float32" else found
-
-    def weight(found: Weight) -> Weight:
-        return found._replace(dtype=dtype) if found.dtype == "float32" else found
-
-    nodes = tuple(
-        node._replace(
-            inputs=tuple(map(value, node.inputs)),
-            outputs=tuple(map(value, node.outputs)),
-            weights=tuple(map(weight, node.weights)),
-        )
-        for node in graph.nodes
-    )
-    outputs = {name: value(found) for name, found in graph.outputs.items()}
-    return replace(graph, nodes=nodes, outputs=outputs)
 
 
 def priced(layers: Layers, found: Sequence[Bound | None]) -> Layers:

@@ -19,7 +19,7 @@ from archcalc.cli.options import (
     Output,
     complete_model,
     finish,
-    load,
+    graphs,
     price,
     price_all,
     progress,
@@ -27,7 +27,7 @@ from archcalc.cli.options import (
 )
 from archcalc.errors import UsageError
 from archcalc.lookup import registry
-from archcalc.lookup.resolve import declared_input, expand, names
+from archcalc.lookup.resolve import declared_input, names
 from archcalc.lookup.spec import ModelSpec, parse_settings
 
 
@@ -228,10 +228,10 @@ def compare(
     """
     from archcalc.report.sections.comparison import show as document
 
-    load(counting.formulas)
-    with progress(len(expand(models)), timed=bool(latency)) as follow:
+    given = graphs(models, counting)
+    with progress(len(given), timed=bool(latency)) as follow:
         found = archcalc.compare(
-            models,
+            given,
             input=counting.input,
             batch=counting.batch,
             training=counting.train,
@@ -240,7 +240,6 @@ def compare(
             sort=sort or "",
             convention=counting.convention,
             options=parse_settings(counting.settings),
-            trust=counting.trust,
             latency=latency,
             bench=bench,
             runs=runs,

@@ -12,8 +12,11 @@ from typing import Annotated, Literal
 from typer import Argument, Option
 
 from archcalc.analysis.conventions import CONVENTIONS
-from archcalc.analysis.profile import Profile
-from archcalc.analysis.profiles import Follow, profiles
+from archcalc.analysis.profile import Profile, profile
+from archcalc.analysis.profiles import Follow
+from archcalc.analysis.profiles import graphs as graphs_of
+from archcalc.errors import UsageError
+from archcalc.graph import Graph
 from archcalc.lookup import registry
 from archcalc.lookup.resolve import expand
 from archcalc.lookup.spec import parse_settings
@@ -39,8 +42,8 @@ def complete_model(incomplete: str) -> list[str]:
 
 WHAT_A_MODEL_IS = (
     "A name from `archcalc list`, with options as in nin,head=fc; or torchvision:resnet50, "
-    "timm:convnext_tiny, ./net.py:Net, package.module:Net, net.pt2. Patterns such as "
-    "'timm:convnext_*' name several models."
+    "timm:convnext_tiny, ./net.py:Net, package.module:Net, net.pt2, net.graph.json. Patterns such "
+    "as 'timm:convnext_*' name several models."
 )
 Model = Annotated[
     str, Argument(metavar="MODEL", help=WHAT_A_MODEL_IS, autocompletion=complete_model)
@@ -174,6 +177,16 @@ class Counting(Network):
         ),
     ] = ""
     trust: Trust = False
+    dtype: Annotated[
+        str,
+        Option(
+            metavar="DTYPE",
+            help="Price floating-point weights and activations as bfloat16, float16, int8, int4, "
+            "mxfp4, ... instead of the model's own dtype.",
+            show_default=False,
+            rich_help_panel="Counting",
+        ),
+    ] = ""
     formulas: Annotated[
         list[str],
         Option(
@@ -192,6 +205,23 @@ class Counting(Network):
             rich_help_panel="Counting",
         ),
     ] = "paper"
+    no_cache: Annotated[
+        bool,
+        Option(
+            "--no-cache",
+            help="Trace torch models again, even where the cache has them.",
+            rich_help_panel="Counting",
+        ),
+    ] = False
+    save_graph: Annotated[
+        str,
+        Option(
+            metavar="FILE",
+            help="Also write the graph to FILE.graph.json, which every command takes as a model.",
+            show_default=False,
+            rich_help_panel="Counting",
+        ),
+    ] = ""
     strict: Annotated[
         bool,
         Option(
@@ -209,11 +239,15 @@ def price(model: str, counting: Counting) -> Profile:
 
 def price_all(models: Sequence[str], counting: Counting) -> list[Profile]:
     """The profiles of some models under the shared options."""
-    load(counting.formulas)
+    return [profile(graph, convention=counting.convention) for graph in graphs(models, counting)]
+
+
+def graphs(models: Sequence[str], counting: Counting) -> list[Graph]:
+    """The graphs of some models under the shared options."""
+    _load(counting.formulas)
     with progress(len(expand(models))) as follow:
-        return profiles(
+        found = graphs_of(
             models,
-            convention=counting.convention,
             follow=follow,
             input=counting.input,
             batch=counting.batch,
@@ -221,10 +255,26 @@ def price_all(models: Sequence[str], counting: Counting) -> list[Profile]:
             optimizer=counting.optimizer,
             options=parse_settings(counting.settings),
             trust=counting.trust,
+            cache=not counting.no_cache,
         )
+    if counting.save_graph:
+        _save(found, counting.save_graph)
+    if not counting.dtype:
+        return found
+    note = f"floating-point weights and activations are priced as {counting.dtype}"
+    return [replace(graph.to(counting.dtype), notes=(*graph.notes, note)) for graph in found]
 
 
-def load(paths: Sequence[str]) -> None:
+def _save(found: Sequence[Graph], path: str) -> None:
+    from archcalc.io.graph_file import save
+
+    if len(found) != 1:
+        raise UsageError(f"--save-graph writes one graph; {len(found)} models are named")
+    save(found[0], path)
+    tell(f"wrote {path}")
+
+
+def _load(paths: Sequence[str]) -> None:
     """The formulas of Python files."""
     if paths:
         from archcalc.ops.formula import load_formulas

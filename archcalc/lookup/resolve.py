@@ -8,13 +8,16 @@
     torchvision:resnet50     torchvision's own
     timm:convnext_tiny       timm's own
     net.pt2                  a program saved by torch.export
+    net.graph.json           a graph that --save-graph wrote, which needs no torch
 
-The others need torch, and only then is it imported.
+The others need torch, and only then is it imported; not where the user's cache has the graph.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
@@ -34,13 +37,15 @@ def resolve(
     optimizer: str = "",
     options: Mapping[str, Any] | None = None,
     trust: bool = False,
+    cache: bool = False,
 ) -> Graph:
     """The Graph of a model by its name.
 
     ``input`` is (C, H, W) or text such as ``"32x32x3"``; of a torch model also texts such as
     ``"ids=1,128:i64"``. With ``training`` it is a whole training step: forward, backward, and the
     update of the ``optimizer`` where one is named. ``trust`` loads a ``.pt2`` file even where
-    loading runs code that is in it.
+    loading runs code that is in it. ``cache`` takes the graph of a torch model from the user's
+    cache folder, where nothing has changed since it was put there, and puts it there.
 
     Raises UnknownModelError, UsageError, DefinitionError, or MissingExtraError without torch.
     """
@@ -55,18 +60,70 @@ def resolve(
         from archcalc.training_step import training_step
 
         return training_step(graph, optimizer)
-    with needs("torch", f"{asked.name} is a torch model and"):
-        from archcalc.pytorch.load import load
-    return load(
-        asked.name,
-        input=input,
-        batch=batch,
-        training=training,
+    if asked.kind == "graph":
+        return saved(asked)
+
+    def traced() -> Graph:
+        with needs("torch", f"{asked.name} is a torch model and"):
+            from archcalc.pytorch.load import load
+        return load(
+            asked.name,
+            input=input,
+            batch=batch,
+            training=training,
+            optimizer=optimizer,
+            options=asked.options,
+            spec=spec,
+            trust=trust,
+        )
+
+    return _cached(asked, optimizer, trust, traced) if cache else traced()
+
+
+def saved(asked: ModelSpec) -> Graph:
+    """The graph of a file. It has the input, the batch and the mode that it was saved with. Raises
+    UsageError."""
+    from archcalc.io import graph_file
+
+    if asked.options or asked.input or asked.batch != 1:
+        raise UsageError(
+            f"{asked.name} is a saved graph: it has no options, and its input and batch are those "
+            "it was saved with"
+        )
+    graph = graph_file.load(asked.name)
+    if asked.training and not graph.training:
+        raise UsageError(f"{asked.name} is of evaluation mode; save it again with --train")
+    return replace(graph, spec=asked.text)
+
+
+def _cached(asked: ModelSpec, optimizer: str, trust: bool, traced: Callable[[], Graph]) -> Graph:
+    from archcalc.io import graph_cache
+    from archcalc.lookup.dependencies import digest_of, recorded
+
+    packages = ["torch", *([asked.kind] if asked.kind in ("torchvision", "timm") else [])]
+    place = asked.name.rpartition(":")[0] or asked.name
+    key = graph_cache.key(
+        packages,
+        name=asked.name,
+        options=dict(asked.options),
+        input=asked.input,
+        batch=asked.batch,
+        training=asked.training,
         optimizer=optimizer,
-        options=asked.options,
-        spec=spec,
         trust=trust,
+        # Another folder has other modules under the same names.
+        where=[os.getcwd(), os.environ.get("PYTHONPATH", "")] if asked.kind == "python" else [],
+        content=digest_of(place) if asked.kind == "program" else "",
     )
+    found = graph_cache.find(key)
+    if found is not None:
+        return replace(found, spec=asked.text)
+    with needs("torch", f"{asked.name} is a torch model and"):
+        import archcalc.pytorch.load  # noqa: F401  # what torch itself imports is not recorded
+    with recorded() as depends:
+        graph = traced()
+    graph_cache.keep(key, graph, depends())
+    return graph
 
 
 def expand(texts: Sequence[str]) -> list[str]:

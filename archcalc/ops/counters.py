@@ -23,26 +23,40 @@ class Step(NamedTuple):
     amount: int
 
 
-Rule = Callable[[Node, int, bool], Iterator[Step]]
-"""(node, its multiply-adds, training) -> what the tool adds to them, or leaves out."""
+class Run(NamedTuple):
+    """What a tool knows of the run that a node is part of."""
+
+    training: bool
+    batch: int
+    """The length of the model's first input: ptflops divides by it what its hooks count."""
 
 
-def nothing(node: Node, macs: int, training: bool) -> Iterator[Step]:
+Rule = Callable[[Node, int, Run], Iterator[Step]]
+"""(node, its multiply-adds, the run) -> what the tool adds to them, or leaves out."""
+
+
+def nothing(node: Node, macs: int, run: Run) -> Iterator[Step]:
     """The tool counts the multiply-adds and nothing else."""
     return iter(())
 
 
-def uncounted(node: Node, macs: int, training: bool) -> Iterator[Step]:
+def uncounted(node: Node, macs: int, run: Run) -> Iterator[Step]:
     """The tool has no rule for it."""
     yield Step(f"{node.op}, not counted", -macs)
 
 
-def twice(node: Node, macs: int, training: bool) -> Iterator[Step]:
+def unmultiplied(node: Node, macs: int, run: Run) -> Iterator[Step]:
+    """The tool hooks the layer, and this is only the function: what it multiplies is lost."""
+    if macs:
+        yield from uncounted(node, macs, run)
+
+
+def twice(node: Node, macs: int, run: Run) -> Iterator[Step]:
     """torch's counter: the multiplication and the addition."""
     yield Step("multiply and add counted apart", macs)
 
 
-def unseen(node: Node, macs: int, training: bool) -> Iterator[Step]:
+def unseen(node: Node, macs: int, run: Run) -> Iterator[Step]:
     """torchinfo: it is not a module with parameters."""
     yield Step(f"{node.op}, not seen: no module with parameters", -macs)
 
@@ -63,15 +77,27 @@ class Counters:
     ptflops: Rule
     """``ptflops.pytorch_engine``: hooks on modules, and patches on the functions that these modules
     call, so that a ReLU or a pool counts twice. What hooks count is divided by the batch."""
+    thop_function: Rule
+    """thop's where the call is a function's, made by no layer of ``torch.nn``."""
+    ptflops_function: Rule
+    """ptflops's where the call is a function's, or a layer's that only derives from torch's."""
 
     def but(self, **rules: Rule) -> Counters:
         """The same with other rules for some tools."""
         return replace(self, **rules)
 
 
-NOTHING = Counters(torch=nothing, fvcore=nothing, torchinfo=nothing, thop=nothing, ptflops=nothing)
+NOTHING = Counters(
+    torch=nothing,
+    fvcore=nothing,
+    torchinfo=nothing,
+    thop=nothing,
+    ptflops=nothing,
+    thop_function=unmultiplied,
+    ptflops_function=unmultiplied,
+)
 """No tool counts anything: for operators without multiply-adds."""
-UNSEEN = Counters(
+UNSEEN = NOTHING.but(
     torch=twice, fvcore=uncounted, torchinfo=unseen, thop=uncounted, ptflops=uncounted
 )
 """Multiply-adds that torch's counter alone finds, below its decompositions."""
@@ -84,10 +110,6 @@ UNKNOWN = UNSEEN.but(torch=uncounted)
 
 def size(node: Node) -> int:
     return node.outputs[0].numel
-
-
-def batch(node: Node) -> int:
-    return node.inputs[0].shape[0]
 
 
 def positions(shape: tuple[int, ...]) -> int:
@@ -108,17 +130,17 @@ def bare(node: Node) -> str:
 def per_output(label: str, count: int = 1, *, per_image: bool = False) -> Rule:
     """So much for each output element, or for each of one image."""
 
-    def rule(node: Node, macs: int, training: bool) -> Iterator[Step]:
+    def rule(node: Node, macs: int, run: Run) -> Iterator[Step]:
         amount = count * size(node)
-        yield Step(f"{count} per {label}", amount // batch(node) if per_image else amount)
+        yield Step(f"{count} per {label}", amount // run.batch if per_image else amount)
 
     return rule
 
 
 def both(*rules: Rule) -> Rule:
-    def rule(node: Node, macs: int, training: bool) -> Iterator[Step]:
+    def rule(node: Node, macs: int, run: Run) -> Iterator[Step]:
         for each in rules:
-            yield from each(node, macs, training)
+            yield from each(node, macs, run)
 
     return rule
 
@@ -126,18 +148,18 @@ def both(*rules: Rule) -> Rule:
 # -- convolutions, linear layers, products
 
 
-def fvcore_conv(node: Node, macs: int, training: bool) -> Iterator[Step]:
+def fvcore_conv(node: Node, macs: int, run: Run) -> Iterator[Step]:
     if isinstance(node.attrs["padding"], str):
         # Traced as aten::_convolution_mode, for which fvcore has no handle.
         yield Step("convolutions with padding by name, not counted", -macs)
 
 
-def torchinfo_conv(node: Node, macs: int, training: bool) -> Iterator[Step]:
+def torchinfo_conv(node: Node, macs: int, run: Run) -> Iterator[Step]:
     bias = parameters(node)[1]
     yield Step("1 per biased convolution output", bias * positions(node.outputs[0].shape))
 
 
-def torchinfo_transposed(node: Node, macs: int, training: bool) -> Iterator[Step]:
+def torchinfo_transposed(node: Node, macs: int, run: Run) -> Iterator[Step]:
     weight, bias = parameters(node)
     places = positions(node.outputs[0].shape)
     step = "transposed convolutions by output positions, not input's"
@@ -145,55 +167,55 @@ def torchinfo_transposed(node: Node, macs: int, training: bool) -> Iterator[Step
     yield Step("1 per biased convolution output", bias * places)
 
 
-def torchinfo_linear(node: Node, macs: int, training: bool) -> Iterator[Step]:
+def torchinfo_linear(node: Node, macs: int, run: Run) -> Iterator[Step]:
     weight, bias = parameters(node)
     first = node.outputs[0].shape[0]
     yield Step("linear layers, once for each first index alone", first * weight - macs)
     yield Step("1 per bias of a linear layer", first * bias)
 
 
-def torchinfo_embedding(node: Node, macs: int, training: bool) -> Iterator[Step]:
+def torchinfo_embedding(node: Node, macs: int, run: Run) -> Iterator[Step]:
     yield Step("the whole table of an embedding", node.outputs[0].shape[0] * parameters(node)[0])
 
 
-def ptflops_layer(node: Node, macs: int, training: bool) -> Iterator[Step]:
-    yield Step("per image, not per batch", macs // batch(node) - macs)
+def ptflops_layer(node: Node, macs: int, run: Run) -> Iterator[Step]:
+    yield Step("per image, not per batch", macs // run.batch - macs)
     biased = size(node) if len(node.weights) > 1 else 0
-    yield Step("1 per biased output", biased // batch(node))
+    yield Step("1 per biased output", biased // run.batch)
 
 
-def ptflops_deform(node: Node, macs: int, training: bool) -> Iterator[Step]:
+def ptflops_deform(node: Node, macs: int, run: Run) -> Iterator[Step]:
     """A convolution; 24 for each place of each window to find its value, 25 with a mask."""
     places = positions(node.outputs[0].shape) * prod(node.attrs["kernel_size"])
     label = "24 per sampled place, 25 with a mask"
-    yield from ptflops_layer(node, macs, training)
-    yield Step(label, (24 + node.attrs["use_mask"]) * places // batch(node))
+    yield from ptflops_layer(node, macs, run)
+    yield Step(label, (24 + node.attrs["use_mask"]) * places // run.batch)
 
 
-def torch_matmul(node: Node, macs: int, training: bool) -> Iterator[Step]:
+def torch_matmul(node: Node, macs: int, run: Run) -> Iterator[Step]:
     """A vector on the right makes it ``mv`` or ``dot``, which torch's counter does not know; so
     does a vector on the left of a stack of matrices."""
     left, right = (len(value.shape) for value in node.inputs[:2])
     if right == 1 or (left == 1 and right > 2):
-        yield from uncounted(node, macs, training)
+        yield from uncounted(node, macs, run)
     else:
-        yield from twice(node, macs, training)
+        yield from twice(node, macs, run)
 
 
-def fvcore_matmul(node: Node, macs: int, training: bool) -> Iterator[Step]:
+def fvcore_matmul(node: Node, macs: int, run: Run) -> Iterator[Step]:
     """The left operand's size times the right one's columns: no broadcasting to the left."""
     seen = node.inputs[0].numel * node.inputs[1].shape[-1]
     yield Step("matrix products whose left side is broadcast", seen - macs)
 
 
-def ptflops_matmul(node: Node, macs: int, training: bool) -> Iterator[Step]:
+def ptflops_matmul(node: Node, macs: int, run: Run) -> Iterator[Step]:
     yield Step("matrix products written a @ b, not seen", -macs)
 
 
-def fvcore_addmm(node: Node, macs: int, training: bool) -> Iterator[Step]:
+def fvcore_addmm(node: Node, macs: int, run: Run) -> Iterator[Step]:
     """addmm has a handle, its relatives with stacks and vectors have none."""
     if any(len(value.shape) != 2 for value in node.inputs[1:3]):
-        yield from uncounted(node, macs, training)
+        yield from uncounted(node, macs, run)
 
 
 STACKS = frozenset(("abc,abd->acd", "abc,adc->adb"))
@@ -201,7 +223,7 @@ STACKS = frozenset(("abc,abd->acd", "abc,adc->adb"))
 to four digits, from what ``numpy.einsum_path`` prints."""
 
 
-def fvcore_einsum(node: Node, macs: int, training: bool) -> Iterator[Step]:
+def fvcore_einsum(node: Node, macs: int, run: Run) -> Iterator[Step]:
     equation = node.attrs["equation"].replace(" ", "")
     letters = dict.fromkeys(filter(str.isalpha, equation))
     renamed = equation.translate({ord(each): 97 + at for at, each in enumerate(letters)})
@@ -212,21 +234,24 @@ def fvcore_einsum(node: Node, macs: int, training: bool) -> Iterator[Step]:
     yield Step("einsum, rounded to four digits", seen - macs)
 
 
-LAYER = Counters(
-    torch=twice,
-    fvcore=nothing,
-    torchinfo=torchinfo_linear,
-    thop=nothing,
-    ptflops=ptflops_layer,
+LAYER = NOTHING.but(
+    torch=twice, torchinfo=torchinfo_linear, ptflops=ptflops_layer, thop_function=nothing
 )
 """A linear layer."""
-CONV = LAYER.but(fvcore=fvcore_conv, torchinfo=torchinfo_conv)
+CONV = LAYER.but(fvcore=fvcore_conv, torchinfo=torchinfo_conv, thop_function=unmultiplied)
 DEFORM_CONV = CONV.but(torch=uncounted, fvcore=uncounted, thop=uncounted, ptflops=ptflops_deform)
-CONV_TRANSPOSE = LAYER.but(torchinfo=torchinfo_transposed)
-MATMUL = UNSEEN.but(torch=torch_matmul, fvcore=fvcore_matmul, thop=nothing, ptflops=ptflops_matmul)
+CONV_TRANSPOSE = CONV.but(fvcore=nothing, torchinfo=torchinfo_transposed)
+MATMUL = UNSEEN.but(
+    torch=torch_matmul,
+    fvcore=fvcore_matmul,
+    thop=nothing,
+    ptflops=ptflops_matmul,
+    thop_function=nothing,
+    ptflops_function=ptflops_matmul,
+)
 ADDMM = UNSEEN.but(fvcore=fvcore_addmm)
-EINSUM = UNSEEN.but(fvcore=fvcore_einsum)
-ATTENTION = UNSEEN.but(thop=nothing)
+EINSUM = UNSEEN.but(fvcore=fvcore_einsum, thop=nothing, thop_function=nothing)
+ATTENTION = UNSEEN.but(thop=nothing, thop_function=nothing)
 EMBEDDING = NOTHING.but(torchinfo=torchinfo_embedding)
 
 
@@ -239,10 +264,10 @@ def scaled(node: Node) -> bool:
 
 
 def fvcore_norm(layer: str, *, batch_statistics: bool = False) -> Rule:
-    def rule(node: Node, macs: int, training: bool) -> Iterator[Step]:
+    def rule(node: Node, macs: int, run: Run) -> Iterator[Step]:
         weighted = scaled(node)
         plain = "" if weighted else " without weights"
-        if batch_statistics and not node.attrs.get("training", training):
+        if batch_statistics and not node.attrs.get("training", run.training):
             count = 2 if weighted else 1
             yield Step(f"{count} per {layer} element{plain}", count * size(node))
         else:
@@ -253,23 +278,23 @@ def fvcore_norm(layer: str, *, batch_statistics: bool = False) -> Rule:
     return rule
 
 
-def torchinfo_batch_norm(node: Node, macs: int, training: bool) -> Iterator[Step]:
+def torchinfo_batch_norm(node: Node, macs: int, run: Run) -> Iterator[Step]:
     """torchinfo looks at modules without children. torch's own is one and calls the function alone,
     so that the node has the module's name; a module that adds an activation is not looked at."""
     if node.weights:
         module = node.weights[0].name.rpartition(".")[0]
         again = node.name.removeprefix(f"{module}_")  # the second call of a module has a number
         if not module or node.name == module or again.isdigit():
-            yield from torchinfo_norm(node, macs, training)
+            yield from torchinfo_norm(node, macs, run)
 
 
-def torchinfo_norm(node: Node, macs: int, training: bool) -> Iterator[Step]:
+def torchinfo_norm(node: Node, macs: int, run: Run) -> Iterator[Step]:
     first = node.outputs[0].shape[0]
-    yield Step("1 per weight and bias of a normalisation", first * node.params)
+    yield Step("1 per weight and bias of a normalisation or PReLU", first * node.params)
 
 
 def thop_norm(layer: str) -> Rule:
-    def rule(node: Node, macs: int, training: bool) -> Iterator[Step]:
+    def rule(node: Node, macs: int, run: Run) -> Iterator[Step]:
         count = 4 if node.weights else 2
         yield Step(f"{count} per {layer} element{bare(node)}", count * size(node))
 
@@ -277,17 +302,16 @@ def thop_norm(layer: str) -> Rule:
 
 
 def ptflops_norm(layer: str, weighted: int) -> Rule:
-    def rule(node: Node, macs: int, training: bool) -> Iterator[Step]:
+    def rule(node: Node, macs: int, run: Run) -> Iterator[Step]:
         count = weighted if node.weights else 1
-        yield Step(f"{count} per {layer} element{bare(node)}", count * size(node) // batch(node))
+        yield Step(f"{count} per {layer} element{bare(node)}", count * size(node) // run.batch)
 
     return rule
 
 
 def norm(layer: str, *, weighted: int, batch_statistics: bool = False) -> Counters:
     """A normalisation; ptflops counts ``weighted`` an element where it has parameters."""
-    return Counters(
-        torch=nothing,
+    return NOTHING.but(
         fvcore=fvcore_norm(layer, batch_statistics=batch_statistics),
         torchinfo=torchinfo_batch_norm if batch_statistics else torchinfo_norm,
         thop=thop_norm(layer),
@@ -295,7 +319,7 @@ def norm(layer: str, *, weighted: int, batch_statistics: bool = False) -> Counte
     )
 
 
-def ptflops_local_response(node: Node, macs: int, training: bool) -> Iterator[Step]:
+def ptflops_local_response(node: Node, macs: int, run: Run) -> Iterator[Step]:
     """Three products and sums element by element, and an average pool over padded channels."""
     n, channels, *places = node.outputs[0].shape
     padded = n * (channels + node.attrs["size"] - 1) * prod(places)
@@ -303,13 +327,15 @@ def ptflops_local_response(node: Node, macs: int, training: bool) -> Iterator[St
     yield Step("1 per value that the average pool inside LRN is given", padded)
 
 
-LOCAL_RESPONSE = NOTHING.but(ptflops=ptflops_local_response)
+LOCAL_RESPONSE = NOTHING.but(
+    ptflops=ptflops_local_response, ptflops_function=ptflops_local_response
+)
 
 
 # -- activations
 
 
-def thop_softmax(node: Node, macs: int, training: bool) -> Iterator[Step]:
+def thop_softmax(node: Node, macs: int, run: Run) -> Iterator[Step]:
     out = node.outputs[0]
     rows = out.numel // out.shape[node.attrs["dim"]]
     yield Step("exp, add and divide of Softmax, an addition less each row", 3 * out.numel - rows)
@@ -319,11 +345,17 @@ def rectifier(layer: str) -> Counters:
     """ptflops counts the module and, where that calls a function it patches, the function too."""
     module = per_output(f"{layer} output", per_image=True)
     function = per_output(f"{layer} output again, by its function")
-    return NOTHING.but(ptflops=both(module, function))
+    return NOTHING.but(ptflops=both(module, function), ptflops_function=function)
 
 
-SILU = NOTHING.but(ptflops=per_output("SiLU element"))
-SOFTMAX = NOTHING.but(thop=thop_softmax, ptflops=per_output("Softmax element"))
+def by_function(label: str) -> Counters:
+    """ptflops counts the function alone, whoever calls it."""
+    rule = per_output(label)
+    return NOTHING.but(ptflops=rule, ptflops_function=rule)
+
+
+SILU = by_function("SiLU element, by its function")
+SOFTMAX = by_function("Softmax element, by its function").but(thop=thop_softmax)
 
 
 # -- pools, sampling
@@ -355,12 +387,12 @@ def past_edge(most: int, stride: int, count: int) -> int:
     return total
 
 
-def thop_avg_pool(node: Node, macs: int, training: bool) -> Iterator[Step]:
+def thop_avg_pool(node: Node, macs: int, run: Run) -> Iterator[Step]:
     yield Step("1 per value that an AvgPool window reads", values_read(node))
     yield Step("1 per AvgPool output", size(node))
 
 
-def thop_adaptive(node: Node, macs: int, training: bool) -> Iterator[Step]:
+def thop_adaptive(node: Node, macs: int, run: Run) -> Iterator[Step]:
     out = node.outputs[0].shape
     windows = map(adaptive_window, node.inputs[0].shape[2:], out[2:])
     values = prod(out[:2]) * prod(windows)
@@ -368,34 +400,38 @@ def thop_adaptive(node: Node, macs: int, training: bool) -> Iterator[Step]:
     yield Step("1 per AdaptiveAvgPool output", size(node))
 
 
-def fvcore_adaptive(node: Node, macs: int, training: bool) -> Iterator[Step]:
+def fvcore_adaptive(node: Node, macs: int, run: Run) -> Iterator[Step]:
     yield Step("1 per AdaptiveAvgPool2d input element", node.inputs[0].numel)
 
 
-def ptflops_pool(node: Node, macs: int, training: bool) -> Iterator[Step]:
-    given = node.inputs[0].numel
-    yield Step("1 per pool input", given // batch(node))
-    yield Step("1 per pool input again, by its function", given)
+def ptflops_pool(node: Node, macs: int, run: Run) -> Iterator[Step]:
+    yield Step("1 per pool input", node.inputs[0].numel // run.batch)
 
 
-MAX_POOL = NOTHING.but(ptflops=ptflops_pool)
+def ptflops_pool_function(node: Node, macs: int, run: Run) -> Iterator[Step]:
+    yield Step("1 per pool input again, by its function", node.inputs[0].numel)
+
+
+MAX_POOL = NOTHING.but(
+    ptflops=both(ptflops_pool, ptflops_pool_function), ptflops_function=ptflops_pool_function
+)
 AVG_POOL = MAX_POOL.but(thop=thop_avg_pool)
 ADAPTIVE_AVG_POOL = MAX_POOL.but(thop=thop_adaptive)
 ADAPTIVE_AVG_POOL_2D = ADAPTIVE_AVG_POOL.but(fvcore=fvcore_adaptive)
 
 
-def fvcore_nearest(node: Node, macs: int, training: bool) -> Iterator[Step]:
+def fvcore_nearest(node: Node, macs: int, run: Run) -> Iterator[Step]:
     if len(node.outputs[0].shape) == 4:
         yield Step("1 per nearest Upsample output", size(node))
 
 
-def ptflops_upsample(node: Node, macs: int, training: bool) -> Iterator[Step]:
+def ptflops_upsample(node: Node, macs: int, run: Run) -> Iterator[Step]:
     """Its hook takes the first image for the whole batch."""
-    yield Step("1 per Upsample output", size(node) // batch(node) // batch(node))
-    yield Step("1 per Upsample output again, by its function", size(node))
+    yield Step("1 per Upsample output", size(node) // run.batch // run.batch)
 
 
-UPSAMPLE = NOTHING.but(ptflops=ptflops_upsample)
+RESIZED = per_output("Upsample output again, by its function")
+UPSAMPLE = NOTHING.but(ptflops=both(ptflops_upsample, RESIZED), ptflops_function=RESIZED)
 NEAREST = UPSAMPLE.but(fvcore=fvcore_nearest)
 
 

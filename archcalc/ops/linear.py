@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from archcalc.errors import ShapeError
-from archcalc.graph import ITEM_SIZE, Attributes, Handle, Node, Shape, times
+from archcalc.graph import Attributes, Handle, Node, Shape, nbytes, times
 from archcalc.ops import counters
 from archcalc.ops.gradient import looked_up, multiplied_by_matrix, multiplied_by_weight
 from archcalc.ops.operator import Work, broadcast, operands, operator
@@ -105,7 +105,7 @@ def sparse_bytes(node: Node) -> int:
     """The dense operands and the stored values, without the indices of these."""
     sparse: dict[int, int] = dict(node.attrs["sparse"])
     dense = sum(value.nbytes for at, value in enumerate(node.inputs) if at not in sparse)
-    return dense + sum(ITEM_SIZE[node.inputs[at].dtype] * stored for at, stored in sparse.items())
+    return dense + sum(nbytes(stored, node.inputs[at].dtype) for at, stored in sparse.items())
 
 
 def embedding_bag_work(node: Node, training: bool) -> Work:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from archcalc.errors import ShapeError
-from archcalc.graph import ITEM_SIZE, Attributes, Handle, Node, Shape, numel
+from archcalc.graph import Attributes, Handle, Node, Shape, nbytes, numel
 from archcalc.ops import counters
 from archcalc.ops.gradient import divided_by_neighbours, normalised
 from archcalc.ops.operator import Device, Work, extent, operator
@@ -73,8 +73,9 @@ def all_but_the_batch(node: Node) -> tuple[int, ...]:
 
 def batch_statistics(node: Node, training: bool, device: Device) -> int:
     """The batch's mean and deviation of each channel."""
-    size = ITEM_SIZE[node.outputs[0].dtype]
-    return 2 * size * node.outputs[0].shape[1] if node.attrs.get("training", training) else 0
+    if not node.attrs.get("training", training):
+        return 0
+    return nbytes(2 * node.outputs[0].shape[1], node.outputs[0].dtype)
 
 
 def layer_statistics(node: Node, training: bool, device: Device) -> int:
@@ -85,15 +86,15 @@ def layer_statistics(node: Node, training: bool, device: Device) -> int:
 
 def group_statistics(node: Node, training: bool, device: Device) -> int:
     """Mean and deviation of each group."""
-    size = ITEM_SIZE[node.outputs[0].dtype]
-    return 2 * size * node.outputs[0].shape[0] * int(node.attrs["num_groups"])
+    statistics = 2 * node.outputs[0].shape[0] * int(node.attrs["num_groups"])
+    return nbytes(statistics, node.outputs[0].dtype)
 
 
 def local_response_steps(node: Node, training: bool, device: Device) -> int:
     """torch computes it in steps, and keeps the padded squares, the sums and their power."""
     n, channels, *places = node.outputs[0].shape
     padded = n * (channels + int(node.attrs["size"]) - 1) * numel(tuple(places))
-    return padded * ITEM_SIZE[node.outputs[0].dtype] + 2 * node.outputs[0].nbytes
+    return nbytes(padded, node.outputs[0].dtype) + 2 * node.outputs[0].nbytes
 
 
 BATCH_NORM = operator(

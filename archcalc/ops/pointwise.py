@@ -18,7 +18,15 @@ from archcalc.ops.operator import TABLE, Saves, operator, per_output
 from archcalc.ops.window import Mixes, Positions, Untold
 
 OTHER_COUNTERS = {
-    "relu6": counters.NOTHING.but(ptflops=counters.per_output("ReLU6 output", per_image=True)),
+    "relu6": counters.NOTHING.but(
+        ptflops=counters.per_output("ReLU6 output", per_image=True),
+        ptflops_function=counters.per_output("ReLU6 output, by its function"),
+    ),
+    "elu": counters.rectifier("ELU"),
+    "prelu": counters.rectifier("PReLU").but(
+        thop=counters.per_output("PReLU output"), torchinfo=counters.torchinfo_norm
+    ),
+    "log_softmax": counters.NOTHING.but(thop=counters.per_output("LogSoftmax element", 3)),
     "leaky_relu": counters.NOTHING.but(
         ptflops=counters.per_output("LeakyReLU output", per_image=True)
     ),

@@ -37,6 +37,7 @@ def model(found: Profile) -> dict[str, Any]:
         "inputs": {node.name: node.output.shape for node in found.graph.inputs},
         "training": found.graph.training,
         **{key: read(found, key) for key in COMPARED},
+        "bops": read(found, "bops"),
         "convention_total": {
             "value": found.convention_total.value,
             "unit": found.convention_total.unit,

@@ -1,9 +1,10 @@
 """Memory by liveness, worked by hand on small graphs."""
 
 import archcalc
-from archcalc.analysis.memory import memory
+from archcalc.analysis.memory import memory, step
 from archcalc.graph import Builder, Graph, Handle
 from archcalc.ops import add, concat, conv2d, dropout, flatten, max_pool2d, relu
+from archcalc.training_step import OPTIMIZERS
 
 KB = 1024
 
@@ -96,17 +97,25 @@ def test_a_max_pool_makes_places_in_inference_too() -> None:
 
 def test_a_training_step_adds_up() -> None:
     weights = 4 * (16 * 16 + 16)
-    step = memory(finish(relu(conv2d(start(), 16, 1))), optimizer="adam").step
-    assert step is not None
+    found = memory(finish(relu(conv2d(start(), 16, 1))), optimizer="adam").step
+    assert found is not None
     # Two numbers for each weight, and a counter for each of the two parameters.
-    assert (step.weights, step.gradients) == (weights, weights)
-    assert step.optimizer_state == 2 * weights + 2 * 4
-    assert step.saved == 2 * KB  # the convolution's input and the result of the relu
+    assert (found.weights, found.gradients) == (weights, weights)
+    assert found.optimizer_state == 2 * weights + 2 * 4
+    assert found.saved == 2 * KB  # the convolution's input and the result of the relu
     # At the convolution: input, output, the gradient behind the relu, and the weights' gradients.
-    assert step.backward_peak == weights + step.optimizer_state + 3 * KB + weights
+    assert found.backward_peak == weights + found.optimizer_state + 3 * KB + weights
     # Input, output and gradients; Adam needs twice the largest parameter while it updates it.
-    assert step.step_peak == 2 * weights + step.optimizer_state + 2 * KB + 2 * 4 * 16 * 16
-    assert step.peak == max(step.forward_peak, step.backward_peak, step.step_peak)
+    assert found.step_peak == 2 * weights + found.optimizer_state + 2 * KB + 2 * 4 * 16 * 16
+    assert found.peak == max(found.forward_peak, found.backward_peak, found.step_peak)
+
+
+def test_every_optimizer_that_is_counted_has_its_memory() -> None:
+    states = {"average", "squares", "momentum"}
+    assert {name: needs.state for name, needs in step.OPTIMIZERS.items()} == {
+        name: len(states & {update.writes for update in updates})
+        for name, updates in OPTIMIZERS.items()
+    }
 
 
 def test_nothing_is_kept_in_front_of_the_first_weights() -> None:

@@ -6,15 +6,7 @@ import pytest
 
 import archcalc
 from archcalc.analysis.latency import Latency, Layers, LayerTime, Setting, Warmup
-from archcalc.analysis.roofline import (
-    Ceilings,
-    bounds,
-    bytes_moved,
-    cast,
-    lower_bound,
-    priced,
-    story,
-)
+from archcalc.analysis.roofline import Ceilings, bounds, bytes_moved, lower_bound, priced, story
 
 TOP = Ceilings(
     device="a processor",
@@ -81,11 +73,11 @@ def test_the_bound_of_the_whole_is_the_sum_and_grows_with_the_batch(name: str) -
 def test_half_the_bytes_in_half_the_dtype() -> None:
     graph = archcalc.graph("googlenet")
     whole = bytes_moved(graph.profile())
-    half = bytes_moved(cast(graph, "bfloat16").profile())
+    half = bytes_moved(graph.to("bfloat16").profile())
     assert whole is not None
     assert whole == 2 * half
-    assert cast(graph, "float32") is graph
-    assert cast(graph, "bfloat16").profile().macs == graph.profile().macs
+    assert graph.to("float32") is graph
+    assert graph.to("bfloat16").profile().macs == graph.profile().macs
 
 
 def test_what_is_not_counted_has_no_bound() -> None:

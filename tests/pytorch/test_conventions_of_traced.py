@@ -96,6 +96,61 @@ def test_torchs_own_counter_does_not_see_products_with_a_vector(
     assert total(trace(function, *inputs), "torch").value == reported
 
 
+class Own(nn.Conv2d):
+    """A layer derived from torch's, as networks write them to pad or to scale their weights."""
+
+
+class Mixed(nn.Module):
+    """Functions beside layers, a derived layer, and more rows than images."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.own = nn.Conv2d(3, 4, 3), Own(4, 4, 3)
+        self.act, self.last = nn.Sequential(nn.ReLU6(), nn.ELU(), nn.PReLU()), nn.Linear(4, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.act(self.own(F.relu(self.conv(x))))
+        x = F.conv2d(F.interpolate(x, scale_factor=2.0), torch.ones(4, 4, 1, 1))
+        x = F.linear(F.adaptive_avg_pool2d(x, 4), torch.ones(4, 4))
+        out: Tensor = self.last(F.silu(x).flatten(0, 2))  # 2 images, 2·4·4 rows
+        return out.reshape(2, -1).softmax(-1)
+
+
+@pytest.mark.parametrize("tool", ["torch", "fvcore", "thop", "ptflops"])
+@pytest.mark.filterwarnings("ignore")
+def test_the_tools_that_look_at_modules_are_followed_through_functions_and_derived_layers(
+    tool: str,
+) -> None:
+    model, x = Mixed().eval(), torch.zeros(2, 3, 12, 12)
+    graph = trace(model, x)
+    expected = total(graph, tool).value
+    if tool == "ptflops":
+        # Written x.softmax(-1), it is not the function that ptflops replaces.
+        expected -= graph.output.numel
+    assert TOOLS[tool].ask(model, (x,))[0] == expected
+
+
+LAYERS: dict[str, Callable[[], nn.Module]] = {
+    "ReLU6": nn.ReLU6,
+    "Hardtanh": nn.Hardtanh,
+    "ELU": nn.ELU,
+    "PReLU": lambda: nn.PReLU(3),
+    "LeakyReLU": nn.LeakyReLU,
+    "LogSoftmax": lambda: nn.LogSoftmax(-1),
+    "InstanceNorm2d": lambda: nn.InstanceNorm2d(3, affine=True),
+}
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+@pytest.mark.parametrize("name", LAYERS)
+@pytest.mark.filterwarnings("ignore")
+def test_a_layer_counts_as_each_tool_counts_it(name: str, tool: str) -> None:
+    device = TOOLS[tool].device
+    model = nn.Sequential(LAYERS[name](), nn.Conv2d(3, 4, 1)).eval().to(device)
+    x = torch.zeros(2, 3, 4, 4, device=device)
+    assert total(trace(model, x), tool).value == TOOLS[tool].ask(model, (x,))[0]
+
+
 class Deformed(nn.Module):
     def __init__(self, bias: bool, masked: bool) -> None:
         super().__init__()

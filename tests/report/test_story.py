@@ -160,7 +160,7 @@ def test_what_is_not_counted_is_told() -> None:
     found = document(stories.of_profiles([graph.profile()]), charts=False)
     (section,) = (section for section in found.sections if section.key == "conventions")
     sentences = [block.text for block in section.blocks if isinstance(block, Text)]
-    assert "Not counted in nin: mylib::strange (1×). Its totals are lower bounds." in sentences
+    assert "Not counted in nin: mylib::strange (1×). The totals are lower bounds." in sentences
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -23,6 +22,7 @@ import torch.nn.functional as F
 
 from archcalc.analysis.roofline import Ceilings
 from archcalc.errors import UsageError
+from archcalc.io.cache_folder import cache_folder
 from archcalc.io.files import write_text
 from archcalc.pytorch.bench.cautions import OTHERS
 from archcalc.pytorch.bench.devices import Call, Cuda, Device
@@ -56,7 +56,8 @@ def ceilings(
 
     ``again`` measures in any case. ``path`` is the cache's file, the user's own unless given.
     """
-    file = path or cache_file()
+    folder = cache_folder()
+    file = path or (folder / "ceilings.json" if folder else Path(os.devnull))
     key = " | ".join(
         (
             gpu(device) or f"{processor()}, {cores()} cores",
@@ -153,18 +154,6 @@ def _best(device: Device, call: Call, calls: int = 1) -> float:
         sample = device.sample(call, calls)
         samples.append(sample.wall if sample.device is None else sample.device)
     return min(samples)
-
-
-def cache_file() -> Path:
-    """``archcalc/ceilings.json`` in the user's cache folder, where the system has it."""
-    home = Path.home()
-    if sys.platform == "win32":
-        folder = Path(os.environ.get("LOCALAPPDATA") or home / "AppData" / "Local")
-    elif sys.platform == "darwin":
-        folder = home / "Library" / "Caches"
-    else:
-        folder = Path(os.environ.get("XDG_CACHE_HOME") or home / ".cache")
-    return folder / "archcalc" / "ceilings.json"
 
 
 def read_cache(file: Path) -> dict[str, Ceilings]:

@@ -12,14 +12,7 @@ import torch
 from archcalc.analysis.latency import Bench, Latency, Setting, Verified
 from archcalc.analysis.profile import Profile, profile
 from archcalc.analysis.profiles import Follow
-from archcalc.analysis.roofline import (
-    Ceilings,
-    bounds,
-    bytes_moved,
-    cast,
-    lower_bound,
-    priced,
-)
+from archcalc.analysis.roofline import Ceilings, bounds, bytes_moved, lower_bound, priced
 from archcalc.errors import UsageError
 from archcalc.graph import Shape
 from archcalc.pytorch.bench import cautions
@@ -217,7 +210,7 @@ def _group(
             if choice.layers:
                 layers = time_layers(prepared, LAYERS_SHARE * choice.plan.budget)
                 if top is not None:
-                    work = profile(cast(prepared.target.graph, setting.dtype))
+                    work = profile(prepared.target.graph.to(setting.dtype))
                     layers = priced(layers, bounds(work, top))
                 latency = replace(latency, layers=layers)
             found.append(latency)
@@ -233,7 +226,7 @@ def _latency(
     top: Ceilings | None,
 ) -> Latency:
     target, setting = prepared.target, prepared.setting
-    work = profile(cast(target.graph, setting.dtype))
+    work = profile(target.graph.to(setting.dtype))
     samples = tuple(sample.wall for sample in timing.samples)
     own = tuple(sample.device for sample in timing.samples if sample.device is not None)
     known = not work.nodes_not_counted

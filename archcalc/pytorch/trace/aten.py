@@ -283,6 +283,13 @@ def bilinear(call: Call) -> Call:
     return call._replace(op="bilinear", given=[x1, x2, weight])
 
 
+@translates("hardtanh")
+def hardtanh(call: Call) -> Call:
+    """Between 0 and 6 it is ``relu6``, which torch has no operation for."""
+    limits = call.settings.pop("min_val", -1), call.settings.pop("max_val", 1)
+    return call._replace(op="relu6") if limits == (0, 6) else call
+
+
 @translates("reshape", "to")
 def without_settings(call: Call) -> Call:
     return call._replace(settings={})

@@ -362,12 +362,17 @@ def floating(value: Value) -> Value:
     return value
 
 
-def activation(op: str) -> None:
+def clipped(min_val: float = -1.0, max_val: float = 1.0, *args: Any, **kwargs: Any) -> str:
+    """The row of ``hardtanh``: between 0 and 6 it is ``relu6``, and so torch writes nn.ReLU6."""
+    return "relu6" if (min_val, max_val) == (0, 6) else "hardtanh"
+
+
+def activation(op: str, row: Callable[..., str] | None = None) -> None:
     def handler(t: Tracer, input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         x = floating(t.value(input))
         inplace = kwargs.get("inplace", False) or (args and args[-1] is True)
         return t.emit(
-            op,
+            op if row is None else row(*args, **kwargs),
             (x,),
             x.shape,
             x.dtype,
@@ -378,18 +383,20 @@ def activation(op: str) -> None:
 
     def in_place(t: Tracer, input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         x = floating(t.value(input))
-        return t.emit(op, (x,), x.shape, x.dtype, INPLACE, (), input)
+        name = op if row is None else row(*args, **kwargs)
+        return t.emit(name, (x,), x.shape, x.dtype, INPLACE, (), input)
 
     answers(op)(handler)
     answers(f"{op}_")(in_place)
 
 
 for _name in (
-    *("relu", "relu6", "sigmoid", "tanh", "gelu", "silu", "hardswish", "hardsigmoid", "hardtanh"),
+    *("relu", "relu6", "sigmoid", "tanh", "gelu", "silu", "hardswish", "hardsigmoid"),
     *("leaky_relu", "elu", "selu", "celu", "mish", "softplus", "softsign", "logsigmoid"),
     *("hardshrink", "softshrink", "tanhshrink", "threshold"),
 ):
     activation(_name)
+activation("hardtanh", clipped)
 
 
 @answers("prelu")

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from archcalc.errors import UsageError
-from archcalc.graph import times
+from archcalc.graph import Maker, times
 from archcalc.pytorch.trace.recorder import Recorder, Scope, tensors_in
 
 LAZY = (nn.UninitializedParameter, nn.UninitializedBuffer)
@@ -29,7 +29,7 @@ class Modules:
 
     def __init__(self, recorder: Recorder) -> None:
         self.recorder = recorder
-        self.paths: dict[int, tuple[str, bool]] = {}
+        self.paths: dict[int, tuple[str, bool, Maker | None]] = {}
         self.modules: list[nn.Module] = []
         self.states: list[dict[str, Any]] = []
         self.before: list[dict[str, Any]] = []
@@ -66,7 +66,7 @@ class Modules:
             self.add_scripted(module, path, prefix)
             return
         children = state["_modules"]
-        self.paths[id(module)] = path, not children
+        self.paths[id(module)] = path, not children, maker(type(module))
         if any(isinstance(each, LAZY) for each in state["_parameters"].values()):
             raise UsageError(
                 f"{path or type(module).__name__} is a lazy layer, whose sizes an input decides: "
@@ -83,7 +83,7 @@ class Modules:
     def add_scripted(self, module: torch.jit.ScriptModule, path: str, prefix: str) -> None:
         """A scripted module runs out of Python's sight, on its own tensors: it can write to its
         buffers, so that their values are kept."""
-        self.paths[id(module)] = path, False
+        self.paths[id(module)] = path, False, None
         self.scripted_modes.append((module, module.training))
         self.recorder.add_parameters(dict(module.named_parameters(recurse=False)), prefix)
         for buffer in module.buffers(recurse=False):
@@ -103,7 +103,7 @@ class Modules:
         if found is None:
             # A module that the model keeps in a list or a closure, where torch does not look.
             name = type(module).__name__.lower()
-            taken = {path for path, _ in self.paths.values()}
+            taken = {path for path, *_ in self.paths.values()}
             number = 1
             while (path := name if number == 1 else f"{name}_{number}") in taken:
                 number += 1
@@ -173,6 +173,32 @@ class Modules:
                 f"{scope.path} ({type(module).__name__})" if scope.path else type(module).__name__
             )
             self.failed = f"{name} on {given}" if given else name
+
+
+LAYERS = "torch.nn.modules."
+DEFORMABLE = "torchvision.ops.deform_conv"
+"""Where the only layer outside torch.nn that a tool knows is defined."""
+
+
+MAKERS: dict[type[nn.Module], Maker | None] = {}
+"""Of the classes met so far."""
+
+
+def maker(kind: type[nn.Module]) -> Maker | None:
+    """The layer of torch.nn that a class is or derives from; containers are not layers."""
+    if kind not in MAKERS:
+        MAKERS[kind] = _maker(kind)
+    return MAKERS[kind]
+
+
+def _maker(kind: type[nn.Module]) -> Maker | None:
+    for each in kind.__mro__:
+        place = each.__module__
+        if place == DEFORMABLE:
+            return Maker("conv", each is kind)
+        if place.startswith(LAYERS) and place not in (f"{LAYERS}module", f"{LAYERS}container"):
+            return Maker(place.removeprefix(LAYERS), getattr(nn, kind.__name__, None) is kind)
+    return None
 
 
 def values_of(states: list[dict[str, Any]]) -> Iterator[Any]:

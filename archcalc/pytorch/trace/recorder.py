@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-from archcalc.graph import Attributes, Graph, Node, Phase, Shape, Value, Weight
+from archcalc.graph import Attributes, Graph, Maker, Node, Phase, Shape, Value, Weight
 
 EMPTY = Attributes()
 INPLACE = Attributes(inplace=True)
@@ -37,11 +37,12 @@ _run = count()
 class Scope:
     """One call of one module."""
 
-    __slots__ = ("calls", "leaf", "path")
+    __slots__ = ("calls", "leaf", "maker", "path")
 
-    def __init__(self, path: str, leaf: bool) -> None:
+    def __init__(self, path: str, leaf: bool, maker: Maker | None = None) -> None:
         self.path = path
         self.leaf = leaf
+        self.maker = maker
         self.calls = 0
         """Tensor operations that this call of the module made itself, sources aside."""
 
@@ -212,6 +213,7 @@ class Recorder:
         """The Graph of what was recorded."""
         taken: dict[str, int] = {}
         nodes = []
+        made_by = {}
         for record in self.records:
             full = record.name
             if record.op not in SOURCES:
@@ -222,6 +224,8 @@ class Recorder:
             taken[full] = seen
             if seen > 1:
                 full = f"{full}_{seen}"
+            if record.scope.maker is not None and record.phase == "forward":
+                made_by[full] = record.scope.maker
             nodes.append(
                 Node(
                     full,
@@ -254,6 +258,7 @@ class Recorder:
             spec=name,
             notes=notes,
             lifetimes=lifetimes,
+            made_by=made_by,
         )
 
 

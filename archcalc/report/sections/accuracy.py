@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from archcalc.analysis.compare import Comparison
 from archcalc.analysis.runs import Accuracy, Run, accuracies, winner
 from archcalc.lookup.inputs import describe_input
 from archcalc.report import records
 from archcalc.report.document import Block, Chart, Document, Tabular, Text, answer
-from archcalc.report.gather import Trained
 from archcalc.report.sections.context import Context
 from archcalc.report.table import Cell, Column, Kind, Table
+
+if TYPE_CHECKING:
+    from archcalc.report.gather import Trained
 
 INTERVALS = (
     "Intervals are 95 %: over several seeds of the mean, by Student's t; of a single run by "

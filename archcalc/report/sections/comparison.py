@@ -11,7 +11,6 @@ from archcalc.analysis.figures import COMPARED
 from archcalc.report import records
 from archcalc.report.document import Block, Chart, Document, Tabular, Text, answer
 from archcalc.report.messages import Words
-from archcalc.report.sections import accuracy, latency
 from archcalc.report.sections.common import ENGLISH, total
 from archcalc.report.sections.context import Context
 from archcalc.report.sections.conventions import notes
@@ -30,8 +29,6 @@ def show(found: Comparison) -> Document:
     """``archcalc compare``: figures and ratios, a model per row."""
     profiles = found.profiles
     tables = [_table(found, ENGLISH)]
-    tables += accuracy.by_training(found.accuracies or ())
-    tables += [*by_phase(profiles), *by_convention(profiles)]
     fields: dict[str, Any] = {
         "baseline": found.baseline.spec,
         "ratios": [
@@ -40,16 +37,23 @@ def show(found: Comparison) -> Document:
             for priced in profiles
         ],
     }
+    said = [ENGLISH("note.baseline", baseline=found.baseline.spec), *notes(profiles)]
+    # Only a comparison with measurements pays for their imports.
+    if found.bench is not None:
+        from archcalc.report.sections import latency
+
+        fields |= latency.compared_record(found)
+        said = [*latency.compared_notes(found), *said]
+    if found.accuracies is not None:
+        from archcalc.report.sections import accuracy
+
+        tables += accuracy.by_training(found.accuracies)
+        fields |= accuracy.compared_record(found)
+        said += accuracy.compared_notes(found)
+    tables += [*by_phase(profiles), *by_convention(profiles)]
     if found.differences is not None:
         tables.append(_changes(found.differences))
         fields["diff"] = found.differences.rows()
-    fields |= latency.compared_record(found) | accuracy.compared_record(found)
-    said = (
-        *latency.compared_notes(found),
-        ENGLISH("note.baseline", baseline=found.baseline.spec),
-        *notes(profiles),
-        *accuracy.compared_notes(found),
-    )
     return answer(tables, records.models(profiles, **fields), said)
 
 

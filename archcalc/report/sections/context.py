@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from archcalc.report.gather import Report
 from archcalc.report.messages import Words
 from archcalc.report.table import Column, Kind
 from archcalc.report.units import Units
+
+if TYPE_CHECKING:
+    from archcalc.report.gather import Report
 
 
 @dataclass(frozen=True)

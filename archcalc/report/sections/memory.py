@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from archcalc.analysis.memory import Activation, Memory, Step
+from archcalc.analysis.memory import Activation, Memory, Step, liveness
 from archcalc.analysis.memory import memory as memory_of
 from archcalc.analysis.profile import Profile
 from archcalc.report import records
@@ -17,20 +17,20 @@ from archcalc.report.table import Cell, Column, Table
 def show(found: Profile, optimizer: str = "sgd", depth: int | None = None) -> Document:
     """``archcalc memory``: a row per node, then the totals.
 
-    In training mode also the totals of a step with this optimizer. With ``depth``, a row is a
+    In training mode the totals are those of a step with this optimizer. With ``depth``, a row is a
     module: its last output, the most that is live in it, and the sum of what it saves.
     """
     memory = memory_of(found.graph, optimizer=optimizer)
+    step = memory.step if found.graph.training else None
     data = records.models([found])
     data["models"][0]["memory"] = _record(memory)
     return answer(
-        (_activations(found, memory, depth), _totals(found, memory)),
+        (_activations(found, memory, depth), _of_step(step) if step else _of_pass(memory)),
         data,
         (
-            "Live: outputs that some later node still reads, while this node runs. Views are free.",
+            *(() if step else (LIVE,)),
             "Saved: what autograd keeps of this node for the backward pass in training.",
-            "Least: the minimum that any allocator needs. Eager: the caller holds the input, and "
-            "Python frames hold what they name.",
+            PEAK_OF_STEP if step else PEAKS_OF_PASS,
             "No workspace of a library and no fragmentation.",
         ),
     )
@@ -63,64 +63,82 @@ def of_report(context: Context) -> Iterator[Block]:
             yield Chart(f"{slug(found.spec)}-memory", caption, spec, f"model-{place}")
 
 
+LIVE = "Live: outputs that some later node still reads, while this node runs. Views are free."
+PEAKS_OF_PASS = (
+    "Least: the minimum that any allocator needs. Eager: the caller holds the input, and Python "
+    "frames hold what they name."
+)
+PEAK_OF_STEP = (
+    "A peak is everything held at a time: weights, gradients, the optimizer's state and "
+    "activations, as eager torch holds them on the CPU."
+)
+
+
 def _activations(found: Profile, memory: Memory, depth: int | None) -> Table:
+    """A row for each node or module. In training every node that runs then, auxiliary heads too;
+    what is live in inference says nothing of that."""
+    training = found.graph.training
+    ran = liveness(found.graph.forward) if training else memory.activations
     saved = {row.name: row for row in memory.saved}
     modules: dict[str, list[Activation]] = {}
-    for each in memory.activations:
+    for each in ran:
         modules.setdefault(module_of(each.name, depth), []).append(each)
-    rows = [
-        (
-            f"{name} ←peak" if any(row is memory.peak for row in inside) else name,
-            inside[-1].shape,
-            inside[-1].nbytes,
-            max(row.live for row in inside),
-            sum(saved[row.name].nbytes for row in inside if row.name in saved)
-            if any(row.name in saved for row in inside)
-            else None,
+    rows: list[tuple[Cell, ...]] = []
+    for name, inside in modules.items():
+        keeps = [saved[row.name].nbytes for row in inside if row.name in saved]
+        at_peak = not training and any(row is memory.peak for row in inside)
+        rows.append(
+            (
+                f"{name} ←peak" if at_peak else name,
+                inside[-1].shape,
+                inside[-1].nbytes,
+                *(() if training else (max(row.live for row in inside),)),
+                sum(keeps) if keeps else None,
+            )
         )
-        for name, inside in modules.items()
-    ]
     columns = (
         Column("name", "node"),
         output_column(found.graph),
         Column("bytes", "output", "bytes"),
-        Column("live_bytes", "live", "bytes"),
+        *(() if training else (Column("live_bytes", "live", "bytes"),)),
         Column("saved_bytes", "saved", "bytes"),
     )
     return Table(columns, tuple(rows), title(found))
 
 
-def _totals(found: Profile, memory: Memory) -> Table:
-    step = memory.step
-    columns = (
-        Column("what", "memory"),
-        Column("bytes", "bytes", "bytes"),
-        Column("where", "where"),
-    )
-    rows: list[tuple[Cell, ...]] = [
-        ("weights", memory.weight_bytes, ""),
+TOTALS = Column("what", "memory"), Column("bytes", "bytes", "bytes"), Column("where", "where")
+
+
+def _of_pass(memory: Memory) -> Table:
+    peak = memory.peak
+    return Table(
+        TOTALS,
         (
-            "least activations, inference",
-            memory.peak_bytes,
-            memory.peak.name if memory.peak else "",
+            ("weights", memory.weight_bytes, ""),
+            ("least activations, inference", memory.peak_bytes, peak.name if peak else ""),
+            ("activations in eager torch", memory.eager_peak_bytes, memory.eager_peak_at),
+            ("kept for backward, training", memory.saved_bytes, ""),
         ),
-        ("activations in eager torch", memory.eager_peak_bytes, memory.eager_peak_at),
-        ("kept for backward, training", memory.saved_bytes, ""),
-    ]
-    if found.graph.training and step:
-        rows += _step(step)
-    return Table(columns, tuple(rows))
+    )
 
 
-def _step(step: Step) -> list[tuple[Cell, ...]]:
-    return [
-        ("gradients", step.gradients, ""),
-        (f"state of {step.optimizer}", step.optimizer_state, ""),
-        ("peak of the forward pass", step.forward_peak, ""),
-        ("peak of the backward pass", step.backward_peak, ""),
-        ("peak of the optimizer's step", step.step_peak, ""),
-        ("peak of a training step", step.peak, step.peak_phase),
-    ]
+PHASES = {"forward": "forward pass", "backward": "backward pass", "step": "optimizer's step"}
+
+
+def _of_step(step: Step) -> Table:
+    return Table(
+        TOTALS[:2],
+        (
+            ("weights", step.weights),
+            ("gradients", step.gradients),
+            (f"state of {step.optimizer}", step.optimizer_state),
+            ("activations saved for backward", step.saved),
+            ("peak of the forward pass", step.forward_peak),
+            ("peak of the backward pass", step.backward_peak),
+            ("peak of the optimizer's step", step.step_peak),
+            (f"peak overall ({PHASES[step.peak_phase]})", step.peak),
+        ),
+    )
 
 
 def _record(memory: Memory) -> dict[str, Cell]:

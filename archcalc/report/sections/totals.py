@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from archcalc.analysis.bit_operations import is_quantised
 from archcalc.analysis.profile import Profile
 from archcalc.report import records
 from archcalc.report.document import Document, answer
@@ -23,15 +24,18 @@ def show(profiles: Sequence[Profile]) -> Document:
 
 
 def _totals(profiles: Sequence[Profile]) -> Table:
-    columns = (
+    columns = [
         Column("model", "model"),
         Column("input", "input H×W×C", "shape", 2),
         Column("output", "output", "shape", 3),
         Column("params", "params", "count"),
         Column("macs", "MACs", "count"),
         Column("flops", "FLOPs", "count"),
-    )
-    rows = [
+    ]
+    quantised = any(is_quantised(found.graph) for found in profiles)
+    if quantised:
+        columns.append(Column("bops", "bit ops", "count"))
+    rows: list[tuple[Cell, ...]] = [
         (
             found.spec,
             found.input,
@@ -39,10 +43,11 @@ def _totals(profiles: Sequence[Profile]) -> Table:
             found.params_executed,
             total(found, "macs"),
             total(found, "flops"),
+            *([total(found, "bops")] if quantised else []),
         )
         for found in profiles
     ]
-    return Table(columns, tuple(rows))
+    return Table(tuple(columns), tuple(rows))
 
 
 def by_class(found: Profile) -> Table:

@@ -1,0 +1,129 @@
+"""Traced graphs in the user's cache folder, so that a model is traced once.
+
+An entry is found by a digest of how the model was asked for and of the versions involved, and holds
+only as long as everything that loading it depended on is as it was. Entries are whole files that
+are renamed into place, so processes do not disturb one another; one that is damaged is as good as
+none.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from archcalc.errors import ArchcalcError
+from archcalc.graph import Graph
+from archcalc.io.cache_folder import cache_folder
+from archcalc.io.files import replacing
+from archcalc.io.graph_file import decode, encode
+from archcalc.lookup.dependencies import Dependencies
+
+FOLDER = "graphs"
+SCHEMA_VERSION = 1
+LARGEST = 256 * 2**20
+"""Bytes of all entries together; the oldest are removed beyond it."""
+
+
+class _Entry(msgspec.Struct):
+    schema_version: int
+    digests: dict[str, str]
+    stamps: dict[str, tuple[int, int]]
+    variables: dict[str, str | None]
+    graph: msgspec.Raw
+
+
+def key(packages: Sequence[str], **asked: Any) -> str:
+    """The digest of how a model is asked for, and of the versions of archcalc, Python and the
+    installed ``packages``."""
+    known = {
+        "schema": SCHEMA_VERSION,
+        "archcalc": _own_sources(),
+        "python": sys.version,
+        "packages": [f"{name} {_version(name)}" for name in packages],
+        "asked": asked,
+    }
+    text = json.dumps(known, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode(errors="backslashreplace")).hexdigest()[:40]
+
+
+def find(name: str) -> Graph | None:
+    """The graph under a key, if there is one that still holds."""
+    file = _file(name)
+    if file is None:
+        return None
+    try:
+        entry = msgspec.json.decode(file.read_bytes(), type=_Entry)
+        if entry.schema_version != SCHEMA_VERSION:
+            return None
+        if not Dependencies(entry.digests, entry.stamps, entry.variables).hold():
+            return None
+        found = decode(bytes(entry.graph), file)
+    except (OSError, ValueError, msgspec.MsgspecError, ArchcalcError, RecursionError):
+        return None
+    with suppress(OSError):
+        os.utime(file)  # the oldest are those not used for the longest time
+    return found
+
+
+def keep(name: str, graph: Graph, depends: Dependencies | None) -> None:
+    """Put a graph under a key; nothing happens where its dependencies are not known, or where the
+    folder cannot be written."""
+    file = _file(name)
+    if file is None or depends is None:
+        return
+    with suppress(OSError, ArchcalcError):
+        entry = _Entry(SCHEMA_VERSION, *depends, msgspec.Raw(encode(graph)))
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(file) as beside:
+            beside.write_bytes(msgspec.json.encode(entry))
+        _prune(file.parent)
+
+
+def _file(name: str) -> Path | None:
+    folder = cache_folder()
+    return folder / FOLDER / f"{name}.json" if folder else None
+
+
+def _prune(folder: Path) -> None:
+    """Remove the entries not used for the longest time until the rest is small enough."""
+    entries = []
+    for file in folder.glob("*.json"):
+        with suppress(OSError):  # another process has removed it
+            found = file.stat()
+            entries.append((found.st_mtime_ns, found.st_size, file))
+    total = sum(size for _, size, _ in entries)
+    for _, size, file in sorted(entries):
+        if total <= LARGEST:
+            break
+        file.unlink(missing_ok=True)
+        total -= size
+
+
+def _own_sources() -> str:
+    """A digest of names, sizes and times of change of archcalc's own files: a checkout changes
+    without its version."""
+    digest = hashlib.sha256()
+    folder = Path(__file__).parents[1]
+    for place, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if name != "__pycache__")
+        for name in sorted(files):
+            if name.endswith(".py"):
+                found = os.stat(os.path.join(place, name))
+                digest.update(f"{place}/{name} {found.st_size} {found.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "none"
