@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from archcalc.errors import UsageError
-from archcalc.graph import DTYPES, Attributes, Graph, Node, Phase, Shape, Value, Weight
+from archcalc.graph import DTYPES, Attributes, Graph, Maker, Node, Phase, Shape, Value, Weight
 from archcalc.guard import first_line
 from archcalc.io.files import write_text
 from archcalc.io.limits import check_limits, read_text
@@ -61,6 +61,11 @@ class _Node(msgspec.Struct, omit_defaults=True):
     where: str = ""
 
 
+class _Maker(msgspec.Struct, array_like=True):
+    family: str
+    exact: bool
+
+
 class _File(msgspec.Struct):
     schema_version: int
     archcalc: str
@@ -73,6 +78,7 @@ class _File(msgspec.Struct):
     outputs: dict[str, _Given]
     unused: list[_Weight]
     lifetimes: list[tuple[int, int, int]]
+    made_by: dict[str, _Maker] | None = None
 
 
 def save(graph: Graph, path: str | Path) -> None:
@@ -114,6 +120,9 @@ def encode(graph: Graph) -> bytes:
         {name: _given(value, graph.nodes) for name, value in graph.outputs.items()},
         [_Weight(*weight) for weight in graph.unused],
         [(node, port, last) for (node, port), last in graph.lifetimes.items()],
+        None
+        if graph.made_by is None
+        else {name: _Maker(*maker) for name, maker in graph.made_by.items()},
     )
     return msgspec.json.encode(file)
 
@@ -217,16 +226,22 @@ def _graph(file: _File) -> Graph:
         if not 0 <= last <= len(nodes):  # to the end of the run
             raise ValueError(f"a tensor lives until node {last} of {len(nodes)}")
         lifetimes[source, port] = last
+    made_by = file.made_by
+    if made_by is not None and not made_by.keys() <= names:
+        raise ValueError("a layer made a node that does not exist")
     return Graph(
-        file.name,
-        tuple(nodes),
-        outputs,
-        file.training,
-        tuple(_weights(file.unused)),
-        file.spec,
-        tuple(file.notes),
-        lifetimes,
-        file.declared,
+        name=file.name,
+        nodes=tuple(nodes),
+        outputs=outputs,
+        training=file.training,
+        unused=tuple(_weights(file.unused)),
+        spec=file.spec,
+        notes=tuple(file.notes),
+        lifetimes=lifetimes,
+        made_by=None
+        if made_by is None
+        else {name: Maker(found.family, found.exact) for name, found in made_by.items()},
+        declared=file.declared,
     )
 
 
