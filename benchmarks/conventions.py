@@ -410,9 +410,12 @@ def table(lines: list[dict[str, Any]]) -> str:
         "",
         "Each convention beside the tool that it predicts, over one timm model from each of many "
         "families and torchvision's detection, segmentation, video and quantizable models, in "
-        "evaluation mode. *Equal* is to the integer. *Explained* means that the modules below it "
-        "are the whole difference: the tool counts their class by a rule of its own, or does not "
-        "see what they compute with functions.",
+        "evaluation mode, with the weights and inputs of one seed. *Equal* is to the integer. "
+        "Elsewhere the difference is given by the classes of the modules in which it arises, the "
+        "tool's figure minus archcalc's: the tool has a rule of its own for the class (ptflops for "
+        "timm's attention, thop and ptflops for LSTM), or counts an operation by the way it is "
+        "written, which a trace does not show (`x.softmax(-1)` or `F.softmax(x, -1)`, `a @ b` or "
+        "`torch.matmul(a, b)`).",
         "",
         "    python benchmarks/conventions.py --out conventions.jsonl",
         "    python benchmarks/conventions.py --out conventions.jsonl --table "

@@ -61,11 +61,6 @@ class _Node(msgspec.Struct, omit_defaults=True):
     where: str = ""
 
 
-class _Maker(msgspec.Struct, array_like=True):
-    family: str
-    exact: bool
-
-
 class _File(msgspec.Struct):
     schema_version: int
     archcalc: str
@@ -78,7 +73,7 @@ class _File(msgspec.Struct):
     outputs: dict[str, _Given]
     unused: list[_Weight]
     lifetimes: list[tuple[int, int, int]]
-    made_by: dict[str, _Maker] | None = None
+    made_by: dict[str, tuple[str, bool]] | None = None
 
 
 def save(graph: Graph, path: str | Path) -> None:
@@ -120,9 +115,7 @@ def encode(graph: Graph) -> bytes:
         {name: _given(value, graph.nodes) for name, value in graph.outputs.items()},
         [_Weight(*weight) for weight in graph.unused],
         [(node, port, last) for (node, port), last in graph.lifetimes.items()],
-        None
-        if graph.made_by is None
-        else {name: _Maker(*maker) for name, maker in graph.made_by.items()},
+        None if graph.made_by is None else {name: (*by,) for name, by in graph.made_by.items()},
     )
     return msgspec.json.encode(file)
 
@@ -226,22 +219,19 @@ def _graph(file: _File) -> Graph:
         if not 0 <= last <= len(nodes):  # to the end of the run
             raise ValueError(f"a tensor lives until node {last} of {len(nodes)}")
         lifetimes[source, port] = last
-    made_by = file.made_by
-    if made_by is not None and not made_by.keys() <= names:
-        raise ValueError("a layer made a node that does not exist")
     return Graph(
-        name=file.name,
-        nodes=tuple(nodes),
-        outputs=outputs,
-        training=file.training,
-        unused=tuple(_weights(file.unused)),
-        spec=file.spec,
-        notes=tuple(file.notes),
-        lifetimes=lifetimes,
-        made_by=None
-        if made_by is None
-        else {name: Maker(found.family, found.exact) for name, found in made_by.items()},
+        file.name,
+        tuple(nodes),
+        outputs,
+        file.training,
+        tuple(_weights(file.unused)),
+        file.spec,
+        tuple(file.notes),
+        lifetimes,
         declared=file.declared,
+        made_by=None
+        if file.made_by is None
+        else {name: Maker(*by) for name, by in file.made_by.items()},
     )
 
 

@@ -41,6 +41,13 @@ def test_a_training_step_with_lifetimes_is_read_as_it_was_written() -> None:
     assert vars(again) == vars(step)
 
 
+def test_what_made_a_node_is_read_as_it_was_written() -> None:
+    nodes = {"conv": Maker("conv", True), "act": Maker("tensor", False)}
+    for made_by in (nodes, {}, None):
+        graph = replace(archcalc.graph("inception-5x5"), made_by=made_by)
+        assert decode(encode(graph), "text").made_by == made_by
+
+
 def test_attributes_keep_tuples_tables_and_infinities() -> None:
     graph = archcalc.graph("inception-5x5")
     held = {"value": -math.inf, "sizes": ((1, 2), None), "table": {"a": (1.5, True)}, "name": "é"}

@@ -20,7 +20,7 @@ import torch
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from archcalc.errors import ArchcalcError, DefinitionError, UsageError
+from archcalc.errors import ArchcalcError, DefinitionError, NoFormulaError, UsageError
 from archcalc.graph import Graph
 from archcalc.guard import first_line
 from archcalc.pytorch.trace import layers, recurrent, tensors, views
@@ -132,6 +132,10 @@ def trace(
                 raise ValuesNeededError(f"a count depends on values at {settled}")
             return replace(graph, notes=(*graph.notes, *map(str, settled)))
         except ValuesNeededError as reason:
+            if way == "symbolic":
+                raise NoFormulaError(
+                    f"{name or _title(model)} depends on values, not on sizes alone: {reason}"
+                ) from None
             note = (
                 f"run on the CPU with real values, because {reason}; the totals depend on the "
                 "values that these inputs produce, such as a detector's proposals"
