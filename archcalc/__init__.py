@@ -556,22 +556,28 @@ def build(
 
 
 def derive(
-    model: str,
+    model: str | Callable[..., Any],
     over: Sequence[str],
     *,
-    input: Shape | str | None = None,
+    input: Shape | str | Sequence[str] | None = None,
     batch: int = 1,
+    inputs: Sequence[Any] | None = None,
+    kwargs: Mapping[str, Any] | None = None,
     training: bool = False,
     figures: Sequence[str] = ("params", "macs", "flops"),
     node: str = "",
     **options: Any,
 ) -> Formula:
-    """What a declared network costs, as a function of the sizes named by ``over``.
+    """What a network costs, as a function of the sizes named by ``over``.
 
-    ``over`` names the network's numeric options, and ``height``, ``width``, ``input`` (both),
-    ``batch`` and ``channels``. ``input``, ``batch`` and ``options`` say where the formula starts,
-    ``node`` that it is of one module. Raises UsageError for a name that is not a size, and what
-    :func:`graph` raises.
+    Of a declared network ``over`` names numeric options, and ``height``, ``width``, ``input``
+    (both), ``batch`` and ``channels``; of a torch model ``batch``, ``height``, ``width``,
+    ``length`` and ``frames``, as its inputs have them. ``input``, ``batch`` and ``options`` say
+    where the formula starts, ``node`` that it is of one module. A torch module or function is given
+    with the ``inputs`` and ``kwargs`` of :func:`trace`.
+
+    Raises UsageError for a name that is not a size, for a torch model that takes a size for an
+    ordinary number (with its line), and what :func:`graph` raises.
 
     >>> formula = derive("inception-reduced", over=["c5_reduce"])
     >>> formula["macs"]
@@ -579,15 +585,36 @@ def derive(
     >>> formula.macs(c5_reduce=16)
     128049152
     """
-    from archcalc.lookup.resolve import declared
+    from archcalc.lookup.resolve import declared_input, find_declared
+    from archcalc.lookup.spec import ModelSpec
     from archcalc.symbolic.formula import derive as run
 
-    found, chosen = declared(model, options)
-    shape = parse_input(input) if isinstance(input, str) else (input or found.input)
+    found = None
+    if isinstance(model, str):
+        asked = ModelSpec.parse(model, options=options)
+        found = find_declared(asked)
+    if found is None:
+        if training:
+            raise UsageError("a torch model has formulas of its evaluation pass alone")
+        with needs("torch", f"{model} is a torch model and"):
+            from archcalc.pytorch.derive import derive as run_torch
+        return run_torch(
+            model,
+            over,
+            input=input,
+            batch=batch,
+            inputs=inputs,
+            kwargs=kwargs,
+            options=options,
+            figures=figures,
+            node=node,
+        )
+    given = declared_input(input)
+    shape = parse_input(given) if isinstance(given, str) else (given or found.input)
     return run(
         found,
         over,
-        options=chosen,
+        options=asked.options,
         shape=(batch, *shape),
         figures=figures,
         node=node,

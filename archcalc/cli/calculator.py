@@ -3,7 +3,7 @@ params, memory, receptive-field."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from typer import Argument, Option
 
@@ -124,13 +124,12 @@ def explain(
         from archcalc import derive
         from archcalc.report.sections.derivation import explained
 
-        settings = parse_settings(counting.settings)
-        input = declared_input(counting.input)
+        settings: dict[str, Any] = dict(parse_settings(counting.settings))
         names = [name.strip() for name in over.split(",")]
         formula = derive(
             model,
             names,
-            input=input,
+            input=counting.input,
             batch=counting.batch,
             figures=["macs"],
             node=node,

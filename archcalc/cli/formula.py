@@ -29,8 +29,9 @@ Over = Annotated[
     list[str],
     Option(
         metavar="SIZES",
-        help="Sizes that stay variables, separated by commas: numeric options of the model, "
-        "height, width, input (height and width), batch. Repeatable.",
+        help="Sizes that stay variables, separated by commas: batch, height, width, input (height "
+        "and width); numeric options of a declared network; length or frames of a torch model. "
+        "Repeatable.",
     ),
 ]
 
@@ -96,11 +97,12 @@ def derive(
     batch: Batch = 1,
     settings: Settings = [],  # noqa: B006  # typer copies it
 ) -> None:
-    """Derive what a declared network costs as formulas in its sizes.
+    """Derive what a network costs as formulas in its sizes.
 
     \b
     archcalc derive inception-reduced --over c5_reduce
     archcalc derive googlenet --over input,batch,num_classes --format python
+    archcalc derive torchvision:resnet50 --over batch,input
     archcalc derive inception-5x5 inception-5x5-reduced --over c5_reduce --equal macs
     """
     import archcalc
@@ -111,13 +113,12 @@ def derive(
             "derive needs the sizes that stay variables: --over c5_reduce or --over input"
         )
     chosen: dict[str, Any] = dict(parse_settings(settings))
-    given = declared_input(input)
     figures = sizes([metric])
     if equal or len(models) > 1:
         _equal(models, names, equal, written)
         return
     formula = archcalc.derive(
-        models[0], names, input=given, batch=batch, figures=figures, node=node, **chosen
+        models[0], names, input=input, batch=batch, figures=figures, node=node, **chosen
     )
     if written.format == "text":
         from archcalc.report.sections.derivation import show
