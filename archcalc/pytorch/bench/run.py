@@ -55,6 +55,8 @@ class Choice:
     roofline: bool = True
     """Measure the ceilings, or take them from the cache, and price the models against them."""
     ceilings_again: bool = False
+    trust: bool = False
+    """Load a saved program even where loading runs code that is in it."""
     plan: Plan = field(default_factory=Plan)
 
 
@@ -82,7 +84,7 @@ def bench(
     with autotune(device):
         made = environment(device)
         for setting in _settings(chosen, device):
-            targets = _targets(models, setting, input, options or {})
+            targets = _targets(models, setting, input, options or {}, chosen.trust)
             with threads(setting.threads):
                 if chosen.roofline and (setting.dtype, setting.threads) not in tops:
                     _tell(say, f"the ceilings of {setting.device} in {setting.dtype}")
@@ -152,6 +154,7 @@ def _targets(
     setting: Setting,
     input: Shape | str | Sequence[str] | None,
     options: Mapping[str, Any],
+    trust: bool,
 ) -> list[Target]:
     return [
         find_target(
@@ -161,6 +164,7 @@ def _targets(
             train=setting.train,
             optimizer=setting.optimizer,
             options=options,
+            trust=trust,
         )
         for spec in models
     ]
