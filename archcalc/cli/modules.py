@@ -44,13 +44,13 @@ def verify(
     archcalc verify nin googlenet-bn
     archcalc verify --format md -o verify.md
     """
-    from archcalc.cli.progress import counting
-    from archcalc.report.sections.counters import verification
+    from archcalc.cli.progress import following
+    from archcalc.report.sections.verification import show
 
     names = expand(models) or registry.names()
-    with counting(len(names)) as say:
-        checks = archcalc.verify(names, say=say, trust=trust, **_asked(network))
-    write(verification(checks), output)
+    with following() as follow:
+        checks = archcalc.verify(names, follow=follow, trust=trust, **_asked(network))
+    write(show(checks), output)
     if not all(check.explained for check in checks):
         sys.exit(UNEXPLAINED)
 
@@ -61,10 +61,10 @@ def reconcile(model: Model, network: Network, output: Output, trust: Trust = Fal
     \b
     archcalc reconcile googlenet-bn --units exact
     """
-    from archcalc.report.sections.counters import reconciliation
+    from archcalc.report.sections.reconciliation import show
 
     check = archcalc.reconcile(model, trust=trust, **_asked(network))
-    write(reconciliation(check), output)
+    write(show(check), output)
     if not check.explained:
         sys.exit(UNEXPLAINED)
 

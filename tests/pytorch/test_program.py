@@ -158,9 +158,7 @@ def test_a_program_of_the_older_format_is_refused_as_what_it_is(tmp_path: Path) 
         old.writestr("serialized_exported_program.json", "{}")
         old.writestr("serialized_state_dict.pt", pickle.dumps(Payload()))
     RAN.clear()
-    with pytest.raises(
-        UsageError, match=r"older format of torch\.export.*--trust"
-    ):
+    with pytest.raises(UsageError, match=r"older format of torch\.export.*--trust"):
         resolve(str(path), input=["2,8"])
     assert not RAN
 
