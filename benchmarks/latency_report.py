@@ -28,7 +28,7 @@ from archcalc.pytorch.bench.timer import Plan
 from archcalc.report.escape import for_markdown as escape
 from archcalc.report.formats.csv import csv
 from archcalc.report.formats.markdown import markdown
-from archcalc.report.latency import BOUND, CEILING, METHOD, describe_ceilings
+from archcalc.report.sections.latency import BOUND, CEILING, METHOD, describe_ceilings
 from archcalc.report.table import Cell, Column, Table
 
 PAIRS = (("inception-5x5", "inception-5x5-reduced"), ("inception-naive", "inception-reduced"))

@@ -121,9 +121,9 @@ def derive(
         models[0], names, input=input, batch=batch, figures=figures, node=node, **chosen
     )
     if written.format == "text":
-        from archcalc.report.sections.derivation import derivation
+        from archcalc.report.sections.derivation import show
 
-        write(derivation(formula), Output(units="exact", format="table", output=written.output))
+        write(show(formula), Output(units="exact", format="table", output=written.output))
         return
     from archcalc.symbolic.programs import PROGRAMS
 
@@ -307,7 +307,7 @@ def sweep(
     archcalc sweep ./net.py:Net --over width=16,32,64 --jobs 4
     """
     from archcalc.cli.progress import following
-    from archcalc.report.sections.sweep import sweep as shown
+    from archcalc.report.sections.sweep import show
     from archcalc.symbolic.sweep import sweep as run
     from archcalc.symbolic.sweep.jobs import Jobs
     from archcalc.symbolic.sweep.rows import SUFFIXES
@@ -338,7 +338,7 @@ def sweep(
             output=output.output if to_rows else "",
             measure=measure,
             measures=measures,
-            progress=lambda at: follow(at.done, at.total),
+            progress=lambda at: follow(at.done, at.total, ""),
         )
     if chart:
         from archcalc.report.charts import svg
@@ -348,9 +348,9 @@ def sweep(
         return
     if to_rows:
         tell(f"wrote {output.output}: {found.kept:,} candidates")
-        write(shown(found), Output(units=output.units, format=output.format))
+        write(show(found), Output(units=output.units, format=output.format))
         return
-    write(shown(found), output)
+    write(show(found), output)
 
 
 def _training(model: str, running: Running) -> tuple[Measure | None, tuple[str, ...]]:

@@ -6,6 +6,7 @@ from dataclasses import replace
 import pytest
 
 import archcalc
+from archcalc.analysis.compare import compare
 from archcalc.analysis.latency import (
     Bench,
     Environment,
@@ -16,12 +17,12 @@ from archcalc.analysis.latency import (
     Verified,
     Warmup,
 )
-from archcalc.report import views
 from archcalc.report.formats.csv import csv
 from archcalc.report.formats.json import json as json_text
 from archcalc.report.formats.markdown import markdown
 from archcalc.report.formats.terminal import terminal
-from archcalc.report.latency import measurement, with_latency
+from archcalc.report.sections import comparison
+from archcalc.report.sections.latency import show as measurement
 
 CPU = Setting("cpu", "float32", 1, threads=2)
 ENVIRONMENT = Environment("a processor", 4, "Linux", "3.11", "2.9", "0.1", commit="abcdef0123456")
@@ -175,10 +176,11 @@ def test_every_format_can_be_written() -> None:
 
 
 def test_a_comparison_gets_measured_columns_and_a_reason() -> None:
-    comparison = archcalc.compare(["inception-5x5", "inception-5x5-reduced", "nin"])
-    found = bench(DIRECT, REDUCED)
-    matched = {each.spec: each for each in found.latencies}
-    report = with_latency(views.comparison(comparison), comparison, found, matched)
+    models = ["inception-5x5", "inception-5x5-reduced", "nin"]
+    profiles = [archcalc.graph(name).profile() for name in models]
+    found = compare(profiles, bench=bench(DIRECT, REDUCED))
+    assert [row["median_s"] for row in found.rows()] == [3.1e-3, 1e-3, None]
+    report = comparison.show(found)
     table = report.tables[0]
     assert [column.key for column in table.columns][-2:] == ["median_s", "time_ratio"]
     assert [cells[-2] for cells in table.rows] == [3.1e-3, 1e-3, None]

@@ -25,6 +25,7 @@ from archcalc.graph import Graph
 from archcalc.guard import first_line
 from archcalc.pytorch.trace import layers, recurrent, tensors, views
 from archcalc.pytorch.trace.build import build_on_meta
+from archcalc.pytorch.trace.copies import Copies, settle_sizes
 from archcalc.pytorch.trace.inputs import (
     arguments,
     named_tensors,
@@ -166,13 +167,12 @@ def _run(
     optimizer: Optimizer | None,
 ) -> Graph:
     recorder = tracer.recorder
+    name = name or _title(model)
+    copies = Copies()
+    model = copies.of(model)
+    tracer.modules.originals = copies.modules
     root = model if isinstance(model, nn.Module) else getattr(model, "__self__", None)
     training = bool(train)
-    if isinstance(root, nn.Module):
-        training = root.training if train is None else train
-        tracer.modules.add(root, "")
-        tracer.modules.keep()
-    name = name or _title(model)
     device = CPU if tracer.real else META
     with own_random(draws=tracer.real), ExitStack() as cleanup:
         cleanup.callback(tracer.modules.restore)
@@ -180,6 +180,12 @@ def _run(
         cleanup.enter_context(torch.set_grad_enabled(tracer.gradients))
         args = stand_in(args, device, tracer.real)
         kwargs = stand_in(kwargs, device, tracer.real)
+        if copies.lazy:
+            settle_sizes(model, args, kwargs, name)
+        if isinstance(root, nn.Module):
+            training = root.training if train is None else train
+            tracer.modules.add(root, "")
+            tracer.modules.keep()
         function = model.forward if isinstance(model, nn.Module) else model
         for label, tensor in named_tensors(function, args, kwargs):
             recorder.input(tensor, label)

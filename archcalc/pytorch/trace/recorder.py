@@ -21,6 +21,7 @@ EMPTY = Attributes()
 INPLACE = Attributes(inplace=True)
 MADE = Attributes(made=True)
 """Of a constant that the run makes itself: it takes memory that the model does not hold."""
+METHOD = Maker("tensor", False)
 SOURCES = frozenset(("input", "constant", "parameter"))
 
 DTYPE_NAME: dict[torch.dtype, str] = {
@@ -80,6 +81,8 @@ class Recorder:
         self.buffers: dict[int, str] = {}
         self.alive: list[object] = []
         """The tensors behind the identities above."""
+        self.methods: set[int] = set()
+        """The records of calls of a tensor's method that torch.nn has a function for."""
         self.deaths: dict[tuple[int, int], int] = {}
         """How many calls were recorded when Python dropped the last reference to a value."""
         self.watched: list[weakref.ref[Tensor]] = []
@@ -215,7 +218,7 @@ class Recorder:
         taken: dict[str, int] = {}
         nodes = []
         made_by = {}
-        for record in self.records:
+        for index, record in enumerate(self.records):
             full = record.name
             if record.op not in SOURCES:
                 scope = record.scope
@@ -225,8 +228,9 @@ class Recorder:
             taken[full] = seen
             if seen > 1:
                 full = f"{full}_{seen}"
-            if record.scope.maker is not None and record.phase == "forward":
-                made_by[full] = record.scope.maker
+            maker = METHOD if index in self.methods else record.scope.maker
+            if maker is not None and record.phase == "forward":
+                made_by[full] = maker
             nodes.append(
                 Node(
                     full,

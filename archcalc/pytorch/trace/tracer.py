@@ -105,6 +105,10 @@ class GradientsNeededError(BaseException):
     """The model differentiates in its own forward pass, and a fast run keeps no graph for that."""
 
 
+METHODS = frozenset((torch.softmax, Tensor.softmax, torch.relu, Tensor.relu))
+"""Of these torch.nn.functional has functions of its own, and ptflops counts only those."""
+
+
 class Tracer:
     """The state of one run, and what handlers may ask of it."""
 
@@ -196,6 +200,8 @@ class Tracer:
             out = torch.empty(shape, dtype=TORCH_DTYPE[dtype], device=META)
         recorder = self.recorder
         value = recorder.append(op, op, inputs, ((shape, dtype),), weights, attrs)[0]
+        if self.call[0] in METHODS:
+            recorder.methods.add(value.source)
         recorder.bind(out, value)
         if target is not None and out is not target:
             recorder.known[id(target)] = value
