@@ -8,6 +8,7 @@
     torchvision:resnet50     torchvision's own
     timm:convnext_tiny       timm's own
     net.pt2                  a program saved by torch.export
+    net.onnx                 an ONNX file, which needs onnx and no torch
     net.graph.json           a graph that --save-graph wrote, which needs no torch
 
 The others need torch, and only then is it imported; not where the user's cache has the graph.
@@ -62,6 +63,8 @@ def resolve(
         return training_step(graph, optimizer)
     if asked.kind == "graph":
         return saved(asked)
+    if asked.kind == "onnx":
+        return _imported(asked)
 
     def traced() -> Graph:
         with needs("torch", f"{asked.name} is a torch model and"):
@@ -94,6 +97,17 @@ def saved(asked: ModelSpec) -> Graph:
     if asked.training and not graph.training:
         raise UsageError(f"{asked.name} is of evaluation mode; save it again with --train")
     return replace(graph, spec=asked.text)
+
+
+def _imported(asked: ModelSpec) -> Graph:
+    """The graph of an ONNX file. Raises UsageError and MissingExtraError."""
+    if asked.options:
+        raise UsageError(f"{asked.name} is an ONNX file, which has no options")
+    if asked.training:
+        raise UsageError(f"{asked.name} is an ONNX file, which has no training step; omit --train")
+    with needs("onnx", f"{asked.name} is an ONNX file and"):
+        from archcalc.importers.onnx import load
+    return load(asked.name, input=asked.input, batch=asked.batch, spec=asked.text)
 
 
 def _cached(asked: ModelSpec, optimizer: str, trust: bool, traced: Callable[[], Graph]) -> Graph:

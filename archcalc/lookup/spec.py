@@ -11,7 +11,7 @@ from archcalc.graph import Shape
 from archcalc.guard import shortened
 
 Input = Shape | str | Sequence[str] | None
-Kind = Literal["registered", "torchvision", "timm", "program", "graph", "python"]
+Kind = Literal["registered", "torchvision", "timm", "program", "graph", "onnx", "python"]
 
 BRACKETS = {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}
 
@@ -55,6 +55,8 @@ class ModelSpec:
         place, colon, _ = self.name.rpartition(":")
         if self.name.endswith(".pt2"):
             return "program"
+        if self.name.endswith(".onnx"):
+            return "onnx"
         if self.name.endswith(".graph.json"):
             return "graph"
         if not colon:

@@ -1,0 +1,1 @@
+"""Files of other tools, read as a Graph without torch."""

@@ -1,0 +1,147 @@
+"""ONNX files, built here node by node, so that the arithmetic is in sight."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import archcalc
+from archcalc.errors import UsageError
+
+onnx = pytest.importorskip("onnx")
+from onnx import TensorProto, helper  # noqa: E402  # after the check that it is there
+
+
+def save(path: Path, nodes, weights, inputs, outputs, opset: int = 17, kind: int = 1) -> str:
+    """A file whose constants have shapes and zeros."""
+    constants = []
+    for name, given in weights.items():
+        if isinstance(given, list):
+            constants.append(helper.make_tensor(name, TensorProto.INT64, [len(given)], given))
+        else:
+            tensor = TensorProto(name=name, dims=given, data_type=kind)
+            size = 4 if kind == 1 else 1
+            for extent in given:
+                size *= extent
+            tensor.raw_data = b"\0" * size
+            constants.append(tensor)
+    graph = helper.make_graph(
+        nodes,
+        "net",
+        [helper.make_tensor_value_info(name, 1, shape) for name, shape in inputs.items()],
+        [helper.make_tensor_value_info(name, 1, None) for name in outputs],
+        constants,
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)])
+    file = path / "net.onnx"
+    file.write_bytes(model.SerializeToString())
+    return str(file)
+
+
+def conv_net(path: Path, shape=("N", 192, "H", "W")) -> str:
+    nodes = [
+        helper.make_node("Conv", ["x", "w", "b"], ["c"], kernel_shape=[5, 5], pads=[2, 2, 2, 2]),
+        helper.make_node("Relu", ["c"], ["y"]),
+    ]
+    return save(path, nodes, {"w": (32, 192, 5, 5), "b": (32,)}, {"x": shape}, ["y"])
+
+
+@pytest.mark.parametrize("text", ["1x192x28x28", "x=1,192,28,28", "28x28x192", "chw:192x28x28"])
+def test_a_convolution_is_counted_at_the_given_input(tmp_path, text):
+    profile = archcalc.graph(conv_net(tmp_path), input=text).profile()
+    assert profile.macs == 28 * 28 * 32 * (5 * 5 * 192) == 120_422_400
+    assert profile.params == 32 * 192 * 5 * 5 + 32
+
+
+def test_open_sizes_are_named_with_an_option_that_works(tmp_path):
+    file = conv_net(tmp_path)
+    with pytest.raises(UsageError, match=r"x \(N×192×H×W\).*--input x=1,192,224,224") as refused:
+        archcalc.graph(file)
+    option = str(refused.value).rpartition("--input ")[2]
+    assert archcalc.graph(file, input=option).profile().macs == 224 * 224 * 32 * 5 * 5 * 192
+
+
+def test_an_input_that_does_not_fit_the_file_is_refused(tmp_path):
+    with pytest.raises(UsageError, match="is N×192×H×W, got 1×3×28×28"):
+        archcalc.graph(conv_net(tmp_path), input="1x3x28x28")
+    with pytest.raises(UsageError, match="has no input 'z'; its inputs are x"):
+        archcalc.graph(conv_net(tmp_path), input="z=1,192,28,28")
+
+
+@pytest.mark.parametrize("transposed", [0, 1])
+def test_gemm_is_a_linear_layer_in_either_order(tmp_path, transposed):
+    node = helper.make_node("Gemm", ["x", "w", "b"], ["y"], transB=transposed)
+    size = (10, 64) if transposed else (64, 10)
+    file = save(tmp_path, [node], {"w": size, "b": (10,)}, {"x": (2, 64)}, ["y"])
+    cost = archcalc.graph(file).profile()
+    assert cost.macs == 2 * 10 * 64
+
+
+def test_a_shape_that_the_graph_computes_is_folded(tmp_path):
+    nodes = [
+        helper.make_node("Shape", ["x"], ["s"]),
+        helper.make_node("Gather", ["s", "first"], ["n"]),
+        helper.make_node("Concat", ["n", "rest"], ["to"], axis=0),
+        helper.make_node("Reshape", ["x", "to"], ["flat"]),
+        helper.make_node("MatMul", ["flat", "w"], ["y"]),
+    ]
+    weights = {"first": [0], "rest": [-1], "w": (12, 5)}
+    file = save(tmp_path, nodes, weights, {"x": ("N", 3, 2, 2)}, ["y"])
+    graph = archcalc.graph(file, batch=4)
+    assert graph.output.shape == (4, 5)
+    assert graph.profile().macs == 4 * 5 * 12
+
+
+def test_a_quantised_graph_has_its_own_dtypes(tmp_path):
+    names = ["a", "s", "z", "w", "s", "z", "s", "z"]
+    nodes = [
+        helper.make_node("QuantizeLinear", ["x", "s", "z"], ["a"]),
+        helper.make_node("QLinearConv", names, ["q"], kernel_shape=[3, 3]),
+        helper.make_node("DequantizeLinear", ["q", "s", "z"], ["y"]),
+    ]
+    sizes = {"w": (8, 4, 3, 3), "z": ()}
+    file = save(tmp_path, nodes, sizes, {"x": (1, 4, 6, 6), "s": ()}, ["y"], kind=TensorProto.INT8)
+    graph = archcalc.graph(file)
+    conv = next(node for node in graph if node.op == "conv2d")
+    assert (conv.inputs[0].dtype, conv.weights[0].dtype, conv.output.dtype) == ("int8",) * 3
+    assert graph.profile().macs == 4 * 4 * 8 * (3 * 3 * 4)
+
+
+def test_an_lstm_has_four_gates_for_input_and_state(tmp_path):
+    node = helper.make_node("LSTM", ["x", "w", "r"], ["y"], hidden_size=6)
+    sizes = {"w": (1, 24, 5), "r": (1, 24, 6)}
+    file = save(tmp_path, [node], sizes, {"x": (7, 2, 5)}, ["y"])
+    assert archcalc.graph(file).profile().macs == 7 * 2 * 4 * 6 * (5 + 6)
+
+
+def test_an_unknown_operator_is_listed_and_not_counted(tmp_path):
+    node = helper.make_node("LpPool", ["x"], ["y"], kernel_shape=[2, 2])
+    file = save(tmp_path, [node], {}, {"x": (1, 1, 4, 4)}, ["y"])
+    assert [each.op for each in archcalc.graph(file)] == ["input", "onnx::LpPool"]
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff" * 100, b"not an onnx file"])
+def test_a_file_that_is_not_onnx_is_refused(tmp_path, content):
+    file = tmp_path / "net.onnx"
+    file.write_bytes(content)
+    with pytest.raises(UsageError, match="is not an ONNX file"):
+        archcalc.graph(str(file))
+
+
+def test_a_cycle_is_refused(tmp_path):
+    nodes = [
+        helper.make_node("Add", ["x", "b"], ["a"]),
+        helper.make_node("Relu", ["a"], ["b"]),
+    ]
+    file = save(tmp_path, nodes, {}, {"x": (1, 4)}, ["b"])
+    with pytest.raises(UsageError, match=r"net\.onnx"):
+        archcalc.graph(file)
+
+
+def test_training_and_options_are_refused(tmp_path):
+    file = conv_net(tmp_path)
+    with pytest.raises(UsageError, match="no training step"):
+        archcalc.graph(file, training=True, input="1x192x8x8")
+    with pytest.raises(UsageError, match="no options"):
+        archcalc.graph(f"{file},head=fc")
