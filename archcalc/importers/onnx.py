@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import onnx
+import onnx.inliner
 
 from archcalc.errors import UsageError
 from archcalc.graph import Attributes, Graph, Node, Shape, Value, Weight, numel, times

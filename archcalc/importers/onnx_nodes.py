@@ -274,8 +274,9 @@ def recurrent(call: Call) -> None:
 def attention(call: Call) -> None:
     """Heads apart: three-dimensional inputs hold them side by side."""
     q, k, v = call.exact([call.input(at) for at in range(3)])
-    heads, kv_heads = call.attrs.get("q_num_heads"), call.attrs.get("kv_num_heads")
+    attrs = call.attrs
     if len(q.shape) == 3:
+        heads, kv_heads = attrs["q_num_heads"], attrs["kv_num_heads"]
         q, k, v = _heads(q, heads), _heads(k, kv_heads), _heads(v, kv_heads)
     past = call.input(4)
     if past:
