@@ -129,6 +129,24 @@ def _batch(graph: Graph) -> int:
     return first.output.shape[0] if first.output.shape else 1
 
 
+def by_node(graph: Graph, convention: str) -> tuple[int, ...]:
+    """What each executed node adds to a total; 0 for a node that the tool does not run.
+
+    >>> import archcalc
+    >>> by_node(archcalc.graph("inception-5x5"), "torchinfo")
+    (0, 120447488, 0)
+    """
+    chosen = CONVENTIONS[convention]
+    run = graph.eval() if chosen.evaluation_only else graph
+    runs = {id(node) for node in run.executed if node.op in TABLE}
+    return tuple(
+        _macs(node) + sum(amount for _, amount in chosen.steps(run, node))
+        if id(node) in runs
+        else 0
+        for node in graph.executed
+    )
+
+
 def _macs(node: Node) -> int:
     return TABLE[node.op].cost(node).macs if node.op in TABLE else 0
 
