@@ -73,8 +73,9 @@ class Convention:
         """Whether what the tool says depends on who makes a call."""
         return self.looks_at_modules or self.function is not None
 
-    def steps(self, graph: Graph, node: Node) -> Iterator[Step]:
-        """What the tool adds to a node's multiply-adds, or leaves out."""
+    def steps(self, graph: Graph, node: Node, macs: int | None = None) -> Iterator[Step]:
+        """What the tool adds to a node's multiply-adds, or leaves out. ``macs`` are they, where
+        the caller knows them."""
         row = TABLE[node.op]
         rule = self.rule
         if self.function is not None and graph.made_by is not None:
@@ -82,7 +83,8 @@ class Convention:
             own = maker is not None and row.kind in FAMILIES.get(maker.family, ())
             if not own or not (self.derived or (maker is not None and maker.exact)):
                 rule = self.function
-        return rule(row.counters)(node, _macs(node), Run(graph.training, _batch(graph)))
+        macs = _macs(node) if macs is None else macs
+        return rule(row.counters)(node, macs, Run(graph.training, _batch(graph)))
 
 
 def total(graph: Graph, convention: str = "paper") -> ConventionTotal:
@@ -129,22 +131,26 @@ def _batch(graph: Graph) -> int:
     return first.output.shape[0] if first.output.shape else 1
 
 
-def by_node(graph: Graph, convention: str) -> tuple[int, ...]:
-    """What each executed node adds to a total; 0 for a node that the tool does not run.
+def by_node(graph: Graph) -> dict[str, tuple[int, ...]]:
+    """What each executed node adds to the total of each convention; 0 where the tool does not run
+    it.
 
     >>> import archcalc
-    >>> by_node(archcalc.graph("inception-5x5"), "torchinfo")
+    >>> by_node(archcalc.graph("inception-5x5"))["torchinfo"]
     (0, 120447488, 0)
     """
-    chosen = CONVENTIONS[convention]
-    run = graph.eval() if chosen.evaluation_only else graph
-    runs = {id(node) for node in run.executed if node.op in TABLE}
-    return tuple(
-        _macs(node) + sum(amount for _, amount in chosen.steps(run, node))
-        if id(node) in runs
-        else 0
-        for node in graph.executed
-    )
+    counted = [(node, _macs(node)) for node in graph.executed]
+    found = {}
+    for name, chosen in CONVENTIONS.items():
+        run = graph.eval() if chosen.evaluation_only else graph
+        runs = {id(node) for node in run.executed}
+        found[name] = tuple(
+            sum((amount for _, amount in chosen.steps(run, node, macs)), macs)
+            if id(node) in runs and node.op in TABLE
+            else 0
+            for node, macs in counted
+        )
+    return found
 
 
 def _macs(node: Node) -> int:

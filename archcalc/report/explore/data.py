@@ -15,7 +15,7 @@ from itertools import product
 from typing import Any
 
 from archcalc.analysis import figures as table
-from archcalc.analysis.conventions import CONVENTIONS, by_node
+from archcalc.analysis.conventions import by_node
 from archcalc.analysis.latency import Bench
 from archcalc.analysis.memory import liveness
 from archcalc.analysis.profile import Layer, Profile, profile
@@ -275,6 +275,8 @@ def read(found: Profile, recorder: Recorder) -> dict[str, Any]:
     places = {id(node): place for place, node in enumerate(found.graph.nodes)}
     executed = {places[id(layer.node)]: place for place, layer in enumerate(layers)}
     alive = {row.name: row.live for row in liveness(found.graph.forward.eval())}
+    columns = by_node(found.graph)
+    totals = {f"{name}_total": sum(column) for name, column in columns.items()}
     moved = [layer.bytes_moved or (None, None) for layer in layers]
 
     def cost(layer: Layer, field: str) -> int | None:
@@ -285,7 +287,10 @@ def read(found: Profile, recorder: Recorder) -> dict[str, Any]:
         return " ".join(dict.fromkeys(str(place) for place in made_by if place is not None))
 
     return {
-        "totals": {key: figure(found, recorder) for key, figure in FIGURES.items()},
+        "totals": {
+            key: totals[key] if key in totals else figure(found, recorder)
+            for key, figure in FIGURES.items()
+        },
         "nodes": {
             "name": [visible(layer.name) for layer in layers],
             "op": [visible(layer.op) for layer in layers],
@@ -313,7 +318,7 @@ def read(found: Profile, recorder: Recorder) -> dict[str, Any]:
             "bytes_read": [read for read, _ in moved],
             "bytes_written": [written for _, written in moved],
             "bytes_alive": [alive.get(layer.name) for layer in layers],
-            **{f"by_{name}": by_node(found.graph, name) for name in CONVENTIONS},
+            **{f"by_{name}": column for name, column in columns.items()},
         },
     }
 

@@ -184,7 +184,8 @@ function show(current) {
   const other = sides.length === 2 ? sides[state.versus === "start" ? 0 : 1] : null;
   $("totals").replaceChildren(answer.refusal
     ? el("p", { class: "note" }, text("refused"))
-    : totals(answer, other && !other.answer.refusal ? other.answer : null, other?.label));
+    : other && !other.answer.refusal
+      ? totals(sides[1].answer, sides[0].answer, sides.map((each) => each.label)) : totals(answer, null, []));
   const about = network.claims.filter((claim) => !claim.nodes);
   if (about.length) $("totals").append(el("h4", {}, text("claims")), claimTable(about));
   const picture = scene(current);

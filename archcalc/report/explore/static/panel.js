@@ -5,8 +5,8 @@ const CONVENTIONS = ["paper", "torch", "fvcore", "torchinfo", "thop", "ptflops"]
 const inBytes = (key) => page.bytes.includes(key);
 const amount = (key, value) => (inBytes(key) ? bytes(value) : count(value));
 
-/** The figures of one position, each beside where it started. */
-function totals(answer, before, beforeLabel) {
+/** The figures of one position; with `before`, from there to here and the ratio. */
+function totals(answer, before, labels) {
   const rows = Object.keys(page.labels).map((key) => {
     const value = answer.total(key);
     const was = before?.total(key);
@@ -15,14 +15,13 @@ function totals(answer, before, beforeLabel) {
       ? Number(was) ? ratio(Number(value) / Number(was)) : "" : before ? "=" : "";
     return el("tr", { class: over ? "over" : null, "data-figure": key },
       el("th", { scope: "row" }, figureLabel(key)),
-      el("td", { class: "number", title: exact(value) }, amount(key, value)),
       before ? el("td", { class: "number", title: exact(was) }, amount(key, was)) : null,
+      el("td", { class: "number", title: exact(value) }, amount(key, value)),
       before ? el("td", { class: "number" }, change) : null);
   });
   const head = before
     ? el("thead", {}, el("tr", {}, el("th", { scope: "col" }, text("figure")),
-        el("th", { scope: "col", class: "number" }, text("now")),
-        el("th", { scope: "col", class: "number" }, beforeLabel),
+        ...labels.map((label) => el("th", { scope: "col", class: "number wrap" }, label)),
         el("th", { scope: "col", class: "number" }, text("ratio"))))
     : el("thead", {}, el("tr", {}, el("th", { scope: "col" }, text("figure")),
         el("th", { scope: "col", class: "number" }, text("now"))));
