@@ -80,24 +80,24 @@ def network(text: str, asked: Asked, place: int, benches: Sequence[Bench] = ()) 
     )
     architecture = find_declared(spec)
     if architecture is None:
-        return _fixed(spec, asked, benches)
+        graph = resolve(
+            spec.text,
+            input=asked.input,
+            batch=asked.batch,
+            training=asked.training,
+            options=asked.options,
+            trust=asked.trust,
+        )
+        return fixed(profile(graph), spec, benches)
     return _live(architecture, spec, place, benches)
 
 
-def _fixed(spec: ModelSpec, asked: Asked, benches: Sequence[Bench]) -> Network:
-    """A torch model: every number as it was traced."""
-    graph = resolve(
-        spec.text,
-        input=asked.input,
-        batch=asked.batch,
-        training=asked.training,
-        options=asked.options,
-        trust=asked.trust,
-    )
-    found = profile(graph)
+def fixed(found: Profile, spec: ModelSpec | None = None, benches: Sequence[Bench] = ()) -> Network:
+    """A network as it is: none of its numbers moves."""
     structure = read(found, Recorder())
+    names = [layer.name for layer in found.layers]
     data = {
-        **_about(graph, spec, structure["nodes"]["name"], benches),
+        **_about(found.graph, spec or ModelSpec(found.spec, found.spec), names, benches),
         "sizes": [],
         "choices": [],
         "variants": [

@@ -187,7 +187,7 @@ function show(current) {
     : other && !other.answer.refusal
       ? totals(sides[1].answer, sides[0].answer, sides.map((each) => each.label)) : totals(answer, null, []));
   const about = network.claims.filter((claim) => !claim.nodes);
-  if (about.length) $("totals").append(el("h4", {}, text("claims")), claimTable(about));
+  if (about.length) $("totals").append(el("h3", {}, text("claims")), claimTable(about));
   const picture = scene(current);
   const tree = current.tree;
   $("where").replaceChildren(bars(shown, tree.root, picture));
