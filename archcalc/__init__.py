@@ -428,13 +428,15 @@ def export(
     input: Shape | str | Sequence[str] | None = None,
     batch: int = 1,
     seed: int = 0,
+    trust: bool = False,
     **options: Any,
 ) -> str:
     """A model as a file that does not need archcalc. Needs torch.
 
     ``to`` is ``"py"``, ``"pt2"`` or ``"onnx"``; by default, the extension of ``path`` decides. The
     text of a Python file is returned, and written where there is a ``path``; of the other two the
-    path is returned. Raises UsageError, and what :func:`graph` does.
+    path is returned. ``trust`` loads a ``.pt2`` file even where loading runs code that is in it.
+    Raises UsageError, and what :func:`graph` does.
     """
     ending = path.rpartition(".")[2]
     form = to or (ending if ending in ("pt2", "onnx") else "py")
@@ -458,7 +460,7 @@ def export(
     if form != "py":
         write = exporter.export_pt2 if form == "pt2" else exporter.export_onnx
         if architecture is None:
-            made, args, kwargs = example(asked, _texts(input), batch, seed)
+            made, args, kwargs = example(asked, _texts(input), batch, seed, trust=trust)
             write(made, path, args=args, kwargs=kwargs)
         else:
             write(_forward(model, input, batch, False, options), path, seed=seed)

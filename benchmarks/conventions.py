@@ -413,9 +413,10 @@ def table(lines: list[dict[str, Any]]) -> str:
         "evaluation mode, with the weights and inputs of one seed. *Equal* is to the integer. "
         "Elsewhere the difference is given by the classes of the modules in which it arises, the "
         "tool's figure minus archcalc's: the tool has a rule of its own for the class (ptflops for "
-        "timm's attention, thop and ptflops for LSTM), or counts an operation by the way it is "
-        "written, which a trace does not show (`x.softmax(-1)` or `F.softmax(x, -1)`, `a @ b` or "
-        "`torch.matmul(a, b)`).",
+        "timm's attention, whose layers it then leaves out of the model's total; thop, torchinfo "
+        "and ptflops for LSTM), sees parameters by their names alone (torchinfo), or counts an "
+        "operation by the way it is written, which a trace does not show (ptflops counts "
+        "`torch.matmul(a, b)` and `x.mul(y)`, not `a @ b` and `x * y`).",
         "",
         "    python benchmarks/conventions.py --out conventions.jsonl",
         "    python benchmarks/conventions.py --out conventions.jsonl --table "

@@ -19,6 +19,7 @@ from archcalc.cli.options import (
     Output,
     Settings,
     Train,
+    Trust,
     render,
     tell,
     write,
@@ -40,6 +41,7 @@ class Setting:
     """What is measured: the inputs, and how each model runs."""
 
     input: Inputs = field(default_factory=list)
+    trust: Trust = False
     device: Annotated[
         str,
         Option(
@@ -194,6 +196,7 @@ def bench(
         "layers": timing.layers,
         "verify": timing.verify,
         "ceilings_again": timing.ceilings,
+        "trust": setting.trust,
     }
 
     def show(found: Bench) -> Document:

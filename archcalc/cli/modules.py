@@ -74,6 +74,7 @@ def export(
     input: Inputs = [],  # noqa: B006  (typer reads it; nothing changes it)
     batch: Batch = 1,
     settings: Settings = [],  # noqa: B006
+    trust: Trust = False,
     to: Annotated[
         Literal["py", "pt2", "onnx"] | None,
         Option(
@@ -106,7 +107,7 @@ def export(
     asked = _asked(Network(input, batch, settings=settings))
     del asked["training"]
     path = "" if output == "-" else output
-    found = archcalc.export(model, path, to=to or "", seed=seed, **asked)
+    found = archcalc.export(model, path, to=to or "", seed=seed, trust=trust, **asked)
     if path:
         tell(f"wrote {path}")
     else:

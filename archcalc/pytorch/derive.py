@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from archcalc.errors import DefinitionError, NoFormulaError, UsageError
+from archcalc.errors import DefinitionError, NoFormulaError, ShapeError, UsageError
 from archcalc.graph import Graph
 from archcalc.guard import guard
 from archcalc.lookup.inputs import TensorShape
@@ -95,6 +95,9 @@ def derive(
         try:
             return replace(traced(at, "symbolic"), spec=spec)
         except DefinitionError as error:
+            if not _by_rule(error):
+                for size in at.values():
+                    int(size)  # torch or the model refuses these sizes; nobody knows which others
             traced(dict(zip(at, plain(tuple(at.values())), strict=True)), "fast")
             # It takes these sizes, though not with names: a dictionary that is looked up by one.
             raise NoFormulaError(f"{spec} cannot be run on sizes with names: {error}") from error
@@ -102,6 +105,21 @@ def derive(
     formula = Formula(spec, tuple(defaults), defaults, tuple(figures), declare, node, read)
     _refuse_fixed(formula, formula.region())
     return formula
+
+
+def _by_rule(error: BaseException) -> bool:
+    """Whether a shape rule refused the call as well: its comparisons are guards."""
+    seen: set[int] = set()
+    todo: list[BaseException | None] = [error]
+    while todo:
+        each = todo.pop()
+        if each is None or id(each) in seen:
+            continue
+        if isinstance(each, ShapeError) and not isinstance(each, DefinitionError):
+            return True
+        seen.add(id(each))
+        todo += each.__cause__, each.__context__
+    return False
 
 
 def _sizes(inputs: Sequence[Any], spec: str) -> dict[str, int]:

@@ -105,7 +105,9 @@ class Region:
                 known[number] = largest[atom.name]
                 continue
             inside = [_bound(dict(part), known) for part in ex.parts(atom)]
-            known[number] = inside[0] if isinstance(atom, ex.Quotient) else max(inside)
+            known[number] = max(inside) if isinstance(atom, ex.Extreme) else inside[0]
+            if isinstance(atom, ex.Quotient) and ex.is_constant(dict(atom.denominator)):
+                known[number] = -(-inside[0] // inside[1])
             most = max(most, *inside)
         return max(most, *(_bound(polynomial, known) for polynomial in polynomials), 0)
 

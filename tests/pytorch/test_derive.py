@@ -273,3 +273,26 @@ def test_the_command_derives_torch_models(
     assert "1,080·batch·height" in capsys.readouterr().out  # 8 columns · 27 · 5 channels
     assert run(["derive", f"{path}:net", "--over", "batch"]) == 2
     assert "does not say what it takes" in capsys.readouterr().err
+
+
+class Residual(nn.Module):
+    """Adds in place what fits only where both ways round alike."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 3, 3, stride=2, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out = self.conv(x)
+        out += F.max_pool2d(x, 2)
+        return out
+
+
+def test_an_addition_in_place_that_does_not_fit_is_refused_as_torch_refuses_it() -> None:
+    with pytest.raises(ArchcalcError, match="broadcast"):
+        archcalc.trace(Residual(), (1, 3, 9, 8))
+    formula = archcalc.derive(Residual(), ["height"], inputs=[(1, 3, 8, 8)])
+    assert formula.region().conditions == ("height ≥ 2", "⌊(height + 1) / 2⌋ = ⌊height / 2⌋")
+    with pytest.raises(ArchcalcError, match="broadcast"):
+        formula.macs(height=9)
+    assert formula.macs(height=10) == 5 * 4 * 3 * 27

@@ -10,6 +10,7 @@ from archcalc.analysis.compare import compare
 from archcalc.analysis.profile import profile
 from archcalc.errors import UsageError
 from archcalc.graph import Graph, Node
+from archcalc.report import records
 from archcalc.report.document import answer
 from archcalc.report.formats import FORMATS, Place, choose, write
 from archcalc.report.formats.terminal import terminal
@@ -92,3 +93,5 @@ def test_work_that_is_not_counted_marks_the_totals() -> None:
     lower = profile(Graph("net", (*built.nodes, last), {"output": last.output}))
     for view in (layers.show(lower), totals.show([lower]), comparison.show(compare([lower]))):
         assert "≥ 120.4M" in terminal(view)
+    assert "macs" in records.model(lower)["lower_bounds"]
+    assert records.model(built.profile())["lower_bounds"] == []

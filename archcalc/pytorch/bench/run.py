@@ -58,6 +58,8 @@ class Choice:
     roofline: bool = True
     """Measure the ceilings, or take them from the cache, and price the models against them."""
     ceilings_again: bool = False
+    trust: bool = False
+    """Load a saved program even where loading runs code that is in it."""
     plan: Plan = field(default_factory=Plan)
 
 
@@ -87,7 +89,7 @@ def bench(
         made = environment(device)
         settings = list(_settings(chosen, device))
         for place, setting in enumerate(settings):
-            targets = _targets(models, setting, input, options or {})
+            targets = _targets(models, setting, input, options or {}, chosen.trust)
             with threads(setting.threads):
                 if chosen.roofline and (setting.dtype, setting.threads) not in tops:
                     what = f"the ceilings of {setting.device} in {setting.dtype}"
@@ -160,6 +162,7 @@ def _targets(
     setting: Setting,
     input: Shape | str | Sequence[str] | None,
     options: Mapping[str, Any],
+    trust: bool,
 ) -> list[Target]:
     return [
         find_target(
@@ -169,6 +172,7 @@ def _targets(
             train=setting.train,
             optimizer=setting.optimizer,
             options=options,
+            trust=trust,
         )
         for spec in models
     ]

@@ -8,7 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from archcalc.graph import Attributes, Shape, Value
+from archcalc.errors import ShapeError
+from archcalc.graph import Attributes, Shape, Value, times
 from archcalc.ops import TABLE
 from archcalc.ops.attention import causal_macs
 from archcalc.ops.operator import broadcast
@@ -134,7 +135,7 @@ CALLS[Tensor.get_device] = no_index
 
 @answers(
     *("item", "__bool__", "__int__", "__float__", "__index__", "__complex__", "tolist", "numpy"),
-    *("__array__", "__contains__", "data_ptr", "equal", "allclose", "is_nonzero", "nonzero"),
+    *("__array__", "data_ptr", "equal", "allclose", "is_nonzero", "nonzero"),
     *("masked_select", "unique", "unique_consecutive", "argwhere", "bincount", "to_sparse"),
     *("to_sparse_coo", "to_sparse_csr", "to_sparse_csc", "to_sparse_bsr", "to_sparse_bsc"),
 )
@@ -204,6 +205,8 @@ def binary(op: str, *names: str, true_division: bool = False, boolean: bool = Fa
             # A counter of batches: bookkeeping, not the model's arithmetic.
             return t.run() if t.exact else input
         inputs = (x, t.value(other)) if isinstance(other, Tensor) else (x,)
+        if broadcast(tuple([value.shape for value in inputs])) != x.shape:
+            raise ShapeError(f"{op} in place does not fit its result into {times(x.shape)}")
         return t.emit(op, inputs, x.shape, x.dtype, INPLACE, (), input)
 
     answers(*names)(handler)
@@ -361,6 +364,9 @@ def attention(
     if is_causal:
         attrs["causal_macs"] = causal_macs(q.shape, k.shape, v.shape)
     inputs = (q, k, v) if attn_mask is None else (q, k, v, t.value(attn_mask))
+    scores = (*q.shape[:-1], k.shape[-2])
+    if broadcast((scores, *[value.shape for value in inputs[3:]])) != scores:
+        raise ShapeError(f"the mask does not fit {times(scores)} scores")
     shape = (*q.shape[:-1], v.shape[-1])
     return t.emit("scaled_dot_product_attention", inputs, shape, q.dtype, Attributes(attrs))
 
