@@ -16,10 +16,13 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
+# Before the function of the same name, which then keeps it.
+from archcalc import report as _report  # noqa: F401
 from archcalc.analysis import compare as _compare
 from archcalc.analysis.compare import Comparison
 from archcalc.analysis.diff import Diff, diff
 from archcalc.analysis.profile import Profile, profile
+from archcalc.analysis.profiles import Follow, profiles
 from archcalc.analysis.record import Display, Record
 from archcalc.analysis.worked_example import WorkedExample, worked_example
 from archcalc.errors import (
@@ -52,6 +55,7 @@ if TYPE_CHECKING:
     from archcalc.analysis.runs import Run
     from archcalc.pytorch.crosscheck import Crosscheck
     from archcalc.report.explore import Explorer
+    from archcalc.report.gather import Report
     from archcalc.symbolic.formula import Formula
     from archcalc.symbolic.sweep import Sweep
 
@@ -90,6 +94,7 @@ __all__ = [
     "memory",
     "profile",
     "reconcile",
+    "report",
     "shape",
     "summary",
     "sweep",
@@ -145,7 +150,7 @@ def graph(
 def compare(
     models: Sequence[str | Graph],
     *,
-    input: Shape | str | None = None,
+    input: Shape | str | Sequence[str] | None = None,
     batch: int = 1,
     training: bool = False,
     optimizer: str = "",
@@ -153,28 +158,104 @@ def compare(
     sort: str = "",
     convention: str = "paper",
     options: Mapping[str, Any] | None = None,
+    trust: bool = False,
+    latency: str = "",
+    bench: str = "",
+    runs: str = "",
+    differences: bool = False,
+    follow: Follow | None = None,
 ) -> Comparison:
     """Models by name, or graphs, side by side; ratios are to ``baseline``, the first unless given.
 
-    ``training`` and ``optimizer`` are those of :func:`graph`.
+    ``training`` and ``optimizer`` are those of :func:`graph`. Latencies are measured now on the
+    device ``latency``, or read from the file ``bench``; ``runs`` is a folder of training runs,
+    whose accuracies are shown. With ``differences``, two models are compared node by node.
+    ``follow(done, total, name)`` is called as the work goes on.
 
     Raises what :func:`graph` raises, and UsageError for an unknown baseline, metric or convention.
     """
-    graphs = [
-        resolve(
-            model,
-            input=input,
-            batch=batch,
-            training=training,
-            optimizer=optimizer,
-            options=options,
+    if latency and bench:
+        raise UsageError("--latency measures now and --bench reads a file; give one of them")
+    asked = {"input": input, "options": options, "optimizer": optimizer}
+    found = profiles(
+        models,
+        convention=convention,
+        follow=follow,
+        batch=batch,
+        training=training,
+        trust=trust,
+        **asked,
+    )
+    measured = None
+    if bench:
+        from archcalc.io.bench_file import load
+
+        measured = load(bench)
+    elif latency:
+        with needs("torch", "--latency"):
+            from archcalc.pytorch.bench import quick
+        measured = quick(
+            [each.spec for each in found],
+            device=latency,
+            batches=(batch,),
+            train=training,
+            follow=follow,
+            **asked,
         )
-        if isinstance(model, str)
-        else model
-        for model in models
-    ]
-    profiles = [profile(found, convention=convention) for found in graphs]
-    return _compare.compare(profiles, baseline=baseline, sort=sort)
+    made = None
+    if runs:
+        from archcalc.io.runs import load_all
+
+        made = load_all(runs)
+    return _compare.compare(
+        found, baseline=baseline, sort=sort, bench=measured, runs=made, differences=differences
+    )
+
+
+def report(
+    models: Sequence[str | Graph] = (),
+    *,
+    config: str = "",
+    input: Shape | str | Sequence[str] | None = None,
+    batch: int = 1,
+    training: bool = False,
+    options: Mapping[str, Any] | None = None,
+    trust: bool = False,
+    title: str = "",
+    baseline: str = "",
+    sections: Sequence[str] = (),
+    bench: Sequence[str] = (),
+    runs: Sequence[str] = (),
+    follow: Follow | None = None,
+) -> Report:
+    """The records of a whole report on some models, or on those of a TOML file ``config``.
+
+    ``bench`` are files of ``archcalc bench`` and ``runs`` folders of ``archcalc train``. The
+    report's ``write`` puts it into files, in the format of each file's extension. Raises
+    UsageError for a section that does not exist and for measurements of other models, and what
+    :func:`graph` raises.
+
+    >>> found = report(["inception-naive", "inception-reduced"], sections=["summary"])
+    >>> [profile.macs for profile in found.profiles]
+    [302776320, 127701504]
+    """
+    from archcalc.report.gather import gather
+
+    return gather(
+        models,
+        config=config,
+        title=title,
+        baseline=baseline,
+        sections=sections,
+        bench=bench,
+        runs=runs,
+        follow=follow,
+        input=input,
+        batch=batch,
+        training=training,
+        options=options,
+        trust=trust,
+    )
 
 
 def claims(
@@ -302,18 +383,19 @@ def memory(
 def verify(
     models: Sequence[str] = (),
     *,
-    say: Callable[[str], None] | None = None,
+    follow: Follow | None = None,
     **asked: Any,
 ) -> tuple[Crosscheck, ...]:
     """Declared models counted again by every other counter that is installed.
 
     Every registered model unless some are named; ``asked`` are the keywords of :func:`reconcile`,
-    and ``say`` is called with each name before its model is counted. Needs torch.
+    and ``follow(done, total, name)`` is called before each model is counted. Needs torch.
     """
     found = []
-    for name in models or registry.names():
-        if say is not None:
-            say(name)
+    chosen = models or registry.names()
+    for place, name in enumerate(chosen):
+        if follow is not None:
+            follow(place, len(chosen), name)
         found.append(reconcile(name, **asked))
     return tuple(found)
 
@@ -348,13 +430,15 @@ def export(
     input: Shape | str | Sequence[str] | None = None,
     batch: int = 1,
     seed: int = 0,
+    trust: bool = False,
     **options: Any,
 ) -> str:
     """A model as a file that does not need archcalc. Needs torch.
 
     ``to`` is ``"py"``, ``"pt2"`` or ``"onnx"``; by default, the extension of ``path`` decides. The
     text of a Python file is returned, and written where there is a ``path``; of the other two the
-    path is returned. Raises UsageError, and what :func:`graph` does.
+    path is returned. ``trust`` loads a ``.pt2`` file even where loading runs code that is in it.
+    Raises UsageError, and what :func:`graph` does.
     """
     ending = path.rpartition(".")[2]
     form = to or (ending if ending in ("pt2", "onnx") else "py")
@@ -378,7 +462,7 @@ def export(
     if form != "py":
         write = exporter.export_pt2 if form == "pt2" else exporter.export_onnx
         if architecture is None:
-            made, args, kwargs = example(asked, _texts(input), batch, seed)
+            made, args, kwargs = example(asked, _texts(input), batch, seed, trust=trust)
             write(made, path, args=args, kwargs=kwargs)
         else:
             write(_forward(model, input, batch, False, options), path, seed=seed)
@@ -475,10 +559,10 @@ def summary(
         if hasattr(model, "named_parameters"):
             frozen = {name for name, value in model.named_parameters() if not value.requires_grad}
     from archcalc.report.formats.terminal import terminal
-    from archcalc.report.summary import summary as report
+    from archcalc.report.sections.summary import show
 
     counted = profile(found)
-    sys.stdout.write(terminal(report(counted, depth=depth, frozen=frozen)))
+    sys.stdout.write(terminal(show(counted, depth=depth, frozen=frozen)))
     return counted
 
 
@@ -504,22 +588,28 @@ def build(
 
 
 def derive(
-    model: str,
+    model: str | Callable[..., Any],
     over: Sequence[str],
     *,
-    input: Shape | str | None = None,
+    input: Shape | str | Sequence[str] | None = None,
     batch: int = 1,
+    inputs: Sequence[Any] | None = None,
+    kwargs: Mapping[str, Any] | None = None,
     training: bool = False,
     figures: Sequence[str] = ("params", "macs", "flops"),
     node: str = "",
     **options: Any,
 ) -> Formula:
-    """What a declared network costs, as a function of the sizes named by ``over``.
+    """What a network costs, as a function of the sizes named by ``over``.
 
-    ``over`` names the network's numeric options, and ``height``, ``width``, ``input`` (both),
-    ``batch`` and ``channels``. ``input``, ``batch`` and ``options`` say where the formula starts,
-    ``node`` that it is of one module. Raises UsageError for a name that is not a size, and what
-    :func:`graph` raises.
+    Of a declared network ``over`` names numeric options, and ``height``, ``width``, ``input``
+    (both), ``batch`` and ``channels``; of a torch model ``batch``, ``height``, ``width``,
+    ``length`` and ``frames``, as its inputs have them. ``input``, ``batch`` and ``options`` say
+    where the formula starts, ``node`` that it is of one module. A torch module or function is given
+    with the ``inputs`` and ``kwargs`` of :func:`trace`.
+
+    Raises UsageError for a name that is not a size, for a torch model that takes a size for an
+    ordinary number (with its line), and what :func:`graph` raises.
 
     >>> formula = derive("inception-reduced", over=["c5_reduce"])
     >>> formula["macs"]
@@ -527,15 +617,36 @@ def derive(
     >>> formula.macs(c5_reduce=16)
     128049152
     """
-    from archcalc.lookup.resolve import declared
+    from archcalc.lookup.resolve import declared_input, find_declared
+    from archcalc.lookup.spec import ModelSpec
     from archcalc.symbolic.formula import derive as run
 
-    found, chosen = declared(model, options)
-    shape = parse_input(input) if isinstance(input, str) else (input or found.input)
+    found = None
+    if isinstance(model, str):
+        asked = ModelSpec.parse(model, options=options)
+        found = find_declared(asked)
+    if found is None:
+        if training:
+            raise UsageError("a torch model has formulas of its evaluation pass alone")
+        with needs("torch", f"{model} is a torch model and"):
+            from archcalc.pytorch.derive import derive as run_torch
+        return run_torch(
+            model,
+            over,
+            input=input,
+            batch=batch,
+            inputs=inputs,
+            kwargs=kwargs,
+            options=options,
+            figures=figures,
+            node=node,
+        )
+    given = declared_input(input)
+    shape = parse_input(given) if isinstance(given, str) else (given or found.input)
     return run(
         found,
         over,
-        options=chosen,
+        options=asked.options,
         shape=(batch, *shape),
         figures=figures,
         node=node,

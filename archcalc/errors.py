@@ -3,7 +3,8 @@
     ArchcalcError
     ├── UsageError (ValueError)       a wrong option, shape, unit or file name
     │   ├── UnknownModelError (LookupError)
-    │   └── UnknownLayerError (KeyError)
+    │   ├── UnknownLayerError (KeyError)
+    │   └── NoFormulaError            the cost of a torch model is not a function of its sizes
     ├── ShapeError (ValueError)       an operator cannot take the shapes it was given
     │   └── DefinitionError           the same, with the node's name and the graph up to it
     └── MissingExtraError (ImportError)   a command needs an extra that is not installed
@@ -38,6 +39,10 @@ class UnknownLayerError(UsageError, KeyError):
     """A profile has no layer or module of this name."""
 
     __str__ = Exception.__str__  # KeyError would show the sentence in quotes
+
+
+class NoFormulaError(UsageError):
+    """What a torch model costs is not known as a function of the sizes of its inputs."""
 
 
 class ShapeError(ArchcalcError, ValueError):

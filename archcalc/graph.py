@@ -105,7 +105,8 @@ class Maker(NamedTuple):
     """The layer of torch.nn in whose own call a node was made."""
 
     family: str
-    """Where torch defines the layer: "conv", "batchnorm", "activation"."""
+    """Where torch defines the layer: "conv", "batchnorm", "activation"; "tensor" where a tensor's
+    method did the work of a function of torch.nn."""
     exact: bool
     """It is one of torch's classes, not one derived from it."""
 
@@ -137,8 +138,8 @@ class Graph:
     """For a value, (node, port), the position of the last node that ran while Python still had a
     reference to the tensor. Only a run that keeps no tensor alive itself can tell."""
     made_by: Mapping[str, Maker] | None = field(default=None, compare=False)
-    """Of a traced graph, the layer that made a node, by the node's name; a node that a function
-    of the model made is not there. None where every operator stands for a layer."""
+    """Of a traced graph, what made a node, by the node's name; a node that a function made outside
+    any layer is not there. None where every operator stands for a layer."""
     declared: bool = False
     """Its four-dimensional tensors are images, (N, C, H, W); of a traced one nobody knows."""
 

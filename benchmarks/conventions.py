@@ -410,9 +410,13 @@ def table(lines: list[dict[str, Any]]) -> str:
         "",
         "Each convention beside the tool that it predicts, over one timm model from each of many "
         "families and torchvision's detection, segmentation, video and quantizable models, in "
-        "evaluation mode. *Equal* is to the integer. *Explained* means that the modules below it "
-        "are the whole difference: the tool counts their class by a rule of its own, or does not "
-        "see what they compute with functions.",
+        "evaluation mode, with the weights and inputs of one seed. *Equal* is to the integer. "
+        "Elsewhere the difference is given by the classes of the modules in which it arises, the "
+        "tool's figure minus archcalc's: the tool has a rule of its own for the class (ptflops for "
+        "timm's attention, whose layers it then leaves out of the model's total; thop, torchinfo "
+        "and ptflops for LSTM), sees parameters by their names alone (torchinfo), or counts an "
+        "operation by the way it is written, which a trace does not show (ptflops counts "
+        "`torch.matmul(a, b)` and `x.mul(y)`, not `a @ b` and `x * y`).",
         "",
         "    python benchmarks/conventions.py --out conventions.jsonl",
         "    python benchmarks/conventions.py --out conventions.jsonl --table "

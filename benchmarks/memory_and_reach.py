@@ -5,16 +5,21 @@
     python benchmarks/memory_and_reach.py peak      the eager peak against tensors alive on the CPU
     python benchmarks/memory_and_reach.py step      a training step's peak, the same way
 
-Each command prints one line per network and then how many were tried, equal, explained and failed.
-A name after the command runs the networks that contain it; ``step`` takes an optimizer after that.
+Each command prints one line per network, then how many were tried, equal, within 5 %, explained
+and failed. A name after the command runs the networks that contain it; ``step`` takes an optimizer
+after that. ``--out FILE`` adds the lines to a file; ``table FILE`` prints docs/memory-and-reach.md.
 """
 
 from __future__ import annotations
 
+import argparse
+import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
+from importlib.metadata import version
 from math import ceil
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -252,6 +257,7 @@ def reach_networks() -> Iterator[tuple[str, Callable[[], nn.Module], tuple[int, 
         *("poolformer_s12", "edgenext_xx_small", "inception_v3", "inception_resnet_v2", "xception"),
         *("legacy_seresnet18", "regnetx_002", "mobileone_s0", "tf_efficientnet_lite0"),
         *("resnet26d", "resnetv2_50", "semnasnet_050", "hardcorenas_a", "efficientvit_b0"),
+        *("fbnetc_100", "spnasnet_100", "cspresnet50", "dpn48b", "res2next50"),
     ):
         wide = (1, 3, 768, 128) if name.startswith("inception") else TALL
         yield name, of_timm(name), wide
@@ -439,7 +445,7 @@ def saved_table(chosen: str) -> list[tuple[str, str, str]]:
             )
             measured = kept_by_autograd(model, torch.randn(shape))
             verdict = "equal" if mine == measured else "failed"
-            rows.append((name, verdict, f"{mine:,} of {measured:,}: {mine / measured:.4f}"))
+            rows.append((name, verdict, f"{mine:,} of {measured:,}: {mine / measured:.5f}"))
             print(*rows[-1], sep="\t", flush=True)
     return rows
 
@@ -480,7 +486,7 @@ class Alive(TorchDispatchMode):
 def within(mine: int, measured: int) -> tuple[str, str]:
     ratio = mine / measured
     verdict = "equal" if mine == measured else "within 5 %" if abs(ratio - 1) <= 0.05 else "failed"
-    return verdict, f"{mine:,} of {measured:,}: {ratio:.4f}"
+    return verdict, f"{mine:,} of {measured:,}: {ratio:.5f}"
 
 
 def peak_table(chosen: str) -> list[tuple[str, str, str]]:
@@ -519,19 +525,39 @@ def step_table(chosen: str, optimizer: str = "adam") -> list[tuple[str, str, str
                     running.step()
                 peak = alive.peak
                 del out, outs
-            rows.append((name, *within(step.peak - step.weights, peak)))
-            print(*rows[-1], step.peak_phase, sep="\t", flush=True)
+            verdict, found = within(step.peak - step.weights, peak)
+            rows.append((name, verdict, f"{found}, in {step.peak_phase}"))
+            print(*rows[-1], sep="\t", flush=True)
     return rows
 
 
-def main(command: str = "reach", chosen: str = "", *more: str) -> None:
-    rows = COMMANDS[command](chosen, *more)
-    verdicts = [row[1] for row in rows]
-    near = verdicts.count("within 5 %")
-    failed = [row[0] for row in rows if row[1] == "failed"]
-    print(
-        f"{command}: {len(rows)} tried, {verdicts.count('equal')} equal, {near} within 5 %, "
-        f"{verdicts.count('explained')} explained, {len(failed)} failed {' '.join(failed)}"
+def main(arguments: Sequence[str]) -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("command", choices=[*COMMANDS, "table"])
+    parser.add_argument(
+        "chosen", nargs="*", help="part of a name, and an optimizer; for table a file"
+    )
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args(arguments)
+    if options.command == "table":
+        (source,) = options.chosen
+        sys.stdout.write(page([json.loads(line) for line in Path(source).read_text().splitlines()]))
+        return
+    rows = COMMANDS[options.command](*(options.chosen or [""]))
+    if options.out is not None:
+        with options.out.open("a") as file:
+            for name, verdict, found in rows:
+                line = {"check": options.command, "network": name, "verdict": verdict}
+                file.write(json.dumps({**line, "found": found}, ensure_ascii=False) + "\n")
+    print(f"{options.command}: {tried([verdict for _, verdict, _ in rows])}")
+
+
+VERDICTS = "equal", "within 5 %", "explained", "failed"
+
+
+def tried(verdicts: Sequence[str]) -> str:
+    return f"{len(verdicts)} tried, " + ", ".join(
+        f"{verdicts.count(verdict)} {verdict}" for verdict in VERDICTS
     )
 
 
@@ -541,6 +567,59 @@ COMMANDS: dict[str, Callable[..., list[tuple[str, str, str]]]] = {
     "peak": peak_table,
     "step": step_table,
 }
+TITLES = {
+    "reach": """## Receptive fields
+
+Size, stride and offset of the largest window of the last feature map, along both axes, beside the
+support of gradients. Every operation is replaced by a sum over what it reads, so that no gradient
+is zero by chance. The image is long enough for the windows of a whole period to lie inside of it.
+At the border the gradient lies in the window. *Global*: every position sees the whole image.""",
+    "saved": """## Kept for backward
+
+Bytes that archcalc counts, beside the unique storages that `saved_tensors_hooks` sees in one
+training pass of two images, parameters and buffers aside.""",
+    "peak": """## The peak of inference in eager torch
+
+Bytes that archcalc counts, beside the storages alive on the CPU after each operation, for two
+images.""",
+    "step": """## The peak of a training step with Adam
+
+The same over forward, backward and optimizer of the second step, without the weights. The measured
+peak also holds the gradient of the output, which a loss would free: 8,000 bytes in most rows.""",
+}
+
+
+def page(lines: Sequence[dict[str, str]]) -> str:
+    """The page of the docs."""
+    parts = [
+        """# Receptive fields and memory, checked
+
+What `archcalc receptive-field` and `archcalc memory` say, beside what torch does. A receptive field
+is exact or unknown with the reason; the operators are checked one by one in
+`tests/pytorch/test_reach_of_operators.py`.
+
+    for check in reach saved peak step; do
+        python benchmarks/memory_and_reach.py $check --out checked.jsonl
+    done
+    python benchmarks/memory_and_reach.py table checked.jsonl > docs/memory-and-reach.md
+"""
+    ]
+    versions = ", ".join(f"{name} {version(name)}" for name in ("torch", "torchvision", "timm"))
+    parts.append(f"Packages: {versions}.\n\n| check | tried | " + " | ".join(VERDICTS) + " |")
+    parts.append("| --- |" + " ---: |" * (len(VERDICTS) + 1))
+    for check in COMMANDS:
+        verdicts = [line["verdict"] for line in lines if line["check"] == check]
+        counts = [len(verdicts), *(verdicts.count(verdict) for verdict in VERDICTS)]
+        parts.append(f"| {check} | " + " | ".join(map(str, counts)) + " |")
+    for check, title in TITLES.items():
+        parts.append(f"\n{title}\n\n| network | verdict | found |\n| --- | --- | --- |")
+        parts += [
+            f"| {line['network']} | {line['verdict']} | {line['found']} |"
+            for line in lines
+            if line["check"] == check
+        ]
+    return "\n".join(parts) + "\n"
+
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main(sys.argv[1:])

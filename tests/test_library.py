@@ -1,6 +1,7 @@
 """The library does what the command line does, and never prints."""
 
 import pickle
+from pathlib import Path
 
 import pytest
 
@@ -68,3 +69,25 @@ def test_memory_verify_reconcile_and_export_return_what_the_commands_show() -> N
     for name in ("memory", "verify", "reconcile", "export", "summary"):
         assert name in archcalc.__all__
         assert callable(getattr(archcalc, name))
+
+
+def test_report_is_a_function_even_after_its_package_is_imported() -> None:
+    from archcalc.report.formats import csv
+
+    assert csv
+    found = archcalc.report(["inception-5x5", "inception-5x5-reduced"], sections=["summary"])
+    assert found.comparison.ratio(found.profiles[1], "macs") == 12_443_648 / 120_422_400
+    assert "inception-5x5-reduced" in str(found)
+
+
+def test_a_report_writes_each_file_in_its_own_format(tmp_path: Path) -> None:
+    found = archcalc.report(["nin"], sections=["summary"])
+    found.write(str(tmp_path / "nin.md"), tmp_path / "nin.csv", charts=False)
+    assert (tmp_path / "nin.md").read_text().startswith("# What nin cost")
+    # Without the section of layers, CSV is the summary's table: a row per model.
+    head, row = (tmp_path / "nin.csv").read_text().splitlines()
+    assert head.startswith("model,input,params,macs")
+    assert row.startswith("nin,1x3x32x32,966986,222486528")
+    with pytest.raises(archcalc.UsageError) as refused:
+        found.write(tmp_path / "nin.pdf")
+    assert "--format" not in str(refused.value)

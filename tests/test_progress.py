@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from archcalc.analysis.runs import Epoch, Result
 from archcalc.cli import run
-from archcalc.cli.progress import epoch_line, step_line, told
+from archcalc.cli.progress import epoch_line, following_runs, step_line
 
 ROW = Epoch(3, 4e-4, 1.25, 0.5, 1.5, 0.625, 60.0, 1234.5)
 STEP: Any = SimpleNamespace(
@@ -50,8 +51,9 @@ def test_steps_are_for_a_terminal_alone(
 ) -> None:
     written = stream()
     monkeypatch.setattr(sys, "stderr", written)
-    for event in (STEP, ROW, Result(0.75, 1.0, 10_000, 3, 60.0)):
-        told(event, SETTINGS)
+    with following_runs(Path("runs"), speaks=True, several=False) as tell:
+        for event in (STEP, ROW, Result(0.75, 1.0, 10_000, 3, 60.0)):
+            tell(SETTINGS, event)
     said = written.getvalue()
     assert said.count("█") == 12 * steps
     assert ("\r" in said) == bool(steps)

@@ -75,7 +75,7 @@ def test_the_summary_prints_a_tree_with_totals_and_returns_the_profile(
 
 
 def test_rows_of_the_summary_add_up_to_the_total() -> None:
-    from archcalc.report.summary import summary
+    from archcalc.report.sections.summary import show as summary
 
     (table,) = summary(archcalc.graph("googlenet").profile()).tables
     top = [row for row in table.body if not row[0].startswith(("├", "│"))]

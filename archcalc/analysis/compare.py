@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from archcalc.analysis.diff import Diff, diff
 from archcalc.analysis.figures import COMPARED, FIGURES, read
 from archcalc.analysis.profile import Profile
 from archcalc.analysis.record import Record
 from archcalc.errors import UsageError
+
+if TYPE_CHECKING:
+    from archcalc.analysis.latency import Bench, Latency
+    from archcalc.analysis.runs import Accuracy, Run
 
 
 @dataclass(frozen=True, repr=False)
@@ -18,6 +23,10 @@ class Comparison(Record):
 
     profiles: tuple[Profile, ...]
     baseline: Profile
+    bench: Bench | None = None
+    """Latencies of these models; None where they were not asked for."""
+    accuracies: tuple[Accuracy, ...] | None = None
+    """What training runs of these models reached; None where it was not asked for."""
 
     @property
     def headline(self) -> str:
@@ -28,6 +37,26 @@ class Comparison(Record):
         base = read(self.baseline, metric)
         return read(profile, metric) / base if base else None
 
+    differences: Diff | None = None
+    """Between two models, node by node; None where it was not asked for."""
+
+    def latency(self, profile: Profile) -> Latency | None:
+        """The measurement of this model on its input."""
+        from archcalc.analysis.latency import find
+
+        inputs = [node.output.shape for node in profile.graph.inputs]
+        return find(self.bench, profile.spec, inputs) if self.bench is not None else None
+
+    def accuracy(self, profile: Profile) -> Accuracy | None:
+        """What this model reached; None also where it was trained in several ways."""
+        found = [one for one in self.accuracies or () if one.model == profile.spec]
+        return found[0] if len(found) == 1 else None
+
+    @property
+    def measures(self) -> tuple[Measure, ...]:
+        """The measured columns that were asked for."""
+        return tuple(each for each in MEASURES if getattr(self, each.source) is not None)
+
     def rows(self) -> list[dict[str, Any]]:
         return [
             {
@@ -37,17 +66,61 @@ class Comparison(Record):
                 "output": profile.output,
                 **{key: read(profile, key) for key in COMPARED},
                 **{f"{key}_ratio": self.ratio(profile, key) for key in COMPARED},
+                **{each.key: each.read(self, profile) for each in self.measures},
             }
             for profile in self.profiles
         ]
 
 
-def compare(profiles: Sequence[Profile], *, baseline: str = "", sort: str = "") -> Comparison:
-    """Put profiles side by side.
+class Measure(NamedTuple):
+    """A column of a comparison that no count gives: a latency, an accuracy."""
+
+    key: str
+    """Its name in JSON and CSV."""
+    source: str
+    """The field of :class:`Comparison` that it is read from."""
+    read: Callable[[Comparison, Profile], float | None]
+    ratio: str = ""
+    """The key of its ratio to the baseline; empty where a ratio says nothing."""
+
+    def ratio_of(self, found: Comparison, profile: Profile) -> float | None:
+        """The model's value over the baseline's."""
+        value, base = self.read(found, profile), self.read(found, found.baseline)
+        return value / base if value is not None and base else None
+
+
+def _median(found: Comparison, profile: Profile) -> float | None:
+    latency = found.latency(profile)
+    return latency.median if latency is not None else None
+
+
+def _accuracy(found: Comparison, profile: Profile) -> float | None:
+    accuracy = found.accuracy(profile)
+    return accuracy.mean if accuracy is not None else None
+
+
+MEASURES: tuple[Measure, ...] = (
+    Measure("median_s", "bench", _median, "time_ratio"),
+    Measure("test_accuracy", "accuracies", _accuracy),
+)
+"""Every measured column, in order. Another one is a field of :class:`Comparison` and a row here."""
+
+
+def compare(
+    profiles: Sequence[Profile],
+    *,
+    baseline: str = "",
+    sort: str = "",
+    bench: Bench | None = None,
+    runs: Sequence[Run] | None = None,
+    differences: bool = False,
+) -> Comparison:
+    """Put profiles side by side, with what was measured of them.
 
     ``baseline`` is the name of one of them, the first unless given; ``sort`` the
     key of a figure (:data:`archcalc.analysis.figures.FIGURES`), smallest first. Raises UsageError
-    for another name.
+    for another name, for a ``bench`` of other models, and for ``differences`` of more than two
+    models.
     """
     if not profiles:
         raise UsageError("nothing to compare: name at least one model")
@@ -59,7 +132,29 @@ def compare(profiles: Sequence[Profile], *, baseline: str = "", sort: str = "") 
         )
     if sort and sort not in FIGURES:
         raise UsageError(f"cannot sort by {sort!r}: one of {', '.join(FIGURES)}")
+    if differences and len(profiles) != 2:
+        raise UsageError(f"--diff takes two models, got {len(profiles)}")
+    changed = diff(profiles[0], profiles[1]) if differences else None
     chosen = names[baseline] if baseline else profiles[0]
     if sort:
         profiles = sorted(profiles, key=lambda profile: read(profile, sort))
-    return Comparison(tuple(profiles), chosen)
+    reached = _accuracies(profiles, runs)
+    found = Comparison(tuple(profiles), chosen, bench, reached, changed)
+    if bench is not None and not any(map(found.latency, profiles)):
+        there = ", ".join(dict.fromkeys(row.spec for row in bench.latencies))
+        raise UsageError(
+            f"no measurement of {found.headline} at this input and batch; there are measurements "
+            f"of {there}"
+        )
+    return found
+
+
+def _accuracies(
+    profiles: Sequence[Profile], runs: Sequence[Run] | None
+) -> tuple[Accuracy, ...] | None:
+    if runs is None:
+        return None
+    from archcalc.analysis.runs import accuracies
+
+    specs = {profile.spec for profile in profiles}
+    return tuple(one for one in accuracies(runs) if one.model in specs)

@@ -3,9 +3,10 @@
 What a tool says of one operator is in the operator's row (``archcalc/ops/counters.py``). Every
 convention is checked against the installed tool, to the integer, on every operator and every
 registered model (``tests/pytorch/test_crosscheck.py``).
-The totals are those that a tool gives for a network of ``torch.nn`` layers, ``+`` and ``*``, as
-``archcalc.build`` makes it. Three of the tools look at modules, so the same network written with
-functions can give them another number (:attr:`Convention.by_module`).
+For a declared graph the totals are those that a tool gives for a network of ``torch.nn`` layers,
+``+`` and ``*``, as ``archcalc.build`` makes it. Three of the tools look at modules, so the same
+network written with functions gives them another number. A traced graph knows which layer made a
+node (:attr:`archcalc.graph.Graph.made_by`), and thop and ptflops are followed by that.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from operator import attrgetter
 from archcalc.errors import UsageError
 from archcalc.graph import Graph, Node
 from archcalc.ops import TABLE
-from archcalc.ops.counters import Counters, Rule, Run, Step, nothing
+from archcalc.ops.counters import Counters, Rule, Run, Step, nothing, unmultiplied
 from archcalc.ops.operator import Kind
 
 FAMILIES: Mapping[str, tuple[Kind, ...]] = {
@@ -63,6 +64,8 @@ class Convention:
     function: Callable[[Counters], Rule] | None = None
     """The tool looks at modules: its rule where a traced network calls a function itself. What the
     tool says of modules with a rule of their own, such as attention, can be another number."""
+    methods: bool = True
+    """A tensor's method counts as the function of torch.nn that does the same."""
     derived: bool = False
     """A class derived from a layer of torch.nn counts as the layer."""
     evaluation_only: bool = False
@@ -76,15 +79,21 @@ class Convention:
     def steps(self, graph: Graph, node: Node, macs: int | None = None) -> Iterator[Step]:
         """What the tool adds to a node's multiply-adds, or leaves out. ``macs`` are they, where
         the caller knows them."""
+        run = Run(graph.training, _batch(graph))
+        return self._rule(graph, node)(node, _macs(node) if macs is None else macs, run)
+
+    def _rule(self, graph: Graph, node: Node) -> Rule:
         row = TABLE[node.op]
-        rule = self.rule
-        if self.function is not None and graph.made_by is not None:
-            maker = graph.made_by.get(node.name)
-            own = maker is not None and row.kind in FAMILIES.get(maker.family, ())
-            if not own or not (self.derived or (maker is not None and maker.exact)):
-                rule = self.function
-        macs = _macs(node) if macs is None else macs
-        return rule(row.counters)(node, macs, Run(graph.training, _batch(graph)))
+        if self.function is None or graph.made_by is None:
+            return self.rule(row.counters)
+        maker = graph.made_by.get(node.name)
+        if maker is None:
+            return self.function(row.counters)
+        if maker.family == "tensor" and not self.methods:
+            return unmultiplied
+        own = row.kind in FAMILIES.get(maker.family, ())
+        layer = own and (self.derived or maker.exact)
+        return (self.rule if layer else self.function)(row.counters)
 
 
 def total(graph: Graph, convention: str = "paper") -> ConventionTotal:
@@ -210,6 +219,7 @@ CONVENTIONS: Mapping[str, Convention] = {
             "and per pool input",
             attrgetter("ptflops"),
             function=attrgetter("ptflops_function"),
+            methods=False,
             evaluation_only=True,
         ),
     )

@@ -36,8 +36,9 @@ class Epoch(NamedTuple):
     """Mean over the images, each as it was when it was learned from; auxiliary heads included."""
     train_accuracy: float
     validation_loss: float | None
-    """None where no images are held out."""
+    """None where no images are held out, and where it is not finite."""
     validation_accuracy: float | None
+    """None where no images are held out."""
     seconds: float
     """Of training alone, without the evaluation."""
     images_per_second: float
@@ -51,7 +52,8 @@ class Result(NamedTuple):
     """What a finished run says of the test images."""
 
     accuracy: float
-    loss: float
+    loss: float | None
+    """None where it is not finite."""
     images: int
     epoch: int
     """The epoch whose weights were tested."""
@@ -161,9 +163,12 @@ def best(history: Sequence[Epoch]) -> Epoch | None:
         return None
     if history[-1].validation_accuracy is None:
         return history[-1]
-    return max(
-        history, key=lambda row: (row.validation_accuracy or 0.0, -(row.validation_loss or 0.0))
-    )
+
+    def rank(row: Epoch) -> tuple[float, float]:
+        loss = math.inf if row.validation_loss is None else row.validation_loss
+        return row.validation_accuracy or 0.0, -loss
+
+    return max(history, key=rank)
 
 
 def groups(runs: Iterable[Run]) -> list[list[Run]]:

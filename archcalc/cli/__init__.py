@@ -154,9 +154,10 @@ def run(arguments: Sequence[str] | None) -> int:
     except typer.Exit as leaving:
         return leaving.exit_code
     except DefinitionError as error:
-        from archcalc.report import views
+        from archcalc.report.formats.terminal import terminal
+        from archcalc.report.sections.layers import partial
 
-        say(str(error), views.partial(error.partial, error.node))
+        say(str(error), terminal(partial(error.partial, error.node)))
         return BAD_INPUT
     except ArchcalcError as error:
         say(str(error))

@@ -1,8 +1,7 @@
-"""``archcalc bench``, and the measured columns of ``archcalc compare``."""
+"""``archcalc bench``: models timed in turns."""
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from typer import Option
 
+import archcalc
 from archcalc.cli.modules import torch_module
 from archcalc.cli.options import (
     AnyModels,
@@ -19,6 +19,7 @@ from archcalc.cli.options import (
     Output,
     Settings,
     Train,
+    Trust,
     render,
     tell,
     write,
@@ -29,8 +30,7 @@ from archcalc.lookup.resolve import expand
 from archcalc.lookup.spec import parse_settings
 
 if TYPE_CHECKING:
-    from archcalc.analysis.compare import Comparison
-    from archcalc.analysis.latency import Bench, Latency
+    from archcalc.analysis.latency import Bench
     from archcalc.report.document import Document
 
 PLACE, TIMING = "Setting", "Timing"
@@ -41,6 +41,7 @@ class Setting:
     """What is measured: the inputs, and how each model runs."""
 
     input: Inputs = field(default_factory=list)
+    trust: Trust = False
     device: Annotated[
         str,
         Option(
@@ -171,7 +172,7 @@ def bench(
     archcalc bench inception-naive inception-reduced --batch 1,8,32 --dtype float32,bfloat16
     archcalc bench torchvision:resnet50 --device cuda --compile --channels-last --graphs
     """
-    from archcalc.report.latency import measurement
+    from archcalc.report.sections.latency import show as document
 
     models = expand(models) or list(STORY)
     if baseline and baseline not in models:
@@ -195,12 +196,13 @@ def bench(
         "layers": timing.layers,
         "verify": timing.verify,
         "ceilings_again": timing.ceilings,
+        "trust": setting.trust,
     }
 
     def show(found: Bench) -> Document:
         # By its place: --set makes the model's full name longer than what was typed.
         place = models.index(baseline) if baseline else 0
-        return measurement(found, found.groups()[0][place].spec)
+        return document(found, found.groups()[0][place].spec)
 
     with _target(output.output) as beside:  # a place that cannot be written is refused at once
         found, finished = _until_interrupted(models, timing.budget, timing.warmup, wanted)
@@ -241,58 +243,18 @@ def _until_interrupted(
         return kept[-1], False
 
 
-def measured_comparison(
-    report: Document,
-    comparison: Comparison,
-    *,
-    device: str,
-    file: str,
-    measure: Mapping[str, Any],
-) -> Document:
-    """The comparison's report with measured columns: from a file, or measured now."""
-    from archcalc.analysis.latency import find
-    from archcalc.io.bench_file import load
-    from archcalc.report.latency import with_latency
-
-    specs = [profile.spec for profile in comparison.profiles]
-    if file:
-        found = load(file)
-    else:
-        wanted = {"device": device, "layers": not measure["train"], **measure}
-        found = _measured(specs, 1.0, 3.0, wanted)
-    matched: dict[str, Latency] = {}
-    for profile in comparison.profiles:
-        shapes = [node.output.shape for node in profile.graph.inputs]
-        latency = find(found, profile.spec, shapes)
-        if latency is not None:
-            matched[profile.spec] = latency
-    if not matched:
-        has = ", ".join(dict.fromkeys(row.spec for row in found.latencies))
-        raise UsageError(
-            f"{file} has none of {', '.join(specs)} at this input and batch; it has {has}"
-        )
-    return with_latency(report, comparison, found, matched)
-
-
 def _measured(
     models: Sequence[str],
     budget: float,
     warmup: float,
     wanted: Mapping[str, Any],
-    keep: Callable[[Bench], None] | None = None,
+    keep: Callable[[Bench], None],
 ) -> Bench:
-    run = torch_module("bench")
+    from archcalc.cli.progress import following
+
     plan = torch_module("bench.timer").Plan(budget=budget, warmup=warmup)
-    shown = sys.stderr.isatty()
-
-    def say(what: str) -> None:
-        sys.stderr.write(f"\r\x1b[K{what}")
-        sys.stderr.flush()
-
-    found: Bench = run.bench(models, plan=plan, keep=keep, say=say if shown else None, **wanted)
-    if shown:
-        say("")
-    return found
+    with following() as follow:
+        return archcalc.bench(models, plan=plan, keep=keep, follow=follow, **wanted)
 
 
 def _numbers(what: str, text: str, everything: str = "") -> tuple[int, ...]:

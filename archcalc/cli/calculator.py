@@ -3,14 +3,12 @@ params, memory, receptive-field."""
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from typer import Argument, Option
 
-from archcalc.analysis.compare import compare as compare_profiles
-from archcalc.analysis.diff import diff
+import archcalc
 from archcalc.analysis.figures import COMPARED
-from archcalc.analysis.worked_example import worked_example
 from archcalc.cli.failure import say
 from archcalc.cli.options import (
     AnyModels,
@@ -21,15 +19,16 @@ from archcalc.cli.options import (
     Output,
     complete_model,
     finish,
+    graphs,
     price,
     price_all,
+    progress,
     write,
 )
 from archcalc.errors import UsageError
 from archcalc.lookup import registry
-from archcalc.lookup.resolve import declared_input, expand, names
+from archcalc.lookup.resolve import declared_input, names
 from archcalc.lookup.spec import ModelSpec, parse_settings
-from archcalc.report import views
 
 
 def list_models(
@@ -60,16 +59,20 @@ def list_models(
     archcalc list torchvision
     archcalc list timm 'convnext*'
     """
+    from archcalc.report.sections import catalogue
+
     if model in ("torchvision", "timm"):
-        write(views.names(names(ModelSpec.parse(f"{model}:").kind, f"{model}:{pattern}")), output)
+        write(
+            catalogue.names(names(ModelSpec.parse(f"{model}:").kind, f"{model}:{pattern}")), output
+        )
     elif pattern != "*":
         raise UsageError(f"a second pattern belongs to torchvision or timm, got {model} {pattern}")
     elif ModelSpec.parse(model).is_pattern:
-        write(views.listing(map(registry.find, names("registered", model))), output)
+        write(catalogue.show(map(registry.find, names("registered", model))), output)
     elif model:
-        write(views.card(registry.find(model)), output)
+        write(catalogue.card(registry.find(model)), output)
     else:
-        write(views.listing(registry.every()), output)
+        write(catalogue.show(registry.every()), output)
         for reason in registry.broken().values():
             say(reason)
 
@@ -82,8 +85,10 @@ def show(model: Model, counting: Counting, output: Output, depth: Depth = None) 
     archcalc show googlenet --depth 2 --format md
     archcalc show ./net.py:Net --set width=64 --input 32x32x3
     """
+    from archcalc.report.sections.layers import show as document
+
     found = price(model, counting)
-    finish(views.layers(found, depth), counting, output, found)
+    finish(document(found, depth), counting, output, found)
 
 
 def explain(
@@ -119,13 +124,12 @@ def explain(
         from archcalc import derive
         from archcalc.report.sections.derivation import explained
 
-        settings = parse_settings(counting.settings)
-        input = declared_input(counting.input)
+        settings: dict[str, Any] = dict(parse_settings(counting.settings))
         names = [name.strip() for name in over.split(",")]
         formula = derive(
             model,
             names,
-            input=input,
+            input=counting.input,
             batch=counting.batch,
             figures=["macs"],
             node=node,
@@ -134,8 +138,10 @@ def explain(
         )
         write(explained(formula), output)
         return
+    from archcalc.report.sections.explanation import show as document
+
     found = price(model, counting)
-    finish(views.explanation(found, node), counting, output, found)
+    finish(document(found, node), counting, output, found)
 
 
 def flops(counting: Counting, output: Output, models: AnyModels = []) -> None:  # noqa: B006
@@ -149,15 +155,19 @@ def flops(counting: Counting, output: Output, models: AnyModels = []) -> None:  
     archcalc flops torchvision:resnet50 --train --optimizer adam
     """
     if models:
+        from archcalc.report.sections.totals import show as document
+
         profiles = price_all(models, counting)
-        finish(views.totals(profiles), counting, output, *profiles)
+        finish(document(profiles), counting, output, *profiles)
         return
     if counting.settings or counting.train:
         raise UsageError("the worked example takes neither --set nor --train; name a model")
-    example = worked_example(
+    from archcalc.report.sections import worked_example
+
+    example = archcalc.worked_example(
         declared_input(counting.input), batch=counting.batch, convention=counting.convention
     )
-    finish(views.worked(example), counting, output, *example.profiles)
+    finish(worked_example.show(example), counting, output, *example.profiles)
 
 
 def compare(
@@ -215,32 +225,27 @@ def compare(
     archcalc compare nin googlenet --latency cpu
     archcalc compare nin nin,norm=batch --runs runs/
     """
-    if latency and bench:
-        raise UsageError("--latency measures now and --bench reads a file; give one of them")
-    models = expand(models)
-    if with_diff and len(models) != 2:
-        raise UsageError(f"--diff takes two models, got {len(models)}")
-    profiles = price_all(models, counting)
-    found = compare_profiles(profiles, baseline=baseline, sort=sort or "")
-    differences = diff(profiles[0], profiles[1]) if with_diff else None
-    report = views.comparison(found, differences)
-    if latency or bench:
-        from archcalc.cli.bench import measured_comparison
+    from archcalc.report.sections.comparison import show as document
 
-        measure = {
-            "input": counting.input,
-            "options": parse_settings(counting.settings),
-            "batches": (counting.batch,),
-            "train": counting.train,
-            "optimizer": counting.optimizer or "sgd",
-        }
-        report = measured_comparison(report, found, device=latency, file=bench, measure=measure)
-    if runs:
-        from archcalc.io.runs import load_all
-        from archcalc.report.training import with_accuracy
-
-        report = with_accuracy(report, found, load_all(runs))
-    finish(report, counting, output, *profiles)
+    given = graphs(models, counting)
+    with progress(len(given), timed=bool(latency)) as follow:
+        found = archcalc.compare(
+            given,
+            input=counting.input,
+            batch=counting.batch,
+            training=counting.train,
+            optimizer=counting.optimizer,
+            baseline=baseline,
+            sort=sort or "",
+            convention=counting.convention,
+            options=parse_settings(counting.settings),
+            latency=latency,
+            bench=bench,
+            runs=runs,
+            differences=with_diff,
+            follow=follow,
+        )
+    finish(document(found), counting, output, *found.profiles)
 
 
 def params(model: Model, counting: Counting, output: Output, depth: Depth = None) -> None:
@@ -250,8 +255,10 @@ def params(model: Model, counting: Counting, output: Output, depth: Depth = None
     archcalc params alexnet
     archcalc params googlenet --depth 1
     """
+    from archcalc.report.sections.parameters import show as document
+
     found = price(model, counting)
-    finish(views.parameters(found, depth), counting, output, found)
+    finish(document(found, depth), counting, output, found)
 
 
 def memory(model: Model, counting: Counting, output: Output, depth: Depth = None) -> None:
@@ -261,8 +268,10 @@ def memory(model: Model, counting: Counting, output: Output, depth: Depth = None
     archcalc memory nin --batch 128
     archcalc memory googlenet --depth 1
     """
+    from archcalc.report.sections.memory import show as document
+
     found = price(model, counting)
-    finish(views.memory(found, counting.optimizer or "sgd", depth), counting, output, found)
+    finish(document(found, counting.optimizer or "sgd", depth), counting, output, found)
 
 
 def receptive_field(model: Model, counting: Counting, output: Output, depth: Depth = None) -> None:
@@ -272,5 +281,7 @@ def receptive_field(model: Model, counting: Counting, output: Output, depth: Dep
     archcalc receptive-field googlenet
     archcalc receptive-field googlenet --depth 1
     """
+    from archcalc.report.sections.receptive_field import show as document
+
     found = price(model, counting)
-    finish(views.receptive_field(found, depth), counting, output, found)
+    finish(document(found, depth), counting, output, found)

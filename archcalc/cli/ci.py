@@ -37,13 +37,13 @@ def check(
     archcalc check --budget archcalc.toml
     archcalc check --format md -o check.md
     """
-    from archcalc.report.sections import changes
+    from archcalc.report.sections import budget
 
     found = archcalc.check(path)
     if output.chosen == "table":
-        emit(changes.lines(found, path), output.output)
+        emit(budget.lines(found, path), output.output)
     else:
-        write(changes.checks(found, path), output)
+        write(budget.show(found, path), output)
     for each in found.advice:
         tell(f"archcalc: advice: {each.sentence}")
     if found.breaches:
@@ -80,7 +80,7 @@ def diff(
     archcalc diff HEAD~1 -- ./net.py:Net
     archcalc diff main --budget archcalc.toml
     """
-    from archcalc.report.sections import changes
+    from archcalc.report.sections.changes import show
 
     models = None
     if "--" in sides:
@@ -93,7 +93,7 @@ def diff(
     else:
         found = _of_commits(sides, _asked(models, budget, tuple(input), tuple(settings)))
     if found.models or output.chosen == "json":
-        write(changes.differences(found), output)
+        write(show(found), output)
     elif output.output != "-":
         emit("", output.output)
 

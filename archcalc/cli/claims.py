@@ -68,7 +68,7 @@ def claims(
     archcalc claims --file my_claims.toml
     archcalc claims nin --run ID=runs/nin-article-seed0
     """
-    from archcalc.report.sections.claims import claims as report
+    from archcalc.report.sections.claims import show
 
     linked: dict[str, list[str]] = {}
     for text in runs:
@@ -77,7 +77,7 @@ def claims(
             raise UsageError(f"--run {text}: write ID=FOLDER; --format json has the ids")
         linked.setdefault(name, []).append(folder)
     found = archcalc.claims(model, file=path, runs=linked)
-    write(report(found, waterfall=waterfall, raw=output.chosen == "csv"), output)
+    write(show(found, waterfall=waterfall), output)
 
 
 def lint(
@@ -100,13 +100,13 @@ def lint(
     """
     from archcalc.lookup.resolve import expand, resolve
     from archcalc.lookup.spec import parse_settings
-    from archcalc.report.sections.lint import lint as report
+    from archcalc.report.sections.lint import show
 
     chosen = parse_settings(settings)
     found = [
         archcalc.lint(resolve(model, input=input, options=chosen, trust=trust))
         for model in expand(models) or registry.names()
     ]
-    write(report(found, raw=output.chosen == "csv"), output)
+    write(show(*found), output)
     if strict and any(each.warnings for each in found):
         sys.exit(WARNED)

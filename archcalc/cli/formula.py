@@ -29,8 +29,9 @@ Over = Annotated[
     list[str],
     Option(
         metavar="SIZES",
-        help="Sizes that stay variables, separated by commas: numeric options of the model, "
-        "height, width, input (height and width), batch. Repeatable.",
+        help="Sizes that stay variables, separated by commas: batch, height, width, input (height "
+        "and width); numeric options of a declared network; length or frames of a torch model. "
+        "Repeatable.",
     ),
 ]
 
@@ -96,11 +97,12 @@ def derive(
     batch: Batch = 1,
     settings: Settings = [],  # noqa: B006  # typer copies it
 ) -> None:
-    """Derive what a declared network costs as formulas in its sizes.
+    """Derive what a network costs as formulas in its sizes.
 
     \b
     archcalc derive inception-reduced --over c5_reduce
     archcalc derive googlenet --over input,batch,num_classes --format python
+    archcalc derive torchvision:resnet50 --over batch,input
     archcalc derive inception-5x5 inception-5x5-reduced --over c5_reduce --equal macs
     """
     import archcalc
@@ -111,18 +113,17 @@ def derive(
             "derive needs the sizes that stay variables: --over c5_reduce or --over input"
         )
     chosen: dict[str, Any] = dict(parse_settings(settings))
-    given = declared_input(input)
     figures = sizes([metric])
     if equal or len(models) > 1:
         _equal(models, names, equal, written)
         return
     formula = archcalc.derive(
-        models[0], names, input=given, batch=batch, figures=figures, node=node, **chosen
+        models[0], names, input=input, batch=batch, figures=figures, node=node, **chosen
     )
     if written.format == "text":
-        from archcalc.report.sections.derivation import derivation
+        from archcalc.report.sections.derivation import show
 
-        write(derivation(formula), Output(units="exact", format="table", output=written.output))
+        write(show(formula), Output(units="exact", format="table", output=written.output))
         return
     from archcalc.symbolic.programs import PROGRAMS
 
@@ -306,7 +307,7 @@ def sweep(
     archcalc sweep ./net.py:Net --over width=16,32,64 --jobs 4
     """
     from archcalc.cli.progress import following
-    from archcalc.report.sections.sweep import sweep as shown
+    from archcalc.report.sections.sweep import show
     from archcalc.symbolic.sweep import sweep as run
     from archcalc.symbolic.sweep.jobs import Jobs
     from archcalc.symbolic.sweep.rows import SUFFIXES
@@ -337,7 +338,7 @@ def sweep(
             output=output.output if to_rows else "",
             measure=measure,
             measures=measures,
-            progress=lambda at: follow(at.done, at.total),
+            progress=lambda at: follow(at.done, at.total, ""),
         )
     if chart:
         from archcalc.report.charts import svg
@@ -347,9 +348,9 @@ def sweep(
         return
     if to_rows:
         tell(f"wrote {output.output}: {found.kept:,} candidates")
-        write(shown(found), Output(units=output.units, format=output.format))
+        write(show(found), Output(units=output.units, format=output.format))
         return
-    write(shown(found), output)
+    write(show(found), output)
 
 
 def _training(model: str, running: Running) -> tuple[Measure | None, tuple[str, ...]]:

@@ -44,13 +44,13 @@ def verify(
     archcalc verify nin googlenet-bn
     archcalc verify --format md -o verify.md
     """
-    from archcalc.cli.progress import counting
-    from archcalc.report.sections.counters import verification
+    from archcalc.cli.progress import following
+    from archcalc.report.sections.verification import show
 
     names = expand(models) or registry.names()
-    with counting(len(names)) as say:
-        checks = archcalc.verify(names, say=say, trust=trust, **_asked(network))
-    write(verification(checks), output)
+    with following() as follow:
+        checks = archcalc.verify(names, follow=follow, trust=trust, **_asked(network))
+    write(show(checks), output)
     if not all(check.explained for check in checks):
         sys.exit(UNEXPLAINED)
 
@@ -61,10 +61,10 @@ def reconcile(model: Model, network: Network, output: Output, trust: Trust = Fal
     \b
     archcalc reconcile googlenet-bn --units exact
     """
-    from archcalc.report.sections.counters import reconciliation
+    from archcalc.report.sections.reconciliation import show
 
     check = archcalc.reconcile(model, trust=trust, **_asked(network))
-    write(reconciliation(check), output)
+    write(show(check), output)
     if not check.explained:
         sys.exit(UNEXPLAINED)
 
@@ -74,6 +74,7 @@ def export(
     input: Inputs = [],  # noqa: B006  (typer reads it; nothing changes it)
     batch: Batch = 1,
     settings: Settings = [],  # noqa: B006
+    trust: Trust = False,
     to: Annotated[
         Literal["py", "pt2", "onnx"] | None,
         Option(
@@ -106,7 +107,7 @@ def export(
     asked = _asked(Network(input, batch, settings=settings))
     del asked["training"]
     path = "" if output == "-" else output
-    found = archcalc.export(model, path, to=to or "", seed=seed, **asked)
+    found = archcalc.export(model, path, to=to or "", seed=seed, trust=trust, **asked)
     if path:
         tell(f"wrote {path}")
     else:

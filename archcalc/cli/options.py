@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Annotated, Literal
@@ -13,10 +13,12 @@ from typer import Argument, Option
 
 from archcalc.analysis.conventions import CONVENTIONS
 from archcalc.analysis.profile import Profile, profile
+from archcalc.analysis.profiles import Follow
+from archcalc.analysis.profiles import graphs as graphs_of
 from archcalc.errors import UsageError
 from archcalc.graph import Graph
 from archcalc.lookup import registry
-from archcalc.lookup.resolve import expand, resolve
+from archcalc.lookup.resolve import expand
 from archcalc.lookup.spec import parse_settings
 from archcalc.report.document import Document
 from archcalc.report.formats import NAMES, Place, choose
@@ -57,8 +59,8 @@ Depth = Annotated[
     Option(
         metavar="N",
         min=1,
-        help="Levels of module names to show. By default, show folds a long table; params, "
-        "memory and receptive-field show every node.",
+        help="Levels of module names to show. By default, a long table is folded; params shows "
+        "every node.",
     ),
 ]
 
@@ -237,53 +239,58 @@ def price(model: str, counting: Counting) -> Profile:
 
 def price_all(models: Sequence[str], counting: Counting) -> list[Profile]:
     """The profiles of some models under the shared options."""
-    if counting.formulas:
-        from archcalc.ops.formula import load_formulas
+    return [profile(graph, convention=counting.convention) for graph in graphs(models, counting)]
 
-        for path in counting.formulas:
-            load_formulas(path)
-    settings = parse_settings(counting.settings)
-    chosen = expand(models)
-    graphs = []
-    with progress(len(chosen)) as say:
-        for model in chosen:
-            say(model)
-            graphs.append(
-                resolve(
-                    model,
-                    input=counting.input,
-                    batch=counting.batch,
-                    training=counting.train,
-                    optimizer=counting.optimizer,
-                    options=settings,
-                    trust=counting.trust,
-                    cache=not counting.no_cache,
-                )
-            )
+
+def graphs(models: Sequence[str], counting: Counting) -> list[Graph]:
+    """The graphs of some models under the shared options."""
+    _load(counting.formulas)
+    with progress(len(expand(models))) as follow:
+        found = graphs_of(
+            models,
+            follow=follow,
+            input=counting.input,
+            batch=counting.batch,
+            training=counting.train,
+            optimizer=counting.optimizer,
+            options=parse_settings(counting.settings),
+            trust=counting.trust,
+            cache=not counting.no_cache,
+        )
     if counting.save_graph:
-        _save(graphs, counting.save_graph)
-    if counting.dtype:
-        note = f"floating-point weights and activations are priced as {counting.dtype}"
-        graphs = [replace(graph.to(counting.dtype), notes=(*graph.notes, note)) for graph in graphs]
-    return [profile(graph, convention=counting.convention) for graph in graphs]
+        _save(found, counting.save_graph)
+    if not counting.dtype:
+        return found
+    note = f"floating-point weights and activations are priced as {counting.dtype}"
+    return [replace(graph.to(counting.dtype), notes=(*graph.notes, note)) for graph in found]
 
 
-def _save(graphs: Sequence[Graph], path: str) -> None:
+def _save(found: Sequence[Graph], path: str) -> None:
     from archcalc.io.graph_file import save
 
-    if len(graphs) != 1:
-        raise UsageError(f"--save-graph writes one graph; {len(graphs)} models are named")
-    save(graphs[0], path)
+    if len(found) != 1:
+        raise UsageError(f"--save-graph writes one graph; {len(found)} models are named")
+    save(found[0], path)
     tell(f"wrote {path}")
 
 
-def progress(total: int) -> AbstractContextManager[Callable[[str], None]]:
-    """A bar for many models on a terminal. Its imports are left out where there is none."""
-    if total < MANY or not sys.stderr.isatty():
-        return nullcontext(lambda name: None)
-    from archcalc.cli.progress import counting
+def _load(paths: Sequence[str]) -> None:
+    """The formulas of Python files."""
+    if paths:
+        from archcalc.ops.formula import load_formulas
 
-    return counting(total)
+        for path in paths:
+            load_formulas(path)
+
+
+def progress(total: int, *, timed: bool = False) -> AbstractContextManager[Follow]:
+    """A bar for many models on a terminal, or for any number that are ``timed``. Its imports are
+    left out where there is none."""
+    if (total < MANY and not timed) or not sys.stderr.isatty():
+        return nullcontext(lambda done, total, name: None)
+    from archcalc.cli.progress import following
+
+    return following()
 
 
 def finish(document: Document, counting: Counting, output: Output, *profiles: Profile) -> None:

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from archcalc.analysis.profiles import Follow
 from archcalc.analysis.runs import Epoch, Result
 from archcalc.report.escape import for_terminal
 
@@ -18,13 +19,13 @@ BAR = 24
 
 
 @contextmanager
-def counting(total: int) -> Iterator[Callable[[str], None]]:
-    """A bar with the time left for work on ``total`` models, on a terminal; else nothing is shown.
+def following(what: str = "") -> Iterator[Follow]:
+    """A bar with the time left, on a terminal; elsewhere nothing is shown.
 
-    The block gets a function to call with each name before the work on it.
+    The block gets a function to call with what is done, what there is to do, and what comes next.
     """
-    if not sys.stderr.isatty() or total < 2:
-        yield lambda name: None
+    if not sys.stderr.isatty():
+        yield lambda done, total, name: None
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
@@ -32,33 +33,13 @@ def counting(total: int) -> Iterator[Callable[[str], None]]:
 
     columns = (BarColumn(BAR), MofNCompleteColumn(), TimeLeft(), TextColumn("{task.description}"))
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("", total=total)
-        begun = False
-
-        def say(name: str) -> None:
-            nonlocal begun
-            progress.update(
-                task, advance=1 if begun else 0, description=for_terminal(name).replace("[", "\\[")
-            )
-            begun = True
-
-        yield say
-
-
-@contextmanager
-def following(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A bar with the time left for work that reports ``(done, total)``; none off a terminal."""
-    if not sys.stderr.isatty():
-        yield lambda done, total: None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
-    from rich.progress import TimeRemainingColumn as TimeLeft
-
-    columns = (TextColumn("{task.description}"), BarColumn(BAR), MofNCompleteColumn(), TimeLeft())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task(what, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+        def follow(done: int, total: int, name: str) -> None:
+            shown = for_terminal(name or what).replace("[", "\\[")
+            progress.update(task, completed=done, total=total, description=shown)
+
+        yield follow
 
 
 @contextmanager

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast
+from typing import Annotated, cast
 
 from typer import Option
 
-from archcalc.cli.options import AnyModels, Network, Trust, tell
+import archcalc
+from archcalc.cli.options import AnyModels, Network, Trust, progress, tell
 from archcalc.errors import UsageError
+from archcalc.lookup.resolve import expand
+from archcalc.lookup.spec import parse_settings
 from archcalc.report.messages import LANGS, Lang
 from archcalc.report.units import UNITS, Units
-
-if TYPE_CHECKING:
-    from archcalc.analysis.profile import Profile
-    from archcalc.io.report_config import ReportConfig
-    from archcalc.report.story import Story
 
 STALE = 1
 
@@ -110,6 +108,7 @@ def report(
     """
     from archcalc.io.files import write_texts
     from archcalc.io.report_config import ReportConfig, read_config
+    from archcalc.report.assemble import files
     from archcalc.report.formats import choose
 
     if [bool(models), bool(config), bool(sweep)].count(True) != 1:
@@ -126,41 +125,44 @@ def report(
             "the models in the file"
         )
     asked = read_config(config) if config else ReportConfig(())
-    targets = [(Path(path), choose("", path)) for path in output] or [
-        (asked.folder / path, choose("", path)) for path in asked.output
-    ]
+    targets = list(map(Path, output)) or [asked.folder / path for path in asked.output]
     if not targets:
         raise UsageError("give -o FILE, such as report.md; its extension selects the format")
-    profiles = _priced(asked) if config else _price(models, network, trust)
-
-    from archcalc.io.bench_file import load
-    from archcalc.io.runs import load_all
-    from archcalc.report.story import story
-
-    trained = [*runs, *(str(asked.folder / path) for path in asked.runs)]
-    measured = [*bench, *(str(asked.folder / path) for path in asked.bench)]
-    told = story(
-        profiles,
-        title=title or asked.title,
-        baseline=baseline or asked.baseline,
-        sections=sections or asked.sections,
-        benches=[load(path) for path in measured],
-        runs=[run for path in trained for run in load_all(path)],
-    )
+    for target in targets:  # before any model is counted
+        choose("", str(target), has_option=False)
     language = _chosen(lang or asked.lang or "en", LANGS, "language")
     numbers = _chosen(units or asked.units, UNITS, "units") if units or asked.units else None
-    drawn = asked.charts and not no_charts
-    files: dict[Path, str] = {}
-    for target, form in targets:
-        files |= _files(
-            told, target, form, cast(Lang, language), cast("Units | None", numbers), drawn
+    with progress(len(expand(models)) or len(asked.models)) as follow:
+        found = archcalc.report(
+            models,
+            config=config,
+            input=network.input,
+            batch=network.batch,
+            training=network.train,
+            options=parse_settings(network.settings),
+            trust=trust,
+            title=title,
+            baseline=baseline,
+            sections=sections,
+            bench=bench,
+            runs=runs,
+            follow=follow,
+        )
+    texts: dict[Path, str] = {}
+    for target in targets:
+        texts |= files(
+            found,
+            target,
+            lang=cast(Lang, language),
+            units=cast("Units | None", numbers),
+            charts=asked.charts and not no_charts,
         )
     if not check:
-        write_texts(files)
-        for target, _ in targets:
+        write_texts(texts)
+        for target in targets:
             tell(f"wrote {target}")
         return
-    stale = [path for path, text in files.items() if _read(path) != text]
+    stale = [path for path, text in texts.items() if _read(path) != text]
     if stale:
         again = (
             f"archcalc report --config {config}" if config else "archcalc report without --check"
@@ -178,7 +180,7 @@ def _write_sweep(path: str, output: list[str], *, charts: bool) -> None:
 
     if not output:
         raise UsageError("give -o FILE, such as sweep.html; its extension selects the format")
-    formats = {Path(each): choose("", each) for each in output}
+    formats = {Path(each): choose("", each, has_option=False) for each in output}
     found = load(path)
     drawn = charts and not formats.keys() <= {p for p in formats if formats[p] in ("csv", "json")}
     document = of_report(found, charts=drawn)
@@ -191,73 +193,6 @@ def _write_sweep(path: str, output: list[str], *, charts: bool) -> None:
     write_texts(files)
     for target in formats:
         tell(f"wrote {target}")
-
-
-def _files(
-    told: Story, target: Path, form: str, lang: Lang, units: Units | None, charts: bool
-) -> Mapping[Path, str]:
-    """The texts that one report consists of, by path."""
-    from archcalc.report import story
-    from archcalc.report.document import Document
-    from archcalc.report.formats import Place, write
-
-    place = Place(stem=target.stem)
-    if form in ("csv", "json"):  # which need no words and no charts
-        document = Document((), story.record(told), main=story.table(told))
-    else:
-        from archcalc.report.assemble import document as tell
-
-        document = tell(told, lang=lang, units=units, charts=charts)
-    text = write(document, form, place)
-    # The charts first: whoever finds the report finds them too.
-    return {target.parent / name: found for name, found in place.files.items()} | {target: text}
-
-
-def _price(models: Sequence[str], network: Network, trust: bool) -> list[Profile]:
-    from archcalc.analysis.profile import profile
-    from archcalc.cli.options import progress
-    from archcalc.lookup.resolve import expand, resolve
-    from archcalc.lookup.spec import parse_settings
-
-    options = parse_settings(network.settings)
-    chosen = expand(models)
-    found = []
-    with progress(len(chosen)) as say:
-        for model in chosen:
-            say(model)
-            graph = resolve(
-                model,
-                input=network.input,
-                batch=network.batch,
-                training=network.train,
-                options=options,
-                trust=trust,
-            )
-            found.append(profile(graph))
-    return found
-
-
-def _priced(asked: ReportConfig) -> list[Profile]:
-    """The models of a TOML file; the paths of Python files in it are its folder's."""
-    from archcalc.analysis.profile import profile
-    from archcalc.lookup.resolve import resolve
-
-    return [
-        profile(
-            resolve(
-                _located(entry.model, asked.folder),
-                input=entry.input or None,
-                batch=entry.batch,
-                training=entry.train,
-                options=entry.set,
-            )
-        )
-        for entry in asked.models
-    ]
-
-
-def _located(model: str, folder: Path) -> str:
-    return str(folder / model) if model.startswith("./") else model
 
 
 def _chosen(value: str, known: Sequence[str], what: str) -> str:

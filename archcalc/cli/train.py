@@ -273,7 +273,7 @@ def evaluate(
     """
     _needs_torch()
     from archcalc.pytorch.train.evaluate import score
-    from archcalc.report.training import evaluation
+    from archcalc.report.sections.accuracy import evaluation
 
     write(evaluation(*score(run, data=data, device=device, precision=precision or "")), output)
 
@@ -389,9 +389,9 @@ def _check(training: Training) -> None:
 def _show(
     found: Sequence[Run], settings: TrainSettings, training: Training, output: Output
 ) -> None:
-    from archcalc.report.training import trained
+    from archcalc.report.sections.accuracy import show
 
-    write(trained(found), output)
+    write(show(*found), output)
     try:
         _draw(found, settings, training)
     except MissingExtraError as error:

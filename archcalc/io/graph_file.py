@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from archcalc.errors import UsageError
-from archcalc.graph import DTYPES, Attributes, Graph, Node, Phase, Shape, Value, Weight
+from archcalc.graph import DTYPES, Attributes, Graph, Maker, Node, Phase, Shape, Value, Weight
 from archcalc.guard import first_line
 from archcalc.io.files import write_text
 from archcalc.io.limits import check_limits, read_text
@@ -73,6 +73,7 @@ class _File(msgspec.Struct):
     outputs: dict[str, _Given]
     unused: list[_Weight]
     lifetimes: list[tuple[int, int, int]]
+    made_by: dict[str, tuple[str, bool]] | None = None
 
 
 def save(graph: Graph, path: str | Path) -> None:
@@ -114,6 +115,7 @@ def encode(graph: Graph) -> bytes:
         {name: _given(value, graph.nodes) for name, value in graph.outputs.items()},
         [_Weight(*weight) for weight in graph.unused],
         [(node, port, last) for (node, port), last in graph.lifetimes.items()],
+        None if graph.made_by is None else {name: (*by,) for name, by in graph.made_by.items()},
     )
     return msgspec.json.encode(file)
 
@@ -226,7 +228,10 @@ def _graph(file: _File) -> Graph:
         file.spec,
         tuple(file.notes),
         lifetimes,
-        file.declared,
+        declared=file.declared,
+        made_by=None
+        if file.made_by is None
+        else {name: Maker(*by) for name, by in file.made_by.items()},
     )
 
 

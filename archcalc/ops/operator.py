@@ -304,12 +304,25 @@ def broadcast(shapes: tuple[Shape, ...]) -> Shape:
     rank = max(map(len, shapes))
     result = []
     for axis in range(-rank, 0):
-        sizes = {shape[axis] for shape in shapes if len(shape) >= -axis} - {1}
-        if len(sizes) > 1:
-            given = " and ".join("×".join(map(str, shape)) for shape in shapes)
-            raise ShapeError(f"{given} do not broadcast (N×C×H×W)")
-        result.append(sizes.pop() if sizes else 1)
+        common = 1
+        for shape in shapes:
+            if len(shape) < -axis:
+                continue
+            size = shape[axis]
+            if _is_one(size) or _is_one(common):
+                common = size if _is_one(common) else common
+            elif size != common and size != 1:
+                if common != 1:
+                    given = " and ".join("×".join(map(str, shape)) for shape in shapes)
+                    raise ShapeError(f"{given} do not broadcast (N×C×H×W)")
+                common = size
+        result.append(common)
     return tuple(result)
+
+
+def _is_one(size: int) -> bool:
+    """Whether it is the number 1, and not a size that has this value here: no guard is noted."""
+    return type(size) is int and size == 1
 
 
 def operands(node: Node, given: int = 1) -> tuple[Shape, ...]:

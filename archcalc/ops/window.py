@@ -167,6 +167,10 @@ class Sampling:
         turns, phase = divmod(position, len(self.reads))
         return [read + turns * self.shift for read in self.reads[phase]]
 
+    def covers(self, size: int) -> bool:
+        """Whether the first position reads all of so many."""
+        return set(self(0)).issuperset(range(size))
+
 
 class Window(NamedTuple):
     """A window that slides along one dimension."""
@@ -181,6 +185,12 @@ class Window(NamedTuple):
     def span(self) -> int:
         """From the first to the last position read."""
         return self.dilation * (self.kernel - 1) + 1
+
+    def covers(self, size: int) -> bool:
+        """Whether the first window reads all of so many positions."""
+        if self.dilation == 1:
+            return self.kernel - self.padding >= size
+        return self.sampling().covers(size)
 
     def sampling(self) -> Sampling:
         reads = range(-self.padding, self.span - self.padding, self.dilation)

@@ -88,12 +88,19 @@ def load(
     return replace(graph, spec=spec)
 
 
-def make(name: str, options: Mapping[str, Any], *, seed: int = 0, device: str = "cpu") -> nn.Module:
+def make(
+    name: str,
+    options: Mapping[str, Any],
+    *,
+    seed: int = 0,
+    device: str = "cpu",
+    trust: bool = False,
+) -> nn.Module:
     """The module itself, with the weights that its own code gives it from this seed.
 
     torch's random state is left as it was. Raises what :func:`load` raises.
     """
-    model = find(name, options)
+    model = find(name, options, trust=trust)
     with guard(f"{name} cannot be built"), torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         on_meta = device == "meta" and not model.ready
@@ -104,19 +111,19 @@ def make(name: str, options: Mapping[str, Any], *, seed: int = 0, device: str = 
 
 
 def example(
-    asked: ModelSpec, input: Sequence[str], batch: int, seed: int
+    asked: ModelSpec, input: Sequence[str], batch: int, seed: int, *, trust: bool = False
 ) -> tuple[nn.Module, tuple[Any, ...], dict[str, Any]]:
     """The module of a spec with tensors to call it with, by position and by name.
 
     Images come at least in twos, so that an exporter does not take a batch of one for a constant.
     A raw tensor, such as ``x=1,3,224,224``, has the batch that was written.
     """
-    model = find(asked.name, asked.options)
+    model = find(asked.name, asked.options, trust=trust)
     if not any("," in text for text in input):
         batch = max(batch, 2)
     args, kwargs = call_inputs(input or None, batch, model, asked.name)
     cpu = torch.device("cpu")
-    module = make(asked.name, asked.options, seed=seed)
+    module = make(asked.name, asked.options, seed=seed, trust=trust)
     return module, stand_in(tuple(args), cpu, True), stand_in(kwargs, cpu, True)
 
 
@@ -124,6 +131,8 @@ def find(name: str, options: Mapping[str, Any], *, trust: bool = False) -> Model
     """The model of a name, not yet built. Raises UsageError or MissingExtraError."""
     if name.endswith(".pt2"):
         return _program(name, options, trust)
+    if name.endswith(".graph.json"):
+        raise UsageError(f"{name} is a saved graph, which can be counted but not built or run")
     place, _, attribute = name.rpartition(":")
     if place == "torchvision":
         return _torchvision(attribute, options)

@@ -12,6 +12,7 @@ import io
 import json
 import logging
 import re
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -93,8 +94,15 @@ class _RunsCodeError(Exception):
     """Loading the file would run code of its own; says what of it."""
 
 
+OLDER = "serialized_exported_program.json"
+"""A member of the files that torch.export wrote before its present format."""
+
+
 def _check(path: str) -> None:
     """Raise _RunsCodeError unless loading the archive only reads data."""
+    with zipfile.ZipFile(path) as members:
+        if any(name.endswith(OLDER) for name in members.namelist()):
+            raise _RunsCodeError("it is of an older format of torch.export, made of pickles")
     with archive.PT2ArchiveReader(path) as reader:
         names = reader.get_file_names()
         for name in names:

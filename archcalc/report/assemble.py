@@ -1,46 +1,58 @@
-"""A story in words: every section as blocks of text, tables and charts, in one language."""
+"""A report in one language: its sections as blocks, and the files it is written to."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 
 from archcalc.report.document import Block, Chart, Document, Section
+from archcalc.report.formats import Place, choose, write
+from archcalc.report.gather import Report, record, table
 from archcalc.report.messages import Lang, Words
-from archcalc.report.sections import citation, claims, conventions, costs, lint, measured
+from archcalc.report.sections import of_report
 from archcalc.report.sections.context import Context
-from archcalc.report.story import Story
 from archcalc.report.units import Units
 
-TOLD_BY: Mapping[str, Callable[[Context], Iterator[Block]]] = {
-    "summary": costs.summary,
-    "example": costs.example,
-    "layers": costs.layers,
-    "where": costs.where,
-    "memory": costs.memory,
-    "latency": measured.latency,
-    "accuracy": measured.accuracy,
-    "claims": claims.of_report,
-    "lint": lint.of_report,
-    "conventions": conventions.of_report,
-    "citation": citation.of_report,
-}
-"""Each section of a Story; one that yields nothing is left out."""
+PROGRAMS = ("csv", "json")
+"""The formats that programs read: without charts, and in English."""
 
 
 def document(
-    told: Story, *, lang: Lang = "en", units: Units | None = None, charts: bool = True
+    report: Report, *, lang: Lang = "en", units: Units | None = None, charts: bool = True
 ) -> Document:
     """The report in words. ``units`` are the language's own unless given. Raises MissingExtraError
     where charts are wanted and altair is not installed."""
-    context = Context(told, Words(lang), units or ("zh" if lang == "zh" else "si"), charts)
+    context = Context(report, Words(lang), units or ("zh" if lang == "zh" else "si"), charts)
     sections = []
-    for name in told.sections:
-        blocks = tuple(TOLD_BY[name](context))
+    for name in report.sections:
+        blocks = tuple(of_report(name, context))
         if blocks:
             sections.append(Section(name, context.words(f"section.{name}"), blocks))
     found = Document(tuple(sections), title=context.title(), lang=lang, units=context.units)
     return _with_own_keys(found)
+
+
+def files(
+    report: Report,
+    target: Path,
+    *,
+    lang: Lang = "en",
+    units: Units | None = None,
+    charts: bool = True,
+) -> Mapping[Path, str]:
+    """The texts that a report in one format consists of, by path. Raises UsageError for an
+    extension without a format."""
+    form = choose("", str(target), has_option=False)
+    place = Place(stem=target.stem)
+    if form in PROGRAMS:
+        main = table(report) if "layers" in report.sections else None
+        found = replace(document(report, charts=False), data=record(report), main=main)
+    else:
+        found = document(report, lang=lang, units=units, charts=charts)
+    text = write(found, form, place)
+    # The charts first: whoever finds the report finds them too.
+    return {target.parent / name: chart for name, chart in place.files.items()} | {target: text}
 
 
 def _with_own_keys(found: Document) -> Document:

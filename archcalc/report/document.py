@@ -117,10 +117,15 @@ class Document:
 
 
 def answer(
-    tables: Iterable[Table], data: Mapping[str, Any] | None = None, notes: Sequence[str] = ()
+    tables: Iterable[Table],
+    data: Mapping[str, Any] | None = None,
+    notes: Sequence[str] = (),
+    *,
+    main: Table | None = None,
 ) -> Document:
-    """The document of one command: its tables, then its notes."""
+    """The document of one command: its tables, then its notes. ``main`` is for CSV, where several
+    tables on the screen are one."""
     blocks: list[Block] = [Tabular(table) for table in tables]
     if notes:
         blocks.append(Notes(tuple(notes)))
-    return Document((Section("", "", tuple(blocks)),), data or {})
+    return Document((Section("", "", tuple(blocks)),), data or {}, main=main)

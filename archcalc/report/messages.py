@@ -62,6 +62,9 @@ MESSAGES: Mapping[str, Mapping[Lang, str]] = {
     "column.macs": {"en": "MACs", "zh": "MACs（乘加）"},
     "column.flops": {"en": "FLOPs", "zh": "FLOPs（运算）"},
     "column.peak": {"en": "peak act.", "zh": "激活峰值"},
+    "column.median_time": {"en": "median time", "zh": "时间中位数"},
+    "column.time_ratio": {"en": "× time", "zh": "时间比"},
+    "column.accuracy": {"en": "test acc.", "zh": "测试准确率"},
     "column.params_ratio": {"en": "× params", "zh": "参数比"},
     "column.macs_ratio": {"en": "× MACs", "zh": "MACs 比"},
     "column.name": {"en": "name", "zh": "名称"},
@@ -69,7 +72,7 @@ MESSAGES: Mapping[str, Mapping[Lang, str]] = {
     "column.kind": {"en": "kind", "zh": "类别"},
     "column.given": {"en": "input", "zh": "输入"},
     "column.output": {"en": "output H×W×C", "zh": "输出 H×W×C"},
-    "column.output_any": {"en": "output", "zh": "输出"},
+    "column.output_any": {"en": "output (torch's order)", "zh": "输出（torch 次序）"},
     "column.macs_share": {"en": "share of MACs", "zh": "MACs 占比"},
     "column.moved": {"en": "bytes moved", "zh": "读写字节"},
     "column.working": {"en": "working", "zh": "算式"},
@@ -267,12 +270,20 @@ MESSAGES: Mapping[str, Mapping[Lang, str]] = {
     # Notes
     "note.baseline": {"en": "Ratios are to {baseline}.", "zh": "比值以 {baseline} 为 1。"},
     "note.macs": {
-        "en": "MACs: multiply-adds of convolutions, linear layers and matrix products. FLOPs: 2 "
-        "per MAC and 1 per other counted operation (bias, normalisation, activation, pooling, "
-        "element-wise).",
-        "zh": "MACs：卷积、全连接与矩阵乘的乘加次数。FLOPs：每次乘加记 2，其他计入的运算"
-        "（偏置、归一化、激活、池化、逐元素）各记 1。",
+        "en": "MACs: multiply-adds of convolutions, linear layers and matrix products.",
+        "zh": "MACs：卷积、全连接与矩阵乘的乘加次数。",
     },
+    "note.flops": {
+        "en": "FLOPs: 2 per MAC and 1 per other counted operation.",
+        "zh": "FLOPs：每次乘加记 2，其他计入的运算各记 1。",
+    },
+    "note.other_operations": {
+        "en": "The other counted operations are bias, normalisation, activation, pooling and "
+        "element-wise.",
+        "zh": "其他计入的运算：偏置、归一化、激活、池化与逐元素。",
+    },
+    "note.call": {"en": "{op} ({calls}× at {where})", "zh": "{op}（{calls} 次，位于 {where}）"},
+    "note.calls": {"en": "{op} ({calls}×)", "zh": "{op}（{calls} 次）"},
     "note.mode": {
         "en": "Batch {batch}, {mode} mode; params are those that this pass reads.",
         "zh": "批大小 {batch}，{mode}模式；参数指本次前向用到的参数。",
@@ -282,7 +293,7 @@ MESSAGES: Mapping[str, Mapping[Lang, str]] = {
         "zh": "{model}：另有 {outside} 个参数不参与本次前向（共 {all} 个）。",
     },
     "note.not_counted": {
-        "en": "Not counted in {model}: {ops}. Its totals are lower bounds.",
+        "en": "Not counted in {model}: {ops}. The totals are lower bounds.",
         "zh": "{model} 中未计入：{ops}；其总数是下界。",
     },
     "note.memory": {

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from archcalc.analysis.figures import COMPARED, read
+from archcalc.analysis.figures import COMPARED, FIGURES, read
 from archcalc.analysis.profile import Layer, Profile
 from archcalc.analysis.receptive_field import Reach, Unknown
 from archcalc.version import VERSION
@@ -47,9 +47,16 @@ def model(found: Profile) -> dict[str, Any]:
         },
         "by_class": {row.name: row.macs or row.flops for row in found.by_class},
         "receptive_field": reach(found.receptive_field),
+        "lower_bounds": lower_bounds(found),
         "not_counted": [row._asdict() for row in found.not_counted],
         "layers": [layer_record(layer) for layer in found.layers],
     }
+
+
+def lower_bounds(found: Profile) -> list[str]:
+    """The figures above that are "at least" this much, because something was not counted."""
+    figures = (*COMPARED, "bops") if found.not_counted else ()
+    return [key for key in figures if FIGURES[key].is_lower_bound]
 
 
 def layer_record(layer: Layer) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from archcalc.analysis.profile import Profile, profile
-from archcalc.errors import ArchcalcError, UsageError
+from archcalc.errors import ArchcalcError, NoFormulaError, UsageError
 from archcalc.graph import Graph
 from archcalc.lookup.registry import Architecture
 from archcalc.symbolic import expression as ex
@@ -256,6 +256,8 @@ class Formula:
             read = self.read or self._figures
             leaves: list[int] = []
             record = _skeleton(read(found, recorder), leaves)
+        except NoFormulaError:
+            raise
         except ArchcalcError:
             return self._refused(recorder, sizes)
         names = self.figures if self.read is None else map(str, range(len(leaves)))
@@ -263,7 +265,9 @@ class Formula:
             name: recorder.polynomial(leaf) for name, leaf in zip(names, leaves, strict=True)
         }
         guards = strongest(recorder.space, tuple(recorder.guards))
-        return Region(recorder.space, self.variables, guards, figures, record=record)
+        return Region(
+            recorder.space, self.variables, guards, figures, record=record, lines=recorder.lines
+        )
 
     def _refused(self, recorder: Recorder, sizes: Mapping[str, int]) -> Region:
         """The region of sizes that the network does not take. Raises where it takes them."""
@@ -309,9 +313,7 @@ def derive(
     input (N, C, H, W) at which the formula starts. Raises UsageError for another name, and what
     the network raises at its defaults.
     """
-    for name in figures:
-        if name not in FIGURES:
-            raise UsageError(f"unknown figure {name!r}: one of {', '.join(FIGURES)}")
+    check_figures(figures)
     fixed = architecture.parse_options(options or {})
     start = tuple(shape) or (1, *architecture.input)
     names = side_names(architecture)
@@ -332,6 +334,13 @@ def derive(
     )
     formula.region()
     return formula
+
+
+def check_figures(figures: Sequence[str]) -> None:
+    """Raises UsageError for a figure that is not in the table."""
+    for name in figures:
+        if name not in FIGURES:
+            raise UsageError(f"unknown figure {name!r}: one of {', '.join(FIGURES)}")
 
 
 def side_names(architecture: Architecture) -> dict[str, str]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +37,8 @@ class Region:
     """:attr:`refusal` for any sizes of the region: text, and the sizes in it as expressions."""
     record: Any = None
     """What :attr:`Formula.read` gave, each integer replaced by its place in :attr:`figures`."""
+    lines: Mapping[Guard, str] = field(default_factory=dict)
+    """The lines of a torch model that take a size for an ordinary number, by the guard."""
 
     @cached_property
     def conditions(self) -> tuple[str, ...]:
@@ -103,7 +105,9 @@ class Region:
                 known[number] = largest[atom.name]
                 continue
             inside = [_bound(dict(part), known) for part in ex.parts(atom)]
-            known[number] = inside[0] if isinstance(atom, ex.Quotient) else max(inside)
+            known[number] = max(inside) if isinstance(atom, ex.Extreme) else inside[0]
+            if isinstance(atom, ex.Quotient) and ex.is_constant(dict(atom.denominator)):
+                known[number] = -(-inside[0] // inside[1])
             most = max(most, *inside)
         return max(most, *(_bound(polynomial, known) for polynomial in polynomials), 0)
 

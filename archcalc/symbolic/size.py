@@ -45,6 +45,8 @@ class Recorder:
     def __init__(self, *, quotes: bool = False) -> None:
         self.space = Space()
         self.guards: dict[Guard, None] = {}
+        self.lines: dict[Guard, str] = {}
+        """Where a size was taken for an ordinary number, for those who know."""
         self._asked: set[tuple[ex.Key, Relation]] = set()
         """The comparisons so far: each comes out as it did the first time."""
         self.quoted: list[Quoted] | None = [] if quotes else None
@@ -291,6 +293,8 @@ class Size:
     def __format__(self, spec: str) -> str:
         if self.recorder.quoted is not None:
             return self.recorder.quote(Quoted(ex.key(self.polynomial), spec))
+        if spec not in ("", ","):
+            return format(int(self), spec)  # digits that somebody computes with
         from archcalc.symbolic.emit import inline
 
         return inline(self.recorder.space, self.polynomial)

@@ -26,7 +26,7 @@ from archcalc.graph import Graph
 from archcalc.io import claims_file
 from archcalc.lookup import registry
 from archcalc.lookup.resolve import resolve
-from archcalc.report.sections.claims import claims as claims_report
+from archcalc.report.sections.claims import show as claims_report
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -24,8 +24,8 @@ from archcalc.lookup.registry import find
 from archcalc.report.charts.style import svg
 from archcalc.report.charts.training import errors, learning
 from archcalc.report.messages import Words
-from archcalc.report.training import trained, with_accuracy
-from archcalc.report.views import comparison
+from archcalc.report.sections.accuracy import show as trained
+from archcalc.report.sections.comparison import show as comparison
 from tests.analysis.run_on_disk import RECIPE, epoch, make
 
 
@@ -182,8 +182,9 @@ def test_compare_gets_an_accuracy_column_and_names_no_winner_when_intervals_over
         profile(find(name).graph(options=options))
         for name, options in (("nin", {}), ("nin", {"head": "fc"}), ("nin-fashion", {}))
     ]
-    found = compare(profiles)
-    report = with_accuracy(comparison(found), found, load_all(tmp_path))
+    found = compare(profiles, runs=load_all(tmp_path))
+    assert [row["test_accuracy"] for row in found.rows()] == [0.80, 0.805, None]
+    report = comparison(found)
     assert [column.key for column in report.tables[0].columns][-1] == "test_accuracy"
     assert [row[-1] for row in report.tables[0].rows] == [0.80, 0.805, None]
     assert "The intervals overlap: no winner." in report.notes
@@ -194,8 +195,7 @@ def test_compare_gets_an_accuracy_column_and_names_no_winner_when_intervals_over
 def test_a_model_that_was_trained_in_two_ways_has_no_one_accuracy(tmp_path: Path) -> None:
     make(tmp_path / "a", 0.80)
     make(tmp_path / "b", 0.90, precision="bf16")
-    found = compare([profile(find("nin").graph())])
-    report = with_accuracy(comparison(found), found, load_all(tmp_path))
+    report = comparison(compare([profile(find("nin").graph())], runs=load_all(tmp_path)))
     assert report.tables[0].rows[0][-1] is None
     assert len(report.tables[1].rows) == 2
 
@@ -203,7 +203,7 @@ def test_a_model_that_was_trained_in_two_ways_has_no_one_accuracy(tmp_path: Path
 def test_the_report_of_runs_has_a_row_a_run_and_their_mean(tmp_path: Path) -> None:
     for seed in range(2):
         make(tmp_path / f"s{seed}", 0.8 + 0.01 * seed, seed=seed)
-    report = trained(load_all(tmp_path))
+    report = trained(*load_all(tmp_path))
     assert len(report.tables[0].rows) == 2
     assert report.tables[1].rows[0][4] == pytest.approx(0.805)
     assert json.loads(json.dumps(report.data))["runs"][0]["result"]["accuracy"] == 0.8

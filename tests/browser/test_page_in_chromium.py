@@ -17,7 +17,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 import archcalc
-from archcalc.report import story as stories
+from archcalc.report import gather as stories
 from archcalc.report.assemble import document
 from archcalc.report.page import page as write_page
 from tests.report.hostile import UNUSUAL, hostile_graph, unusual_graph
@@ -53,7 +53,7 @@ def browser() -> Iterator[Browser]:
 def story_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     profiles = [archcalc.graph(name).profile() for name in FOUR]
     path = tmp_path_factory.mktemp("page") / "story.html"
-    path.write_text(write_page(document(stories.story(profiles))), encoding="utf-8")
+    path.write_text(write_page(document(stories.of_profiles(profiles))), encoding="utf-8")
     return path
 
 
@@ -215,7 +215,7 @@ def test_it_reads_without_scripts(browser: Browser, story_file: Path) -> None:
 def test_hostile_names_do_nothing(browser: Browser, tmp_path: Path) -> None:
     path = tmp_path / "hostile.html"
     profiles = [hostile_graph().profile(), archcalc.graph("nin").profile()]
-    path.write_text(write_page(document(stories.story(profiles))), encoding="utf-8")
+    path.write_text(write_page(document(stories.of_profiles(profiles))), encoding="utf-8")
     found = opened(browser, path)
     for bar in found.page.locator(".chart .mark-rect path").all()[:4]:
         bar.scroll_into_view_if_needed()
@@ -228,7 +228,7 @@ def test_hostile_names_do_nothing(browser: Browser, tmp_path: Path) -> None:
 
 def test_unusual_names_are_drawn_like_any_other(browser: Browser, tmp_path: Path) -> None:
     path = tmp_path / "unusual.html"
-    text = write_page(document(stories.story([unusual_graph().profile()])))
+    text = write_page(document(stories.of_profiles([unusual_graph().profile()])))
     path.write_bytes(text.encode(errors="backslashreplace"))
     found = opened(browser, path)
     charts = found.page.locator(".chart")

@@ -14,7 +14,7 @@ import pytest
 import archcalc
 from archcalc.cli import run
 from archcalc.errors import UsageError
-from archcalc.graph import Attributes, nbytes
+from archcalc.graph import Attributes, Maker, nbytes
 from archcalc.io.graph_file import decode, encode, load, save
 from archcalc.lookup import registry
 from archcalc.training_step import training_step
@@ -25,15 +25,27 @@ def test_every_registered_network_is_read_as_it_was_written(name: str) -> None:
     graph = archcalc.graph(name)
     again = decode(encode(graph), "text")
     assert again == graph
+    assert (again.declared, again.made_by) == (True, None)
     assert again.profile().macs == graph.profile().macs
     assert again.profile().memory == graph.profile().memory
 
 
 def test_a_training_step_with_lifetimes_is_read_as_it_was_written() -> None:
-    step = replace(training_step(archcalc.graph("nin"), "adam"), lifetimes={(1, 0): 3, (2, 0): 9})
+    step = replace(
+        training_step(archcalc.graph("nin"), "adam"),
+        lifetimes={(1, 0): 3, (2, 0): 9},
+        made_by={"mlpconv1.conv": Maker("conv", True)},
+    )
     again = decode(encode(step), "text")
-    assert again == step
-    assert again.lifetimes == step.lifetimes
+    # Not every field is compared by ==.
+    assert vars(again) == vars(step)
+
+
+def test_what_made_a_node_is_read_as_it_was_written() -> None:
+    nodes = {"conv": Maker("conv", True), "act": Maker("tensor", False)}
+    for made_by in (nodes, {}, None):
+        graph = replace(archcalc.graph("inception-5x5"), made_by=made_by)
+        assert decode(encode(graph), "text").made_by == made_by
 
 
 def test_attributes_keep_tuples_tables_and_infinities() -> None:

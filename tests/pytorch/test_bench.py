@@ -416,12 +416,12 @@ def test_an_interruption_keeps_what_was_finished(cli, tmp_path: Path, monkeypatc
 
 
 def test_compare_measures_when_asked(cli, monkeypatch) -> None:
-    from archcalc.cli import bench as command
+    real = archcalc.pytorch.bench.run.bench
 
-    real = command._measured
-    monkeypatch.setattr(
-        command, "_measured", lambda specs, *_: real(specs, 0.02, 0.02, dict(_[2], threads=(1,)))
-    )
+    def quick(specs, **choice):
+        return real(specs, **{**choice, "plan": Plan(budget=0.02, warmup=0.02), "threads": (1,)})
+
+    monkeypatch.setattr(archcalc.pytorch.bench.run, "bench", quick)
     code, out, _ = cli("compare inception-5x5 inception-5x5-reduced --latency cpu")
     assert code == 0
     assert "× time" in out

@@ -297,8 +297,13 @@ def test_ceilings_are_measured_once_and_kept(tmp_path: Path, quick: list[str]) -
 
 def test_a_damaged_cache_is_as_good_as_none(tmp_path: Path, quick: list[str]) -> None:
     file = tmp_path / "ceilings.json"
-    odd = '{"schema_version": 1, "ceilings": {"x": {}}}'
-    for text in ("{", "[]", '{"schema_version": 0}', odd):
+    odd = '{"schema_version": 1, "ceilings": {"x": %s}}'
+    top = {"device": "x", "dtype": "float32", "threads": 1, "copies": [[1, 1.0]], "launch": 1e-6}
+    records = [{}, {**top, "flops": "1e11"}, {**top, "flops": -1.0}, {**top, "flops": True}]
+    for text in (
+        *("{", "[]", '{"schema_version": 0}', "[" * 5000, odd % '{"flops": 1e999}'),
+        *(odd % json.dumps(record) for record in records),
+    ):
         file.write_text(text)
         assert read_cache(file) == {}
     ceilings(Cpu(), "float32", 1, path=file)

@@ -1,5 +1,6 @@
-"""docs/counters.md shows what the other counters say now."""
+"""The pages of docs/ that need torch show what is printed, and their examples run."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -13,3 +14,12 @@ def test_the_output_shown_is_what_is_printed(path: Path) -> None:
     assert readme.commands(text)
     now = readme.refreshed(text)
     assert readme.without_versions(text) == readme.without_versions(now), readme.REPAIR
+
+
+def test_the_example_of_a_formula_prints_what_its_comments_say(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    text = (readme.ROOT / "docs" / "formulas-torch.md").read_text(encoding="utf-8")
+    (code,) = re.findall(r"^```python\n(.*?)^```$", text, re.S | re.M)
+    exec(code, {})
+    assert capsys.readouterr().out.splitlines() == re.findall(r"^print.*  # (.*)$", code, re.M)

@@ -29,6 +29,13 @@ def huge():
     return nn.Linear(3_000_000_000, 2_000_000_000, bias=False)
 
 
+def deep():
+    inner = nn.Linear(4, 4)
+    for _ in range(2000):
+        inner = nn.Sequential(inner)
+    return inner
+
+
 def _hidden():
     return 3
 """
@@ -41,9 +48,25 @@ def net(tmp_path: Path) -> str:
     return str(path)
 
 
-def test_a_lazy_model_needs_an_input_first() -> None:
-    with pytest.raises(UsageError, match="1 is a lazy layer, whose sizes an input decides"):
-        archcalc.trace(nn.Sequential(nn.ReLU(), nn.LazyLinear(4)), (1, 8))
+def test_lazy_layers_take_their_sizes_from_the_input_and_stay_lazy() -> None:
+    model = nn.Sequential(nn.LazyConv2d(6, 3), nn.LazyBatchNorm2d(), nn.Flatten(), nn.LazyLinear(4))
+    found = archcalc.trace(model, (2, 3, 8, 8)).profile()
+    assert found.params == (6 * 3 * 3 * 3 + 6) + 2 * 6 + (4 * 6 * 6 * 6 + 4)
+    assert found.macs == 2 * (6 * 6 * 6 * 3 * 3 * 3 + 4 * 6 * 6 * 6)
+    assert all(isinstance(each, nn.UninitializedParameter) for each in model.parameters())
+    assert [type(layer).__name__ for layer in model] == [
+        *("LazyConv2d", "LazyBatchNorm2d", "Flatten", "LazyLinear")
+    ]
+    assert archcalc.trace(model, (2, 5, 6, 6), train=True).training
+
+
+def test_lazy_layers_that_cannot_take_their_sizes_say_what_to_do() -> None:
+    with pytest.raises(UsageError, match="call the model once on an input and trace it then"):
+        archcalc.trace(nn.Sequential(nn.LazyConv2d(4, 3)), (2, 3))
+
+
+def test_modules_2000_deep_in_a_file_are_built_and_traced(net: str) -> None:
+    assert resolve(f"{net}:deep", input=["1,4"]).profile().macs == 4 * 4
 
 
 def test_weights_beyond_an_address_are_traced_as_declared(net: str) -> None:

@@ -193,6 +193,25 @@ def test_the_eager_peak_is_the_most_that_is_alive(name: str) -> None:
     assert mine == alive.peak
 
 
+class WindowedAttention(torch.nn.Module):
+    """Attention inside of windows: torch has no fused kernel for five dimensions."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        n, windows, tokens, width = x.shape
+        q, k, v = x.view(n, windows, tokens, 3, 2, width // 6).permute(3, 0, 1, 4, 2, 5).unbind()
+        return F.scaled_dot_product_attention(q, k, v)
+
+
+@pytest.mark.parametrize("tokens", [4, 16, 64])
+def test_the_eager_peak_has_what_attention_makes_without_a_fused_kernel(tokens: int) -> None:
+    model, shape = WindowedAttention(), (2, 3, tokens, 96)
+    mine = archcalc.trace(model, shape).profile().memory.eager_peak_bytes
+    x = torch.rand(shape)
+    with torch.no_grad(), Alive(model, x) as alive:
+        model(x)
+    assert mine == alive.peak
+
+
 def test_a_parameter_that_is_read_by_itself_is_no_activation() -> None:
     class Shifted(torch.nn.Module):
         def __init__(self) -> None:

@@ -131,6 +131,38 @@ def test_the_crafted_one_does_run_where_it_is_trusted(saved: Path) -> None:
     assert RAN
 
 
+def test_every_command_that_runs_a_program_asks_for_trust_too(
+    saved: Path, cli: Callable[[str], tuple[int, str, str]]
+) -> None:
+    path = changed(saved, {"data/sample_inputs/model.pt": pickled})
+    out = saved.with_name("out.pt2")
+    for line in (
+        f"bench {path} --input 2,8 --device cpu --time 0.01 --warmup 0.01 --threads 1",
+        f"export {path} --input 2,8 -o {out}",
+        f"verify {path} --input 2,8",
+        f"reconcile {path} --input 2,8",
+    ):
+        RAN.clear()
+        code, _, err = cli(line)
+        assert code == 2, line
+        assert "give --trust" in err
+        assert not RAN
+        cli(f"{line} --trust")
+        assert RAN, line
+
+
+def test_a_program_of_the_older_format_is_refused_as_what_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "old.pt2"
+    with zipfile.ZipFile(path, "w") as old:
+        old.writestr("version", "1")
+        old.writestr("serialized_exported_program.json", "{}")
+        old.writestr("serialized_state_dict.pt", pickle.dumps(Payload()))
+    RAN.clear()
+    with pytest.raises(UsageError, match=r"older format of torch\.export.*--trust"):
+        resolve(str(path), input=["2,8"])
+    assert not RAN
+
+
 def test_what_torch_saves_is_loaded_without_trust(saved: Path, tmp_path: Path) -> None:
     assert resolve(str(saved), input=["2,8"]).profile().macs == 2 * 8 * 8
     path = tmp_path / "dynamic.pt2"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -9,8 +10,10 @@ import torch
 import torchvision
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
+from torchvision import models
 
 import archcalc
+from archcalc.io.claims_file import registered
 
 TWINS: list[tuple[str, dict[str, Any], str]] = [
     ("alexnet-torchvision", {}, "alexnet"),
@@ -95,3 +98,18 @@ def test_widths_are_rounded_as_torchvision_rounds_them(
     declared = archcalc.graph(name, multiplier=width).profile()
     model = made(theirs, width_mult=width)
     assert counted(model, (1, 3, 224, 224)) == (declared.params, declared.macs)
+
+
+DOCUMENTED = {
+    claim.source: (claim, found[1])
+    for claim in registered()
+    if (found := re.match(r"torchvision, (\w+_Weights): _ops", claim.source))
+}
+
+
+@pytest.mark.parametrize("source", DOCUMENTED)
+def test_what_a_claim_quotes_from_torchvision_is_what_torchvision_says(source: str) -> None:
+    claim, weights = DOCUMENTED[source]
+    said = models.get_weight(f"{weights}.DEFAULT").meta["_ops"]
+    quoted = claim.published.removesuffix("G")
+    assert f"{said:.{len(quoted.partition('.')[2])}f}" == quoted

@@ -280,6 +280,11 @@ class TestTraining:
         with pytest.raises(UsageError, match="unknown optimizer 'lion'"):
             trace(nn.Linear(8, 4), (2, 8), train=True, optimizer="lion")
 
+    def test_an_optimizer_that_needs_more_than_gradients_is_one_sentence(self) -> None:
+        """LBFGS takes a closure, and is not a fault of the model."""
+        with pytest.raises(UsageError, match="the optimizer cannot make a step"):
+            trace(nn.Linear(8, 4), (2, 8), train=True, optimizer=torch.optim.LBFGS)
+
     def test_attention_trains(self) -> None:
         layer = nn.TransformerEncoderLayer(16, 4, 32, batch_first=True, dropout=0.0)
         graph = trace(layer, (2, 5, 16), train=True)

@@ -106,3 +106,68 @@ def test_a_real_run_gives_the_same_graph_each_time() -> None:
         return x
 
     assert len({archcalc.trace(model, (4, 4)).profile().macs for _ in range(3)}) == 1
+
+
+class Counted(nn.Module):
+    """Counts its calls in an attribute, in a list and in a buffer that it replaces."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = nn.Linear(4, 4)
+        self.calls = 0
+        self.log: list[int] = []
+        self.seen: dict[str, list[int]] = {"all": []}
+        self.register_buffer("steps", torch.zeros((), dtype=torch.int64))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.calls += 1
+        self.log.append(self.calls)
+        self.seen["all"].append(self.calls)
+        self.steps = self.steps + 1
+        return self.layer(x)
+
+
+@pytest.mark.parametrize("way", ["fast", "exact", "dispatch", "real"])
+def test_what_another_thread_counts_on_the_same_model_is_kept(way: Any) -> None:
+    model = Counted()
+    x = torch.zeros(1, 4)
+    counted = 0
+    done = threading.Event()
+
+    def run() -> None:
+        nonlocal counted
+        while not done.is_set():
+            model(x)
+            counted += 1
+
+    thread = threading.Thread(target=run)
+    thread.start()
+    try:
+        for _ in range(20):
+            archcalc.trace(model, (1, 4), way=way, train=True)
+    finally:
+        done.set()
+        thread.join()
+    assert counted > 20
+    assert model.calls == len(model.log) == len(model.seen["all"]) == int(model.steps) == counted
+    assert model.training
+
+
+def test_a_module_that_a_closure_calls_keeps_its_name_and_its_state() -> None:
+    model = Counted()
+    inner = nn.Sequential(nn.Linear(4, 4), Counted())
+    model.inner = inner
+    model.calls_inner = lambda x: inner(x)
+
+    class Outer(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.model = model
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.model(self.model.calls_inner(x))
+
+    graph = archcalc.trace(Outer(), (1, 4))
+    names = [node.name for node in graph if node.weights]
+    assert names == ["model.inner.0", "model.inner.1.layer", "model.layer"]
+    assert (inner[1].calls, inner[1].log, int(inner[1].steps)) == (0, [], 0)

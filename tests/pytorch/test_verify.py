@@ -8,7 +8,8 @@ import pytest
 
 from archcalc.lookup.resolve import resolve
 from archcalc.pytorch.crosscheck import check, check_model
-from archcalc.report.sections.counters import reconciliation, verification
+from archcalc.report.sections.reconciliation import show as reconciliation
+from archcalc.report.sections.verification import show as verification
 
 
 def test_verify_explains_every_difference(cli) -> None:

@@ -10,10 +10,11 @@ from archcalc.analysis.compare import compare
 from archcalc.analysis.profile import profile
 from archcalc.errors import UsageError
 from archcalc.graph import Graph, Node
-from archcalc.report import views
+from archcalc.report import records
 from archcalc.report.document import answer
 from archcalc.report.formats import FORMATS, Place, choose, write
 from archcalc.report.formats.terminal import terminal
+from archcalc.report.sections import comparison, layers, totals
 from archcalc.report.table import AtLeast, Column, Table
 
 WIDE = Table(
@@ -43,7 +44,7 @@ def test_an_unknown_extension_is_refused_with_the_known_ones(output: str) -> Non
 
 @pytest.mark.parametrize("name", sorted(set(FORMATS) - {"html"}))
 def test_every_format_writes_every_command(name: str) -> None:
-    text = write(views.layers(archcalc.graph("nin").profile(), depth=9), name)
+    text = write(layers.show(archcalc.graph("nin").profile(), depth=9), name)
     assert "mlpconv1" in text
 
 
@@ -80,7 +81,7 @@ def test_severities_are_coloured_on_a_terminal_alone() -> None:
 
 def test_work_that_is_not_counted_marks_the_totals() -> None:
     built = archcalc.graph("inception-5x5")
-    assert "≥" not in terminal(views.layers(built.profile()))
+    assert "≥" not in terminal(layers.show(built.profile()))
     value = built.output
     last = Node(
         "custom",
@@ -90,5 +91,7 @@ def test_work_that_is_not_counted_marks_the_totals() -> None:
         built.nodes[0].attrs,
     )
     lower = profile(Graph("net", (*built.nodes, last), {"output": last.output}))
-    for view in (views.layers(lower), views.totals([lower]), views.comparison(compare([lower]))):
+    for view in (layers.show(lower), totals.show([lower]), comparison.show(compare([lower]))):
         assert "≥ 120.4M" in terminal(view)
+    assert "macs" in records.model(lower)["lower_bounds"]
+    assert records.model(built.profile())["lower_bounds"] == []

@@ -6,8 +6,10 @@ from dataclasses import replace
 import pytest
 
 import archcalc
+from archcalc.analysis.compare import compare
 from archcalc.analysis.latency import (
     Bench,
+    Caution,
     Environment,
     Latency,
     Layers,
@@ -16,12 +18,12 @@ from archcalc.analysis.latency import (
     Verified,
     Warmup,
 )
-from archcalc.report import views
 from archcalc.report.formats.csv import csv
 from archcalc.report.formats.json import json as json_text
 from archcalc.report.formats.markdown import markdown
 from archcalc.report.formats.terminal import terminal
-from archcalc.report.latency import measurement, with_latency
+from archcalc.report.sections import comparison
+from archcalc.report.sections.latency import show as measurement
 
 CPU = Setting("cpu", "float32", 1, threads=2)
 ENVIRONMENT = Environment("a processor", 4, "Linux", "3.11", "2.9", "0.1", commit="abcdef0123456")
@@ -158,8 +160,22 @@ def test_the_other_timer_stands_beside_ours() -> None:
 def test_a_warning_names_its_models_once() -> None:
     rows = [replace(each, warnings=("the machine is busy",)) for each in (DIRECT, REDUCED)]
     text = told(bench(*rows))
-    assert text.count("Beware: the machine is busy") == 1
-    assert "inception-5x5-reduced (cpu" in text
+    assert text.count("Warning: the machine is busy: inception-5x5; inception-5x5-reduced.") == 1
+
+
+def test_warnings_of_one_kind_are_one_sentence_with_a_value_for_each_model() -> None:
+    rows = [
+        replace(each, warnings=(Caution("spread", {"percent": percent}),))
+        for each, percent in ((DIRECT, 20.0), (REDUCED, 31.0))
+    ]
+    text = told(bench(*rows))
+    assert text.count("Warning") == 1
+    assert "inception-5x5 20 %; inception-5x5-reduced 31 %. Measure on a quieter machine." in text
+
+
+def test_a_model_that_is_not_counted_in_full_has_a_lower_bound_of_its_macs() -> None:
+    part = replace(DIRECT, macs=None, flops=None, least_macs=1_000_000)
+    assert "≥ 1.000M" in told(bench(part))
 
 
 def test_training_is_explained() -> None:
@@ -175,10 +191,11 @@ def test_every_format_can_be_written() -> None:
 
 
 def test_a_comparison_gets_measured_columns_and_a_reason() -> None:
-    comparison = archcalc.compare(["inception-5x5", "inception-5x5-reduced", "nin"])
-    found = bench(DIRECT, REDUCED)
-    matched = {each.spec: each for each in found.latencies}
-    report = with_latency(views.comparison(comparison), comparison, found, matched)
+    models = ["inception-5x5", "inception-5x5-reduced", "nin"]
+    profiles = [archcalc.graph(name).profile() for name in models]
+    found = compare(profiles, bench=bench(DIRECT, REDUCED))
+    assert [row["median_s"] for row in found.rows()] == [3.1e-3, 1e-3, None]
+    report = comparison.show(found)
     table = report.tables[0]
     assert [column.key for column in table.columns][-2:] == ["median_s", "time_ratio"]
     assert [cells[-2] for cells in table.rows] == [3.1e-3, 1e-3, None]

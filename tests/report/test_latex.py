@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 
 import archcalc
-from archcalc.report import views
 from archcalc.report.document import answer
 from archcalc.report.formats import write
 from archcalc.report.formats.latex import escape
+from archcalc.report.sections import layers
 from archcalc.report.table import Column, Table
 
 HOSTILE = r"\input{/etc/passwd} 50% a_b $x$ #1 {c} ~ ^ & <d> |"
@@ -41,7 +41,7 @@ def test_rows_cells_and_rules_are_those_of_the_table() -> None:
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
 def test_it_compiles(tmp_path: Path) -> None:
-    document = views.layers(archcalc.graph("googlenet").profile())
+    document = layers.show(archcalc.graph("googlenet").profile())
     (tmp_path / "out.tex").write_text(write(document, "latex"), encoding="utf-8")
     command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "out.tex"]
     subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from archcalc.analysis.claims import VERDICTS
-from archcalc.report import messages, story
+from archcalc.report import gather, messages
 from archcalc.report.messages import LANGS, MESSAGES, Words
 
 ROOT = Path(messages.__file__).parent
@@ -53,7 +53,7 @@ def test_every_message_is_said_somewhere() -> None:
 
 
 def test_every_section_has_a_heading() -> None:
-    assert {f"section.{name}" for name in story.SECTIONS} <= set(MESSAGES)
+    assert {f"section.{name}" for name in gather.IN_REPORTS} <= set(MESSAGES)
 
 
 @pytest.mark.parametrize("verdict", [each for each in VERDICTS if each != "needs training"])

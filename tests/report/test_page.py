@@ -14,7 +14,7 @@ from html.parser import HTMLParser
 import pytest
 
 import archcalc
-from archcalc.report import story as stories
+from archcalc.report import gather as stories
 from archcalc.report.assemble import document
 from archcalc.report.page import page
 from tests.report.hostile import hostile_graph
@@ -49,7 +49,7 @@ class Elements(HTMLParser):
 
 def written(*names: str, lang: str = "en", charts: bool = True) -> str:
     profiles = [archcalc.graph(name).profile() for name in names]
-    return page(document(stories.story(profiles), lang=lang, charts=charts))  # type: ignore[arg-type]
+    return page(document(stories.of_profiles(profiles), lang=lang, charts=charts))  # type: ignore[arg-type]
 
 
 @pytest.fixture(scope="module")
@@ -103,7 +103,7 @@ def test_every_layer_is_a_row_with_its_exact_numbers(four: str) -> None:
 
 
 def test_hostile_names_are_text_everywhere() -> None:
-    text = page(document(stories.story([hostile_graph().profile()])))
+    text = page(document(stories.of_profiles([hostile_graph().profile()])))
     parsed = Elements(text)
     assert not [tag for tag, _ in parsed.tags if tag == "img"]
     for tag, attributes in parsed.tags:

@@ -14,7 +14,7 @@ import archcalc
 from archcalc.cli import run
 from archcalc.graph import Graph
 from archcalc.lookup import registry
-from archcalc.report import story as stories
+from archcalc.report import gather as stories
 from archcalc.report.assemble import document
 from archcalc.report.document import Chart, Document, LayerList, Tabular, Text
 from archcalc.report.formats import Place, write
@@ -33,7 +33,7 @@ def as_markdown(found: Document) -> tuple[str, dict[str, str]]:
 
 
 def told(*names: str, **options: object) -> stories.Story:
-    return stories.story([archcalc.graph(name).profile() for name in names], **options)  # type: ignore[arg-type]
+    return stories.of_profiles([archcalc.graph(name).profile() for name in names], **options)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("config", ["story.toml", "story.zh.toml", "accuracy.toml"])
@@ -80,7 +80,7 @@ def test_a_report_without_inception_has_no_worked_example() -> None:
 @pytest.mark.parametrize("name", registry.names())
 def test_every_model_makes_a_report_whose_rows_add_up(name: str, lang: str) -> None:
     profile = archcalc.graph(name).profile()
-    found = document(stories.story([profile]), lang=lang, charts=False)  # type: ignore[arg-type]
+    found = document(stories.of_profiles([profile]), lang=lang, charts=False)  # type: ignore[arg-type]
     sections = {section.key: section for section in found.sections}
     (layers,) = (block for block in sections["layers"].blocks if isinstance(block, LayerList))
     keys = [column.key for column in layers.full.columns]
@@ -118,7 +118,7 @@ def test_the_json_has_ratios_claims_and_the_worked_example() -> None:
 
 
 def test_markdown_keeps_hostile_names_in_their_cells() -> None:
-    found = document(stories.story([hostile_graph().profile()]))
+    found = document(stories.of_profiles([hostile_graph().profile()]))
     text, files = as_markdown(found)
     # In Mermaid's fence every sign is a number; elsewhere each < is behind a backslash.
     assert not re.search(r"(?<!\\)<(?!br/>)", text)
@@ -134,7 +134,7 @@ def test_markdown_keeps_hostile_names_in_their_cells() -> None:
 
 
 def test_a_csv_cell_never_begins_a_formula() -> None:
-    text = write_csv(stories.table(stories.story([hostile_graph().profile()])))
+    text = write_csv(stories.table(stories.of_profiles([hostile_graph().profile()])))
     for row in list(csv.reader(io.StringIO(text)))[1:]:
         assert row[0].startswith("'=")
         assert row[1].startswith("'=")
@@ -157,10 +157,10 @@ def test_what_is_not_counted_is_told() -> None:
     graph = archcalc.graph("nin")
     strange = graph.nodes[-1]._replace(op="mylib::strange")
     graph = Graph(graph.name, (*graph.nodes[:-1], strange), graph.outputs, spec="nin")
-    found = document(stories.story([graph.profile()]), charts=False)
+    found = document(stories.of_profiles([graph.profile()]), charts=False)
     (section,) = (section for section in found.sections if section.key == "conventions")
     sentences = [block.text for block in section.blocks if isinstance(block, Text)]
-    assert "Not counted in nin: mylib::strange (1×). Its totals are lower bounds." in sentences
+    assert "Not counted in nin: mylib::strange (1×). The totals are lower bounds." in sentences
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:

@@ -14,7 +14,7 @@ from archcalc.analysis.runs import Run
 from archcalc.cli import run as command
 from archcalc.io.runs import load_all
 from archcalc.report import charts
-from archcalc.report import story as stories
+from archcalc.report import gather as stories
 from archcalc.report.assemble import document
 from archcalc.report.document import Chart, Section, Tabular, Text
 from archcalc.report.messages import LANGS, Lang
@@ -52,7 +52,7 @@ def profiles(*specs: str) -> list[Any]:
 
 
 def section(found: list[Run], *specs: str, lang: Lang = "en") -> Section:
-    told = stories.story(profiles(*specs), sections=["accuracy"], runs=found)
+    told = stories.of_profiles(profiles(*specs), sections=["accuracy"], runs=found)
     (only,) = document(told, lang=lang).sections
     return only
 
@@ -132,7 +132,7 @@ def test_sets_are_told_apart_and_two_ways_of_one_model_by_what_differs(tmp_path:
 def test_macs_are_of_the_input_and_the_classes_that_it_was_trained_with(tmp_path: Path) -> None:
     classes = [str(number) for number in range(20)]
     make(tmp_path / "a", "googlenet", 0.5, input=[3, 96, 96], classes=classes)
-    told = stories.story(profiles("googlenet"), runs=load_all(tmp_path))
+    told = stories.of_profiles(profiles("googlenet"), runs=load_all(tmp_path))
     (trained,) = told.trained
     as_trained = archcalc.graph("googlenet", input="96x96x3", num_classes=20).profile()
     assert trained.macs == as_trained.macs < told.profiles[0].macs
@@ -176,5 +176,5 @@ def test_runs_of_other_models_or_unfinished_ones_are_refused(
 
 
 def test_a_report_without_runs_has_no_accuracy() -> None:
-    told = stories.story(profiles("nin"))
+    told = stories.of_profiles(profiles("nin"))
     assert "accuracy" not in [section.key for section in document(told, charts=False).sections]

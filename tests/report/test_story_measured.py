@@ -13,7 +13,7 @@ from archcalc.analysis.latency import Bench, Environment, Latency, Setting, Warm
 from archcalc.analysis.roofline import Ceilings
 from archcalc.cli import run
 from archcalc.io.bench_file import record
-from archcalc.report import story as stories
+from archcalc.report import gather as stories
 from archcalc.report.assemble import document
 from archcalc.report.document import Chart, Section, Tabular, Text
 from archcalc.report.messages import LANGS, Lang
@@ -51,7 +51,7 @@ BOTH = bench(latency("inception-naive", 10.0), latency("inception-reduced", 6.0)
 
 def section(measured: Bench, lang: Lang = "en") -> Section:
     profiles = [archcalc.graph(name).profile() for name in ("inception-naive", "inception-reduced")]
-    told = stories.story(profiles, sections=["latency"], benches=[measured])
+    told = stories.of_profiles(profiles, sections=["latency"], benches=[measured])
     (found,) = document(told, lang=lang).sections
     return found
 
@@ -64,7 +64,7 @@ def test_medians_reasons_and_warnings_are_told(lang: Lang) -> None:
     assert medians == [pytest.approx(0.01045), pytest.approx(0.00627)]
     sentences = [block.text for block in blocks if isinstance(block, Text)]
     assert any("2.37× fewer multiply-adds, 1.67× faster" in text for text in sentences)
-    assert "inception-naive: the machine was busy" in sentences
+    assert "Warning: the machine was busy: inception-naive; inception-reduced." in sentences
 
 
 def test_the_charts_are_latency_against_macs_and_the_roofline() -> None:
@@ -87,7 +87,7 @@ def test_models_of_two_settings_are_not_put_into_one_chart() -> None:
 
 
 def test_a_report_without_measurements_has_no_latency() -> None:
-    told = stories.story([archcalc.graph("nin").profile()])
+    told = stories.of_profiles([archcalc.graph("nin").profile()])
     assert "latency" not in [section.key for section in document(told, charts=False).sections]
 
 

@@ -8,13 +8,20 @@ import pytest
 
 import archcalc
 from archcalc.lookup import registry
-from archcalc.report import views
 from archcalc.report.document import Document, answer
 from archcalc.report.formats.csv import csv as write_csv
 from archcalc.report.formats.html import html_table
 from archcalc.report.formats.json import json as write_json
 from archcalc.report.formats.markdown import markdown
 from archcalc.report.formats.terminal import PAGE, terminal
+from archcalc.report.sections import (
+    explanation,
+    layers,
+    memory,
+    parameters,
+    receptive_field,
+    totals,
+)
 from archcalc.report.table import Column, Table, plain_table
 
 HOSTILE = ["<script>alert(1)</script>", "a|b", "=1+1", "[x](http://y)", "*a*_b_`c`", "two\nlines"]
@@ -56,7 +63,7 @@ def test_csv_never_writes_a_formula() -> None:
 
 def test_csv_carries_raw_numbers_and_no_total() -> None:
     found = archcalc.graph("nin").profile()
-    text = write_csv(views.layers(found, depth=9).tables[0])
+    text = write_csv(layers.show(found, depth=9).tables[0])
     rows = list(csv.DictReader(io.StringIO(text)))
     assert len(rows) == len(found.layers)
     assert sum(int(row["macs"]) for row in rows) == 222_486_528
@@ -78,12 +85,12 @@ def test_rows_of_different_keys_make_the_union_of_columns() -> None:
 
 
 MODEL_VIEWS = {
-    "show": views.layers,
-    "explain": views.explanation,
-    "params": views.parameters,
-    "memory": views.memory,
-    "receptive-field": views.receptive_field,
-    "flops": lambda found: views.totals([found]),
+    "show": layers.show,
+    "explain": explanation.show,
+    "params": parameters.show,
+    "memory": memory.show,
+    "receptive-field": receptive_field.show,
+    "flops": lambda found: totals.show([found]),
 }
 
 
@@ -139,7 +146,7 @@ def test_the_json_of_every_command_keeps_the_promised_keys(name: str, view: str)
 
 
 def test_repeated_blocks_are_folded_into_one_row() -> None:
-    table = views.layers(archcalc.graph("resnet50").profile()).tables[0]
+    table = layers.show(archcalc.graph("resnet50").profile()).tables[0]
     names = [row[0] for row in table.rows]
     assert "conv4_2 … conv4_6 (5×)" in names
     assert sum(row[4] for row in table.body) == table.rows[-1][4] == 3_857_973_248
@@ -147,12 +154,12 @@ def test_repeated_blocks_are_folded_into_one_row() -> None:
 
 def test_a_deeper_look_shows_each_node() -> None:
     found = archcalc.graph("resnet50").profile()
-    table = views.layers(found, depth=9).tables[0]
+    table = layers.show(found, depth=9).tables[0]
     assert len(table.body) == len(found.layers)
 
 
 def test_colour_is_written_only_when_asked() -> None:
-    report = views.layers(archcalc.graph("inception-5x5").profile())
+    report = layers.show(archcalc.graph("inception-5x5").profile())
     assert "\x1b[" not in terminal(report)
     assert "\x1b[" in terminal(report, width=80, colour=True)
 

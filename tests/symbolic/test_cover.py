@@ -98,6 +98,10 @@ def test_the_program_of_a_page_gives_the_integers_and_refusals_of_the_command(
             assert found.get("record", found.get("refusal")) == wanted, (name, given)
 
 
+def test_numbers_are_exact_as_far_as_quotients_keep_them_small(covers: dict[str, Cover]) -> None:
+    assert exact_up_to(covers["vit-b-16"]) == {"height": 448, "width": 448}
+
+
 @pytest.mark.skipif(shutil.which("node") is None, reason="node runs JavaScript")
 def test_a_program_goes_on_in_bigints_where_numbers_are_not_exact() -> None:
     found = cover("nin", {"height": range(1, 2**40 + 1, 2**20), "batch": range(1, 10**6)})

@@ -109,13 +109,30 @@ def scratch(node: Node, storages: Storages, device: Device) -> int:
     row = TABLE.get(node.op)
     if row is None:
         return 0
-    extra = row.saves_also(node, False, device) if row.saves_also is not None else 0
     which = row.saves(node) if callable(row.saves) else row.saves
+    if which == "attention by products":
+        return _beside_products(node, storages)
+    extra = row.saves_also(node, False, device) if row.saves_also is not None else 0
     if which == "matrices":
         extra += sum(storages.copied(value, 3) for value in node.inputs)
     elif which == "rows":
         extra += storages.copied(node.inputs[0], 2)
     return extra
+
+
+def _beside_products(node: Node, storages: Storages) -> int:
+    """The most that attention makes beside its result where no fused kernel computes it: scaled
+    queries and keys, copies of them that lie as matrices, and the scores; then scores before and
+    after the softmax; then those after it and a copy of the values."""
+    query, key, value = node.inputs[:3]
+    copies = [storages.copied(each, 3) for each in (query, key, value)]
+    scores = query.nbytes // query.shape[-1] * key.shape[-2]
+    result = node.outputs[0].nbytes  # is made by the last product alone
+    return query.nbytes + max(
+        key.nbytes + copies[0] + copies[1] + scores - result,
+        2 * scores - result,
+        scores + copies[2],
+    )
 
 
 def eager_liveness(graph: Graph, device: Device = "cpu") -> tuple[int, ...]:

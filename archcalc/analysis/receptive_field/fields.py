@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from fractions import Fraction
 from typing import NamedTuple
 
+from archcalc.analysis.receptive_field.spans import Step
 from archcalc.graph import Shape
 from archcalc.ops.window import Why
-
-Step = int | Fraction
 
 
 class Field(NamedTuple):

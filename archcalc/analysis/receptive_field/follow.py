@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from fractions import Fraction
 
 from archcalc.analysis.receptive_field.fields import Field, Reach, Unknown
 from archcalc.analysis.receptive_field.products import PRODUCTS
 from archcalc.analysis.receptive_field.rearrange import REARRANGEMENTS, Followed
-from archcalc.analysis.receptive_field.spans import LostError, Spans
+from archcalc.analysis.receptive_field.spans import LostError, Spans, Step
 from archcalc.analysis.receptive_field.state import (
     Joined,
     Line,
@@ -27,7 +26,7 @@ from archcalc.analysis.receptive_field.state import (
 )
 from archcalc.graph import Graph, Node, Shape
 from archcalc.ops import TABLE
-from archcalc.ops.window import Mixes, Slides, Untold, Window
+from archcalc.ops.window import Mixes, Slides, Untold
 
 
 def receptive_fields(graph: Graph) -> dict[str, Reach | Unknown]:
@@ -129,10 +128,8 @@ class Follower:
         after = node.outputs[0].shape
         if any(not other.bare for other in others):
             raise LostError("values")
-        samplings = [
-            each.sampling() if isinstance(each, Window) else each for each in window.windows(node)
-        ]
-        count = len(samplings)
+        patterns = window.windows(node)
+        count = len(patterns)
         dims = list(x.dims)
         state = x
         if window.over_channels:
@@ -147,20 +144,19 @@ class Follower:
         everything, nothing_less = set(state.everything), set(state.nothing_less)
         for place in range(count):
             at = len(dims) - count + place
-            parts, sampling = dims[at], samplings[place]
+            parts, pattern = dims[at], patterns[place]
             if not any(part.of for part in parts):
                 dims[at] = free(after[at])
                 continue
             line, size = as_line(parts)
-            reads = set(sampling(0)) if window.pools and after[at] == 1 else set()
-            if len(reads) >= size and reads.issuperset(range(size)):
+            if window.pools and after[at] == 1 and pattern.covers(size):
                 found, all_of_it = collapse(line, size, self.places)
                 dims[at] = found
                 if all_of_it:
                     everything.add(line.axis)
                     nothing_less.add(line.axis)
             else:
-                dims[at] = (Part(after[at], line.then(sampling)),)
+                dims[at] = (Part(after[at], line.then(pattern)),)
         return settled(State(tuple(dims), frozenset(everything), frozenset(nothing_less)))
 
     def mixed_through(
@@ -217,12 +213,14 @@ class Follower:
         )
 
     def window(self, found: Mapping[int, Line], whole: frozenset[int], *, small: bool) -> Field:
-        sizes, strides, offsets = [], [], []
+        sizes: list[int] = []
+        strides: list[Step] = []
+        offsets: list[int] = []
         everything = True
         for axis, size in enumerate(self.places):
             if axis in whole or axis not in found:
                 sizes.append(size)
-                strides.append(Fraction(0))
+                strides.append(0)
                 offsets.append(0)
                 continue
             everything = False
@@ -230,5 +228,4 @@ class Follower:
             sizes.append(spans.size)
             strides.append(spans.stride)
             offsets.append(spans.offset)
-        steps = tuple([int(step) if step.denominator == 1 else step for step in strides])
-        return Field(tuple(sizes), steps, tuple(offsets), everything)
+        return Field(tuple(sizes), tuple(strides), tuple(offsets), everything)

@@ -7,8 +7,9 @@ from fractions import Fraction
 from math import gcd, lcm
 from typing import NamedTuple
 
-from archcalc.ops.window import Sampling, Why
+from archcalc.ops.window import Sampling, Why, Window
 
+Step = int | Fraction
 LONGEST_PERIOD = 4096
 """Positions after which a pattern of windows must repeat; beyond that the stride is unknown."""
 
@@ -31,8 +32,11 @@ class Spans(NamedTuple):
     shift: int
 
     @property
-    def stride(self) -> Fraction:
-        return Fraction(self.shift, len(self.spans))
+    def stride(self) -> Step:
+        if len(self.spans) == 1:
+            return self.shift
+        step = Fraction(self.shift, len(self.spans))
+        return int(step) if step.denominator == 1 else step
 
     @property
     def size(self) -> int:
@@ -51,6 +55,23 @@ class Spans(NamedTuple):
     def over(self, positions: Iterable[int]) -> tuple[int, int] | None:
         """From the first to the last pixel that any of the positions sees."""
         return _hull([self.at(position) for position in positions])
+
+    def first(self, count: int) -> tuple[int, int] | None:
+        """From the first to the last pixel that the first ``count`` positions see."""
+        if len(self.spans) == 1 and self.spans[0] is not None:
+            (start, end) = self.spans[0]
+            return start, end + (count - 1) * self.shift
+        return self.over(range(count))
+
+    def slid(self, window: Window) -> Spans:
+        """What each position of a sliding window sees. Sizes may carry their expressions: this is
+        arithmetic on whole numbers (Araujo et al., equation 2)."""
+        if len(self.spans) != 1 or self.spans[0] is None:
+            return self.then(window.sampling())
+        (start, end) = self.spans[0]
+        start -= window.padding * self.shift
+        end += (window.span - 1 - window.padding) * self.shift
+        return Spans(((start, end),), self.shift * window.stride)
 
     def then(self, sampling: Sampling) -> Spans:
         """What each position sees that reads these in this pattern."""

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from fractions import Fraction
 from functools import reduce
 from math import prod
 from typing import NamedTuple
 
 from archcalc.analysis.receptive_field.spans import LostError, Spans
 from archcalc.graph import Shape
-from archcalc.ops.window import Sampling
+from archcalc.ops.window import Sampling, Window
 
 
 class Line(NamedTuple):
@@ -20,9 +19,9 @@ class Line(NamedTuple):
     small: Spans
     large: Spans
 
-    def then(self, sampling: Sampling) -> Line:
-        small = self.small.then(sampling)
-        large = small if self.large is self.small else self.large.then(sampling)
+    def then(self, pattern: Sampling | Window) -> Line:
+        small = _after(self.small, pattern)
+        large = small if self.large is self.small else _after(self.large, pattern)
         return Line(self.axis, small, large)
 
     def union(self, other: Line) -> Line:
@@ -30,6 +29,10 @@ class Line(NamedTuple):
             return self
         small = min(self.small, other.small, key=lambda spans: spans.size)
         return Line(self.axis, small, self.large.union(other.large))
+
+
+def _after(spans: Spans, pattern: Sampling | Window) -> Spans:
+    return spans.slid(pattern) if isinstance(pattern, Window) else spans.then(pattern)
 
 
 class Inner(NamedTuple):
@@ -242,12 +245,12 @@ def reduced(state: State, dims: Iterable[int], places: Shape) -> State:
 def collapse(line: Line, size: int, places: Shape) -> tuple[Parts, bool]:
     """One position that sees what all of them see, and whether that is the whole axis: all
     pixels but those at the end that no window reads."""
-    span = line.large.over(range(size))
+    span = line.large.first(size)
     if span is None:
         return (), False
-    last = places[line.axis] - max(line.large.stride, Fraction(1))
+    last = places[line.axis] - max(line.large.stride, 1)
     if span[0] <= 0 and span[1] >= last:
         return (), True
     whole = Spans((span,), 0)
-    small = line.small.over(range(size))
+    small = line.small.first(size)
     return (Part(1, Line(line.axis, Spans((small,), 0), whole)),), False

@@ -10,6 +10,6 @@ makes the calls; ``run.py`` puts them together.
     print(result.latencies[0].median)
 """
 
-from archcalc.pytorch.bench.run import bench
+from archcalc.pytorch.bench.run import bench, quick
 
-__all__ = ["bench"]
+__all__ = ["bench", "quick"]

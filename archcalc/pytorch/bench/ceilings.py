@@ -10,10 +10,11 @@ since whatever disturbs a try can only make it slower.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from functools import partial
+from json import dumps
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,10 @@ import torch.nn.functional as F
 
 from archcalc.analysis.roofline import Ceilings
 from archcalc.errors import UsageError
+from archcalc.io import json
 from archcalc.io.cache_folder import cache_folder
 from archcalc.io.files import write_text
+from archcalc.io.validate import validated
 from archcalc.pytorch.bench.cautions import OTHERS
 from archcalc.pytorch.bench.devices import Call, Cuda, Device
 from archcalc.pytorch.bench.environment import cores, gpu, processor
@@ -157,14 +160,26 @@ def _best(device: Device, call: Call, calls: int = 1) -> float:
 
 
 def read_cache(file: Path) -> dict[str, Ceilings]:
-    """What is known already; a file that cannot be read is as good as none."""
+    """What is known already; a file that is missing or damaged is as good as none."""
     try:
-        data = json.loads(file.read_text(encoding="utf-8"))
-        if data["schema_version"] != SCHEMA_VERSION:
-            return {}
-        return {key: Ceilings.read(record) for key, record in data["ceilings"].items()}
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        found = validated(json.read(file), _Cache, file)
+    except UsageError:
         return {}
+    if found.schema_version != SCHEMA_VERSION:
+        return {}
+    return {key: top for key, top in found.ceilings.items() if _is_possible(top)}
+
+
+@dataclass(frozen=True)
+class _Cache:
+    """The file."""
+
+    schema_version: int
+    ceilings: dict[str, Ceilings]
+
+
+def _is_possible(top: Ceilings) -> bool:
+    return bool(top.copies) and min(top.flops, top.launch, *(speed for _, speed in top.copies)) > 0
 
 
 def _write_cache(file: Path, known: dict[str, Ceilings]) -> None:
@@ -175,6 +190,6 @@ def _write_cache(file: Path, known: dict[str, Ceilings]) -> None:
     }
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        write_text(file, json.dumps(data, indent=1) + "\n")
+        write_text(file, dumps(data, indent=1) + "\n")
     except (OSError, UsageError):
         return

@@ -11,6 +11,7 @@ import torch
 
 from archcalc.analysis.latency import Bench, Latency, Setting, Verified
 from archcalc.analysis.profile import Profile, profile
+from archcalc.analysis.profiles import Follow
 from archcalc.analysis.roofline import Ceilings, bounds, bytes_moved, lower_bound, priced
 from archcalc.errors import UsageError
 from archcalc.graph import Shape
@@ -31,6 +32,8 @@ LAYERS_SHARE = 0.5
 
 LONGEST = 86_400
 """Seconds: a day."""
+
+QUICK = Plan(budget=1.0, warmup=3.0)
 
 MOST_THREADS = 64
 """Threads that any machine can start; OpenMP ends the process when it cannot start them all."""
@@ -55,6 +58,8 @@ class Choice:
     roofline: bool = True
     """Measure the ceilings, or take them from the cache, and price the models against them."""
     ceilings_again: bool = False
+    trust: bool = False
+    """Load a saved program even where loading runs code that is in it."""
     plan: Plan = field(default_factory=Plan)
 
 
@@ -64,15 +69,16 @@ def bench(
     input: Shape | str | Sequence[str] | None = None,
     options: Mapping[str, Any] | None = None,
     keep: Callable[[Bench], None] | None = None,
-    say: Callable[[str], None] | None = None,
+    follow: Follow | None = None,
     find: Callable[[str], Device] = find_device,
     **choice: Any,
 ) -> Bench:
     """Measure models by name.
 
     ``choice`` are the fields of :class:`Choice`. ``keep`` gets what is finished after each setting,
-    so that an interruption loses no more than one; ``say`` is told what comes next. ``find`` gives
-    the device of a name. Raises UsageError for a choice or model that cannot be measured.
+    so that an interruption loses no more than one. ``follow(done, total, what)`` is called in
+    hundredths of a setting. ``find`` gives the device of a name. Raises UsageError for a choice or
+    model that cannot be measured.
     """
     chosen = Choice(**choice)
     device = find(chosen.device)
@@ -81,17 +87,21 @@ def bench(
     tops: dict[tuple[str, int | None], Ceilings] = {}
     with autotune(device):
         made = environment(device)
-        for setting in _settings(chosen, device):
-            targets = _targets(models, setting, input, options or {})
+        settings = list(_settings(chosen, device))
+        for place, setting in enumerate(settings):
+            targets = _targets(models, setting, input, options or {}, chosen.trust)
             with threads(setting.threads):
                 if chosen.roofline and (setting.dtype, setting.threads) not in tops:
-                    _tell(say, f"the ceilings of {setting.device} in {setting.dtype}")
+                    what = f"the ceilings of {setting.device} in {setting.dtype}"
+                    _tell(follow, place, len(settings), what)
                     tops[setting.dtype, setting.threads] = ceilings(
                         device, setting.dtype, setting.threads, again=chosen.ceilings_again
                     )
-                _tell(say, f"{', '.join(target.spec for target in targets)} on {setting}")
+                what = f"{', '.join(target.spec for target in targets)} on {setting}"
+                _tell(follow, place, len(settings), what)
                 top = tops.get((setting.dtype, setting.threads))
-                done += _group(targets, setting, device, chosen, top)
+                part = _part(follow, place, len(settings), what)
+                done += _group(targets, setting, device, chosen, top, part)
             result = Bench(made, tuple(done), tuple(top.record() for top in tops.values()))
             if keep is not None:
                 keep(result)
@@ -152,6 +162,7 @@ def _targets(
     setting: Setting,
     input: Shape | str | Sequence[str] | None,
     options: Mapping[str, Any],
+    trust: bool,
 ) -> list[Target]:
     return [
         find_target(
@@ -161,6 +172,7 @@ def _targets(
             train=setting.train,
             optimizer=setting.optimizer,
             options=options,
+            trust=trust,
         )
         for spec in models
     ]
@@ -172,8 +184,10 @@ def _group(
     device: Device,
     choice: Choice,
     top: Ceilings | None,
+    part: Callable[[float], None],
 ) -> list[Latency]:
-    """The models of one setting, in turns; then what is looked at one by one."""
+    """The models of one setting, in turns; then what is looked at one by one. ``part`` is told
+    which part of it is done."""
     ready, peaks = [], []
     with torch.set_grad_enabled(setting.train):
         for target in targets:
@@ -181,10 +195,19 @@ def _group(
             peaks.append(device.peak_memory(prepared.call))
             ready.append(prepared)
         watch = Watch(device)
-        timings = measure(ready, choice.plan, device.clock, between=watch.look)
+        # Layers take half of the samples' time, and torch's timer as much again.
+        rest = LAYERS_SHARE * choice.layers + choice.verify
+        timings = measure(
+            ready,
+            choice.plan,
+            device.clock,
+            between=watch.look,
+            follow=lambda share: part(share / (1 + rest)),
+        )
         conditions = watch.conditions()
         found = []
-        for prepared, timing, peak in zip(ready, timings, peaks, strict=True):
+        for place, (prepared, timing, peak) in enumerate(zip(ready, timings, peaks, strict=True)):
+            part((1 + rest * place / len(ready)) / (1 + rest))
             latency = _latency(prepared, timing, choice.plan, conditions, peak, top)
             if choice.verify:
                 latency = _verified(latency, prepared, choice.plan)
@@ -224,6 +247,7 @@ def _latency(
         peak_bytes=peak[0],
         peak_growth_bytes=peak[1],
         macs=work.macs if known else None,
+        least_macs=None if known else work.macs,
         flops=work.flops if known else None,
         bytes_moved=bytes_moved(work),
         bound=_bound(work, setting, top),
@@ -231,7 +255,7 @@ def _latency(
         conditions=conditions,
     )
     warnings = cautions.about(
-        samples, timing.warmup, plan, conditions, setting.threads, found.share_of_ceiling
+        samples, timing.warmup, conditions, setting.threads, found.share_of_ceiling
     )
     return replace(found, warnings=tuple(warnings))
 
@@ -257,6 +281,23 @@ def _verified(latency: Latency, prepared: Prepared, plan: Plan) -> Latency:
     return replace(latency, verified=Verified(*found))
 
 
-def _tell(say: Callable[[str], None] | None, what: str) -> None:
-    if say is not None:
-        say(what)
+def _tell(follow: Follow | None, place: float, settings: int, what: str) -> None:
+    if follow is not None:
+        follow(round(100 * place), 100 * settings, what)
+
+
+def _part(follow: Follow | None, place: int, settings: int, what: str) -> Callable[[float], None]:
+    """A function to call with the part of this setting that is done."""
+    return lambda share: _tell(follow, place + min(share, 1.0), settings, what)
+
+
+def quick(models: Sequence[str], **choice: Any) -> Bench:
+    """A measurement for a column of a comparison: a second per model, with its layers where the
+    pass is a forward one. ``choice`` is that of :func:`bench`."""
+    chosen = {
+        **choice,
+        "optimizer": choice["optimizer"] or "sgd",
+        "layers": not choice["train"],
+        "plan": QUICK,
+    }
+    return bench(models, **chosen)

@@ -77,6 +77,7 @@ def find_target(
     train: bool,
     optimizer: str,
     options: Mapping[str, Any],
+    trust: bool = False,
 ) -> Target:
     """The model of a name. Raises what :func:`archcalc.lookup.resolve.resolve` raises."""
     asked = ModelSpec.parse(spec, options=options)
@@ -87,10 +88,16 @@ def find_target(
         shapes = [shape(*node.output.shape) for node in graph.inputs]
         priced = training_step(graph, optimizer) if train else graph
         return Target(graph.spec, priced, lambda: build(graph, seed=0), shapes)
+    model = load.find(asked.name, asked.options, trust=trust)
     graph = resolve(
-        spec, input=input, batch=batch, training=train, optimizer=optimizer, options=options
+        spec,
+        input=input,
+        batch=batch,
+        training=train,
+        optimizer=optimizer,
+        options=options,
+        trust=trust,
     )
-    model = load.find(asked.name, asked.options)
     inputs, named = load.call_inputs(input, batch, model, asked.name)
 
     def make() -> Any:

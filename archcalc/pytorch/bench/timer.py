@@ -75,22 +75,29 @@ def measure(
     clock: Clock,
     *,
     between: Callable[[], None] = lambda: None,
+    follow: Callable[[float], None] = lambda share: None,
 ) -> list[Timing]:
     """Time the subjects: warm each one up, then let them take turns, A B A B.
 
     Turns make a drift of the machine meet all of them. A short turn of several subjects begins with
     one call that is not timed, so that nobody pays for the caches that another has filled.
-    ``between`` is called before every round.
+    ``between`` is called before every round, ``follow`` with the part of the time that is over, as
+    far as the plan tells.
     """
+    whole = len(subjects) * (plan.warmup_least + plan.budget)
     with no_garbage_collection():
         found = []
-        for subject in subjects:
+        for place, subject in enumerate(subjects):
+            follow(place * plan.warmup_least / whole)
             warmup, pilot = warm_up(subject, plan, clock)
             calls = max(1, math.ceil(plan.shortest / pilot))
             per_turn = min(max(1, int(plan.turn / (calls * pilot))), plan.least)
             found.append((pilot, Timing(warmup, calls, per_turn)))
         begun = clock()
-        for _ in range(_rounds(found, plan)):
+        rounds = _rounds(found, plan)
+        for number in range(rounds):
+            warm = len(subjects) * plan.warmup_least
+            follow((warm + len(subjects) * plan.budget * number / rounds) / whole)
             # The pilot can be wrong: a neighbour came, or the clock rate fell.
             late = clock() - begun > LATE * plan.budget * len(subjects)
             if late and all(len(timing.samples) >= plan.least for _, timing in found):

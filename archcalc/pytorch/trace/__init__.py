@@ -20,11 +20,12 @@ import torch
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from archcalc.errors import ArchcalcError, DefinitionError, UsageError
+from archcalc.errors import ArchcalcError, DefinitionError, NoFormulaError, UsageError
 from archcalc.graph import Graph
 from archcalc.guard import first_line
 from archcalc.pytorch.trace import layers, recurrent, tensors, views
 from archcalc.pytorch.trace.build import build_on_meta
+from archcalc.pytorch.trace.copies import Copies, settle_sizes
 from archcalc.pytorch.trace.inputs import (
     arguments,
     named_tensors,
@@ -131,6 +132,10 @@ def trace(
                 raise ValuesNeededError(f"a count depends on values at {settled}")
             return replace(graph, notes=(*graph.notes, *map(str, settled)))
         except ValuesNeededError as reason:
+            if way == "symbolic":
+                raise NoFormulaError(
+                    f"{name or _title(model)} depends on values, not on sizes alone: {reason}"
+                ) from None
             note = (
                 f"run on the CPU with real values, because {reason}; the totals depend on the "
                 "values that these inputs produce, such as a detector's proposals"
@@ -162,13 +167,12 @@ def _run(
     optimizer: Optimizer | None,
 ) -> Graph:
     recorder = tracer.recorder
+    name = name or _title(model)
+    copies = Copies()
+    model = copies.of(model)
+    tracer.modules.originals = copies.modules
     root = model if isinstance(model, nn.Module) else getattr(model, "__self__", None)
     training = bool(train)
-    if isinstance(root, nn.Module):
-        training = root.training if train is None else train
-        tracer.modules.add(root, "")
-        tracer.modules.keep()
-    name = name or _title(model)
     device = CPU if tracer.real else META
     with own_random(draws=tracer.real), ExitStack() as cleanup:
         cleanup.callback(tracer.modules.restore)
@@ -176,6 +180,12 @@ def _run(
         cleanup.enter_context(torch.set_grad_enabled(tracer.gradients))
         args = stand_in(args, device, tracer.real)
         kwargs = stand_in(kwargs, device, tracer.real)
+        if copies.lazy:
+            settle_sizes(model, args, kwargs, name)
+        if isinstance(root, nn.Module):
+            training = root.training if train is None else train
+            tracer.modules.add(root, "")
+            tracer.modules.keep()
         function = model.forward if isinstance(model, nn.Module) else model
         for label, tensor in named_tensors(function, args, kwargs):
             recorder.input(tensor, label)

@@ -24,6 +24,7 @@ from archcalc.pytorch.trace.aten import (
 )
 from archcalc.pytorch.trace.quantized import QUANTIZED, unpacked
 from archcalc.pytorch.trace.recorder import Scope, dtype_name, tensors_in
+from archcalc.pytorch.trace.symbols import agree, inferred, refuse
 from archcalc.pytorch.trace.where import users_line
 
 if TYPE_CHECKING:
@@ -136,11 +137,20 @@ class DispatchMode(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch
         try:
             weights, inputs = self.sources(op, call.given)
             outs = list(tensors_in(out))
+            shapes = [tuple(each.shape) for each in outs]
+            if self.tracer.symbols is not None:
+                if self.tracer.expected is not None and len(shapes) == 1:
+                    shapes = [agree(self.tracer.expected, shapes[0], op)]
+                elif self.tracer.lost:
+                    refuse(op)
+                else:
+                    read = (*weights, *call.weights)
+                    shapes = inferred(op, inputs, read, Attributes(settings), shapes)
             values = recorder.append(
                 op if known else name.rpartition("::")[2],
                 op if known else name,
                 inputs,
-                [(tuple(each.shape), dtype_name(each)) for each in outs],
+                [(shape, dtype_name(each)) for shape, each in zip(shapes, outs, strict=True)],
                 (*weights, *call.weights),
                 Attributes(settings),
                 "" if known and "::" not in op else users_line(),

@@ -18,6 +18,7 @@ from torch.utils._pytree import tree_map
 from archcalc.errors import UsageError
 from archcalc.guard import first_line
 from archcalc.lookup.inputs import TensorShape, parse_tensor, shape
+from archcalc.pytorch.trace.symbols import SIZES, has_size, plain
 from archcalc.pytorch.trace.tracer import ValuesNeededError
 
 
@@ -158,6 +159,10 @@ def has_state(value: Any) -> bool:
 
 
 def _tensor(value: Tensor | TensorShape, device: torch.device, real: bool) -> Tensor:
+    if isinstance(value, TensorShape) and has_size(value.sizes):
+        made = torch.empty(plain(value.sizes), dtype=getattr(torch, value.dtype), device=device)
+        setattr(made, SIZES, value.sizes)
+        return made
     if isinstance(value, TensorShape):
         value = torch.empty(value.sizes, dtype=getattr(torch, value.dtype), device="meta")
     if not real and value.layout is not torch.strided:

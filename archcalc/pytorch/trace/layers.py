@@ -86,7 +86,7 @@ def convolution(dims: int) -> None:
             ("padding", frozen(padding)),
             ("dilation", frozen(dilation)),
         )
-        shape, attrs = conv_answer(op, x.shape, shape_of(operands), groups, settings)
+        shape, attrs = t.remembered(conv_answer, op, x.shape, shape_of(operands), groups, settings)
         return t.emit(op, (x, *operands[1]), shape, x.dtype, attrs, operands[0])
 
 
@@ -113,7 +113,7 @@ def transposed_convolution(dims: int) -> None:
             ("output_padding", frozen(output_padding)),
             ("dilation", frozen(dilation)),
         )
-        shape, attrs = conv_answer(op, x.shape, shape_of(operands), groups, settings)
+        shape, attrs = t.remembered(conv_answer, op, x.shape, shape_of(operands), groups, settings)
         return t.emit(op, (x, *operands[1]), shape, x.dtype, attrs, operands[0])
 
 
@@ -224,7 +224,9 @@ def layer_norm(
     if x.shape[-len(size) :] != size:
         raise UnusualCallError
     weights, inputs = t.operands(weight, bias)
-    return t.emit("layer_norm", (x, *inputs), x.shape, x.dtype, normalized(size), weights)
+    return t.emit(
+        "layer_norm", (x, *inputs), x.shape, x.dtype, t.remembered(normalized, size), weights
+    )
 
 
 @answers("rms_norm")
@@ -236,7 +238,9 @@ def rms_norm(
     if x.shape[-len(size) :] != size:
         raise UnusualCallError
     weights, inputs = t.operands(weight)
-    return t.emit("rms_norm", (x, *inputs), x.shape, x.dtype, normalized(size), weights)
+    return t.emit(
+        "rms_norm", (x, *inputs), x.shape, x.dtype, t.remembered(normalized, size), weights
+    )
 
 
 @answers("group_norm")
@@ -304,7 +308,7 @@ def pool(op: str) -> None:
             ("dilation", frozen(dilation)),
             ("ceil_mode", ceil_mode),
         )
-        shape, attrs = pool_answer(op, x.shape, settings)
+        shape, attrs = t.remembered(pool_answer, op, x.shape, settings)
         return t.emit(op, (x,), shape, x.dtype, attrs)
 
     @answers(op.replace("max", "avg"))
@@ -327,7 +331,7 @@ def pool(op: str) -> None:
             ("count_include_pad", count_include_pad),
         )
         name = op.replace("max", "avg")
-        shape, attrs = pool_answer(name, x.shape, settings)
+        shape, attrs = t.remembered(pool_answer, name, x.shape, settings)
         return t.emit(name, (x,), shape, x.dtype, attrs)
 
 
@@ -342,7 +346,7 @@ def adaptive_pool(op: str) -> None:
         size = tuple(
             have if want is None else want for want, have in zip(size, x.shape[-dims:], strict=True)
         )
-        shape, attrs = pool_answer(op, x.shape, (("output_size", size),))
+        shape, attrs = t.remembered(pool_answer, op, x.shape, (("output_size", size),))
         return t.emit(op, (x,), shape, x.dtype, attrs)
 
 

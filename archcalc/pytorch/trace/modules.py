@@ -16,11 +16,9 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor, nn
 
-from archcalc.errors import UsageError
 from archcalc.graph import Maker, times
 from archcalc.pytorch.trace.recorder import Recorder, Scope, tensors_in
 
-LAZY = (nn.UninitializedParameter, nn.UninitializedBuffer)
 CONTAINERS = frozenset((dict, OrderedDict, list, set))
 
 
@@ -46,6 +44,10 @@ class Modules:
         """The model is an exported program, whose mode cannot be changed."""
         self.scripted_modes: list[tuple[nn.Module, bool]] = []
         """Modes that are kept outside of the modules' attributes."""
+        self.originals: dict[int, nn.Module] = {}
+        """By the identity of a copy that runs in its place, the module itself."""
+        self.shadows: dict[int, str] = {}
+        """The paths of modules whose copies run; a closure may still call one itself."""
         self.failed = ""
         """Where the model's forward raised: the innermost module and what it was given."""
 
@@ -56,22 +58,21 @@ class Modules:
         prefix = f"{path}." if path else ""
         state = module.__dict__
         self.modules.append(module)
-        self.states.append(state)
-        self.before.append(state.copy())
+        original = self.originals.get(id(module))
+        if original is None:  # no copy: it is put back afterwards
+            self.states.append(state)
+            self.before.append(state.copy())
+            self.containers += [value for value in state.values() if type(value) in CONTAINERS]
+        else:
+            self.shadows[id(original)] = path
         if state.get("_compiled_call_impl") is not None:
             # What module.compile() put in the way of the call; restore() puts it back.
             state["_compiled_call_impl"] = None
-        self.containers += [value for value in state.values() if type(value) in CONTAINERS]
         if isinstance(module, torch.jit.ScriptModule):
             self.add_scripted(module, path, prefix)
             return
         children = state["_modules"]
         self.paths[id(module)] = path, not children, maker(type(module))
-        if any(isinstance(each, LAZY) for each in state["_parameters"].values()):
-            raise UsageError(
-                f"{path or type(module).__name__} is a lazy layer, whose sizes an input decides: "
-                "call the model once on an input and trace it then"
-            )
         if state["_parameters"]:
             self.recorder.add_parameters(state["_parameters"], prefix)
         if state["_buffers"]:
@@ -102,16 +103,20 @@ class Modules:
         found = self.paths.get(id(module))
         if found is None:
             # A module that the model keeps in a list or a closure, where torch does not look.
-            name = type(module).__name__.lower()
-            taken = {path for path, *_ in self.paths.values()}
-            number = 1
-            while (path := name if number == 1 else f"{name}_{number}") in taken:
-                number += 1
-            self.add(module, path)
+            self.add(module, self.shadows.get(id(module)) or self.free_path(module))
             self.keep()
             self.switch(module)
             found = self.paths[id(module)]
         return Scope(*found)
+
+    def free_path(self, module: nn.Module) -> str:
+        """A path for a module that torch does not find in the model."""
+        name = type(module).__name__.lower()
+        taken = {path for path, *_ in self.paths.values()}
+        number = 1
+        while (path := name if number == 1 else f"{name}_{number}") in taken:
+            number += 1
+        return path
 
     def set_mode(self, mode: bool | None, root: Any) -> None:
         """Run in training mode (True), in evaluation mode, or with None in each module's own."""

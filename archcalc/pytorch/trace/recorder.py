@@ -15,11 +15,13 @@ import torch
 from torch import Tensor
 
 from archcalc.graph import Attributes, Graph, Maker, Node, Phase, Shape, Value, Weight
+from archcalc.pytorch.trace.symbols import SIZES
 
 EMPTY = Attributes()
 INPLACE = Attributes(inplace=True)
 MADE = Attributes(made=True)
 """Of a constant that the run makes itself: it takes memory that the model does not hold."""
+METHOD = Maker("tensor", False)
 SOURCES = frozenset(("input", "constant", "parameter"))
 
 DTYPE_NAME: dict[torch.dtype, str] = {
@@ -79,6 +81,8 @@ class Recorder:
         self.buffers: dict[int, str] = {}
         self.alive: list[object] = []
         """The tensors behind the identities above."""
+        self.methods: set[int] = set()
+        """The records of calls of a tensor's method that torch.nn has a function for."""
         self.deaths: dict[tuple[int, int], int] = {}
         """How many calls were recorded when Python dropped the last reference to a value."""
         self.watched: list[weakref.ref[Tensor]] = []
@@ -118,7 +122,7 @@ class Recorder:
         weight = self.weights.get(id(tensor))
         kin = self.kin(tensor) if weight is None else None
         if kin is not None:
-            return kin._replace(shape=tuple(tensor.shape), dtype=dtype_name(tensor))
+            return kin._replace(shape=shape_of(tensor), dtype=dtype_name(tensor))
         return self.source(tensor, weight)
 
     def kin(self, tensor: Tensor) -> Value | None:
@@ -134,7 +138,7 @@ class Recorder:
             # or a closure.
             weight = Weight(f"parameter_{len(self.weights)}", tuple(tensor.shape))
             self.weights[id(tensor)] = weight
-        outputs = ((tuple(tensor.shape), dtype_name(tensor)),)
+        outputs = ((shape_of(tensor), dtype_name(tensor)),)
         if weight is not None:
             value = self.append(weight.name, "parameter", (), outputs, (weight,))[0]
         else:
@@ -194,7 +198,7 @@ class Recorder:
 
     def input(self, tensor: Tensor, name: str) -> None:
         """A tensor that the caller gives to the model."""
-        outputs = ((tuple(tensor.shape), dtype_name(tensor)),)
+        outputs = ((shape_of(tensor), dtype_name(tensor)),)
         self.bind(tensor, self.append(name, "input", (), outputs)[0])
 
     def forget(self, mark: int) -> None:
@@ -214,7 +218,7 @@ class Recorder:
         taken: dict[str, int] = {}
         nodes = []
         made_by = {}
-        for record in self.records:
+        for index, record in enumerate(self.records):
             full = record.name
             if record.op not in SOURCES:
                 scope = record.scope
@@ -224,8 +228,9 @@ class Recorder:
             taken[full] = seen
             if seen > 1:
                 full = f"{full}_{seen}"
-            if record.scope.maker is not None and record.phase == "forward":
-                made_by[full] = record.scope.maker
+            maker = METHOD if index in self.methods else record.scope.maker
+            if maker is not None and record.phase == "forward":
+                made_by[full] = maker
             nodes.append(
                 Node(
                     full,
@@ -260,6 +265,12 @@ class Recorder:
             lifetimes=lifetimes,
             made_by=made_by,
         )
+
+
+def shape_of(tensor: Tensor) -> Shape:
+    """The sizes of a tensor that has no Value; of a symbolic run's own with their expressions."""
+    found: Shape | None = getattr(tensor, SIZES, None)
+    return tuple(tensor.shape) if found is None else found
 
 
 def dtype_name(tensor: Tensor) -> str:

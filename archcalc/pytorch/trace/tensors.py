@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from archcalc.graph import Attributes, Shape, Value
+from archcalc.errors import ShapeError
+from archcalc.graph import Attributes, Shape, Value, times
 from archcalc.ops import TABLE
 from archcalc.ops.attention import causal_macs
 from archcalc.ops.operator import broadcast
 from archcalc.pytorch.trace.layers import answers, floating, functions
 from archcalc.pytorch.trace.recorder import DTYPE_NAME, EMPTY, INPLACE
+from archcalc.pytorch.trace.symbols import SIZES, agree, enlarged, has_size, of_new, refuse
 from archcalc.pytorch.trace.tracer import (
     CALLS,
     CPU,
     ESSENTIAL,
     META,
+    OF_SIZES,
     Tracer,
     UnusualCallError,
     ValuesNeededError,
@@ -48,6 +52,63 @@ for _function in functions(
     CALLS[_function] = ask
 
 
+def shape(t: Tracer, input: Tensor) -> Any:
+    return t.symbols.shape(t.shape(input)) if t.symbols is not None else input.shape
+
+
+def size(t: Tracer, input: Tensor, dim: Any = None) -> Any:
+    found = shape(t, input)
+    return found if dim is None else found[dim]
+
+
+def count(t: Tracer, input: Tensor) -> Any:
+    found = prod(t.shape(input))
+    return t.symbols.wrapped(found) if t.symbols is not None else found
+
+
+def length(t: Tracer, input: Tensor) -> int:
+    found = t.shape(input)[0]
+    return t.symbols.fix(found) if t.symbols is not None else found
+
+
+def layout(t: Tracer, input: Tensor, *args: Any, **kwargs: Any) -> Any:
+    """A tensor's layout in memory is not followed in expressions."""
+    if has_size(t.shape(input)):
+        refuse(function_name(t.call[0]))
+    return t.call[0](input, *args, **kwargs)
+
+
+def upsampled(t: Tracer, input: Tensor, size: Any, *args: Any, **kwargs: Any) -> Tensor:
+    """torch is told the size as an integer; its expression is in the call."""
+    function, given, named = t.call
+    scales = kwargs.get("scale_factors", args[-1] if args else None)
+    t.expected = enlarged(t.shape(input), kwargs.get("output_size", size), scales)
+    try:
+        out: Tensor = t.unknown(function, given, named)
+        return out
+    finally:
+        t.expected = None
+
+
+OF_SIZES.update(
+    dict.fromkeys(
+        functions(
+            *("upsample_nearest1d", "upsample_nearest2d", "upsample_nearest3d"),
+            *("upsample_linear1d", "upsample_bilinear2d", "upsample_trilinear3d"),
+            *("upsample_bicubic2d", "_upsample_bilinear2d_aa", "_upsample_bicubic2d_aa"),
+            *(f"_upsample_nearest_exact{dims}d" for dims in (1, 2, 3)),
+        ),
+        upsampled,
+    )
+)
+OF_SIZES[Tensor.shape.__get__] = shape  # type: ignore[attr-defined]  # a getter of C
+OF_SIZES[Tensor.nbytes.__get__] = layout  # type: ignore[attr-defined]
+OF_SIZES.update(dict.fromkeys(functions("size"), size))
+OF_SIZES.update(dict.fromkeys(functions("numel", "nelement"), count))
+OF_SIZES.update(dict.fromkeys(functions("__len__"), length))
+OF_SIZES.update(dict.fromkeys(functions("stride", "storage_offset", "untyped_storage"), layout))
+
+
 def on_cpu(t: Tracer, *args: Any) -> torch.device:
     """The model is to take the branches that it takes on a CPU, wherever the trace keeps it. In the
     backward pass checkpoints compare devices with what torch itself saw."""
@@ -74,7 +135,7 @@ CALLS[Tensor.get_device] = no_index
 
 @answers(
     *("item", "__bool__", "__int__", "__float__", "__index__", "__complex__", "tolist", "numpy"),
-    *("__array__", "__contains__", "data_ptr", "equal", "allclose", "is_nonzero", "nonzero"),
+    *("__array__", "data_ptr", "equal", "allclose", "is_nonzero", "nonzero"),
     *("masked_select", "unique", "unique_consecutive", "argwhere", "bincount", "to_sparse"),
     *("to_sparse_coo", "to_sparse_csr", "to_sparse_csc", "to_sparse_bsr", "to_sparse_bsc"),
 )
@@ -144,6 +205,8 @@ def binary(op: str, *names: str, true_division: bool = False, boolean: bool = Fa
             # A counter of batches: bookkeeping, not the model's arithmetic.
             return t.run() if t.exact else input
         inputs = (x, t.value(other)) if isinstance(other, Tensor) else (x,)
+        if broadcast(tuple([value.shape for value in inputs])) != x.shape:
+            raise ShapeError(f"{op} in place does not fit its result into {times(x.shape)}")
         return t.emit(op, inputs, x.shape, x.dtype, INPLACE, (), input)
 
     answers(*names)(handler)
@@ -301,6 +364,9 @@ def attention(
     if is_causal:
         attrs["causal_macs"] = causal_macs(q.shape, k.shape, v.shape)
     inputs = (q, k, v) if attn_mask is None else (q, k, v, t.value(attn_mask))
+    scores = (*q.shape[:-1], k.shape[-2])
+    if broadcast((scores, *[value.shape for value in inputs[3:]])) != scores:
+        raise ShapeError(f"the mask does not fit {times(scores)} scores")
     shape = (*q.shape[:-1], v.shape[-1])
     return t.emit("scaled_dot_product_attention", inputs, shape, q.dtype, Attributes(attrs))
 
@@ -457,6 +523,10 @@ def constant(t: Tracer, *args: Any, **kwargs: Any) -> Any:
     out = t.run()
     if not t.real and out.device != META:
         out = out.to(META)
+    if t.symbols is not None:
+        like = t.shape(args[0]) if args and isinstance(args[0], Tensor) else ()
+        if has_size((args, kwargs)) or (name.endswith("_like") and has_size(like)):
+            setattr(out, SIZES, agree(of_new(name, args, kwargs, like), out.shape, name))
     t.adopt(out)
     out._archcalc_made = True
     return out

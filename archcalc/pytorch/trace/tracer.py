@@ -33,16 +33,19 @@ from archcalc.graph import Attributes, Shape, Value, Weight
 from archcalc.pytorch.trace.dispatch import DispatchMode
 from archcalc.pytorch.trace.modules import Modules
 from archcalc.pytorch.trace.questions import Answers, Questions
-from archcalc.pytorch.trace.recorder import DTYPE_NAME, EMPTY, Recorder, dtype_name
+from archcalc.pytorch.trace.recorder import DTYPE_NAME, EMPTY, Recorder, dtype_name, shape_of
+from archcalc.pytorch.trace.symbols import Symbols, agree, has_size, sized
 from archcalc.pytorch.trace.where import users_line
+from archcalc.symbolic.size import Size
 
 META = torch.device("meta")
 CPU = torch.device("cpu")
 TORCH_DTYPE = {name: dtype for dtype, name in DTYPE_NAME.items() if name == str(dtype)[6:]}
 
-Way = Literal["fast", "exact", "dispatch", "real"]
+Way = Literal["fast", "exact", "dispatch", "symbolic", "real"]
 """How a run finds its answers: from the table, from torch on ``meta``, from torch's dispatcher on
-``meta`` without handlers, or from torch with values on the CPU."""
+``meta`` without handlers, from the table with sizes that carry their expressions, or from torch
+with values on the CPU."""
 
 PLAIN = (Tensor, torch.nn.Parameter, torch.nn.Buffer)
 transforming: Callable[[], bool] = torch._C._are_functorch_transforms_active
@@ -68,6 +71,8 @@ def has_tangent(tensor: Tensor) -> bool:
 Handler = Callable[..., Any]
 CALLS: dict[Any, Handler] = {}
 """What answers a torch function, by the function itself."""
+OF_SIZES: dict[Any, Handler] = {}
+"""What answers questions about sizes instead where sizes carry their expressions."""
 ESSENTIAL: set[Handler] = set()
 """Those that no run can do without: they say where the model is and what it cannot ask."""
 
@@ -100,6 +105,10 @@ class GradientsNeededError(BaseException):
     """The model differentiates in its own forward pass, and a fast run keeps no graph for that."""
 
 
+METHODS = frozenset((torch.softmax, Tensor.softmax, torch.relu, Tensor.relu))
+"""Of these torch.nn.functional has functions of its own, and ptflops counts only those."""
+
+
 class Tracer:
     """The state of one run, and what handlers may ask of it."""
 
@@ -110,11 +119,18 @@ class Tracer:
         self.questions = Questions(answers)
         self.exact = way != "fast" or gradients
         self.real = way == "real"
+        self.symbols = Symbols() if way == "symbolic" else None
+        self.lost = False
+        """Whether the call under way was given sizes that torch sees as ordinary integers."""
+        self.expected: Shape | None = None
+        """The shape of the next call's result, where only its arguments tell."""
         self.handlers = CALLS
+        if self.symbols is not None:
+            self.handlers = {**CALLS, **OF_SIZES}
         if way == "dispatch":
             self.handlers = {key: each for key, each in CALLS.items() if each in ESSENTIAL}
         self.gradients = gradients
-        self.mode = FunctionMode(self)
+        self.mode = FunctionMode(self) if self.symbols is None else SymbolicMode(self)
         self.call: tuple[Any, tuple[Any, ...], dict[str, Any]] = (None, (), {})
         """The call that a handler is answering."""
         self.twins: dict[int, Tensor] = {}
@@ -125,6 +141,17 @@ class Tracer:
         """Whether dispatched operations are already accounted for."""
 
     # -- what handlers ask
+
+    def shape(self, tensor: Tensor) -> Shape:
+        """The sizes of a tensor, with their expressions in a symbolic run."""
+        found: Value | None = getattr(tensor, self.recorder.key, None)
+        if found is None:
+            found = self.recorder.known.get(id(tensor))
+        return found.shape if found is not None else shape_of(tensor)
+
+    def remembered(self, rule: Any, *given: Any) -> Any:
+        """What a cached rule says; sizes that carry expressions are not remembered."""
+        return rule(*given) if self.symbols is None else rule.__wrapped__(*given)
 
     def value(self, tensor: Tensor) -> Value:
         found: Value | None = getattr(tensor, self.recorder.key, None)
@@ -163,13 +190,18 @@ class Tracer:
             out: Tensor = self.run()
             if target is None:
                 out = self.fresh(out)
-            shape, dtype = tuple(out.shape), dtype_name(out)
+            if self.symbols is not None:
+                shape, dtype = agree(shape, out.shape, op), dtype_name(out)
+            else:
+                shape, dtype = tuple(out.shape), dtype_name(out)
         elif target is not None:
             out = target
         else:
             out = torch.empty(shape, dtype=TORCH_DTYPE[dtype], device=META)
         recorder = self.recorder
         value = recorder.append(op, op, inputs, ((shape, dtype),), weights, attrs)[0]
+        if self.call[0] in METHODS:
+            recorder.methods.add(value.source)
         recorder.bind(out, value)
         if target is not None and out is not target:
             recorder.known[id(target)] = value
@@ -189,7 +221,10 @@ class Tracer:
         """The same for a function with several outputs."""
         if self.exact:
             outs = tuple([self.fresh(out) for out in self.run()])
-            outputs = [(tuple(out.shape), dtype_name(out)) for out in outs]
+            if self.symbols is None:
+                outputs = [(tuple(out.shape), dtype_name(out)) for out in outs]
+            for out, (shape, _) in zip(outs, outputs, strict=True):
+                agree(shape, out.shape, op)
         else:
             outs = tuple(
                 [
@@ -231,6 +266,8 @@ class Tracer:
         if isinstance(tree, Tensor):
             return self.twin(tree)
         kind = type(tree)
+        if kind is Size:
+            return tree.value
         if kind is tuple or kind is list:
             return kind([self.own(item) for item in tree])
         if kind is dict:
@@ -306,6 +343,8 @@ class Tracer:
         if body is not None and function not in self.entered:
             # A method that calls super() comes here under its own name again: then torch runs it.
             self.entered.append(function)
+            if self.symbols is not None:
+                args, kwargs = self.symbols.wrapped(args), self.symbols.wrapped(kwargs)
             try:
                 with self.mode:
                     return body(*args, **kwargs)
@@ -313,7 +352,11 @@ class Tracer:
                 self.entered.pop()
         if not self.real and kwargs.get("device") is not None:
             kwargs = {**kwargs, "device": META}
-        return self.dispatched(function, self.own(args), self.own(kwargs))
+        self.lost = self.symbols is not None and has_size((args, kwargs))
+        try:
+            return self.dispatched(function, self.own(args), self.own(kwargs))
+        finally:
+            self.lost = False
 
     def scripted(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
         """Run what torch.jit compiled, where only the dispatcher sees it."""
@@ -389,6 +432,15 @@ class FunctionMode(TorchFunctionMode):
             return handler(tracer, *args, **named)
         except (UnusualCallError, ShapeError):
             return tracer.unknown(func, args, kwargs)
+
+
+class SymbolicMode(FunctionMode):
+    """The same where sizes carry their expressions: handlers get sizes for torch's SymInts."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
+    ) -> Any:
+        return super().__torch_function__(func, types, sized(args), sized(kwargs or {}))
 
 
 def takes(handler: Handler, *args: Any, **kwargs: Any) -> bool:

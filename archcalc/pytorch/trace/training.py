@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from archcalc.errors import UsageError
+from archcalc.guard import first_line
 from archcalc.pytorch.trace.dispatch import DispatchMode
 from archcalc.pytorch.trace.recorder import Scope, tensors_in
 from archcalc.pytorch.trace.tracer import (
@@ -105,13 +106,17 @@ def step(tracer: Tracer, optimizer: Optimizer) -> None:
     tracer.recorder.phase = "optimizer"
     tracer.recorder.scope = Scope("optimizer", False)
     with torch.no_grad():
-        running = optimizer(chosen)
         try:
+            running = optimizer(chosen)
             running.step()
             with DispatchMode(tracer):
                 running.step()
-        except (RuntimeError, NotImplementedError) as error:
-            raise tracer.explained(error, running.step) from error
+        except Exception as error:  # the optimizer's own code can fail in any way
+            if isinstance(error, (RuntimeError, NotImplementedError)):
+                reason = tracer.explained(error, torch.optim.Optimizer.step)
+                if reason is not error:
+                    raise reason from error
+            raise UsageError(f"the optimizer cannot make a step: {first_line(error)}") from error
 
 
 def _plain(out: Any) -> Any:

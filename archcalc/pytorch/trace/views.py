@@ -19,6 +19,7 @@ from archcalc.ops.movement import axis
 from archcalc.pytorch.trace.layers import answers
 from archcalc.pytorch.trace.recorder import INPLACE, tensors_in
 from archcalc.pytorch.trace.tracer import CALLS, Tracer, UnusualCallError
+from archcalc.symbolic.size import Size
 
 
 def whole(sizes: tuple[Any, ...]) -> Shape:
@@ -208,10 +209,10 @@ def getitem(t: Tracer, input: Tensor, index: Any) -> Tensor:
         size = rest.pop(0)
         left -= 1
         if kind is slice and _plain(part.start) and _plain(part.stop) and _plain(part.step):
-            taken = range(*part.indices(size))
-            shape.append(len(taken))
-            steps.append((taken.start, taken.step, len(taken)))
-        elif kind is int and -size <= part < size and not picked:
+            taken = sliced(part, size)
+            shape.append(taken[2])
+            steps.append(taken)
+        elif (kind is int or kind is Size) and -size <= part < size and not picked:
             steps.append(part % size)
             continue
         elif isinstance(part, Tensor) and not picked and int not in map(type, parts):
@@ -228,7 +229,27 @@ def getitem(t: Tracer, input: Tensor, index: Any) -> Tensor:
 
 
 def _plain(bound: Any) -> bool:
-    return bound is None or type(bound) is int
+    return bound is None or type(bound) is int or type(bound) is Size
+
+
+def sliced(part: slice, size: int) -> tuple[int, int, int]:
+    """(start, step, count) of a slice."""
+    bounds = (part.start, part.stop, part.step, size)
+    if not any(type(bound) is Size for bound in bounds):
+        taken = range(*part.indices(size))
+        return taken.start, taken.step, len(taken)
+    step = 1 if part.step is None else part.step
+    if step < 1:
+        raise UnusualCallError
+
+    def place(bound: int | None, otherwise: int) -> int:
+        if bound is None:
+            return otherwise
+        bound = bound + size if bound < 0 else bound
+        return 0 if bound < 0 else size if bound > size else bound
+
+    start, stop = place(part.start, 0), place(part.stop, size)
+    return start, step, -(-(stop - start) // step) if stop > start else 0
 
 
 @answers("pad")

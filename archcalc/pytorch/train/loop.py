@@ -66,6 +66,11 @@ class Score(NamedTuple):
     accuracy: float
     images: int
 
+    @property
+    def finite_loss(self) -> float | None:
+        """The loss as records have it: None where a logit or their sum is not finite."""
+        return self.loss if math.isfinite(self.loss) else None
+
 
 class Piece(NamedTuple):
     """A part of a batch: what one process computes at once."""
@@ -203,7 +208,7 @@ def run(settings: Settings) -> Iterator[Step | Epoch | Result]:
                 rate,
                 trained.loss,
                 trained.accuracy,
-                validated.loss if validated else None,
+                validated.finite_loss if validated else None,
                 validated.accuracy if validated else None,
                 seconds,
                 trained.images / seconds,
@@ -233,7 +238,7 @@ def run(settings: Settings) -> Iterator[Step | Epoch | Result]:
         seconds = sum(row.seconds for row in history)
         result = Result(
             tested.accuracy,
-            tested.loss,
+            tested.finite_loss,
             tested.images,
             best.epoch,
             seconds,

@@ -179,7 +179,9 @@ def repair(folder: Path, history: Sequence[Epoch]) -> None:
 
 def save_result(folder: Path, result: Result, epochs: int) -> None:
     with _disk(folder, epochs):
-        write_text(folder / runs.RESULT, json.dumps(result._asdict(), indent=2) + "\n")
+        write_text(
+            folder / runs.RESULT, json.dumps(result._asdict(), indent=2, allow_nan=False) + "\n"
+        )
 
 
 def save_whitening(folder: Path, pixels: Pixels) -> None:

@@ -57,10 +57,11 @@ def write(document: Document, format: str, place: Place | None = None) -> str:
     return cast(str, module.write(document, place or Place()))
 
 
-def choose(format: str, output: str) -> str:
+def choose(format: str, output: str, *, has_option: bool = True) -> str:
     """The format to write: the given one, else the one of the file's extension, else a table.
 
-    Raises UsageError for an extension that no format has.
+    Raises UsageError for an extension that no format has; ``has_option`` says that the command
+    has a --format to advise.
 
     >>> choose("", "out.csv"), choose("json", "out.txt"), choose("", "-")
     ('csv', 'json', 'table')
@@ -76,7 +77,7 @@ def choose(format: str, output: str) -> str:
         if found.extension == extension:
             return name
     known = ", ".join(f".{found.extension}" for found in FORMATS.values())
+    advice = f", or give --format {'|'.join(NAMES)}" if has_option else ""
     raise UsageError(
-        f"cannot tell the format of {output!r} from its extension; end it with {known}, "
-        f"or give --format {'|'.join(NAMES)}"
+        f"cannot tell the format of {output!r} from its extension; end it with {known}{advice}"
     )

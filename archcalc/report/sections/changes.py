@@ -1,16 +1,15 @@
-"""What ``archcalc check`` and ``archcalc diff`` show: short, since it is read in a pull request."""
+"""``archcalc diff``: what changed, in few lines, for a pull request."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from archcalc.analysis.budget import Check, Checks
 from archcalc.analysis.diff import Change, ModelDiff, ReportDiff, Total
 from archcalc.analysis.figures import FIGURES
 from archcalc.graph import Shape
 from archcalc.report import records
 from archcalc.report.document import Document, answer
-from archcalc.report.table import Cell, Column, Table, shape_text
+from archcalc.report.table import Column, Table, shape_text
 
 NODES = 30
 """Changed nodes of a model that are listed; the others are counted."""
@@ -18,44 +17,7 @@ NODES = 30
 SIGN = {"added": "+", "removed": "−", "changed": "~"}
 
 
-def lines(found: Checks, path: str) -> str:
-    """One line a breach; without any, one line in all."""
-    if found.breaches:
-        return "".join(f"{check.sentence}\n" for check in found.breaches)
-    models = len(dict.fromkeys(check.model for check in found.checks))
-    limits = len(found.checks) - len(found.advice)
-    return f"{models} model{'s' * (models != 1)} within the {limits} limits of {path}\n"
-
-
-def checks(found: Checks, path: str) -> Document:
-    """Every limit, a row each."""
-    columns = (
-        Column("model", "model"),
-        Column("what", "limited"),
-        Column("found", "now", "prose"),
-        Column("limit", "limit", "prose"),
-        Column("outcome", "outcome", "term"),
-    )
-    rows = [
-        (check.model, check.what, _text(check.found), _limit(check), check.outcome)
-        for check in found.checks
-    ]
-    notes = [check.sentence for check in (*found.breaches, *found.advice)]
-    data = records.head(budget=path, kept=not found.breaches, checks=found.rows())
-    return answer((Table(columns, tuple(rows), f"Budget {path}"),), data, tuple(notes))
-
-
-def _limit(check: Check) -> str:
-    return f"{check.bound} {_text(check.limit)}"
-
-
-def _text(value: Cell) -> str:
-    if isinstance(value, float):
-        return f"{1e3 * value:.3g} ms"
-    return "" if value is None else f"{value:,}" if isinstance(value, int) else str(value)
-
-
-def differences(found: ReportDiff) -> Document:
+def show(found: ReportDiff) -> Document:
     """What changed, model by model; no table at all when nothing did."""
     tables: list[Table] = []
     notes: list[str] = []

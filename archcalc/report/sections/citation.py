@@ -15,7 +15,7 @@ def of_report(context: Context) -> Iterator[Block]:
     """The papers of the architectures, and archcalc itself."""
     yield Text(context.words("note.cite"))
     rows = []
-    for profile in context.told.profiles:
+    for profile in context.report.profiles:
         if profile.graph.declared and profile.name in registry.names():
             rows.append((profile.spec, registry.find(profile.name).source))
         else:

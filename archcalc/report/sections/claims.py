@@ -19,22 +19,20 @@ NOTES = (
 )
 
 
-def claims(found: Claims, *, waterfall: bool = False, raw: bool = False) -> Document:
-    """How many of each verdict, then a table a model; with ``waterfall`` the way from our number to
-    each published one that is something else. ``raw`` is one table of raw values."""
+def show(found: Claims, *, waterfall: bool = False) -> Document:
+    """How many of each verdict, then a table per model; with ``waterfall`` the steps from our
+    number to each published one that differs. CSV has the claims of all models in one table."""
     data: dict[str, Any] = {"schema_version": records.SCHEMA_VERSION, "claims": found.rows()}
     stepped = [each for each in found.findings if each.waterfall and each.verdict != "rounds to it"]
     if waterfall:
         data["waterfalls"] = [_waterfall_record(each) for each in stepped]
-    if raw:
-        return answer((plain_table(found.rows()),), data)
     by_model: dict[str, list[Finding]] = {}
     for each in found.findings:
         by_model.setdefault(each.claim.base_model, []).append(each)
     tables = [_counts(found), *(_model_table(name, rows) for name, rows in by_model.items())]
     if waterfall:
         tables += map(_waterfall_table, stepped)
-    return answer(tuple(tables), data, NOTES)
+    return answer(tables, data, NOTES, main=plain_table(found.rows()))
 
 
 def _counts(found: Claims) -> Table:
@@ -111,12 +109,12 @@ def _published(found: Finding) -> str:
 def of_report(context: Context) -> Iterator[Block]:
     """Published figures about these models that counting can check."""
     counted_ones = [
-        found for found in context.told.claims.findings if found.verdict != "needs training"
+        found for found in context.report.claims.findings if found.verdict != "needs training"
     ]
     if not counted_ones:
         return
     yield Text(context.words("note.claims"))
-    untold = len(context.told.claims.findings) - len(counted_ones)
+    untold = len(context.report.claims.findings) - len(counted_ones)
     if untold:
         yield Text(context.words("note.needs_training", untold=untold))
     columns = context.columns(

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from archcalc.report.messages import Words
-from archcalc.report.story import Story
 from archcalc.report.table import Column, Kind
 from archcalc.report.units import Units
+
+if TYPE_CHECKING:
+    from archcalc.report.gather import Report
 
 
 @dataclass(frozen=True)
 class Context:
     """The story in one language."""
 
-    told: Story
+    report: Report
     words: Words
     units: Units
     charts: bool
@@ -23,9 +26,9 @@ class Context:
 
     def title(self) -> str:
         """The given one, or one that names the models, as many as a line takes."""
-        if self.told.title:
-            return self.told.title
-        names = [found.spec for found in self.told.profiles]
+        if self.report.title:
+            return self.report.title
+        names = [found.spec for found in self.report.profiles]
         if len(names) > 3:
             listed = self.words("title.more", first=names[0], more=len(names) - 1, total=len(names))
         else:

@@ -14,7 +14,7 @@ NODES = 12
 """Counted nodes up to which the multiply-adds are also written node by node."""
 
 
-def derivation(formula: Formula) -> Document:
+def show(formula: Formula) -> Document:
     """``archcalc derive``: a row per figure, with its value at the defaults."""
     from archcalc.symbolic.readable import text
 

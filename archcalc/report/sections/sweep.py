@@ -14,7 +14,7 @@ SHOWN = 30
 """Rows of a front on a screen; formats for programs have all of them."""
 
 
-def sweep(found: Sweep) -> Document:
+def show(found: Sweep) -> Document:
     """``archcalc sweep``: the front, the best, and the count of candidates."""
     objectives = " and ".join(
         f"{'smallest' if each.direction == 'min' else 'largest'} {each.figure}"
@@ -44,7 +44,7 @@ def sweep(found: Sweep) -> Document:
 def of_report(found: Sweep, *, charts: bool = True) -> Document:
     """``archcalc report --sweep``: the tables, the front among the candidates, how each figure is
     distributed, and each figure along each axis."""
-    shown = sweep(found)
+    shown = show(found)
     blocks: list[Block] = [Tabular(table) for table in shown.tables]
     if charts:
         blocks += _charts(found)

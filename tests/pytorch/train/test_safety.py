@@ -15,6 +15,7 @@ import torch
 
 from archcalc.cli import run as archcalc
 from archcalc.errors import UsageError
+from archcalc.io.runs import load
 from archcalc.pytorch.train import Settings, data, run, run_folder, train
 from archcalc.pytorch.train.evaluate import score
 from tests.analysis.run_on_disk import make
@@ -146,3 +147,26 @@ def test_a_decompression_bomb_among_the_images_is_refused(tmp_path: Path, side: 
         data.load(f"folder:{tmp_path}", "folder", size=(8, 8))
     assert re.search(r"pixels", str(caught.value))
     assert "\n" not in str(caught.value)
+
+
+def test_a_loss_that_is_not_finite_is_recorded_as_unknown_and_read_again(
+    settings: Make, tmp_path: Path
+) -> None:
+    """A network that answers with infinity on images that it did not learn from."""
+    (tmp_path / "burst.py").write_text(
+        "import torch\n"
+        "from torch import nn\n\n\n"
+        "class Net(nn.Sequential):\n"
+        "    def forward(self, x):\n"
+        "        y = super().forward(x)\n"
+        "        return y if self.training else y / 0\n\n\n"
+        "def net() -> nn.Module:\n"
+        "    return Net(nn.Flatten(), nn.Linear(64, 10))\n"
+    )
+    found = train(settings(f"{tmp_path}/burst.py:net", size=(8, 8)))
+    assert found.result is not None
+    assert found.result.loss is None
+    assert [row.validation_loss for row in found.history] == [None, None]
+    assert load(found.folder).result == found.result
+    again = train(settings(f"{tmp_path}/burst.py:net", size=(8, 8), resume=True))
+    assert again.result == found.result

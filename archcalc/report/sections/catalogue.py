@@ -10,16 +10,18 @@ from archcalc.lookup.inputs import describe_input
 from archcalc.lookup.registry import Architecture
 from archcalc.report import records
 from archcalc.report.document import Document, answer
-from archcalc.report.table import Column, Table
-from archcalc.report.views.common import MACS
+from archcalc.report.sections.common import ENGLISH, total
+from archcalc.report.table import Column, Table, text
 
 
-def listing(architectures: Iterable[Architecture]) -> Document:
+def show(architectures: Iterable[Architecture]) -> Document:
     """``archcalc list``."""
     rows, saved = [], []
     for found in architectures:
         priced = profile(found.graph())
-        rows.append((found.name, priced.input, priced.params_executed, priced.macs, found.source))
+        rows.append(
+            (found.name, priced.input, priced.params_executed, total(priced, "macs"), found.source)
+        )
         saved.append(_architecture_record(found, priced))
     columns = (
         Column("name", "model"),
@@ -32,7 +34,7 @@ def listing(architectures: Iterable[Architecture]) -> Document:
         (Table(columns, tuple(rows)),),
         records.head(architectures=saved),
         (
-            f"{MACS} Params are those that run in evaluation: no auxiliary heads.",
+            f"{ENGLISH('note.macs')} Params are those that run in evaluation: no auxiliary heads.",
             "archcalc list MODEL tells its options.",
         ),
     )
@@ -51,7 +53,7 @@ def card(found: Architecture) -> Document:
         ("source", found.source),
         ("input", describe_input(priced.input)),
         ("params", f"{priced.params:,}, of which {priced.params_executed:,} run in evaluation"),
-        ("macs", f"{priced.macs:,}"),
+        ("macs", text(total(priced, "macs"), "exact")),
         ("aliases", ", ".join(found.aliases) or "none"),
     )
     options = [

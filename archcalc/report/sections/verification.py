@@ -1,4 +1,4 @@
-"""What ``archcalc verify`` and ``archcalc reconcile`` show: other counters beside ours."""
+"""``archcalc verify``: every other counter beside ours."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ NOTE = (
 )
 
 
-def verification(checks: Sequence[Crosscheck]) -> Document:
-    """A row a model; then every difference with its cause."""
+def show(checks: Sequence[Crosscheck]) -> Document:
+    """A row per model; then every difference with its cause."""
     counters = list(dict.fromkeys(count.counter for check in checks for count in check.counts))
     columns = (
         Column("model", "model"),
@@ -55,28 +55,9 @@ def verification(checks: Sequence[Crosscheck]) -> Document:
         )
         tables.append(Table(heads, tuple(causes), "What each counter's convention adds"))
     tools = dict.fromkeys(count.tool for check in checks for count in check.counts)
-    data = records.head(checks=[_record(check) for check in checks])
+    data = records.head(checks=[record(check) for check in checks])
     failed = [f"{check.spec}: {sentence}." for check in checks for _, sentence in check.failed]
     return answer(tuple(tables), data, (NOTE, f"Counters: {', '.join(tools)}.", *failed))
-
-
-def reconciliation(check: Crosscheck) -> Document:
-    """From our number to each counter's, step by step."""
-    tables = []
-    for count in check.counts:
-        rows: list[tuple[Cell, ...]] = [("declared multiply-adds", count.steps[0].amount)]
-        rows += [(step.label, step.amount) for step in count.steps[1:]]
-        if count.unexplained:
-            rows.append(("unexplained", count.unexplained))
-        rows.append((f"what {count.counter} says", count.value))
-        columns = (Column("step", "step"), Column("value", count.unit, "signed"))
-        tables.append(Table(columns, tuple(rows), f"{check.spec}: {count.tool}", total=True))
-    notes = tuple(
-        f"{count.counter} has {count.params:,} parameters, declared are {count.declared_params:,}."
-        for count in check.counts
-        if count.unexplained_params
-    ) or (f"Every counter has the declared {check.params:,} parameters.",)
-    return answer(tuple(tables), records.head(checks=[_record(check)]), notes)
 
 
 def _added(count: Count | None) -> int | None:
@@ -96,7 +77,7 @@ def _unexplained(count: Count) -> int:
     return abs(count.unexplained) + abs(count.unexplained_params)
 
 
-def _record(check: Crosscheck) -> dict[str, Any]:
+def record(check: Crosscheck) -> dict[str, Any]:
     return {
         "model": check.model,
         "spec": check.spec,

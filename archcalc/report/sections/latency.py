@@ -1,9 +1,9 @@
-"""What ``archcalc bench`` shows: times, ratios with their intervals, layers under the roofline."""
+"""Measured times, ratios and rooflines: ``archcalc bench``, and a section of a report."""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from archcalc.analysis.compare import Comparison
@@ -11,8 +11,10 @@ from archcalc.analysis.latency import Bench, Latency, Layers
 from archcalc.analysis.roofline import Ceilings, story
 from archcalc.analysis.speedup import speedup
 from archcalc.io.bench_file import record
-from archcalc.report.document import Document, answer
-from archcalc.report.table import Cell, Column, Table
+from archcalc.report.document import Block, Chart, Document, Tabular, Text, answer
+from archcalc.report.sections import cautions
+from archcalc.report.sections.context import Context
+from archcalc.report.table import AtLeast, Cell, Column, Table
 from archcalc.report.units import duration, plain
 
 METHOD = (
@@ -30,8 +32,8 @@ TRAINING = (
 )
 
 
-def measurement(found: Bench, baseline: str = "") -> Document:
-    """``archcalc bench``: a row a model and setting; then ratios, layers and the other timer."""
+def show(found: Bench, baseline: str = "") -> Document:
+    """``archcalc bench``: a row per model and setting; then ratios, layers and the other timer."""
     tables = [_times(found)]
     tables += _ratios(found, baseline)
     tables += _others(found)
@@ -39,41 +41,24 @@ def measurement(found: Bench, baseline: str = "") -> Document:
     return answer(tuple(tables), record(found), _notes(found))
 
 
-def with_latency(
-    report: Document, comparison: Comparison, found: Bench, matched: Mapping[str, Latency]
-) -> Document:
-    """The report of a comparison with measured columns. ``matched`` has the measurement of each
-    model by its spec."""
-    first = report.tables[0]
-    base = matched.get(comparison.baseline.spec)
-    rows = []
-    for priced, row in zip(comparison.profiles, first.rows, strict=True):
-        latency = matched.get(priced.spec)
-        more: tuple[Cell, ...] = (None, None)
-        if latency is not None:
-            more = (latency.median, latency.median / base.median if base is not None else None)
-        rows.append((*row, *more))
-    setting = next(iter(matched.values())).setting
-    columns = (
-        *first.columns,
-        Column("median_s", "median time", "seconds"),
-        Column("time_ratio", "× time", "ratio"),
-    )
-    table = Table(columns, tuple(rows), first.title, first.total)
-    stories = [
-        _story(base, row) for row in matched.values() if base is not None and row is not base
-    ]
-    unmeasured = [priced.spec for priced in comparison.profiles if priced.spec not in matched]
-    missing = [f"Not measured on this input: {', '.join(unmeasured)}."] if unmeasured else []
-    notes = (
-        f"Time: {setting}. {found.environment}.",
+def compared_notes(found: Comparison) -> tuple[str, ...]:
+    """What the latencies in a comparison were measured on, and why they differ."""
+    if found.bench is None:
+        return ()
+    measured = [row for row in map(found.latency, found.profiles) if row is not None]
+    base = found.latency(found.baseline)
+    stories = [_story(base, row) for row in measured if base is not None and row is not base]
+    missing = [priced.spec for priced in found.profiles if found.latency(priced) is None]
+    return (
+        f"Time: {measured[0].setting}. {found.bench.environment}.",
         *stories,
-        *missing,
-        *_warnings(matched.values()),
-        *report.notes,
+        *([f"Not measured on this input: {', '.join(missing)}."] if missing else []),
+        *cautions.sentences(measured, with_setting=False),
     )
-    data = {**report.data, "bench": record(found)}
-    return answer((table, *report.tables[1:]), data, notes)
+
+
+def compared_record(found: Comparison) -> dict[str, Any]:
+    return {} if found.bench is None else {"bench": record(found.bench)}
 
 
 def _times(found: Bench) -> Table:
@@ -103,7 +88,7 @@ def _times(found: Bench) -> Table:
         cells += [row.device_median] * on_gpu
         cells += [
             row.throughput,
-            row.macs,
+            _macs(row),
             row.flops_per_second,
             row.share_of_ceiling,
             row.peak_bytes,
@@ -114,6 +99,10 @@ def _times(found: Bench) -> Table:
     same = latencies[0].setting
     title = str(same) if len(found.groups()) == 1 else _common(found)
     return Table(tuple(columns), tuple(rows), title)
+
+
+def _macs(row: Latency) -> int | None:
+    return row.macs if row.least_macs is None else AtLeast(row.least_macs)
 
 
 def _ratios(found: Bench, baseline: str) -> list[Table]:
@@ -213,7 +202,7 @@ def _notes(found: Bench) -> tuple[str, ...]:
     for group in found.groups():
         if all(row.layers is not None for row in group):
             notes += [_story(group[0], row, _common_prefix(found, row)) for row in group[1:]]
-    notes += _warnings(found.latencies)
+    notes += cautions.sentences(found.latencies, with_setting=len(found.groups()) > 1)
     return tuple(note for note in notes if note)
 
 
@@ -253,17 +242,6 @@ def _story(base: Latency, row: Latency, before: str = "") -> str:
 
 def _common_prefix(found: Bench, row: Latency) -> str:
     return f"{row.setting}: " if len(found.groups()) > 1 else ""
-
-
-def _warnings(latencies: Iterable[Latency]) -> list[str]:
-    """Each warning once, with the models that it is about."""
-    about: dict[str, list[str]] = {}
-    for row in latencies:
-        for warning in row.warnings:
-            about.setdefault(warning, []).append(f"{row.spec} ({row.setting})")
-    return [
-        f"Beware: {warning} [{', '.join(dict.fromkeys(rows))}]." for warning, rows in about.items()
-    ]
 
 
 def describe_ceilings(found: Ceilings) -> str:
@@ -308,3 +286,97 @@ def _common(found: Bench) -> str:
     """What all settings share, in words."""
     texts = [str(group[0].setting).split(", ") for group in found.groups()]
     return ", ".join(part for part in texts[0] if all(part in text for text in texts))
+
+
+def of_report(context: Context) -> Iterator[Block]:
+    """Times of each file of measurements, why they differ, and their charts."""
+    for number, bench in enumerate(context.report.benches, start=1):
+        found = context.report.measured(bench)
+        yield Text(context.words("note.latency", environment=bench.environment))
+        yield Tabular(_told_times(context, found))
+        groups: dict[str, list[Latency]] = {}
+        for row in found:
+            groups.setdefault(str(row.setting), []).append(row)
+        for setting, rows in groups.items():
+            yield from _reasons(context, setting, rows)
+            yield from map(Text, cautions.sentences(rows, with_setting=False))
+        if context.charts:
+            yield from _latency_charts(context, bench, groups, number)
+
+
+def _told_times(context: Context, found: Sequence[Latency]) -> Table:
+    columns = context.columns(
+        ("model", "text"),
+        ("setting", "prose"),
+        ("median", "seconds"),
+        ("p10", "seconds"),
+        ("p90", "seconds"),
+        ("throughput", "number"),
+        ("macs", "count"),
+        ("achieved", "giga"),
+        ("of_ceiling", "share"),
+        ("bound", "seconds"),
+    )
+    rows = tuple(
+        (
+            row.spec,
+            str(row.setting),
+            row.median,
+            row.p10,
+            row.p90,
+            row.throughput,
+            _macs(row),
+            row.flops_per_second,
+            row.share_of_ceiling,
+            row.bound,
+        )
+        for row in found
+    )
+    return Table(columns, rows)
+
+
+def _reasons(context: Context, setting: str, rows: Sequence[Latency]) -> Iterator[Block]:
+    """Why fewer multiply-adds are, or are not, faster than the baseline's."""
+    base = next(
+        (row for row in rows if row.spec == context.report.comparison.baseline.spec), rows[0]
+    )
+    for row in rows:
+        told = story(base, row) if row is not base else None
+        if told is not None:
+            yield Text(
+                context.words(
+                    "note.faster",
+                    model=row.spec,
+                    baseline=base.spec,
+                    setting=setting,
+                    told=told,
+                )
+            )
+
+
+def _latency_charts(
+    context: Context, bench: Bench, groups: dict[str, list[Latency]], number: int
+) -> Iterator[Block]:
+    from archcalc.report import charts
+
+    for place, (setting, rows) in enumerate(groups.items(), start=1):
+        points = [(row.spec, row.macs, row.median) for row in rows if row.macs]
+        if len(points) > 1:
+            front = context.front([(macs, seconds) for _, macs, seconds in points])
+            caption = context.words("figure.latency", setting=setting) + front
+            spec = charts.latency(points, context.words, context.units)
+            yield Chart(f"latency-{number}-{place}", caption, spec, "models")
+    for place, ceilings in enumerate(map(Ceilings.read, bench.ceilings), start=1):
+        reached = [
+            (row.spec, row.flops / row.bytes_moved, row.flops_per_second)
+            for rows in groups.values()
+            for row in rows
+            if (row.setting.dtype, row.setting.threads) == (ceilings.dtype, ceilings.threads)
+            and row.flops
+            and row.bytes_moved
+            and row.flops_per_second
+        ]
+        if reached:
+            caption = context.words("figure.roofline", device=ceilings.device, dtype=ceilings.dtype)
+            spec = charts.roofline(reached, ceilings.flops, ceilings.bandwidth, context.words)
+            yield Chart(f"roofline-{number}-{place}", caption, spec, "models")

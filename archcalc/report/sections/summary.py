@@ -8,14 +8,15 @@ from archcalc.analysis.profile import Layer, Module, Profile
 from archcalc.graph import times
 from archcalc.report import records
 from archcalc.report.document import Document, answer
-from archcalc.report.table import Cell, Column, Table
-from archcalc.report.units import count, size
-from archcalc.report.views.common import conventions, output_column, title
+from archcalc.report.sections.common import output_column, sum_of, title, total
+from archcalc.report.sections.conventions import notes as conventions
+from archcalc.report.table import Cell, Column, Table, text
+from archcalc.report.units import size
 
 DEPTH = 3
 
 
-def summary(found: Profile, *, depth: int | None = DEPTH, frozen: Collection[str] = ()) -> Document:
+def show(found: Profile, *, depth: int | None = DEPTH, frozen: Collection[str] = ()) -> Document:
     """A row per module down to ``depth``, then the totals.
 
     The row of a module adds up the rows inside it. ``frozen`` has the names of the parameters that
@@ -65,7 +66,7 @@ def _row(
         module.output,
         params,
         params - _frozen(layers, frozen),
-        module.macs,
+        sum_of(layers, "macs"),
         sum(value.nbytes for layer in layers for value in layer.node.outputs) if alone else None,
     )
 
@@ -98,8 +99,12 @@ def _totals(found: Profile, frozen: Collection[str]) -> tuple[str, ...]:
     return (
         f"Parameters: {found.params:,}; trainable: {found.params - still:,}; not trainable: "
         f"{still:,}.",
-        f"MACs: {found.macs:,} ({count(found.macs)}); FLOPs: {found.flops:,} "
-        f"({count(found.flops)}).",
+        f"MACs: {_both(total(found, 'macs'))}; FLOPs: {_both(total(found, 'flops'))}.",
         f"Memory: input {size(inputs)}, outputs of all operations {size(written)}, parameters "
         f"{size(found.weight_bytes)}; {size(together)} together.",
     )
+
+
+def _both(value: int) -> str:
+    """All digits, then as people read it."""
+    return f"{text(value, 'exact')} ({text(value, 'count')})"

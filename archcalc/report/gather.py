@@ -1,12 +1,13 @@
-"""A whole report on some networks: the records that it tells of.
+"""A report on some networks: its records, gathered.
 
-``sections/`` puts them into words, tables and charts; programs get them as they are.
+``sections/`` shows them in words, tables and charts; programs get them as they are.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from archcalc.analysis.claims import Claims, check
@@ -14,31 +15,23 @@ from archcalc.analysis.compare import Comparison, compare
 from archcalc.analysis.latency import Bench, Latency
 from archcalc.analysis.lint import Lint, lint
 from archcalc.analysis.profile import Profile, profile
+from archcalc.analysis.profiles import Follow, profiles
+from archcalc.analysis.record import Record
 from archcalc.analysis.runs import Accuracy, Run, accuracy, groups
 from archcalc.analysis.worked_example import WorkedExample, worked_example
 from archcalc.errors import UsageError
-from archcalc.io import claims_file
+from archcalc.graph import Graph
+from archcalc.io import bench_file, claims_file
 from archcalc.io.bench_file import record as measurement
+from archcalc.io.report_config import ReportConfig, read_config
 from archcalc.lookup import registry
 from archcalc.lookup.resolve import resolve
 from archcalc.lookup.spec import ModelSpec
 from archcalc.report import records
+from archcalc.report.messages import Lang
+from archcalc.report.sections import IN_REPORTS
 from archcalc.report.table import Column, Kind, Table
-
-SECTIONS = (
-    "summary",
-    "example",
-    "layers",
-    "where",
-    "memory",
-    "latency",
-    "accuracy",
-    "claims",
-    "lint",
-    "conventions",
-    "citation",
-)
-"""Every section in the order in which they are told."""
+from archcalc.report.units import Units
 
 
 class Trained(NamedTuple):
@@ -50,35 +43,119 @@ class Trained(NamedTuple):
     """Of the network as it was trained: with that input and that many classes."""
 
 
-@dataclass(frozen=True)
-class Story:
+@dataclass(frozen=True, repr=False)
+class Report(Record):
     """The records that a report is made of."""
 
     title: str
     """Empty for one that names the models."""
     comparison: Comparison
     example: WorkedExample | None
-    """None where the report has no Inception in it."""
+    """None where no model has an Inception module."""
     claims: Claims
     """What was published about these models."""
     lints: tuple[Lint, ...]
     benches: tuple[Bench, ...] = ()
-    """Measurements, as they were loaded; a report tells those of its models."""
+    """Measurements as they were loaded; a report shows those of its models."""
     trained: tuple[Trained, ...] = ()
     """Finished runs of these models, in their order."""
-    sections: tuple[str, ...] = SECTIONS
+    sections: tuple[str, ...] = IN_REPORTS
 
     @property
     def profiles(self) -> tuple[Profile, ...]:
         return self.comparison.profiles
+
+    @property
+    def headline(self) -> str:
+        return f"on {self.comparison.headline}"
+
+    def rows(self) -> list[dict[str, Any]]:
+        return self.comparison.rows()
 
     def measured(self, bench: Bench) -> list[Latency]:
         """The measurements of this report's models."""
         specs = {profile.spec for profile in self.profiles}
         return [latency for latency in bench.latencies if latency.spec in specs]
 
+    def write(
+        self,
+        *paths: str | Path,
+        lang: Lang = "en",
+        units: Units | None = None,
+        charts: bool = True,
+    ) -> tuple[Path, ...]:
+        """Write the report to files, each in the format of its extension; charts are SVG files
+        beside Markdown. Returns every path that was written. Raises UsageError for an extension
+        without a format, and MissingExtraError."""
+        from archcalc.io.files import write_texts
+        from archcalc.report.assemble import files
 
-def story(
+        texts: dict[Path, str] = {}
+        for path in map(Path, paths):
+            texts |= files(self, path, lang=lang, units=units, charts=charts)
+        write_texts(texts)
+        return tuple(texts)
+
+    def __str__(self) -> str:
+        from archcalc.report.assemble import document
+        from archcalc.report.formats.terminal import terminal
+
+        return terminal(document(self, charts=False)).rstrip("\n")
+
+
+def gather(
+    models: Sequence[str | Graph] = (),
+    *,
+    config: str = "",
+    title: str = "",
+    baseline: str = "",
+    sections: Sequence[str] = (),
+    bench: Sequence[str] = (),
+    runs: Sequence[str] = (),
+    follow: Follow | None = None,
+    **asked: Any,
+) -> Report:
+    """The records of a report; see :func:`archcalc.report`."""
+    from archcalc.io.runs import load_all
+
+    if bool(models) == bool(config):
+        raise UsageError("name models, as in `archcalc report nin googlenet`, or give --config")
+    described = read_config(config) if config else ReportConfig(())
+    folder = described.folder
+    found = _described(described, follow) if config else profiles(models, follow=follow, **asked)
+    return of_profiles(
+        found,
+        title=title or described.title,
+        baseline=baseline or described.baseline,
+        sections=sections or described.sections,
+        benches=[bench_file.load(path) for path in (*bench, *_inside(folder, described.bench))],
+        runs=[run for path in (*runs, *_inside(folder, described.runs)) for run in load_all(path)],
+    )
+
+
+def _inside(folder: Path, paths: Sequence[str]) -> list[str]:
+    return [str(folder / path) for path in paths]
+
+
+def _described(described: ReportConfig, follow: Follow | None) -> list[Profile]:
+    """The models of a TOML file; the paths of Python files in it are relative to its folder."""
+    found = []
+    for place, entry in enumerate(described.models):
+        if follow is not None:
+            follow(place, len(described.models), entry.model)
+        is_file = entry.model.startswith("./")
+        graph = resolve(
+            str(described.folder / entry.model) if is_file else entry.model,
+            input=entry.input or None,
+            batch=entry.batch,
+            training=entry.train,
+            options=entry.set,
+        )
+        found.append(profile(graph))
+    return found
+
+
+def of_profiles(
     profiles: Sequence[Profile],
     *,
     title: str = "",
@@ -86,24 +163,24 @@ def story(
     sections: Sequence[str] = (),
     benches: Sequence[Bench] = (),
     runs: Sequence[Run] = (),
-) -> Story:
-    """Gather what a report on these models tells.
+) -> Report:
+    """The records of a report on these models.
 
-    Without ``sections`` it tells all that there is; the worked example where one of the models is
-    GoogLeNet or an Inception module. Raises UsageError for a section that does not exist, and for
-    measurements or runs of other models alone.
+    Without ``sections`` it has every section that has something to show; the worked example where
+    one of the models is GoogLeNet or an Inception module. Raises UsageError for a section that
+    does not exist, and for measurements or runs of other models alone.
     """
     for name in sections:
-        if name not in SECTIONS:
-            raise UsageError(f"unknown section {name!r}: one of {', '.join(SECTIONS)}")
-    wanted = tuple(name for name in SECTIONS if not sections or name in sections)
+        if name not in IN_REPORTS:
+            raise UsageError(f"unknown section {name!r}: one of {', '.join(IN_REPORTS)}")
+    wanted = tuple(name for name in IN_REPORTS if not sections or name in sections)
     of_inception = any(
         word in found.name for found in profiles for word in ("inception", "googlenet")
     )
     with_example = "example" in sections if sections else of_inception
     names = {found.name for found in profiles if found.graph.declared}
     about = [claim for claim in claims_file.registered() if claim.base_model in names]
-    found = Story(
+    found = Report(
         title,
         compare(profiles, baseline=baseline),
         worked_example() if with_example else None,
@@ -144,7 +221,7 @@ def _macs(run: Run) -> int:
     return profile(resolve(run.model, input=run.input, options=options)).macs
 
 
-def table(told: Story) -> Table:
+def table(report: Report) -> Table:
     """For CSV: every layer of every model, in raw numbers."""
     columns = (
         ("model", "text"),
@@ -161,35 +238,35 @@ def table(told: Story) -> Table:
     )
     rows = [
         (profile.spec, *(row[key] for key, _ in columns[1:]))
-        for profile in told.profiles
+        for profile in report.profiles
         for row in profile.rows()
     ]
     kinds: dict[str, Kind] = dict(columns)  # type: ignore[arg-type]  # literals, seen as str
     return Table(tuple(Column(key, key, kinds[key]) for key, _ in columns), tuple(rows))
 
 
-def record(told: Story) -> dict[str, Any]:
-    """For JSON: the models, layer by layer, their ratios, and all else that is told."""
+def record(report: Report) -> dict[str, Any]:
+    """For JSON: the models, layer by layer, their ratios, and all else that is report."""
     fields: dict[str, Any] = {
-        "title": told.title,
-        "baseline": told.comparison.baseline.spec,
-        "comparison": told.comparison.rows(),
+        "title": report.title,
+        "baseline": report.comparison.baseline.spec,
+        "comparison": report.comparison.rows(),
     }
-    if told.example is not None:
+    if report.example is not None:
         fields["worked_example"] = {
-            "steps": told.example.rows(),
+            "steps": report.example.rows(),
             "ratios": {
-                side.title: side.ratio for side in (told.example.branch, told.example.module)
+                side.title: side.ratio for side in (report.example.branch, report.example.module)
             },
         }
-    fields["claims"] = told.claims.rows()
-    fields["lint"] = [row for found in told.lints for row in found.rows()]
-    fields["bench"] = [measurement(bench) for bench in told.benches]
+    fields["claims"] = report.claims.rows()
+    fields["lint"] = [row for found in report.lints for row in found.rows()]
+    fields["bench"] = [measurement(bench) for bench in report.benches]
     fields["accuracies"] = [
         {**one.accuracy._asdict(), "macs": one.macs, "runs": [_run(run) for run in one.runs]}
-        for one in told.trained
+        for one in report.trained
     ]
-    return records.models(told.profiles, **fields)
+    return records.models(report.profiles, **fields)
 
 
 def _run(run: Run) -> dict[str, Any]:

@@ -1,0 +1,103 @@
+"""``archcalc flops MODEL...``: the totals, and the work by class, phase and convention."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from archcalc.analysis.bit_operations import is_quantised
+from archcalc.analysis.profile import Profile
+from archcalc.report import records
+from archcalc.report.document import Document, answer
+from archcalc.report.sections.common import total
+from archcalc.report.sections.conventions import notes
+from archcalc.report.table import AtLeast, Cell, Column, Table
+
+
+def show(profiles: Sequence[Profile]) -> Document:
+    tables = (
+        _totals(profiles),
+        *map(by_class, profiles),
+        *by_phase(profiles),
+        *by_convention(profiles),
+    )
+    return answer(tables, records.models(profiles), notes(profiles))
+
+
+def _totals(profiles: Sequence[Profile]) -> Table:
+    columns = [
+        Column("model", "model"),
+        Column("input", "input H×W×C", "shape", 2),
+        Column("output", "output", "shape", 3),
+        Column("params", "params", "count"),
+        Column("macs", "MACs", "count"),
+        Column("flops", "FLOPs", "count"),
+    ]
+    quantised = any(is_quantised(found.graph) for found in profiles)
+    if quantised:
+        columns.append(Column("bops", "bit ops", "count"))
+    rows: list[tuple[Cell, ...]] = [
+        (
+            found.spec,
+            found.input,
+            found.output,
+            found.params_executed,
+            total(found, "macs"),
+            total(found, "flops"),
+            *([total(found, "bops")] if quantised else []),
+        )
+        for found in profiles
+    ]
+    return Table(tuple(columns), tuple(rows))
+
+
+def by_class(found: Profile) -> Table:
+    columns = (
+        Column("class", "class of work"),
+        Column("macs", "MACs", "count"),
+        Column("flops", "FLOPs", "count"),
+        Column("share", "share of FLOPs", "share"),
+    )
+    rows: list[tuple[Cell, ...]] = [
+        (row.name, row.macs or None, row.flops, row.flops / found.flops) for row in found.by_class
+    ]
+    rows.append(("total", total(found, "macs"), total(found, "flops"), None))
+    return Table(columns, tuple(rows), f"{found.spec}: work by class", total=True)
+
+
+def by_phase(profiles: Sequence[Profile]) -> list[Table]:
+    """Of a traced training step: forward, backward, and the optimizer's."""
+    return [_phases(found) for found in profiles if len(found.by_phase) > 1]
+
+
+def _phases(found: Profile) -> Table:
+    columns = (
+        Column("phase", "phase"),
+        Column("macs", "MACs", "count"),
+        Column("flops", "FLOPs", "count"),
+        Column("nodes", "nodes", "count"),
+    )
+    rows: list[tuple[Cell, ...]] = [
+        (phase.name, phase.macs, phase.flops, len(phase.layers)) for phase in found.by_phase
+    ]
+    rows.append(("total", total(found, "macs"), total(found, "flops"), len(found.layers)))
+    return Table(columns, tuple(rows), f"{found.spec}: work by phase", total=True)
+
+
+def by_convention(profiles: Sequence[Profile]) -> list[Table]:
+    """From our multiply-adds to the total that the chosen counter reports; none for our own."""
+    tables = []
+    for found in profiles:
+        if found.convention == "paper":
+            continue
+        given = found.convention_total
+        rows: list[tuple[Cell, ...]] = [(step, value) for step, value in given.steps]
+        rows.append(
+            (
+                f"as {found.convention} counts",
+                AtLeast(given.value) if found.not_counted else given.value,
+            )
+        )
+        columns = (Column("step", "step"), Column("value", given.unit, "count"))
+        title = f"{found.spec} by the convention of {found.convention}"
+        tables.append(Table(columns, tuple(rows), title, total=True))
+    return tables
