@@ -3,7 +3,10 @@
 const LEAF_HEIGHT = 54;
 const HEADER = 30;
 const PADDING = 14;
-const MOST_FOR_DAGRE = 160; // a level with more boxes is placed by rank alone
+// A level with more boxes, or with more edges than this for each box, is placed by rank alone: dagre
+// takes seconds for the dense blocks of a DenseNet.
+const MOST_FOR_DAGRE = 160;
+const MOST_EDGES = 3;
 
 const measured = (() => {
   const pen = document.createElement("canvas").getContext("2d");
@@ -34,7 +37,8 @@ function layout(node, open) {
 }
 
 function place(node, inner) {
-  const many = node.children.length > MOST_FOR_DAGRE;
+  const boxes = node.children.length;
+  const many = boxes > MOST_FOR_DAGRE || node.edges.size > MOST_EDGES * boxes + 24;
   const at = many ? byRank(node, inner) : byDagre(node, inner);
   let [left, right, bottom] = [Infinity, -Infinity, 0];
   at.boxes.forEach(({ x, width, y, height }) => {
