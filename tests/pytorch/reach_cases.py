@@ -111,7 +111,6 @@ SIZES: dict[str, tuple[Any, ...]] = {
     "to 1": (1,),
     "by 1.7": (None, 1.7),
     "by 0.4": (None, 0.4),
-    "by 0.3": (None, 0.3),
 }
 INTERPOLATION = {
     **{
@@ -197,7 +196,8 @@ REDUCTIONS = {
     **{name: getattr(torch, name) for name in ("argmax", "argmin", "any", "all")},
     "count_nonzero": lambda x, dim, keep: (x > 0.5).count_nonzero(dim).unsqueeze(dim),
     "norm": lambda x, dim, keep: x.norm(2, dim, keep),
-    "aminmax": lambda x, dim, keep: torch.cat(x.aminmax(dim=dim, keepdim=keep), dim),
+    # torch 2.9 has no derivative of it.
+    "aminmax": lambda x, dim, keep: torch.cat(x.detach().aminmax(dim=dim, keepdim=keep), dim),
     **{
         name: lambda x, dim, keep, name=name: getattr(torch, name)(x, dim, keep)[0]
         for name in ("max", "min", "median", "mode")

@@ -29,6 +29,13 @@ def huge():
     return nn.Linear(3_000_000_000, 2_000_000_000, bias=False)
 
 
+def deep():
+    inner = nn.Linear(4, 4)
+    for _ in range(2000):
+        inner = nn.Sequential(inner)
+    return inner
+
+
 def _hidden():
     return 3
 """
@@ -56,6 +63,10 @@ def test_lazy_layers_take_their_sizes_from_the_input_and_stay_lazy() -> None:
 def test_lazy_layers_that_cannot_take_their_sizes_say_what_to_do() -> None:
     with pytest.raises(UsageError, match="call the model once on an input and trace it then"):
         archcalc.trace(nn.Sequential(nn.LazyConv2d(4, 3)), (2, 3))
+
+
+def test_modules_2000_deep_in_a_file_are_built_and_traced(net: str) -> None:
+    assert resolve(f"{net}:deep", input=["1,4"]).profile().macs == 4 * 4
 
 
 def test_weights_beyond_an_address_are_traced_as_declared(net: str) -> None:

@@ -51,6 +51,18 @@ def test_a_check_that_refuses_the_other_answer_is_passed() -> None:
     assert trace(model, (4, 4), MASK).profile().macs == PRODUCT
 
 
+def test_whether_a_number_is_among_the_inputs_is_such_a_question() -> None:
+    """As transformers asks for padding, to warn of a missing mask."""
+
+    def model(x: Tensor, ids: Tensor) -> Tensor:
+        return (x + 1) @ x if 0 in ids[:, [-1, 0]] else x @ x
+
+    graph = trace(model, (4, 4), MASK)
+    assert graph.profile().macs == PRODUCT
+    (note,) = graph.notes
+    assert "is taken to be false" in note
+
+
 def test_overflow_is_not_expected() -> None:
     def model(x: Tensor) -> Tensor:
         y = x @ x

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from archcalc.pytorch.trace.modules import no_collection
+from archcalc.pytorch.trace.modules import deep_enough, no_collection
 from archcalc.pytorch.trace.own_random import own_random
 from archcalc.pytorch.trace.recorder import tensors_in
 from archcalc.pytorch.trace.tracer import META
@@ -47,7 +47,9 @@ def build_on_meta(factory: Callable[[], nn.Module]) -> nn.Module:
             return factory()
     if not isinstance(module, nn.Module):
         return module  # a function that makes a function
-    for each in module.modules():
+    with deep_enough(module):  # torch walks over modules with a frame for each level
+        modules = list(module.modules())
+    for each in modules:
         for name, parameter in each._parameters.items():
             if parameter is not None and not parameter.is_meta:
                 moved = nn.Parameter(parameter.detach().to(META), parameter.requires_grad)

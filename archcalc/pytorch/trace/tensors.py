@@ -135,7 +135,7 @@ CALLS[Tensor.get_device] = no_index
 
 @answers(
     *("item", "__bool__", "__int__", "__float__", "__index__", "__complex__", "tolist", "numpy"),
-    *("__array__", "__contains__", "data_ptr", "equal", "allclose", "is_nonzero", "nonzero"),
+    *("__array__", "data_ptr", "equal", "allclose", "is_nonzero", "nonzero"),
     *("masked_select", "unique", "unique_consecutive", "argwhere", "bincount", "to_sparse"),
     *("to_sparse_coo", "to_sparse_csr", "to_sparse_csc", "to_sparse_bsr", "to_sparse_bsc"),
 )
