@@ -3,9 +3,10 @@
 What a tool says of one operator is in the operator's row (``archcalc/ops/counters.py``). Every
 convention is checked against the installed tool, to the integer, on every operator and every
 registered model (``tests/pytorch/test_crosscheck.py``).
-The totals are those that a tool gives for a network of ``torch.nn`` layers, ``+`` and ``*``, as
-``archcalc.build`` makes it. Three of the tools look at modules, so the same network written with
-functions can give them another number (:attr:`Convention.by_module`).
+For a declared graph the totals are those that a tool gives for a network of ``torch.nn`` layers,
+``+`` and ``*``, as ``archcalc.build`` makes it. Three of the tools look at modules, so the same
+network written with functions gives them another number. A traced graph knows which layer made a
+node (:attr:`archcalc.graph.Graph.made_by`), and thop and ptflops are followed by that.
 """
 
 from __future__ import annotations
