@@ -237,7 +237,7 @@ def report(
 
     >>> found = report(["inception-naive", "inception-reduced"], sections=["summary"])
     >>> [profile.macs for profile in found.profiles]
-    [302776320, 127701504]
+    [303464448, 128049152]
     """
     from archcalc.report.gather import gather
 

@@ -102,7 +102,7 @@ def _activations(found: Profile, memory: Memory, depth: int | None) -> Table:
         )
     columns = (
         Column("name", "node"),
-        output_column(found.graph),
+        output_column(found.graph)._replace(priority=1),
         Column("bytes", "output", "bytes"),
         *(() if training else (Column("live_bytes", "live", "bytes"),)),
         Column("saved_bytes", "saved", "bytes"),
