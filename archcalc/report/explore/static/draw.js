@@ -10,6 +10,17 @@ function readColours() {
 
 const SIGNS = { added: "+", removed: "−", changed: "≠" };
 
+/** The middle of an edge as it is drawn: of its one bend, or between two of several. */
+function halfway(points) {
+  const [a, b, c] = points;
+  if (points.length === 3) {
+    return { x: a.x / 4 + b.x / 2 + c.x / 4, y: a.y / 4 + b.y / 2 + c.y / 4 };
+  }
+  const place = Math.floor((points.length - 1) / 2);
+  const [here, next] = [points[place], points[place + 1]];
+  return { x: (here.x + next.x) / 2, y: (here.y + next.y) / 2 };
+}
+
 class View {
   constructor(canvas, minimap, events) {
     Object.assign(this, { canvas, minimap, events, scale: 1, x: 0, y: 0, pointers: new Map() });
@@ -60,7 +71,7 @@ class View {
     if (!width) return;
     const whole = Math.min(width / laid.width, height / laid.height);
     this.scale = Math.max(whole, Math.min(1, width / laid.width) * 0.9, 0.02);
-    if (whole > 0.45 || laid.height * this.scale < height) this.scale = Math.min(whole, 1.2);
+    if (whole > 0.7 || laid.height * this.scale < height) this.scale = Math.min(whole, 1.2);
     this.x = (width - laid.width * this.scale) / 2;
     this.y = Math.max(0, (height - laid.height * this.scale) / 2);
     this.touched = false;
@@ -200,9 +211,9 @@ class View {
     pen.textAlign = "left";
     const taken = [];
     for (const [, points, source] of named) {
-      const [a, b] = [points[0], points[1]];
       const words = this.scene.shape(source);
-      const at = { x: x + (points.length > 2 ? points[1].x : (a.x + b.x) / 2) + 5, y: y + a.y + 13 };
+      const middle = halfway(points);
+      const at = { x: x + middle.x + 5, y: y + middle.y };
       if (taken.some((other) => Math.abs(other.x - at.x) < 76 && Math.abs(other.y - at.y) < 13)) continue;
       taken.push(at);
       pen.lineWidth = 3;

@@ -20,7 +20,7 @@ const measured = (() => {
 
 /** Room for the name, and for the operator with its shape. */
 const boxWidth = (node) =>
-  Math.min(280, Math.max(172, measured(node.label) + 50, node.op ? 0.8 * measured(node.op) + 110 : 0));
+  Math.min(300, Math.max(172, measured(node.label) + (node.count > 1 ? 96 : 50), node.op ? 0.8 * measured(node.op) + 110 : 0));
 
 /** Size and inner places of a box, kept until something in it opens or closes. */
 function layout(node, open) {

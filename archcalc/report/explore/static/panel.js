@@ -60,7 +60,7 @@ function nodePanel(network, answer, node) {
     add(text("input"), shapeText(get("input"), declared));
     add(text("output"), shapeText(get("output"), declared));
     for (const [name, shape] of Object.entries(get("weights"))) {
-      add(`${text("weight")} ${name}`, shapeText(answer.resolve(shape), false));
+      add(name === "weight" ? text("weight") : `${text("weight")}: ${name}`, shapeText(answer.resolve(shape), false));
     }
     const settings = Object.entries(get("attrs")).map(([name, value]) => {
       const plain = value && value.text !== undefined ? value.text : [answer.resolve(value)].flat().join("×");
