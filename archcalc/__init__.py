@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 # Before the function of the same name, which then keeps it.
 from archcalc import report as _report  # noqa: F401
@@ -54,6 +54,7 @@ if TYPE_CHECKING:
     from archcalc.analysis.memory import Memory
     from archcalc.analysis.runs import Run
     from archcalc.pytorch.crosscheck import Crosscheck
+    from archcalc.report.explore import Explorer
     from archcalc.report.gather import Report
     from archcalc.symbolic.formula import Formula
     from archcalc.symbolic.sweep import Sweep
@@ -84,6 +85,7 @@ __all__ = [
     "compare",
     "derive",
     "diff",
+    "explore",
     "export",
     "formula",
     "graph",
@@ -235,7 +237,7 @@ def report(
 
     >>> found = report(["inception-naive", "inception-reduced"], sections=["summary"])
     >>> [profile.macs for profile in found.profiles]
-    [302776320, 127701504]
+    [303464448, 128049152]
     """
     from archcalc.report.gather import gather
 
@@ -500,6 +502,34 @@ def _forward(
 
     architecture, chosen = declared(model, options)
     return architecture.graph(declared_input(input), batch=batch, training=training, options=chosen)
+
+
+def explore(
+    *models: str,
+    input: Shape | str | Sequence[str] | None = None,
+    batch: int = 1,
+    training: bool = False,
+    title: str = "",
+    lang: Literal["en", "zh"] = "en",
+    bench: Sequence[str] = (),
+    trust: bool = False,
+    **options: Any,
+) -> Explorer:
+    """An interactive page of some models: drawn, with a slider for every size of a declared one.
+
+    A notebook shows the result in a frame; ``.save("explore.html")`` writes it to a file.
+    ``bench`` names files of ``archcalc bench --layers``, for heat by time. Raises what
+    :func:`graph` does, and MissingExtraError without jinja2.
+
+    >>> explore("inception-5x5")  # doctest: +ELLIPSIS
+    <Explorer of inception-5x5: ... characters>
+    """
+    from archcalc.io.bench_file import load
+    from archcalc.report.explore import Asked
+    from archcalc.report.explore import explore as made
+
+    asked = Asked(input, batch, training, options, trust)
+    return made(models, asked, title=title, lang=lang, benches=list(map(load, bench)))
 
 
 def summary(

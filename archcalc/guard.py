@@ -19,6 +19,9 @@ from contextlib import contextmanager
 
 from archcalc.errors import ArchcalcError, UsageError
 
+PASS = (KeyboardInterrupt, GeneratorExit)
+"""What ends a run and is no error of the code that runs."""
+
 LONGEST = 300
 """Characters of an error that a sentence quotes."""
 
@@ -29,9 +32,9 @@ def guard(what: str) -> Iterator[None]:
     UsageError."""
     try:
         yield
-    except ArchcalcError:
+    except (ArchcalcError, *PASS):
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:  # SystemExit, or a class of the user's own
         raise UsageError(f"{what}: {first_line(error)}") from error
 
 

@@ -28,6 +28,7 @@ from archcalc.pytorch.bench.timer import Plan
 from archcalc.report.escape import for_markdown as escape
 from archcalc.report.formats.csv import csv
 from archcalc.report.formats.markdown import markdown
+from archcalc.report.sections.cautions import sentences
 from archcalc.report.sections.latency import BOUND, CEILING, METHOD, describe_ceilings
 from archcalc.report.table import Cell, Column, Table
 
@@ -256,12 +257,8 @@ def neighbours(rows: Sequence[Latency]) -> str:
 
 
 def warned(rows: Sequence[Latency]) -> list[str]:
-    """Every warning of every measurement, with how many it is about."""
-    lines = [
-        f"- {escape(row.spec)}, {row.setting.dtype}, batch {row.setting.batch}: {escape(warning)}"
-        for row in rows
-        for warning in row.warnings
-    ]
+    """Every kind of warning, with the measurements that it is about."""
+    lines = [f"- {escape(sentence)}" for sentence in sentences(rows)]
     if not lines:
         return ["## Warnings", "None."]
     return ["## Warnings", "\n".join(lines)]

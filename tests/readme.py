@@ -16,7 +16,10 @@ import re
 import shlex
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
+
+from archcalc.report.messages import MESSAGES
 
 ROOT = Path(__file__).resolve().parent.parent
 FILES = [ROOT / "README.md", ROOT / "README.zh-CN.md"]
@@ -26,6 +29,12 @@ WITH_TORCH = [ROOT / "docs" / "counters.md", ROOT / "docs" / "formulas-torch.md"
 """Pages whose commands need torch and the other counters."""
 SHOWN = re.compile(
     r"(<!-- run: (archcalc [^\n]*) -->\n```(\w*)\n).*?(^```$)", re.DOTALL | re.MULTILINE
+)
+ONCE = "<!-- footnotes once -->"
+"""On a page whose commands end with the same footnotes."""
+FOOTNOTES = (
+    f"{MESSAGES['note.macs']['en']} {MESSAGES['note.flops']['en']}",
+    MESSAGES["note.mode"]["en"].format(batch=1, mode="evaluation"),
 )
 VERSION = re.compile(
     r"\b(archcalc|fvcore|ptflops|thop|timm|torch|torchinfo|torchvision)\s\d+(?:\.\w+)+(?:\+\w+)?"
@@ -41,7 +50,18 @@ def refreshed(text: str) -> str:
         return found[1] + prompt + output(found[2]) + found[4]
 
     text = SHOWN.sub(shown, text)
+    if ONCE in text:
+        text = _without_repeated(text)
     return MADE.sub(lambda found: f"{found[1]}\n{MAKERS[found[2]]()}\n{found[3]}", text)
+
+
+def _without_repeated(text: str) -> str:
+    """The text with each footnote only where it first comes."""
+    for footnote in FOOTNOTES:
+        note = f"{textwrap.fill(footnote, 80)}\n"
+        first, found, rest = text.partition(note)
+        text = first + found + rest.replace(note, "")
+    return text.replace("\n\n```\n", "\n```\n")
 
 
 def without_versions(text: str) -> str:

@@ -34,6 +34,7 @@ FAILURES = {
     "raise ValueError('first' + chr(10) + 'second')": "ValueError: first",
     "raise type('Odd', (Exception,), {'__str__': lambda self: 1})": "Odd",
     "assert False": "AssertionError",
+    "raise BaseException('odd')": "BaseException: odd",
 }
 
 

@@ -3,9 +3,10 @@
 What a tool says of one operator is in the operator's row (``archcalc/ops/counters.py``). Every
 convention is checked against the installed tool, to the integer, on every operator and every
 registered model (``tests/pytorch/test_crosscheck.py``).
-The totals are those that a tool gives for a network of ``torch.nn`` layers, ``+`` and ``*``, as
-``archcalc.build`` makes it. Three of the tools look at modules, so the same network written with
-functions can give them another number (:attr:`Convention.by_module`).
+For a declared graph the totals are those that a tool gives for a network of ``torch.nn`` layers,
+``+`` and ``*``, as ``archcalc.build`` makes it. Three of the tools look at modules, so the same
+network written with functions gives them another number. A traced graph knows which layer made a
+node (:attr:`archcalc.graph.Graph.made_by`), and thop and ptflops are followed by that.
 """
 
 from __future__ import annotations
@@ -75,10 +76,11 @@ class Convention:
         """Whether what the tool says depends on who makes a call."""
         return self.looks_at_modules or self.function is not None
 
-    def steps(self, graph: Graph, node: Node) -> Iterator[Step]:
-        """What the tool adds to a node's multiply-adds, or leaves out."""
+    def steps(self, graph: Graph, node: Node, macs: int | None = None) -> Iterator[Step]:
+        """What the tool adds to a node's multiply-adds, or leaves out. ``macs`` are they, where
+        the caller knows them."""
         run = Run(graph.training, _batch(graph))
-        return self._rule(graph, node)(node, _macs(node), run)
+        return self._rule(graph, node)(node, _macs(node) if macs is None else macs, run)
 
     def _rule(self, graph: Graph, node: Node) -> Rule:
         row = TABLE[node.op]
@@ -136,6 +138,28 @@ def _batch(graph: Graph) -> int:
     if inside:
         return sum(node.name.startswith(f"{head}.") for node in graph.inputs)
     return first.output.shape[0] if first.output.shape else 1
+
+
+def by_node(graph: Graph) -> dict[str, tuple[int, ...]]:
+    """What each executed node adds to the total of each convention; 0 where the tool does not run
+    it.
+
+    >>> import archcalc
+    >>> by_node(archcalc.graph("inception-5x5"))["torchinfo"]
+    (0, 120447488, 0)
+    """
+    counted = [(node, _macs(node)) for node in graph.executed]
+    found = {}
+    for name, chosen in CONVENTIONS.items():
+        run = graph.eval() if chosen.evaluation_only else graph
+        runs = {id(node) for node in run.executed}
+        found[name] = tuple(
+            sum((amount for _, amount in chosen.steps(run, node, macs)), macs)
+            if id(node) in runs and node.op in TABLE
+            else 0
+            for node, macs in counted
+        )
+    return found
 
 
 def _macs(node: Node) -> int:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from archcalc.analysis.quantile import interquartile_range, quantiles
 from archcalc.analysis.record import Record
@@ -158,6 +158,29 @@ class Verified(NamedTuple):
         return statistics.median(self.ours) / statistics.median(self.theirs)
 
 
+CautionKind = Literal[
+    "unsteady",
+    "few",
+    "two speeds",
+    "spread",
+    "drift",
+    "outliers",
+    "threads",
+    "others",
+    "frequency",
+    "ceiling",
+    "throttled",
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Caution:
+    """One thing that a reader of a measurement should know."""
+
+    kind: CautionKind
+    values: Mapping[str, int | float | str] = field(default_factory=dict)
+
+
 @dataclass(frozen=True)
 class Latency:
     """One model in one setting: every sample, in seconds a call."""
@@ -185,11 +208,14 @@ class Latency:
     """Read and written by all nodes, each run alone, in the setting's dtype."""
     bound: float | None = None
     """Seconds that the roofline allows at best."""
+    least_macs: int | None = None
+    """Of the nodes that are counted, where others are not."""
     ceiling: float | None = None
     """FLOP/s of the device in this dtype, measured."""
     conditions: Mapping[str, Any] = field(default_factory=dict)
     """What was watched meanwhile: clocks, throttling, other processes, a probe's spread."""
-    warnings: tuple[str, ...] = ()
+    warnings: tuple[Caution | str, ...] = ()
+    """What a reader should know; sentences in files of older versions."""
     layers: Layers | None = None
     verified: Verified | None = None
 

@@ -150,6 +150,12 @@ class Accuracy(NamedTuple):
     epochs: int
     seconds: float
     """Of training, the mean over the runs."""
+    averaged: float | None = None
+    """The mean accuracy over several views of each test image, where the recipe has them."""
+    flops: float | None = None
+    """Of all forward and backward passes, the mean over the runs; None where it is not known."""
+    share: float | None = None
+    """Of the machine's matrix rate that was reached, the mean over the runs."""
 
     @property
     def interval(self) -> str:
@@ -202,7 +208,16 @@ def accuracy(group: Sequence[Run]) -> Accuracy:
         high,
         max(len(run.history) for run in group),
         statistics.fmean(result.seconds for result in results),
+        _mean(result.averaged_accuracy for result in results),
+        _mean(run.flops for run in group),
+        _mean(run.share_of_matrix_rate for run in group),
     )
+
+
+def _mean(values: Iterable[float | None]) -> float | None:
+    """The mean; None where a value is not known."""
+    known = list(values)
+    return None if None in known else statistics.fmean(each for each in known if each is not None)
 
 
 def winner(found: Sequence[Accuracy]) -> Accuracy | None:

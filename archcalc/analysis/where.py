@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from archcalc.analysis.profile import Layer, Profile
+from archcalc.analysis import fold
+from archcalc.analysis.profile import Layer, Module, Profile
 from archcalc.graph import Shape
 
 Measure = Literal["macs", "params", "other"]
@@ -25,14 +26,24 @@ class Part(NamedTuple):
 def parts(profile: Profile, measure: Measure) -> tuple[Part, ...]:
     """The cost of every block, kind by kind, in the order in which the network runs; what is 0 is
     left out, so the amounts add up to the profile's total."""
-    depth = block_depth(profile)
+    shown = blocks(profile)
     found: dict[tuple[str, str], int] = {}
     for layer in profile.layers:
-        block = block_of(layer.name, depth)
+        block = shown[layer.name]
         for work, amount in _amounts(layer, measure):
             if amount:
                 found[block, work] = found.get((block, work), 0) + amount
     return tuple(Part(block, work, amount) for (block, work), amount in found.items())
+
+
+def block_rows(profile: Profile) -> list[fold.Row]:
+    """The blocks of a network; alike ones together."""
+    return fold.at_a_glance(profile.modules(block_depth(profile)))
+
+
+def blocks(profile: Profile) -> dict[str, str]:
+    """The block of each node, by the node's name."""
+    return fold.labels(block_rows(profile))
 
 
 def block_of(name: str, depth: int) -> str:
@@ -99,7 +110,7 @@ class Branch:
 
 
 def tree(profile: Profile) -> tuple[Branch, ...]:
-    """The network's modules inside one another, in order of first use."""
+    """The network's modules inside one another, in order of first use; alike neighbours as one."""
     return _branches(profile.layers, 0)
 
 
@@ -111,10 +122,11 @@ def _branches(layers: Sequence[Layer], depth: int) -> tuple[Branch, ...]:
             groups.setdefault(names[depth], []).append(layer)
     return tuple(
         Branch(
-            name,
-            ".".join(inside[0].name.split(".")[: depth + 1]),
-            tuple(inside),
-            _branches(inside, depth + 1),
+            row.name,
+            ".".join(row.layers[0].name.split(".")[: depth + 1]),
+            row.layers,
+            # Of alike modules the first one stands for all.
+            _branches(row.modules[0].layers, depth + 1),
         )
-        for name, inside in groups.items()
+        for row in fold.at_a_glance([Module(name, tuple(each)) for name, each in groups.items()])
     )

@@ -52,6 +52,7 @@ GROUPS = {
     },
     "Report": {
         "report": "report:report",
+        "explore": "explore:explore",
         "export": "modules:export",
         "completion": "completion:completion",
     },

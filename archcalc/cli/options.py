@@ -59,8 +59,8 @@ Depth = Annotated[
     Option(
         metavar="N",
         min=1,
-        help="Levels of module names to show. By default, show folds a long table; params, "
-        "memory and receptive-field show every node.",
+        help="Levels of module names to show. By default, a long table is folded; params shows "
+        "every node.",
     ),
 ]
 

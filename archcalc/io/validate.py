@@ -111,7 +111,7 @@ def _built(value: Any) -> Any:
     kind = _KINDS.get(type(value))
     if kind is not None:
         return kind(**{name: _built(getattr(value, name)) for name in value.__struct_fields__})
-    if isinstance(value, tuple | list) and value and isinstance(value[0], msgspec.Struct):
+    if isinstance(value, tuple | list) and any(isinstance(each, msgspec.Struct) for each in value):
         return type(value)(map(_built, value))
     if isinstance(value, dict):
         return {key: _built(item) for key, item in value.items()}

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from archcalc.analysis.profile import Profile
-from archcalc.analysis.where import block_depth, block_of
+from archcalc.analysis.where import blocks as blocks_of
 from archcalc.graph import times
 from archcalc.report.table import shape_text
 from archcalc.report.units import Units, count
@@ -12,7 +14,7 @@ SAFE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789
 
 
 def mermaid(profile: Profile, units: Units = "si") -> str:
-    """The modules of the first level, an arrow for every tensor between two of them.
+    """The blocks, alike neighbours as one, with an arrow for every tensor between two of them.
 
     >>> import archcalc
     >>> print(mermaid(archcalc.graph("inception-5x5").profile()))
@@ -23,10 +25,10 @@ def mermaid(profile: Profile, units: Units = "si") -> str:
         n0 --> n1
         n1 --> n2
     """
-    depth = block_depth(profile)
+    shown = blocks_of(profile)
     blocks: dict[str, list[int]] = {}
     for position, layer in enumerate(profile.layers):
-        blocks.setdefault(block_of(layer.name, depth), []).append(position)
+        blocks.setdefault(shown[layer.name], []).append(position)
     ids = {name: f"n{index}" for index, name in enumerate(blocks)}
     # Of a traced tensor nobody knows which dimension is which: it stays in torch's own order.
     shape = shape_text if profile.graph.declared else times
@@ -42,7 +44,7 @@ def mermaid(profile: Profile, units: Units = "si") -> str:
         is_input = layers[0].op == "input"
         opening, closing = ("([", "])") if is_input else ("[", "]")
         lines.append(f'    {ids[name]}{opening}"{"<br/>".join(label)}"{closing}')
-    lines += [f"    {ids[start]} --> {ids[end]}" for start, end in _arrows(profile, depth)]
+    lines += [f"    {ids[start]} --> {ids[end]}" for start, end in _arrows(profile, shown)]
     return "\n".join(lines)
 
 
@@ -55,13 +57,12 @@ def escape(name: str) -> str:
     return "".join(sign if sign in SAFE else f"#{ord(sign)};" for sign in name)
 
 
-def _arrows(profile: Profile, depth: int) -> list[tuple[str, str]]:
-    shown = {block_of(layer.name, depth) for layer in profile.layers}
+def _arrows(profile: Profile, shown: Mapping[str, str]) -> list[tuple[str, str]]:
     arrows: dict[tuple[str, str], None] = {}
     for layer in profile.layers:
-        end = block_of(layer.name, depth)
+        end = shown[layer.name]
         for value in layer.node.inputs:
-            start = block_of(profile.graph.nodes[value.source].name, depth)
-            if start != end and start in shown:
+            start = shown.get(profile.graph.nodes[value.source].name)
+            if start is not None and start != end:
                 arrows[start, end] = None
     return list(arrows)

@@ -97,6 +97,9 @@ MESSAGES: Mapping[str, Mapping[Lang, str]] = {
     "column.of_ceiling": {"en": "of ceiling", "zh": "占上限"},
     "column.bound": {"en": "lower bound", "zh": "下界"},
     "column.recipe": {"en": "recipe", "zh": "训练方案"},
+    "column.averaged": {"en": "over views", "zh": "多视图准确率"},
+    "column.spent": {"en": "FLOPs spent", "zh": "训练运算量"},
+    "column.of_matrix_rate": {"en": "of matrix rate", "zh": "占矩阵峰值"},
     "column.data": {"en": "data", "zh": "数据集"},
     "column.trained_at": {"en": "trained at H×W×C", "zh": "训练输入 H×W×C"},
     "column.runs": {"en": "seeds", "zh": "随机种子数"},
@@ -221,9 +224,17 @@ MESSAGES: Mapping[str, Mapping[Lang, str]] = {
         "en": "; the line joins those that no other beats in both",
         "zh": "；连线上的各项，没有别的能在两方面都更好",
     },
-    "figure.curves": {
+    "figure.curves_epoch": {
         "en": "Accuracy on the images held out, epoch by epoch, {data}",
         "zh": "{data}：各轮之后的验证准确率",
+    },
+    "figure.curves_minutes": {
+        "en": "Accuracy on the images held out against minutes of training, {data}",
+        "zh": "{data}：验证准确率与训练时间（分钟）",
+    },
+    "figure.curves_pflop": {
+        "en": "Accuracy on the images held out against PFLOP spent on training, {data}",
+        "zh": "{data}：验证准确率与训练运算量（PFLOP）",
     },
     "axis.macs": {
         "en": "MACs (multiply-adds of conv, linear, matmul)",
@@ -245,6 +256,8 @@ MESSAGES: Mapping[str, Mapping[Lang, str]] = {
     "axis.accuracy": {"en": "test accuracy, %", "zh": "测试准确率（%）"},
     "axis.validation": {"en": "validation accuracy, %", "zh": "验证准确率（%）"},
     "axis.epoch": {"en": "epoch", "zh": "轮"},
+    "axis.minutes": {"en": "minutes of training", "zh": "训练时间（分钟）"},
+    "axis.pflop": {"en": "PFLOP spent", "zh": "训练运算量（PFLOP）"},
     "axis.loss": {"en": "loss", "zh": "损失"},
     "axis.epoch_accuracy": {"en": "accuracy, %", "zh": "准确率（%）"},
     "axis.train_error": {"en": "training error, %", "zh": "训练错误率（%）"},

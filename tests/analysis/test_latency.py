@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from archcalc.analysis.latency import (
     Bench,
+    Caution,
     Environment,
     Latency,
     Layers,
@@ -168,7 +169,7 @@ def full() -> Bench:
             layers=layers,
             verified=Verified((1.0, 1.1), (1.0, 1.0)),
             conditions={"cores": 4, "probe_spread": 1.02},
-            warnings=("something",),
+            warnings=("something", Caution("few", {"samples": 3})),
             device_samples=(0.9, 0.8),
             peak_bytes=5000,
         ),

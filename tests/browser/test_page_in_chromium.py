@@ -20,7 +20,7 @@ import archcalc
 from archcalc.report import gather as stories
 from archcalc.report.assemble import document
 from archcalc.report.page import page as write_page
-from tests.report.hostile import UNUSUAL, hostile_graph, unusual_graph
+from tests.report.hostile import MANY, UNUSUAL, hostile_graph, unusual_graph
 
 pytestmark = pytest.mark.browser
 
@@ -221,6 +221,23 @@ def test_hostile_names_do_nothing(browser: Browser, tmp_path: Path) -> None:
         bar.scroll_into_view_if_needed()
         bar.hover()
     assert found.page.locator("img").count() == 0
+    assert found.complaints == []
+    assert [url for url in found.requests if not url.startswith("data:")] == [path.as_uri()]
+    found.page.close()
+
+
+def test_none_of_109_hostile_names_runs_a_script(browser: Browser, tmp_path: Path) -> None:
+    assert len(set(MANY)) == 109
+    path = tmp_path / "many.html"
+    text = write_page(document(stories.of_profiles([unusual_graph(MANY).profile()])))
+    path.write_bytes(text.encode(errors="backslashreplace"))
+    found = opened(browser, path)
+    for bar in found.page.locator(".chart .mark-rect path").all()[::10]:
+        bar.scroll_into_view_if_needed()
+        bar.hover()
+    assert found.page.title() != "owned"
+    assert found.page.locator("img, iframe, video, svg[onload], a[href^=javascript]").count() == 0
+    assert found.page.get_by_text("<img src=x onerror=alert(1)>").count() > 0  # shown as text
     assert found.complaints == []
     assert [url for url in found.requests if not url.startswith("data:")] == [path.as_uri()]
     found.page.close()

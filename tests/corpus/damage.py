@@ -308,7 +308,7 @@ def lines(
     for part in commands[command]:
         found += draw(part)
     output = ""
-    if command in ("show", "compare", "report", "check", "diff") and draw(st.booleans()):
+    if command not in ("", "completion", "train") and draw(st.booleans()):
         output = draw(st.sampled_from(OUTPUTS))
         found += ["-o", output]
     return [each for each in found if "\x00" not in each or len(each) < 10], output

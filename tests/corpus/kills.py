@@ -9,6 +9,7 @@ kill, and at the end the same weights to the bit.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -59,6 +60,7 @@ def kill_once(folder: Path, epochs: int, torchrun: bool, wait: float) -> str:
     ended = process.poll()
     if ended is None:
         os.killpg(process.pid, signal.SIGKILL)
+        kill_workers(folder)
     _, said = process.communicate()
     if ended not in (None, 0):
         return f"exit {ended}: {said.decode(errors='replace')[-500:]}"
@@ -68,6 +70,17 @@ def kill_once(folder: Path, epochs: int, torchrun: bool, wait: float) -> str:
     except ArchcalcError as error:
         return str(error)
     return ""
+
+
+def kill_workers(folder: Path) -> None:
+    """Kill what torchrun started: each worker has a session of its own, so a group misses it.
+
+    A worker that lived on would train, hold the lock, and keep the pipe of errors open.
+    """
+    for place in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if os.fsencode(folder) in (place / "cmdline").read_bytes().split(b"\0"):
+                os.kill(int(place.name), signal.SIGKILL)
 
 
 def kills(count: int, torchrun: bool, seconds: float = 1e9) -> tuple[int, list[str]]:

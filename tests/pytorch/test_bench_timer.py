@@ -4,6 +4,7 @@ import gc
 import random
 import statistics
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -11,6 +12,7 @@ from archcalc.analysis.latency import Warmup
 from archcalc.pytorch.bench import cautions
 from archcalc.pytorch.bench.devices import Cpu
 from archcalc.pytorch.bench.timer import Plan, Sample, is_steady, measure, warm_up
+from archcalc.report.sections.cautions import sentences as said
 from tests.pytorch.bench_fakes import FakeClock, FakeWork
 
 PLAN = Plan(budget=1.0, warmup=2.0)
@@ -29,7 +31,8 @@ def walls(timing) -> list[float]:
 
 
 def warnings(timing, plan: Plan = PLAN) -> str:
-    return "; ".join(cautions.about(walls(timing), timing.warmup, plan, {}))
+    found = cautions.about(walls(timing), timing.warmup, {})
+    return " ".join(said([SimpleNamespace(spec="work", warnings=tuple(found))], with_setting=False))
 
 
 def test_steady_work_is_timed_exactly_and_without_a_warning() -> None:
@@ -53,28 +56,30 @@ def test_a_drift_that_never_ends_is_said() -> None:
     timing, _ = timed(lambda call, now: 0.004 * (1 + call / 50))
     assert not timing.warmup.steady
     assert timing.warmup.seconds >= PLAN.warmup
-    assert "was not steady after" in warnings(timing)
-    assert "slower from the first half to the second" in warnings(timing)
+    assert "was not steady at the end of the warm-up: work" in warnings(timing)
+    assert "changed from the first half of the samples to the second: work time +" in warnings(
+        timing
+    )
 
 
 def test_work_with_two_speeds_is_said_to_have_two() -> None:
     draw = random.Random(0)
     timing, _ = timed(lambda call, now: draw.choice([0.004, 0.006]))
-    assert "two speeds, 4 ms and 6 ms" in warnings(timing)
+    assert "so that the median is of a mixture: work 4 ms and 6 ms" in warnings(timing)
 
 
 def test_outliers_are_counted_kept_and_do_not_move_the_median() -> None:
     timing, _ = timed(lambda call, now: 0.05 if call % 20 == 7 else 0.004 + (call % 5) * 1e-6)
     assert statistics.median(walls(timing)) == pytest.approx(0.004, rel=0.01)
     assert max(walls(timing)) == pytest.approx(0.05)
-    assert "samples are outliers" in warnings(timing)
+    assert "3 IQR above the third quartile; they are kept: work" in warnings(timing)
     assert "two speeds" not in warnings(timing)
 
 
 def test_wide_noise_is_said() -> None:
     draw = random.Random(0)
     timing, _ = timed(lambda call, now: draw.uniform(0.004, 0.008))
-    assert "the middle half of the samples spreads over" in warnings(timing)
+    assert "The middle half of the samples spreads over" in warnings(timing)
 
 
 def test_short_work_is_timed_many_calls_at_once() -> None:

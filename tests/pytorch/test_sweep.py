@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import csv
 import importlib.util
 import socket
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
 import archcalc
-from archcalc.errors import ArchcalcError, UsageError
+from archcalc.errors import ArchcalcError
 from archcalc.symbolic.sweep import sweep
-from archcalc.symbolic.sweep.jobs import Jobs
+from archcalc.symbolic.sweep.jobs import Backend, Jobs
 
 NET = """
 import torch
@@ -81,43 +83,106 @@ def free_port() -> int:
         return port
 
 
-@pytest.mark.slow
-def test_a_dask_cluster_gives_the_same(net: str) -> None:
-    """A scheduler and two workers, started as a user starts them."""
-    if importlib.util.find_spec("distributed") is None:
-        with pytest.raises(ArchcalcError, match=r"pip install 'archcalc\[cluster\]'"):
-            sweep(net, ["width=8,16"], input="16x16x3", jobs=Jobs(2, "dask"))
-        return
-    address = f"tcp://127.0.0.1:{free_port()}"
-    line = [sys.executable, "-m", "distributed.cli.dask_scheduler"]
-    started = [
-        subprocess.Popen([*line, "--host", address, "--no-dashboard"], stderr=subprocess.DEVNULL)
-    ]
-    time.sleep(5)
-    worker = [sys.executable, "-m", "distributed.cli.dask_worker", address, "--no-dashboard"]
-    started += [
-        subprocess.Popen([*worker, "--nthreads", "1"], stderr=subprocess.DEVNULL) for _ in range(2)
-    ]
-    try:
-        over = ["width=8,13,16,32", "kernel=1,3"]
-        jobs = Jobs(2, "dask", address)
-        alone = sweep(net, over, input="16x16x3", rows=True)
-        assert sweep(net, over, input="16x16x3", rows=True, jobs=jobs) == alone
-    finally:
-        for process in started:
-            process.terminate()
-        for process in started:
-            process.wait(30)
+def missing(backend: str) -> bool:
+    return importlib.util.find_spec({"dask": "distributed", "ray": "ray"}[backend]) is None
 
 
-def test_a_cluster_that_does_not_answer_is_one_sentence(net: str) -> None:
-    if importlib.util.find_spec("distributed") is None:
-        expected: tuple[type[Exception], str] = (ArchcalcError, r"archcalc\[cluster\]")
+@pytest.fixture
+def cluster(request: pytest.FixtureRequest) -> Iterator[Jobs]:
+    """A scheduler or head node with two workers, started as a user starts them."""
+    backend, port = request.param, free_port()
+    if missing(backend):
+        pytest.skip(f"{backend} is not installed: pip install 'archcalc[cluster]'")
+    if backend == "dask":
+        address = f"tcp://127.0.0.1:{port}"
+        lines = [["dask", "scheduler", "--host", address, "--no-dashboard"]]
+        worker = ["dask", "worker", address, "--no-dashboard", "--nthreads", "1"]
+        lines += [worker, worker]
     else:
-        expected = (UsageError, "no dask scheduler answers at")
-    jobs = Jobs(2, "dask", f"tcp://127.0.0.1:{free_port()}")
-    with pytest.raises(expected[0], match=expected[1]):
+        address = f"127.0.0.1:{port}"
+        store = ["--object-store-memory", "100000000", "--include-dashboard", "false"]
+        head = ["ray", "start", "--head", "--block", "--disable-usage-stats", "--num-cpus", "2"]
+        lines = [[*head, "--port", str(port), *store]]
+    programs = Path(sys.executable).parent
+    started = []
+    for name, *line in lines:
+        command = [sys.executable, str(programs / name), *line]
+        started.append(
+            subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        )
+        wait_for(port)
+    try:
+        yield Jobs(2, backend, address)
+    finally:
+        if backend == "ray":
+            importlib.import_module("ray").shutdown()
+        for process in reversed(started):  # a worker without its scheduler waits for another
+            process.terminate()
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+
+
+def wait_for(port: int) -> None:
+    for _ in range(300):
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return
+    raise TimeoutError(port)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cluster", ["dask", "ray"], indirect=True)
+def test_a_cluster_gives_the_same(net: str, cluster: Jobs) -> None:
+    over = ["width=8,13,16,32", "kernel=1,3"]
+    alone = sweep(net, over, input="16x16x3", rows=True)
+    assert sweep(net, over, input="16x16x3", rows=True, jobs=cluster) == alone
+
+
+@pytest.mark.slow
+def test_a_sweep_that_is_killed_goes_on_from_its_finished_chunks(net: str, tmp_path: Path) -> None:
+    """It is killed in the second chunk, whose first candidate takes long."""
+    source, ready = Path(net.rpartition(":")[0]), tmp_path / "ready"
+    wait = f"import os, time\nWAITS = lambda: not os.path.exists({str(ready)!r})\n"
+    slow = (
+        "        while width == 30 and WAITS():\n            time.sleep(0.05)\n        self.conv ="
+    )
+    text = source.read_text(encoding="utf-8").replace("        self.conv =", slow)
+    source.write_text(wait + text, encoding="utf-8")
+    rows = tmp_path / "rows.csv"
+    line = [sys.executable, "-m", "archcalc", "sweep", net, "--over", "width=14:40", "-i", "9x9x3"]
+    killed = subprocess.Popen([*line, "-o", str(rows)], stderr=subprocess.DEVNULL)
+    state = tmp_path / "rows.csv.parts" / "state.json"
+    for _ in range(1200):
+        if state.exists():
+            break
+        time.sleep(0.05)
+    time.sleep(0.2)
+    killed.kill()
+    killed.wait(30)
+    assert state.with_name("000000000.jsonl").exists()
+    assert not rows.exists()
+    # What is finished is not counted again: it could not be any more.
+    refusing = "        if width < 30:\n            raise ValueError(width)\n        self.conv ="
+    source.write_text(NET.replace("        self.conv =", refusing), encoding="utf-8")
+    subprocess.run([*line, "-o", str(rows)], capture_output=True, check=True)
+    with rows.open(encoding="utf-8") as file:
+        written = [(int(row["width"]), int(row["macs"])) for row in csv.DictReader(file)]
+    assert written == [(width, width * 3 * 9 * 7 * 7) for width in range(14, 41)]
+
+
+@pytest.mark.parametrize("backend", ["dask", "ray"])
+def test_a_cluster_that_does_not_answer_is_one_sentence(net: str, backend: Backend) -> None:
+    host = "tcp://127.0.0.1" if backend == "dask" else "127.0.0.1"
+    jobs = Jobs(2, backend, f"{host}:{free_port()}")
+    wanted = r"archcalc\[cluster\]" if missing(backend) else f"no {backend} [a-z]+ answers at"
+    with pytest.raises(ArchcalcError, match=wanted) as refused:
         sweep(net, ["width=8"], input="16x16x3", jobs=jobs)
+    assert "\n" not in str(refused.value)
 
 
 SPACE = f"{Path(__file__).parents[2] / 'docs' / 'spaces' / 'nats_bench_size.py'}:net"

@@ -6,6 +6,7 @@ import random
 import re
 from typing import Any
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -130,3 +131,19 @@ def test_tracing_changes_nothing(model: nn.Module, way: Any, train: bool | None,
             assert sum(weight.numel for weight in graph.weights) == total
     assert state(model) == before
     assert (bits(x), random.getstate(), bits(torch.get_rng_state())) == kept
+
+
+def test_whatever_a_forward_raises_is_an_error_of_the_model_but_an_interruption() -> None:
+    class Raising(nn.Module):
+        def __init__(self, error: BaseException) -> None:
+            super().__init__()
+            self.error = error
+
+        def forward(self, x: Tensor) -> Tensor:
+            raise self.error
+
+    for error in (ValueError("a"), SystemExit(0), BaseException("b"), MemoryError()):
+        with pytest.raises(DefinitionError, match="Raising"):
+            trace(Raising(error), (1, 2))
+    with pytest.raises(KeyboardInterrupt):
+        trace(Raising(KeyboardInterrupt()), (1, 2))

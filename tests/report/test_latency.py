@@ -9,6 +9,7 @@ import archcalc
 from archcalc.analysis.compare import compare
 from archcalc.analysis.latency import (
     Bench,
+    Caution,
     Environment,
     Latency,
     Layers,
@@ -159,8 +160,22 @@ def test_the_other_timer_stands_beside_ours() -> None:
 def test_a_warning_names_its_models_once() -> None:
     rows = [replace(each, warnings=("the machine is busy",)) for each in (DIRECT, REDUCED)]
     text = told(bench(*rows))
-    assert text.count("Beware: the machine is busy") == 1
-    assert "inception-5x5-reduced (cpu" in text
+    assert text.count("Warning: the machine is busy: inception-5x5; inception-5x5-reduced.") == 1
+
+
+def test_warnings_of_one_kind_are_one_sentence_with_a_value_for_each_model() -> None:
+    rows = [
+        replace(each, warnings=(Caution("spread", {"percent": percent}),))
+        for each, percent in ((DIRECT, 20.0), (REDUCED, 31.0))
+    ]
+    text = told(bench(*rows))
+    assert text.count("Warning") == 1
+    assert "inception-5x5 20 %; inception-5x5-reduced 31 %. Measure on a quieter machine." in text
+
+
+def test_a_model_that_is_not_counted_in_full_has_a_lower_bound_of_its_macs() -> None:
+    part = replace(DIRECT, macs=None, flops=None, least_macs=1_000_000)
+    assert "≥ 1.000M" in told(bench(part))
 
 
 def test_training_is_explained() -> None:

@@ -87,8 +87,11 @@ def test_a_winner_is_named_only_where_its_interval_lies_above(runs: Path) -> Non
 
 def test_the_charts_are_accuracy_against_macs_and_the_curves(runs: Path) -> None:
     figures = [b for b in section(load_all(runs), *MODELS).blocks if isinstance(b, Chart)]
-    assert [figure.key for figure in figures] == ["accuracy-1", "curves-1"]
-    against, curves = (figure.spec for figure in figures)
+    assert [figure.key for figure in figures] == ["accuracy-1", "curves-1", "curves-minutes-1"]
+    against, curves, minutes = (figure.spec for figure in figures)
+    assert [row["y"] for row in minutes["data"]["values"]] == [
+        row["y"] for row in curves["data"]["values"]
+    ]
     points = against["layer"][-1]["data"]["values"]
     assert [(point["model"], point["y"]) for point in points] == [
         ("nin", pytest.approx(87.0)),
@@ -97,7 +100,7 @@ def test_the_charts_are_accuracy_against_macs_and_the_curves(runs: Path) -> None
     rows = curves["data"]["values"]
     assert len(rows) == 3 * 2  # runs × epochs
     assert {row["run"] for row in rows} == {"nin 0", "nin 1", "nin,norm=batch 0"}
-    for spec in (against, curves):
+    for spec in (against, curves, minutes):
         assert charts.svg(spec).startswith("<svg")
 
 
@@ -126,7 +129,26 @@ def test_sets_are_told_apart_and_two_ways_of_one_model_by_what_differs(tmp_path:
     assert any("cifar-10: nin, article is the most" in text for text in sentences(found))
     assert "Accuracies on different data sets are not compared." in sentences(found)
     figures = [block.key for block in found.blocks if isinstance(block, Chart)]
-    assert figures == ["accuracy-1", "curves-1", "curves-2"]
+    assert [key for key in figures if "minutes" not in key] == [
+        "accuracy-1",
+        "curves-1",
+        "curves-2",
+    ]
+
+
+def test_accuracy_is_drawn_against_the_work_where_every_epoch_has_it(tmp_path: Path) -> None:
+    make(tmp_path / "a", "nin", 0.8)
+    run = load_all(tmp_path)[0]
+    counted = [row._replace(flops=2 * 10**15) for row in run.history]
+    from archcalc.report.charts.training import curves
+    from archcalc.report.messages import Words
+
+    drawn = curves({"nin": [replace(run, history=tuple(counted))]}, Words("en"), "pflop")
+    assert drawn is not None
+    assert [row["x"] for row in drawn["data"]["values"]] == [
+        2 * n for n in range(1, len(counted) + 1)
+    ]
+    assert curves({"nin": [run]}, Words("en"), "pflop") is None
 
 
 def test_macs_are_of_the_input_and_the_classes_that_it_was_trained_with(tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ def test_medians_reasons_and_warnings_are_told(lang: Lang) -> None:
     assert medians == [pytest.approx(0.01045), pytest.approx(0.00627)]
     sentences = [block.text for block in blocks if isinstance(block, Text)]
     assert any("2.37× fewer multiply-adds, 1.67× faster" in text for text in sentences)
-    assert "inception-naive: the machine was busy" in sentences
+    assert "Warning: the machine was busy: inception-naive; inception-reduced." in sentences
 
 
 def test_the_charts_are_latency_against_macs_and_the_roofline() -> None:

@@ -167,3 +167,15 @@ def test_colour_is_written_only_when_asked() -> None:
 def test_a_pipe_gets_unbroken_names() -> None:
     name = "a_very_long_name_of_a_module" * 5
     assert name in terminal(answer((table_of(name),), {}))
+
+
+def test_csv_of_claims_and_lint_has_every_row_on_the_screen() -> None:
+    from archcalc.report.formats import write
+    from archcalc.report.sections import claims, lint
+
+    found = archcalc.claims("googlenet")
+    assert len(write(claims.show(found), "csv").splitlines()) == 1 + len(found.findings)
+    lints = [archcalc.lint(name) for name in ("nin-mnist-v2", "nin-mnist-v0")]
+    lines = write(lint.show(*lints), "csv").splitlines()
+    assert lines[0].startswith("model,severity,rule,node")
+    assert len(lines) == 1 + sum(len(each.findings) for each in lints)

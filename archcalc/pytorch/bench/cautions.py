@@ -1,4 +1,4 @@
-"""What a reader of a measurement should be told: a closed list, each with what to do next."""
+"""What a reader of a measurement should know, as codes and values; the report words them."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from archcalc.analysis.latency import Warmup
+from archcalc.analysis.latency import Caution, Warmup
 from archcalc.analysis.quantile import interquartile_range, quantiles
-from archcalc.pytorch.bench.timer import Plan
 
 FEW = 10
 SPREAD = 0.15
@@ -25,60 +24,40 @@ PROBE = 1.1
 def about(
     samples: Sequence[float],
     warmup: Warmup,
-    plan: Plan,
     conditions: Mapping[str, Any],
     threads: int | None = None,
     share_of_ceiling: float | None = None,
-) -> Iterator[str]:
-    """The warnings of one measurement, a sentence each."""
+) -> Iterator[Caution]:
+    """The warnings of one measurement."""
     if not warmup.steady:
-        yield (
-            f"the running median was not steady after {warmup.seconds:.3g} s of warm-up; "
-            f"give more than --warmup {plan.warmup:g}, or a quieter machine"
-        )
+        yield Caution("unsteady", {"seconds": warmup.seconds})
     if len(samples) < FEW:
-        yield f"{len(samples)} samples are few; give more than --time {plan.budget:g}"
+        yield Caution("few", {"samples": len(samples)})
     speeds = two_speeds(samples)
     if speeds:
         low, high = speeds
-        yield (
-            f"two speeds, {1e3 * low:.3g} ms and {1e3 * high:.3g} ms: the median is of a mixture; "
-            "look at the samples"
-        )
+        yield Caution("two speeds", {"low": 1e3 * low, "high": 1e3 * high})
     elif relative_iqr(samples) > SPREAD:
-        yield (
-            f"the middle half of the samples spreads over {100 * relative_iqr(samples):.0f} % of "
-            "the median; measure on a quieter machine"
-        )
+        yield Caution("spread", {"percent": 100 * relative_iqr(samples)})
     change = drift(samples)
     if abs(change) > DRIFT:
-        way = "slower" if change > 0 else "faster"
-        yield f"it became {100 * abs(change):.0f} % {way} from the first half to the second"
+        yield Caution("drift", {"percent": 100 * change})
     far = outliers(samples)
     if far > OUTLIERS * len(samples):
-        yield (
-            f"{far} of {len(samples)} samples are outliers, more than 3 IQR above the third "
-            "quartile; they are kept"
-        )
+        yield Caution("outliers", {"outliers": far, "samples": len(samples)})
     cores = conditions.get("cores")
     if threads is not None and cores is not None and threads > cores:
-        yield f"{threads} threads on {cores} cores: they wait for one another; give fewer --threads"
+        yield Caution("threads", {"threads": threads, "cores": cores})
     others = conditions.get("other_cores_used")
     if others is not None and others > OTHERS:
-        yield f"other processes used {others:.1f} cores meanwhile; measure again without them"
+        yield Caution("others", {"cores": others})
     spread = conditions.get("probe_spread")
     if spread is not None and spread > PROBE:
-        yield (
-            f"a fixed piece of work took {spread:.2f} times as long at its 90th percentile as at "
-            "its 10th: the processor's frequency or its other users changed meanwhile"
-        )
+        yield Caution("frequency", {"ratio": spread})
     if share_of_ceiling is not None and share_of_ceiling > 1:
-        yield (
-            f"it ran at {share_of_ceiling:.2f} times the measured ceiling, which is therefore too "
-            "low; measure that again on a quiet machine with --ceilings"
-        )
+        yield Caution("ceiling", {"ratio": share_of_ceiling})
     for reason in conditions.get("throttle_reasons") or ():
-        yield f"the GPU lowered its clocks meanwhile: {reason}"
+        yield Caution("throttled", {"reason": reason})
 
 
 def relative_iqr(samples: Sequence[float]) -> float:

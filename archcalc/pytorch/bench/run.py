@@ -247,6 +247,7 @@ def _latency(
         peak_bytes=peak[0],
         peak_growth_bytes=peak[1],
         macs=work.macs if known else None,
+        least_macs=None if known else work.macs,
         flops=work.flops if known else None,
         bytes_moved=bytes_moved(work),
         bound=_bound(work, setting, top),
@@ -254,7 +255,7 @@ def _latency(
         conditions=conditions,
     )
     warnings = cautions.about(
-        samples, timing.warmup, plan, conditions, setting.threads, found.share_of_ceiling
+        samples, timing.warmup, conditions, setting.threads, found.share_of_ceiling
     )
     return replace(found, warnings=tuple(warnings))
 

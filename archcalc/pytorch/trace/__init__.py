@@ -22,7 +22,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from archcalc.errors import ArchcalcError, DefinitionError, NoFormulaError, UsageError
 from archcalc.graph import Graph
-from archcalc.guard import first_line
+from archcalc.guard import PASS, first_line
 from archcalc.pytorch.trace import layers, recurrent, tensors, views
 from archcalc.pytorch.trace.build import build_on_meta
 from archcalc.pytorch.trace.copies import Copies, settle_sizes
@@ -201,9 +201,9 @@ def _run(
                 backward(tracer, out)
                 if optimizer is not None:
                     step(tracer, optimizer)
-        except ArchcalcError:
+        except (ArchcalcError, ValuesNeededError, GradientsNeededError, *PASS):
             raise
-        except (Exception, SystemExit) as error:  # the model's own code can fail in any way
+        except BaseException as error:  # the model's own code can fail in any way
             raise _failure(tracer, name, training, error) from error
     outputs = {
         label: tracer.value(tensor)

@@ -7,7 +7,7 @@ from typing import Any
 
 from archcalc.analysis.diff import diff
 from archcalc.analysis.profile import Profile
-from archcalc.analysis.where import Measure, block_depth, block_of, parts, work_of
+from archcalc.analysis.where import Measure, block_depth, block_of, blocks, parts, work_of
 from archcalc.analysis.worked_example import Side
 from archcalc.report.charts import style
 from archcalc.report.document import Spec
@@ -154,13 +154,13 @@ def memory(profile: Profile, words: Words, units: Units) -> Spec | None:
     reading = profile.memory
     if not reading.peak_bytes or len(reading.activations) < 2:
         return None
-    depth = block_depth(profile)
+    shown = blocks(profile)
     unit, unit_name = next(each for each in BYTES if reading.peak_bytes >= each[0])
     rows = [
         {
             "place": place,
             "node": row.name,
-            "block": block_of(row.name, depth),
+            "block": shown.get(row.name, row.name),
             "live": row.live / unit,
             "exact": size(row.live, "exact"),
         }
@@ -277,10 +277,10 @@ def _colours(works: Sequence[str]) -> list[str]:
 
 
 def _places(profile: Profile) -> dict[str, int]:
-    depth = block_depth(profile)
+    shown = blocks(profile)
     places: dict[str, int] = {}
     for place, layer in enumerate(profile.layers):
-        places.setdefault(block_of(layer.name, depth), place)
+        places.setdefault(shown[layer.name], place)
     return places
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate
 from typing import Any
 
 from archcalc.analysis.runs import Epoch, Run
@@ -10,35 +11,35 @@ from archcalc.report.charts import style
 from archcalc.report.document import Spec
 from archcalc.report.messages import Words
 
+AGAINST = {"epoch": "axis.epoch", "minutes": "axis.minutes", "pflop": "axis.pflop"}
+"""What accuracy is drawn over, and the title of that axis."""
 
-def curves(runs: Mapping[str, Sequence[Run]], words: Words) -> Spec | None:
-    """Accuracy on the images held out after every epoch, a line a run, by label; None where no
-    images were held out."""
+
+def curves(runs: Mapping[str, Sequence[Run]], words: Words, against: str = "epoch") -> Spec | None:
+    """Accuracy on the images held out after every epoch, one line per run, by label; None where no
+    images were held out, or where a run's work is not known."""
     alt = style.altair()
     rows: list[dict[str, Any]] = [
         {
             "model": label,
             "run": f"{label} {run.seed}",
-            "epoch": row.epoch,
+            "x": x,
             "y": 100 * row.validation_accuracy,
             "exact": f"{100 * row.validation_accuracy:.2f} %",
         }
         for label, group in runs.items()
         for run in group
-        for row in run.history
+        for x, row in zip(_progress(run, against), run.history, strict=False)
         if row.validation_accuracy is not None
     ]
     if not rows:
         return None
+    steps = {"tickMinStep": 1, "format": "d"} if against == "epoch" else {}
     chart = (
         alt.Chart(alt.Data(values=rows))
         .mark_line(strokeWidth=1.5, point=alt.OverlayMarkDef(size=22))
         .encode(
-            x=alt.X(
-                "epoch:Q",
-                title=words("axis.epoch"),
-                axis=alt.Axis(grid=False, tickMinStep=1, format="d"),
-            ),
+            x=alt.X("x:Q", title=words(AGAINST[against]), axis=alt.Axis(grid=False, **steps)),
             y=alt.Y(
                 "y:Q",
                 title=words("axis.validation"),
@@ -49,12 +50,23 @@ def curves(runs: Mapping[str, Sequence[Run]], words: Words) -> Spec | None:
             color=style.model_colour(alt, list(runs), words),
             tooltip=[
                 alt.Tooltip("model:N", title=words("legend.model")),
-                alt.Tooltip("epoch:Q", title=words("column.epoch")),
+                alt.Tooltip("x:Q", title=words(AGAINST[against])),
                 alt.Tooltip("exact:N", title=words("column.validation")),
             ],
         )
     )
     return style.finished(chart, 0, height=260)
+
+
+def _progress(run: Run, against: str) -> list[float]:
+    """Where a run stands after each epoch; nothing where an epoch's FLOPs are not known."""
+    if against == "epoch":
+        return [row.epoch for row in run.history]
+    if against == "minutes":
+        return list(accumulate(row.seconds / 60 for row in run.history))
+    if run.flops is None:
+        return []
+    return list(accumulate((row.flops or 0) / 1e15 for row in run.history))
 
 
 def learning(history: Sequence[Epoch], words: Words) -> Spec:

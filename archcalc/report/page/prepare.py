@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from archcalc.analysis.where import Branch, block_depth, block_of, tree
+from archcalc.analysis.where import Branch, blocks, tree
 from archcalc.graph import times
 from archcalc.report.document import LayerList
 from archcalc.report.table import Cell, Column, Table, shape_text, text
@@ -58,12 +58,12 @@ def table_rows(table: Table, units: Units) -> list[Row]:
 
 def layer_rows(block: LayerList, units: Units) -> list[Row]:
     """The full table of layers, each with its block and kind."""
-    depth = block_depth(block.profile)
+    shown = blocks(block.profile)
     kind = [column.key for column in block.full.columns].index("kind")
     return [
         Row(
             _cells(row, block.full.columns, units),
-            block_of(layer.name, depth),
+            shown[layer.name],
             str(row[kind]),
             layer.macs or 0,
             layer.params,

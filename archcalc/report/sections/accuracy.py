@@ -20,6 +20,12 @@ INTERVALS = (
     "Intervals are 95 %: over several seeds of the mean, by Student's t; of a single run by "
     "Wilson's score, which knows only how many images it was tested on."
 )
+CURVES = {
+    "epoch": "figure.curves_epoch",
+    "minutes": "figure.curves_minutes",
+    "pflop": "figure.curves_pflop",
+}
+"""What the accuracies of epochs are drawn against, and the caption."""
 
 
 def show(*runs: Run) -> Document:
@@ -189,17 +195,25 @@ def of_report(context: Context) -> Iterator[Block]:
 
 def _accuracies(context: Context, trained: Sequence[Trained]) -> Table:
     several = any(one.accuracy.deviation is not None for one in trained)
+    views = any(one.accuracy.averaged is not None for one in trained)
+    counted = any(one.accuracy.flops is not None for one in trained)
     spread: list[tuple[str, Kind]] = [("deviation", "percent")] if several else []
+    averaged: list[tuple[str, Kind]] = [("averaged", "percent")] if views else []
+    work: list[tuple[str, Kind]] = (
+        [("spent", "count"), ("of_matrix_rate", "share")] if counted else []
+    )
     columns = context.columns(
         ("model", "text"),
         ("recipe", "text"),
         ("data", "text"),
         ("test_accuracy", "percent"),
+        *averaged,
         *spread,
         ("interval", "text"),
         ("runs", "exact"),
         ("epochs", "exact"),
         ("training", "clock"),
+        *work,
         ("trained_at", "shape"),
         ("macs", "count"),
     )
@@ -209,11 +223,13 @@ def _accuracies(context: Context, trained: Sequence[Trained]) -> Table:
             found.recipe,
             found.data,
             found.mean,
+            *([found.averaged] if views else []),
             *([found.deviation] if several else []),
             found.interval,
             found.runs,
             found.epochs,
             found.seconds,
+            *([found.flops and round(found.flops), found.share] if counted else []),
             (1, *found.input),
             macs,
         )
@@ -249,11 +265,12 @@ def _accuracy_charts(
         spec = charts.accuracy(points, context.words, context.units)
         yield Chart(f"accuracy-{number}", caption, spec, "models")
     lines = {label: one.runs for label, one in zip(labels, trained, strict=True)}
-    drawn = charts.curves(lines, context.words)
-    if drawn is not None:
-        yield Chart(
-            f"curves-{number}", context.words("figure.curves", data=data), drawn, "training"
-        )
+    for against, described in CURVES.items():
+        drawn = charts.curves(lines, context.words, against)
+        if drawn is not None:
+            name = f"curves-{number}" if against == "epoch" else f"curves-{against}-{number}"
+            caption = context.words(described, data=data)
+            yield Chart(name, caption, drawn, "training")
 
 
 def _labels(trained: Sequence[Trained]) -> list[str]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from archcalc.analysis.figures import FIGURES, read
+from archcalc.analysis.fold import Row
 from archcalc.analysis.profile import Layer, Profile
 from archcalc.graph import Graph
 from archcalc.lookup.inputs import describe_input
@@ -46,9 +47,11 @@ def title(found: Profile) -> str:
     return f"{found.spec}, {each}" if each else found.spec
 
 
-def module_of(name: str, depth: int | None) -> str:
-    """The first ``depth`` parts of a node's name; all of it for None."""
-    return ".".join(name.split(".")[:depth])
+def gathered(found: Profile, rows: Sequence[Row]) -> tuple[str, ...]:
+    """The note of a table that does not show every node by itself."""
+    if len(rows) == len(found.layers):
+        return ()
+    return (f"{len(found.layers)} nodes, gathered by module; --depth 9 shows each.",)
 
 
 def slug(name: str) -> str:

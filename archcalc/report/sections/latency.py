@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from archcalc.analysis.compare import Comparison
@@ -12,8 +12,9 @@ from archcalc.analysis.roofline import Ceilings, story
 from archcalc.analysis.speedup import speedup
 from archcalc.io.bench_file import record
 from archcalc.report.document import Block, Chart, Document, Tabular, Text, answer
+from archcalc.report.sections import cautions
 from archcalc.report.sections.context import Context
-from archcalc.report.table import Cell, Column, Table
+from archcalc.report.table import AtLeast, Cell, Column, Table
 from archcalc.report.units import duration, plain
 
 METHOD = (
@@ -52,7 +53,7 @@ def compared_notes(found: Comparison) -> tuple[str, ...]:
         f"Time: {measured[0].setting}. {found.bench.environment}.",
         *stories,
         *([f"Not measured on this input: {', '.join(missing)}."] if missing else []),
-        *_warnings(measured),
+        *cautions.sentences(measured, with_setting=False),
     )
 
 
@@ -87,7 +88,7 @@ def _times(found: Bench) -> Table:
         cells += [row.device_median] * on_gpu
         cells += [
             row.throughput,
-            row.macs,
+            _macs(row),
             row.flops_per_second,
             row.share_of_ceiling,
             row.peak_bytes,
@@ -98,6 +99,10 @@ def _times(found: Bench) -> Table:
     same = latencies[0].setting
     title = str(same) if len(found.groups()) == 1 else _common(found)
     return Table(tuple(columns), tuple(rows), title)
+
+
+def _macs(row: Latency) -> int | None:
+    return row.macs if row.least_macs is None else AtLeast(row.least_macs)
 
 
 def _ratios(found: Bench, baseline: str) -> list[Table]:
@@ -197,7 +202,7 @@ def _notes(found: Bench) -> tuple[str, ...]:
     for group in found.groups():
         if all(row.layers is not None for row in group):
             notes += [_story(group[0], row, _common_prefix(found, row)) for row in group[1:]]
-    notes += _warnings(found.latencies)
+    notes += cautions.sentences(found.latencies, with_setting=len(found.groups()) > 1)
     return tuple(note for note in notes if note)
 
 
@@ -237,17 +242,6 @@ def _story(base: Latency, row: Latency, before: str = "") -> str:
 
 def _common_prefix(found: Bench, row: Latency) -> str:
     return f"{row.setting}: " if len(found.groups()) > 1 else ""
-
-
-def _warnings(latencies: Iterable[Latency]) -> list[str]:
-    """Each warning once, with the models that it is about."""
-    about: dict[str, list[str]] = {}
-    for row in latencies:
-        for warning in row.warnings:
-            about.setdefault(warning, []).append(f"{row.spec} ({row.setting})")
-    return [
-        f"Beware: {warning} [{', '.join(dict.fromkeys(rows))}]." for warning, rows in about.items()
-    ]
 
 
 def describe_ceilings(found: Ceilings) -> str:
@@ -305,7 +299,7 @@ def of_report(context: Context) -> Iterator[Block]:
             groups.setdefault(str(row.setting), []).append(row)
         for setting, rows in groups.items():
             yield from _reasons(context, setting, rows)
-            yield from (Text(f"{row.spec}: {warning}") for row in rows for warning in row.warnings)
+            yield from map(Text, cautions.sentences(rows, with_setting=False))
         if context.charts:
             yield from _latency_charts(context, bench, groups, number)
 
@@ -331,7 +325,7 @@ def _told_times(context: Context, found: Sequence[Latency]) -> Table:
             row.p10,
             row.p90,
             row.throughput,
-            row.macs,
+            _macs(row),
             row.flops_per_second,
             row.share_of_ceiling,
             row.bound,

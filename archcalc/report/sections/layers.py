@@ -18,7 +18,7 @@ from archcalc.report.document import (
     answer,
 )
 from archcalc.report.messages import Words
-from archcalc.report.sections.common import ENGLISH, output_column, sum_of, title, total
+from archcalc.report.sections.common import ENGLISH, gathered, output_column, sum_of, title, total
 from archcalc.report.sections.context import Context
 from archcalc.report.sections.conventions import notes
 from archcalc.report.table import Cell, Column, Table
@@ -27,9 +27,7 @@ from archcalc.report.table import Cell, Column, Table
 def show(found: Profile, depth: int | None = None) -> Document:
     """``archcalc show``: a row per module, repeated neighbours folded into one."""
     said = notes([found])
-    hidden = len(found.layers) - len(found.modules(depth or fold.depth_at_a_glance(found)))
-    if hidden:
-        said = (f"{len(found.layers)} nodes, gathered by module; --depth 9 shows each.", *said)
+    said = (*gathered(found, fold.rows(found, depth)), *said)
     return answer((_short(found, ENGLISH, title(found), depth),), records.models([found]), said)
 
 
@@ -47,7 +45,7 @@ def of_report(context: Context) -> Iterator[Block]:
 def partial(graph: Graph, failed: str) -> Document:
     """The table up to the node that could not be added, for an error's reader."""
     found = profile(graph)
-    rows = [(fold.name_of(run), run[0].op, run[-1].output) for run in fold.folded(found)]
+    rows = [(row.name, row.op, row.output) for row in fold.rows(found)]
     columns = (Column("name", "name"), Column("op", "operator"), output_column(graph))
     return answer((Table(columns, (*rows, (failed, "fails", None))),))
 
@@ -55,13 +53,13 @@ def partial(graph: Graph, failed: str) -> Document:
 def _short(found: Profile, words: Words, heading: str = "", depth: int | None = None) -> Table:
     rows: list[tuple[Cell, ...]] = [
         (
-            fold.name_of(run),
-            run[0].op,
-            run[-1].output,
-            sum(module.params for module in run),
-            sum_of((layer for module in run for layer in module.layers), "macs"),
+            row.name,
+            row.op,
+            row.output,
+            row.params,
+            sum_of(row.layers, "macs"),
         )
-        for run in fold.folded(found, depth)
+        for row in fold.rows(found, depth)
     ]
     whole = total(found, "macs")
     rows.append((words.term("total"), "", found.output, found.params_executed, whole))

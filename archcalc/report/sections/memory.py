@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from archcalc.analysis import fold
 from archcalc.analysis.memory import Activation, Memory, Step, liveness
 from archcalc.analysis.memory import memory as memory_of
 from archcalc.analysis.profile import Profile
 from archcalc.report import records
 from archcalc.report.document import Block, Chart, Document, Tabular, Text, answer
-from archcalc.report.sections.common import module_of, output_column, slug, title
+from archcalc.report.sections.common import gathered, output_column, slug, title
 from archcalc.report.sections.context import Context
 from archcalc.report.table import Cell, Column, Table
 
@@ -17,8 +18,9 @@ from archcalc.report.table import Cell, Column, Table
 def show(found: Profile, optimizer: str = "sgd", depth: int | None = None) -> Document:
     """``archcalc memory``: a row per node, then the totals.
 
-    In training mode the totals are those of a step with this optimizer. With ``depth``, a row is a
-    module: its last output, the most that is live in it, and the sum of what it saves.
+    In training mode the totals are those of a step with this optimizer. Long tables are
+    folded. A row of several nodes has its last output, the most that is live in it, and the sum of
+    what it saves.
     """
     memory = memory_of(found.graph, optimizer=optimizer)
     step = memory.step if found.graph.training else None
@@ -28,6 +30,7 @@ def show(found: Profile, optimizer: str = "sgd", depth: int | None = None) -> Do
         (_activations(found, memory, depth), _of_step(step) if step else _of_pass(memory)),
         data,
         (
+            *gathered(found, fold.rows(found, depth)),
             *(() if step else (LIVE,)),
             "Saved: what autograd keeps of this node for the backward pass in training.",
             PEAK_OF_STEP if step else PEAKS_OF_PASS,
@@ -80,9 +83,10 @@ def _activations(found: Profile, memory: Memory, depth: int | None) -> Table:
     training = found.graph.training
     ran = liveness(found.graph.forward) if training else memory.activations
     saved = {row.name: row for row in memory.saved}
+    shown = fold.labels(fold.rows(found, depth))
     modules: dict[str, list[Activation]] = {}
     for each in ran:
-        modules.setdefault(module_of(each.name, depth), []).append(each)
+        modules.setdefault(shown.get(each.name, each.name), []).append(each)
     rows: list[tuple[Cell, ...]] = []
     for name, inside in modules.items():
         keeps = [saved[row.name].nbytes for row in inside if row.name in saved]
@@ -98,7 +102,7 @@ def _activations(found: Profile, memory: Memory, depth: int | None) -> Table:
         )
     columns = (
         Column("name", "node"),
-        output_column(found.graph),
+        output_column(found.graph)._replace(priority=1),
         Column("bytes", "output", "bytes"),
         *(() if training else (Column("live_bytes", "live", "bytes"),)),
         Column("saved_bytes", "saved", "bytes"),

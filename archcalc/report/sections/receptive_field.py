@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from archcalc.analysis import fold
 from archcalc.analysis.profile import Profile
 from archcalc.analysis.receptive_field import Reach
 from archcalc.ops.window import Why
 from archcalc.report import records
 from archcalc.report.document import Document, answer
-from archcalc.report.sections.common import module_of, output_column, title
+from archcalc.report.sections.common import gathered, output_column, title
 from archcalc.report.table import Cell, Column, Table
 
 WHY_UNKNOWN: Mapping[Why, str] = {
@@ -28,9 +29,10 @@ WHY_UNKNOWN: Mapping[Why, str] = {
 
 
 def show(found: Profile, depth: int | None = None) -> Document:
-    """A row per node. With ``depth``, a row is a module and shows its last node."""
+    """A row per node. Long tables are folded; a row of several nodes shows the last one."""
     rows: list[tuple[Cell, ...]] = []
-    for name, layer in {module_of(each.name, depth): each for each in found.layers}.items():
+    shown = fold.rows(found, depth)
+    for name, layer in ((row.name, row.layers[-1]) for row in shown):
         reach = found.receptive_fields.get(layer.name)
         if not isinstance(reach, Reach):
             why = WHY_UNKNOWN[reach.why].format(node=reach.node) if reach else "not followed"
@@ -52,6 +54,7 @@ def show(found: Profile, depth: int | None = None) -> Document:
         (Table(columns, tuple(rows), title(found)),),
         data,
         (
+            *gathered(found, shown),
             "Pixels of the input, height×width; smallest to largest where branches differ.",
             "Offset: where the first window starts; negative is inside the padding.",
         ),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from archcalc.analysis.profile import Profile
-from archcalc.analysis.where import block_depth
+from archcalc.analysis.where import block_rows
 from archcalc.report.document import Block, Chart, Subsection, Tabular
 from archcalc.report.sections.common import slug, sum_of, title, total
 from archcalc.report.sections.context import Context
@@ -36,10 +36,10 @@ def _blocks(context: Context, found: Profile) -> Table:
             block.params,
             _share(block.params, found.params_executed),
             sum_of(block.layers, "macs"),
-            _share(block.macs, found.macs),
+            _share(sum_of(block.layers, "macs"), found.macs),
         )
-        for block in found.modules(block_depth(found))
-        if block.params or block.macs
+        for block in block_rows(found)
+        if block.params or sum_of(block.layers, "macs")
     ]
     rows.append(
         (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -68,20 +69,31 @@ class Jobs:
             with needs("cluster", "--backend ray"):
                 import ray
                 from ray.util.joblib import register_ray
-            try:
-                ray.init(
-                    address=self.address or None, ignore_reinit_error=True, log_to_driver=False
-                )
-            except ConnectionError as error:
-                raise UsageError(
-                    f"no ray cluster answers at {self.address}: start one with `ray start --head`"
-                ) from error
+            self._require_ray()
+            ray.init(
+                address=self.address or None,
+                ignore_reinit_error=True,
+                log_to_driver=False,
+                logging_level="ERROR",
+            )
             register_ray()
             with parallel_config(backend="ray"):
                 yield
         else:
             with parallel_config(backend="loky", inner_max_num_threads=1):
                 yield
+
+    def _require_ray(self) -> None:
+        """Ray itself waits for minutes where nobody answers, and then ends the process."""
+        host, colon, port = self.address.rpartition(":")
+        if not colon or not port.isdigit() or "//" in host:
+            return  # its own names: auto, ray://HOST:PORT
+        try:
+            socket.create_connection((host, int(port)), timeout=5).close()
+        except (OSError, OverflowError) as error:
+            raise UsageError(
+                f"no ray cluster answers at {self.address}: start one with `ray start --head`"
+            ) from error
 
 
 def _measured(measure: Measure, candidate: Mapping[str, Any]) -> Mapping[str, float] | str:

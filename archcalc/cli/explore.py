@@ -1,0 +1,94 @@
+"""``archcalc explore``: networks as one interactive page."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from typer import Option
+
+from archcalc.cli.options import AnyModels, Network, Trust, tell
+from archcalc.errors import UsageError
+from archcalc.report.messages import Lang
+
+
+def explore(
+    network: Network,
+    models: AnyModels = [],  # noqa: B006  # typer copies it
+    trust: Trust = False,
+    bench: Annotated[
+        list[str],
+        Option(
+            metavar="FILE",
+            help="Latencies of `archcalc bench --layers`, for heat by time. Repeatable.",
+        ),
+    ] = [],  # noqa: B006
+    title: Annotated[
+        str, Option(metavar="TEXT", help="Title of the page.", show_default=False)
+    ] = "",
+    output: Annotated[
+        str,
+        Option(
+            "-o",
+            "--output",
+            metavar="FILE",
+            help="File to write; `-` is standard output. By default, with --open, a temporary "
+            "file.",
+            rich_help_panel="Output",
+        ),
+    ] = "",
+    open_it: Annotated[
+        bool, Option("--open", help="Show the page in the browser.", rich_help_panel="Output")
+    ] = False,
+    lang: Annotated[
+        Lang,
+        Option(
+            metavar="en|zh",
+            help="Language that the page starts in: English or Chinese.",
+            show_default=True,
+            rich_help_panel="Output",
+        ),
+    ] = "en",
+) -> None:
+    """Write an interactive page: networks drawn, every size a slider, every number live.
+
+    The page is one file that needs no network. A declared network has a slider for each numeric
+    option, both sides of the input and the batch; a torch model is shown as it was traced.
+
+    \b
+    archcalc explore nin googlenet inception-reduced -o explore.html
+    archcalc explore inception-naive inception-reduced --open
+    """
+    from archcalc.cli.options import emit
+    from archcalc.io.bench_file import load
+    from archcalc.lookup.resolve import expand
+    from archcalc.lookup.spec import parse_settings
+    from archcalc.report.explore import Asked
+    from archcalc.report.explore import explore as made
+
+    if not models:
+        raise UsageError("name models, as in `archcalc explore nin googlenet -o explore.html`")
+    if not output and not open_it:
+        raise UsageError("give -o FILE, such as explore.html, or --open")
+    if output == "-" and open_it:
+        raise UsageError("--open needs a file: give -o FILE, or leave -o out")
+    asked = Asked(
+        network.input, network.batch, network.train, parse_settings(network.settings), trust
+    )
+    page = made(expand(models), asked, title=title, lang=lang, benches=list(map(load, bench)))
+    path = output or _temporary()
+    emit(page.html, path)
+    if open_it:
+        import webbrowser
+        from pathlib import Path
+
+        address = Path(path).resolve().as_uri()
+        if not webbrowser.open(address):
+            tell(f"archcalc: no browser was found; open {address}")
+
+
+def _temporary() -> str:
+    """A place for a page that nobody named."""
+    from pathlib import Path
+    from tempfile import mkdtemp
+
+    return str(Path(mkdtemp(prefix="archcalc-")) / "explore.html")
