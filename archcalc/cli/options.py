@@ -42,8 +42,8 @@ def complete_model(incomplete: str) -> list[str]:
 
 WHAT_A_MODEL_IS = (
     "A name from `archcalc list`, with options as in nin,head=fc; or torchvision:resnet50, "
-    "timm:convnext_tiny, ./net.py:Net, package.module:Net, net.pt2, net.graph.json. Patterns such "
-    "as 'timm:convnext_*' name several models."
+    "timm:convnext_tiny, ./net.py:Net, package.module:Net, net.pt2, net.onnx, net.graph.json. "
+    "Patterns such as 'timm:convnext_*' name several models."
 )
 Model = Annotated[
     str, Argument(metavar="MODEL", help=WHAT_A_MODEL_IS, autocompletion=complete_model)

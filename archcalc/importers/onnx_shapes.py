@@ -64,7 +64,36 @@ class Shapes:
             folded.append(node)
         for node in folded:
             model.graph.node.remove(node)
-        return bool(folded)
+        return self._take_branches(model) or bool(folded)
+
+    def _take_branches(self, model: onnx.ModelProto) -> bool:
+        """Put the branch that runs in the place of each ``If`` whose condition is constant, as
+        exporters write where a size decides."""
+        nodes: list[onnx.NodeProto] = []
+        taken = False
+        for node in model.graph.node:
+            condition = self.constants.get(node.input[0]) if node.op_type == "If" else None
+            if condition is None:
+                nodes.append(node)
+                continue
+            branch = attributes(node)["then_branch" if condition.item() else "else_branch"]
+            model.graph.initializer.extend(branch.initializer)
+            self.constants.update(
+                (tensor.name, numpy_helper.to_array(tensor))
+                for tensor in branch.initializer
+                if is_small(tensor)
+            )
+            nodes += branch.node
+            nodes += [
+                onnx.helper.make_node("Identity", [given.name], [name])
+                for given, name in zip(branch.output, node.output, strict=True)
+            ]
+            taken = True
+        if taken:
+            copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
+            del model.graph.node[:]
+            model.graph.node.extend(copies)
+        return taken
 
     def _value(self, node: onnx.NodeProto) -> Array | None:
         attrs = attributes(node)
@@ -169,6 +198,13 @@ def _range(given: list[Any], attrs: Mapping[str, Any]) -> Array:
     return np.arange(start, limit, step, dtype=given[0].dtype)
 
 
+def _clipped(given: list[Any], attrs: Mapping[str, Any]) -> Array:
+    low, high = (*given[1:], None, None)[:2]
+    low = attrs.get("min") if low is None else low
+    high = attrs.get("max") if high is None else high
+    return given[0] if low is None and high is None else np.clip(given[0], low, high)
+
+
 def _cast(given: list[Any], attrs: Mapping[str, Any]) -> Array:
     return given[0].astype(onnx.helper.tensor_dtype_to_np_dtype(attrs["to"]))
 
@@ -181,10 +217,27 @@ FOLDS: Mapping[str, Callable[[list[Any], Mapping[str, Any]], Any]] = {
     "Squeeze": lambda given, attrs: np.squeeze(given[0], _axes(given, attrs)),
     "Slice": _slice,
     "Cast": _cast,
+    "Clip": _clipped,
     "Add": lambda given, attrs: given[0] + given[1],
     "Sub": lambda given, attrs: given[0] - given[1],
     "Mul": lambda given, attrs: given[0] * given[1],
     "Div": _divided,
+    "Mod": lambda given, attrs: (np.fmod if attrs.get("fmod") else np.mod)(*given),
+    "Pow": lambda given, attrs: np.power(*given),
+    "Max": lambda given, attrs: np.maximum.reduce(given),
+    "Min": lambda given, attrs: np.minimum.reduce(given),
+    "Less": lambda given, attrs: given[0] < given[1],
+    "LessOrEqual": lambda given, attrs: given[0] <= given[1],
+    "Greater": lambda given, attrs: given[0] > given[1],
+    "GreaterOrEqual": lambda given, attrs: given[0] >= given[1],
+    "And": lambda given, attrs: np.logical_and(*given),
+    "Or": lambda given, attrs: np.logical_or(*given),
+    "Not": lambda given, attrs: np.logical_not(given[0]),
+    "Abs": lambda given, attrs: np.abs(given[0]),
+    "Round": lambda given, attrs: np.round(given[0]),
+    "Transpose": lambda given, attrs: np.transpose(given[0], attrs.get("perm")),
+    "Expand": lambda given, attrs: given[0] * np.ones(tuple(map(int, given[1])), given[0].dtype),
+    "Tile": lambda given, attrs: np.tile(given[0], tuple(map(int, given[1]))),
     "Neg": lambda given, attrs: -given[0],
     "Floor": lambda given, attrs: np.floor(given[0]),
     "Ceil": lambda given, attrs: np.ceil(given[0]),

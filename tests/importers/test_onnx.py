@@ -145,3 +145,41 @@ def test_training_and_options_are_refused(tmp_path):
         archcalc.graph(file, training=True, input="1x192x8x8")
     with pytest.raises(UsageError, match="no options"):
         archcalc.graph(f"{file},head=fc")
+
+
+def test_the_branch_that_runs_takes_the_place_of_a_constant_condition(tmp_path):
+    """As torch's exporter writes LRN: it asks for the rank of the input."""
+    info = helper.make_tensor_value_info
+    branches = {
+        f"{kind}_branch": helper.make_graph(
+            [helper.make_node("Conv", ["x", name], [f"{kind}_y"], kernel_shape=[1, 1])],
+            kind,
+            [],
+            [info(f"{kind}_y", 1, None)],
+        )
+        for kind, name in (("then", "wide"), ("else", "narrow"))
+    }
+    nodes = [
+        helper.make_node("Shape", ["x"], ["sizes"]),
+        helper.make_node("Gather", ["sizes", "one"], ["channels"]),
+        helper.make_node("Equal", ["channels", "three"], ["is_three"]),
+        helper.make_node("If", ["is_three"], ["y"], **branches),
+    ]
+    weights = {"one": [1], "three": [3], "wide": (8, 3, 1, 1), "narrow": (2, 3, 1, 1)}
+    file = save(tmp_path, nodes, weights, {"x": (1, 3, 4, 4)}, ["y"])
+    found = archcalc.graph(file)
+    assert found.profile().macs == 4 * 4 * 8 * 3
+    assert [node.op for node in found] == ["input", "conv2d"]
+
+
+def test_shapes_that_the_graph_computes_are_followed(tmp_path):
+    """Reshape to (7 mod 4, -1): 3 rows of 8."""
+    nodes = [
+        helper.make_node("Mod", ["seven", "four"], ["rows"]),
+        helper.make_node("Concat", ["rows", "rest"], ["sizes"], axis=0),
+        helper.make_node("Reshape", ["x", "sizes"], ["r"]),
+        helper.make_node("MatMul", ["r", "w"], ["y"]),
+    ]
+    weights = {"seven": [7], "four": [4], "rest": [-1], "w": (8, 5)}
+    file = save(tmp_path, nodes, weights, {"x": (1, 2, 3, 4)}, ["y"])
+    assert archcalc.graph(file).profile().macs == 3 * 8 * 5

@@ -129,7 +129,7 @@ INTERPOLATION = {
     **{
         f"{mode} antialiased {what}": Case(resize(mode, *how, antialias=True), (1, 2, 20, 18))
         for mode in ("bilinear", "bicubic")
-        for what, how in SIZES.items() | {"to 10×6": ((10, 6),), "to 30×27": ((30, 27),)}.items()
+        for what, how in {**SIZES, "to 10×6": ((10, 6),), "to 30×27": ((30, 27),)}.items()
     },
     "bilinear antialiased, aligned": Case(
         resize("bilinear", 9, antialias=True, align_corners=True), (1, 4, 18, 18)

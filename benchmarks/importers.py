@@ -1,0 +1,103 @@
+"""Models in the formats of others against the same models traced.
+
+    python benchmarks/importers.py onnx [NAME ...]
+
+exports each model with torch's exporter, reads the file without torch's help, and compares the
+multiply-adds. Names are those of `archcalc flops`; without names, a list from the registry,
+torchvision and timm. Prints one line per model, and the totals.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import io
+import tempfile
+import warnings
+from collections import Counter
+from pathlib import Path
+
+import torch
+
+from archcalc.analysis.profile import profile
+from archcalc.errors import ArchcalcError
+from archcalc.lookup import registry
+from archcalc.lookup.resolve import find_declared, resolve
+from archcalc.lookup.spec import ModelSpec
+from archcalc.pytorch import load
+from archcalc.pytorch.build import build
+
+TORCHVISION = (
+    *("alexnet", "convnext_tiny", "densenet121", "efficientnet_b0", "googlenet", "inception_v3"),
+    *("mnasnet0_5", "mobilenet_v2", "mobilenet_v3_small", "regnet_y_400mf", "resnet18"),
+    *("resnext50_32x4d", "shufflenet_v2_x0_5", "squeezenet1_1", "swin_t", "vgg11", "vit_b_32"),
+)
+TIMM = (
+    *("beit_base_patch16_224", "coatnet_0_rw_224", "convmixer_768_32", "convnext_atto"),
+    *("crossvit_tiny_240", "deit_tiny_patch16_224", "edgenext_xx_small", "efficientformer_l1"),
+    *("eva02_tiny_patch14_224", "fastvit_t8", "gcvit_xxtiny", "ghostnet_100", "hrnet_w18_small"),
+    *("levit_128s", "maxvit_tiny_tf_224", "mixer_s16_224", "mobilenetv4_conv_small"),
+    *(
+        "mobilevit_xxs",
+        "nfnet_l0",
+        "pit_ti_224",
+        "poolformer_s12",
+        "repvgg_a0",
+        "tnt_s_patch16_224",
+    ),
+)
+
+
+def names() -> list[str]:
+    found = [*registry.names(), *(f"torchvision:{name}" for name in TORCHVISION)]
+    return [*found, *(f"timm:{name}" for name in TIMM)]
+
+
+def exported(name: str, path: Path) -> None:
+    """The model in evaluation mode as an ONNX file, by torch's exporter of TorchScript."""
+    asked = ModelSpec.parse(name)
+    declared = find_declared(asked)
+    if declared is not None:
+        module, shape = build(name), (1, *declared.input)
+    else:
+        module = load.make(asked.name, asked.options)
+        shape = resolve(name).inputs[0].output.shape
+    with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
+        warnings.simplefilter("ignore")
+        torch.onnx.export(module.eval(), (torch.zeros(shape),), str(path), dynamo=False)
+
+
+def compared(name: str, folder: Path) -> str:
+    """One word, and what differs."""
+    path = folder / "net.onnx"
+    try:
+        exported(name, path)
+    except Exception as error:  # of the exporter, in many ways
+        return f"not exported: {type(error).__name__}"
+    try:
+        found = profile(resolve(str(path)))
+    except ArchcalcError as error:
+        return f"refused: {error}"
+    wanted = profile(resolve(name))
+    if found.macs != wanted.macs:
+        return f"differs: {found.macs:,} MACs, traced {wanted.macs:,}"
+    listed = sorted({row.op for row in found.not_counted})
+    return f"equal, without {', '.join(listed)}" if listed else "equal"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("format", choices=("onnx",))
+    parser.add_argument("names", nargs="*")
+    given = parser.parse_args()
+    totals: Counter[str] = Counter()
+    with tempfile.TemporaryDirectory() as folder:
+        for name in given.names or names():
+            said = compared(name, Path(folder))
+            totals[said.partition(":")[0].partition(",")[0]] += 1
+            print(f"{name}: {said}", flush=True)
+    print(dict(totals))
+
+
+if __name__ == "__main__":
+    main()
