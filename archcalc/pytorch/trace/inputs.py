@@ -232,8 +232,9 @@ def _children(tree: Any, objects: bool) -> Iterator[tuple[str, Any]]:
     if is_dataclass(tree):
         yield from ((each.name, getattr(tree, each.name)) for each in fields(tree))
         return
-    root = iter([False])  # the first that is asked about; everything in it stays as it is
-    inside, _ = tree_flatten_with_path(tree, is_leaf=lambda _: next(root, True))
+    # A list may contain itself, and a copy of it does not.
+    root = copy.copy(tree) if isinstance(tree, abc.MutableSequence) else tree
+    inside, _ = tree_flatten_with_path(root, is_leaf=lambda each: each is not root)
     if all(path for path, _ in inside):  # the path of a leaf is empty
         for (key,), item in inside:
             yield str(getattr(key, "name", getattr(key, "idx", getattr(key, "key", "")))), item
