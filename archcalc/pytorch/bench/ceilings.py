@@ -29,7 +29,8 @@ from archcalc.io.files import write_text
 from archcalc.io.validate import validated
 from archcalc.pytorch.bench.cautions import OTHERS
 from archcalc.pytorch.bench.devices import Call, Cuda, Device
-from archcalc.pytorch.bench.environment import cores, gpu, processor
+from archcalc.io.machine import cores, processor
+from archcalc.pytorch.bench.environment import gpu
 from archcalc.pytorch.bench.watch import Watch
 
 SCHEMA_VERSION = 1

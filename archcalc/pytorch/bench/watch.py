@@ -12,7 +12,7 @@ from typing import Any
 
 from archcalc.analysis.quantile import quantiles
 from archcalc.pytorch.bench.devices import Cuda, Device
-from archcalc.pytorch.bench.environment import cores
+from archcalc.io.machine import cores
 
 STAT = Path("/proc/stat")
 PROBE_WORK = 5000
