@@ -275,10 +275,7 @@ class Bench(Record):
 
     def groups(self) -> list[list[Latency]]:
         """The models that took turns: those of one setting, in the order asked for."""
-        found: dict[Setting, list[Latency]] = {}
-        for latency in self.latencies:
-            found.setdefault(latency.setting, []).append(latency)
-        return list(found.values())
+        return by_setting(self.latencies)
 
     def rows(self) -> list[dict[str, Any]]:
         return [
@@ -303,6 +300,14 @@ class Bench(Record):
             }
             for row in self.latencies
         ]
+
+
+def by_setting(latencies: Sequence[Latency]) -> list[list[Latency]]:
+    """Measurements of one setting together, in order of first sight."""
+    found: dict[Setting, list[Latency]] = {}
+    for latency in latencies:
+        found.setdefault(latency.setting, []).append(latency)
+    return list(found.values())
 
 
 def find(bench: Bench, spec: str, inputs: Sequence[Shape]) -> Latency | None:

@@ -130,9 +130,9 @@ class Storages:
         strides = self.strides[key(value)]
         return (
             len(strides) == 4
+            and not self.contiguous(value)
             and value.shape[1] > 1
             and strides[1] == 1
-            and not self.contiguous(value)
         )
 
 
@@ -152,6 +152,8 @@ def ordered(shape: Shape, order: Shape) -> Shape:
 
 def like(shape: Shape, strides: Shape) -> Shape:
     """The strides of a new tensor in the order of another, without its gaps."""
+    if strides == dense(shape):  # the usual case, and true of every size: no formula has to ask
+        return strides
     # Dimensions of size 1 have no order of their own.
     order = sorted(range(len(shape)), key=lambda dim: (-strides[dim], dim))
     if any(step == 0 and size > 1 for step, size in zip(strides, shape, strict=True)):
@@ -161,7 +163,7 @@ def like(shape: Shape, strides: Shape) -> Shape:
 
 def view_strides(shape: Shape, strides: Shape, wanted: Shape) -> Shape | None:
     """torch's ``computeStride``: the strides of ``wanted`` over the same elements, if there are."""
-    if numel(shape) == 0:
+    if strides == dense(shape) or numel(shape) == 0:  # the first is true of every size
         return dense(wanted)
     # Runs of dimensions that lie one after another are one dimension.
     runs: list[tuple[int, int]] = []

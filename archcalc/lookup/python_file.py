@@ -44,8 +44,9 @@ def not_a_name(path: str) -> str:
     """What to write instead of a bare file name: ``./net.py`` names no class."""
     if not path.endswith(".py"):
         return (
-            f"{path} is a file that archcalc does not read as a model: it reads Python files "
-            "(net.py:Net) and programs of torch.export (net.pt2)"
+            f"{path} is a file that archcalc does not read as a model; it reads Python files "
+            "(net.py:Net), programs of torch.export (net.pt2), ONNX files (net.onnx) and saved "
+            "graphs (net.graph.json)"
         )
     try:
         tree = ast.parse(Path(path).read_text(encoding="utf-8"))

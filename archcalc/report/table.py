@@ -86,6 +86,19 @@ class Table:
             rows=tuple((*row[:place], *row[place + 1 :]) for row in self.rows),
         )
 
+    def without_empty(self) -> Table:
+        """The table without the columns that say nothing in any row."""
+        filled = [
+            place
+            for place in range(len(self.columns))
+            if any(row[place] is not None for row in self.rows)
+        ]
+        return replace(
+            self,
+            columns=tuple(self.columns[place] for place in filled),
+            rows=tuple(tuple(row[place] for place in filled) for row in self.rows),
+        )
+
 
 def text(cell: Cell, kind: Kind, units: Units = "si") -> str:
     """One cell for people; what is not known is empty.

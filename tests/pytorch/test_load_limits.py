@@ -79,10 +79,10 @@ def test_a_file_without_a_class_names_its_classes(net: str, tmp_path: Path) -> N
         resolve(net)
     assert f"{net} is a file: write {net}:Net" in str(caught.value)
     assert "it has Net, Other, huge" in str(caught.value)
-    onnx = tmp_path / "x.onnx"
-    onnx.write_bytes(b"")
+    other = tmp_path / "x.bin"
+    other.write_bytes(b"")
     with pytest.raises(UsageError, match="it reads Python files"):
-        resolve(str(onnx))
+        resolve(str(other))
 
 
 def test_a_builtin_in_a_file_is_not_a_model(net: str) -> None:

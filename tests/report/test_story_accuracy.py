@@ -72,7 +72,7 @@ def test_a_row_a_way_of_training_with_its_macs_and_interval(runs: Path, lang: La
     assert (plain["runs"], plain["test_accuracy"]) == (2, pytest.approx(0.87))
     assert plain["interval"] == "74.29 – 99.71 %"  # 87 ± 12.706 × 1.4142 / √2
     assert plain["macs"] == batch["macs"] == profiles("nin")[0].macs
-    assert batch["training"] == 120.0
+    assert batch["seconds"] == 120.0
     assert "nin,head=fc" in sentences(found)[-2]
     assert "2 threads, bf16, torch 2.14" in sentences(found)[-1]
 

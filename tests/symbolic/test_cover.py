@@ -128,9 +128,15 @@ def test_ranges_that_reach_too_many_regions_are_narrowed_around_the_default() ->
     formula = derive(ladder, ["depth", "width"], figures=(), read=by_node)
     found = cover(formula, {"depth": range(1, 33), "width": range(1, 33)}, limit=16)
     assert found.narrowed == {"depth": range(1, 33)}
-    assert found.ranges == {"depth": range(5, 13), "width": range(1, 33)}
-    # At each depth one region, and one more at width 1, where layers have a single channel.
-    assert len(found.regions) == 8 * 2
+    assert found.ranges == {"depth": range(1, 17), "width": range(1, 33)}
+    assert len(found.regions) == 16  # one at each depth
+
+
+@pytest.mark.parametrize("model", ["nin", "resnet18", "mobilenet-v2", "se-inception"])
+def test_where_tensors_lie_in_memory_divides_no_range(model: str) -> None:
+    """Layers of one channel or one pixel are dense whichever way their strides are read."""
+    sizes = {"height": range(8, 257), "width": range(8, 257), "batch": range(1, 9)}
+    assert [region.conditions for region in cover(model, sizes).regions] == [()]
 
 
 @pytest.mark.parametrize("values", [range(0), range(5), [3, 2], [2, 2]])

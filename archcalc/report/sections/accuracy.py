@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from archcalc.analysis.compare import Comparison
@@ -10,8 +11,10 @@ from archcalc.analysis.runs import Accuracy, Run, accuracies, winner
 from archcalc.lookup.inputs import describe_input
 from archcalc.report import records
 from archcalc.report.document import Block, Chart, Document, Tabular, Text, answer
+from archcalc.report.messages import Words
+from archcalc.report.sections.common import ENGLISH
 from archcalc.report.sections.context import Context
-from archcalc.report.table import Cell, Column, Kind, Table
+from archcalc.report.table import Cell, Column, Table
 
 if TYPE_CHECKING:
     from archcalc.report.gather import Trained
@@ -62,7 +65,7 @@ def show(*runs: Run) -> Document:
     together = accuracies(runs)
     tables = [Table(columns, tuple(rows))]
     if any(one.runs > 1 for one in together) or len(together) > 1:
-        tables += by_training(together)
+        tables.append(by_training(together, title="Measured accuracy"))
     return answer(
         tuple(tables),
         records.head(runs=[_record(run) for run in runs], accuracies=_records(together)),
@@ -104,36 +107,46 @@ def compared_record(found: Comparison) -> dict[str, Any]:
     return {} if found.accuracies is None else {"accuracies": _records(found.accuracies)}
 
 
-def by_training(found: Sequence[Accuracy]) -> list[Table]:
-    """A row per way of training, over its seeds; no table without any."""
-    if not found:
-        return []
+def by_training(
+    found: Sequence[Accuracy], words: Words = ENGLISH, *, macs: Sequence[int] = (), title: str = ""
+) -> Table:
+    """A row per way of training, over its seeds. Columns that no row fills are left out."""
     columns = (
-        Column("model", "model"),
-        Column("recipe", "recipe"),
-        Column("data", "data"),
-        Column("runs", "runs", "exact"),
-        Column("test_accuracy", "test accuracy", "percent"),
-        Column("deviation", "± deviation", "percent"),
-        Column("interval", "95 % interval"),
-        Column("epochs", "epochs", "exact"),
-        Column("seconds", "training", "clock"),
+        Column("model", words("column.model")),
+        Column("recipe", words("column.recipe")),
+        Column("data", words("column.data")),
+        Column("test_accuracy", words("column.test_accuracy"), "percent"),
+        Column("averaged", words("column.averaged"), "percent"),
+        Column("deviation", words("column.deviation"), "percent"),
+        Column("interval", words("column.interval")),
+        Column("runs", words("column.runs"), "exact"),
+        Column("epochs", words("column.epochs"), "exact", 1),
+        Column("seconds", words("column.training"), "clock", 1),
+        Column("flops", words("column.spent"), "count", 2),
+        Column("share", words("column.of_matrix_rate"), "share", 3),
+        Column("input", words("column.trained_at"), "shape", 2),
+        Column("macs", words("column.macs"), "count", 2),
     )
-    rows = tuple(
+    rows = [
         (
             one.model,
             one.recipe,
             one.data,
-            one.runs,
             one.mean,
+            one.averaged,
             one.deviation,
             one.interval,
+            one.runs,
             one.epochs,
             one.seconds,
+            one.flops and round(one.flops),
+            one.share,
+            (1, *one.input),
+            work,
         )
-        for one in found
-    )
-    return [Table(columns, rows, "Measured accuracy")]
+        for one, work in zip_longest(found, macs)
+    ]
+    return Table(columns, tuple(rows), title).without_empty()
 
 
 def _conclusion(found: Sequence[Accuracy]) -> tuple[str, ...]:
@@ -170,7 +183,8 @@ def of_report(context: Context) -> Iterator[Block]:
     if not trained:
         return
     yield Text(context.words("note.accuracy"))
-    yield Tabular(_accuracies(context, trained))
+    reached = [one.accuracy for one in trained]
+    yield Tabular(by_training(reached, context.words, macs=[one.macs for one in trained]))
     sets: dict[str, list[Trained]] = {}
     for one in trained:
         sets.setdefault(one.accuracy.data, []).append(one)
@@ -179,8 +193,8 @@ def of_report(context: Context) -> Iterator[Block]:
             yield Text(_verdict(context, data, found))
     if len(sets) > 1:
         yield Text(context.words("note.data_apart"))
-    reached = {one.accuracy.model for one in trained}
-    missing = [found.spec for found in context.report.profiles if found.spec not in reached]
+    known = {one.model for one in reached}
+    missing = [found.spec for found in context.report.profiles if found.spec not in known]
     if missing:
         yield Text(
             context.words("note.untrained", models=context.words("title.comma").join(missing))
@@ -191,51 +205,6 @@ def of_report(context: Context) -> Iterator[Block]:
     if context.charts:
         for number, (data, found) in enumerate(sets.items(), start=1):
             yield from _accuracy_charts(context, data, found, number)
-
-
-def _accuracies(context: Context, trained: Sequence[Trained]) -> Table:
-    several = any(one.accuracy.deviation is not None for one in trained)
-    views = any(one.accuracy.averaged is not None for one in trained)
-    counted = any(one.accuracy.flops is not None for one in trained)
-    spread: list[tuple[str, Kind]] = [("deviation", "percent")] if several else []
-    averaged: list[tuple[str, Kind]] = [("averaged", "percent")] if views else []
-    work: list[tuple[str, Kind]] = (
-        [("spent", "count"), ("of_matrix_rate", "share")] if counted else []
-    )
-    columns = context.columns(
-        ("model", "text"),
-        ("recipe", "text"),
-        ("data", "text"),
-        ("test_accuracy", "percent"),
-        *averaged,
-        *spread,
-        ("interval", "text"),
-        ("runs", "exact"),
-        ("epochs", "exact"),
-        ("training", "clock"),
-        *work,
-        ("trained_at", "shape"),
-        ("macs", "count"),
-    )
-    rows = tuple(
-        (
-            found.model,
-            found.recipe,
-            found.data,
-            found.mean,
-            *([found.averaged] if views else []),
-            *([found.deviation] if several else []),
-            found.interval,
-            found.runs,
-            found.epochs,
-            found.seconds,
-            *([found.flops and round(found.flops), found.share] if counted else []),
-            (1, *found.input),
-            macs,
-        )
-        for _, found, macs in trained
-    )
-    return Table(columns, rows)
 
 
 def _verdict(context: Context, data: str, trained: Sequence[Trained]) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from archcalc.analysis.claims import Claims, Finding, plain
 from archcalc.report import records
 from archcalc.report.document import Block, Document, Tabular, Text, answer
+from archcalc.report.messages import Words
+from archcalc.report.sections.common import ENGLISH
 from archcalc.report.sections.context import Context
 from archcalc.report.table import Cell, Column, Table, plain_table
 
@@ -26,10 +28,7 @@ def show(found: Claims, *, waterfall: bool = False) -> Document:
     stepped = [each for each in found.findings if each.waterfall and each.verdict != "rounds to it"]
     if waterfall:
         data["waterfalls"] = [_waterfall_record(each) for each in stepped]
-    by_model: dict[str, list[Finding]] = {}
-    for each in found.findings:
-        by_model.setdefault(each.claim.base_model, []).append(each)
-    tables = [_counts(found), *(_model_table(name, rows) for name, rows in by_model.items())]
+    tables = [_counts(found), *by_model(found.findings)]
     if waterfall:
         tables += map(_waterfall_table, stepped)
     return answer(tables, data, NOTES, main=plain_table(found.rows()))
@@ -42,27 +41,32 @@ def _counts(found: Claims) -> Table:
     return Table(columns, tuple(rows), "Claims", total=True)
 
 
-def _model_table(name: str, findings: list[Finding]) -> Table:
+def by_model(findings: Iterable[Finding], words: Words = ENGLISH) -> Iterator[Table]:
+    """A table per model, with each published figure beside the computed one."""
+    models: dict[str, list[Finding]] = {}
+    for each in findings:
+        models.setdefault(each.claim.base_model, []).append(each)
     columns = (
-        Column("source", "source", "prose"),
-        Column("published", "published", "prose"),
-        Column("computed", "computed", "exact"),
-        Column("difference", "difference", "exact", 1),
-        Column("verdict", "verdict", "term"),
-        Column("cause", "cause", "prose"),
+        Column("source", words("column.source"), "prose"),
+        Column("published", words("column.published"), "prose"),
+        Column("computed", words("column.computed"), "exact"),
+        Column("difference", words("column.difference"), "exact", 1),
+        Column("verdict", words("column.verdict"), "term"),
+        Column("cause", words("column.cause"), "prose"),
     )
-    rows = [
-        (
-            _source(each),
-            _published(each),
-            plain(each.computed),
-            plain(each.difference),
-            each.verdict,
-            each.cause,
+    for name, rows in models.items():
+        cells = (
+            (
+                _source(each),
+                _published(each),
+                plain(each.computed),
+                plain(each.difference),
+                words.term(each.verdict),
+                each.cause,
+            )
+            for each in rows
         )
-        for each in findings
-    ]
-    return Table(columns, tuple(rows), name)
+        yield Table(columns, tuple(cells), name)
 
 
 def _waterfall_table(found: Finding) -> Table:
@@ -117,23 +121,4 @@ def of_report(context: Context) -> Iterator[Block]:
     untold = len(context.report.claims.findings) - len(counted_ones)
     if untold:
         yield Text(context.words("note.needs_training", untold=untold))
-    columns = context.columns(
-        ("model", "text"),
-        ("source", "prose"),
-        ("published", "prose"),
-        ("computed", "exact"),
-        ("verdict", "text"),
-        ("cause", "prose"),
-    )
-    rows = tuple(
-        (
-            found.claim.model,
-            found.claim.source,
-            _published(found),
-            plain(found.computed),
-            context.words.term(found.verdict),
-            found.cause,
-        )
-        for found in counted_ones
-    )
-    yield Tabular(Table(columns, rows))
+    yield from map(Tabular, by_model(counted_ones, context.words))

@@ -47,7 +47,8 @@ def show(found: Comparison) -> Document:
     if found.accuracies is not None:
         from archcalc.report.sections import accuracy
 
-        tables += accuracy.by_training(found.accuracies)
+        if found.accuracies:
+            tables.append(accuracy.by_training(found.accuracies, title="Measured accuracy"))
         fields |= accuracy.compared_record(found)
         said += accuracy.compared_notes(found)
     tables += [*by_phase(profiles), *by_convention(profiles)]

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from archcalc.analysis.compare import Comparison
-from archcalc.analysis.latency import Bench, Latency, Layers
+from archcalc.analysis.latency import Bench, Latency, Layers, by_setting
 from archcalc.analysis.roofline import Ceilings, story
 from archcalc.analysis.speedup import speedup
 from archcalc.io.bench_file import record
 from archcalc.report.document import Block, Chart, Document, Tabular, Text, answer
+from archcalc.report.messages import Words
 from archcalc.report.sections import cautions
+from archcalc.report.sections.common import ENGLISH
 from archcalc.report.sections.context import Context
-from archcalc.report.table import AtLeast, Cell, Column, Table
+from archcalc.report.table import AtLeast, Cell, Column, Kind, Table
 from archcalc.report.units import duration, plain
 
 METHOD = (
@@ -34,7 +36,7 @@ TRAINING = (
 
 def show(found: Bench, baseline: str = "") -> Document:
     """``archcalc bench``: a row per model and setting; then ratios, layers and the other timer."""
-    tables = [_times(found)]
+    tables = [times(found.latencies, detail=True)]
     tables += _ratios(found, baseline)
     tables += _others(found)
     tables += [_layers(row, row.layers) for row in found.latencies if row.layers is not None]
@@ -61,44 +63,41 @@ def compared_record(found: Comparison) -> dict[str, Any]:
     return {} if found.bench is None else {"bench": record(found.bench)}
 
 
-def _times(found: Bench) -> Table:
-    latencies = found.latencies
+def times(latencies: Sequence[Latency], words: Words = ENGLISH, *, detail: bool = False) -> Table:
+    """A row per model and setting, for commands and reports; ``detail`` adds the spread, the memory
+    and the number of samples."""
     on_gpu = any(row.device_samples for row in latencies)
-    memory = "peak allocated" if on_gpu else "peak resident"
-    columns = [Column("model", "model"), *_varying(found)]
-    columns += [
-        Column("median_s", "median", "seconds"),
-        Column("p10_s", "p10", "seconds", 1),
-        Column("p90_s", "p90", "seconds", 1),
-        Column("iqr_s", "IQR", "seconds", 3),
+    memory = "column.peak_allocated" if on_gpu else "column.peak_resident"
+    columns = [
+        Column("model", words("column.model")),
+        *varying(latencies, words),
+        Column("median_s", words("column.median"), "seconds"),
+        Column("p10_s", words("column.p10"), "seconds", 1),
+        Column("p90_s", words("column.p90"), "seconds", 1),
+        *[Column("iqr_s", words("column.iqr"), "seconds", 3)] * detail,
+        *[Column("device_median_s", words("column.gpu_alone"), "seconds")] * on_gpu,
+        Column("throughput_per_s", words("column.throughput"), "number", 2),
+        Column("macs", words("column.macs"), "count", 2),
+        Column("flops_per_s", words("column.achieved"), "giga", 2),
+        Column("share_of_ceiling", words("column.of_ceiling"), "share", 2),
+        Column("bound_s", words("column.bound"), "seconds", 3),
     ]
-    columns += [Column("device_median_s", "GPU alone", "seconds")] * on_gpu
-    columns += [
-        Column("throughput_per_s", "items/s", "number", 2),
-        Column("macs", "MACs", "count", 2),
-        Column("flops_per_s", "GFLOP/s", "giga", 2),
-        Column("share_of_ceiling", "of ceiling", "share", 2),
-        Column("peak_bytes", memory, "bytes", 3),
-        Column("peak_growth_bytes", "of the call", "bytes", 4),
-        Column("samples", "samples", "exact", 4),
-    ]
+    if detail:
+        columns += [
+            Column("peak_bytes", words(memory), "bytes", 3),
+            Column("peak_growth_bytes", words("column.peak_growth"), "bytes", 4),
+            Column("samples", words("column.samples"), "exact", 4),
+        ]
     rows: list[tuple[Cell, ...]] = []
     for row in latencies:
-        cells = [row.spec, *_varied(found, row), row.median, row.p10, row.p90, row.iqr]
+        cells = [row.spec, *_varied(latencies, row), row.median, row.p10, row.p90]
+        cells += [row.iqr] * detail
         cells += [row.device_median] * on_gpu
-        cells += [
-            row.throughput,
-            _macs(row),
-            row.flops_per_second,
-            row.share_of_ceiling,
-            row.peak_bytes,
-            row.peak_growth_bytes,
-            len(row.samples),
-        ]
+        cells += [row.throughput, _macs(row), row.flops_per_second]
+        cells += [row.share_of_ceiling, row.bound]
+        cells += [row.peak_bytes, row.peak_growth_bytes, len(row.samples)] if detail else []
         rows.append(tuple(cells))
-    same = latencies[0].setting
-    title = str(same) if len(found.groups()) == 1 else _common(found)
-    return Table(tuple(columns), tuple(rows), title)
+    return Table(tuple(columns), tuple(rows), _common(latencies))
 
 
 def _macs(row: Latency) -> int | None:
@@ -114,12 +113,14 @@ def _ratios(found: Bench, baseline: str) -> list[Table]:
             if row is not base:
                 fewer = base.macs / row.macs if base.macs and row.macs else None
                 speed = speedup(base, row)
-                rows.append((row.spec, *_varied(found, row), fewer, speed.value, str(speed)))
+                rows.append(
+                    (row.spec, *_varied(found.latencies, row), fewer, speed.value, str(speed))
+                )
     if not rows:
         return []
     columns = (
         Column("model", "model"),
-        *_varying(found),
+        *varying(found.latencies),
         Column("macs_ratio", "× fewer MACs", "ratio"),
         Column("speedup", "× faster", "ratio"),
         Column("interval", "which is"),
@@ -133,12 +134,14 @@ def _others(found: Bench) -> list[Table]:
     for row in found.latencies:
         if row.verified is not None:
             ours, theirs = map(statistics.median, row.verified)
-            rows.append((row.spec, *_varied(found, row), ours, theirs, row.verified.ratio))
+            rows.append(
+                (row.spec, *_varied(found.latencies, row), ours, theirs, row.verified.ratio)
+            )
     if not rows:
         return []
     columns = (
         Column("model", "model"),
-        *_varying(found),
+        *varying(found.latencies),
         Column("ours_s", "archcalc", "seconds"),
         Column("theirs_s", "torch.utils.benchmark", "seconds"),
         Column("ratio", "ratio of medians", "ratio"),
@@ -257,34 +260,30 @@ def describe_ceilings(found: Ceilings) -> str:
     )
 
 
-SETTINGS = {
-    "threads": Column("threads", "threads", "exact"),
-    "dtype": Column("dtype", "dtype"),
-    "batch": Column("batch", "batch", "exact"),
-}
+SETTINGS: Mapping[str, Kind] = {"threads": "exact", "dtype": "text", "batch": "exact"}
 """What a run can have several of."""
 
 
-def _varying(found: Bench) -> list[Column]:
+def varying(latencies: Sequence[Latency], words: Words = ENGLISH) -> list[Column]:
     """The columns of the settings that differ; the others stand in the title."""
     return [
-        column
-        for name, column in SETTINGS.items()
-        if len({getattr(row.setting, name) for row in found.latencies}) > 1
+        Column(name, words(f"column.{name}"), kind)
+        for name, kind in SETTINGS.items()
+        if len({getattr(row.setting, name) for row in latencies}) > 1
     ]
 
 
-def _varied(found: Bench, row: Latency) -> list[Cell]:
-    return [getattr(row.setting, column.key) for column in _varying(found)]
+def _varied(latencies: Sequence[Latency], row: Latency) -> list[Cell]:
+    return [getattr(row.setting, column.key) for column in varying(latencies)]
 
 
 def _label(found: Bench, row: Latency) -> str:
     return f"{row.spec} ({row.setting})" if len(found.groups()) > 1 else row.spec
 
 
-def _common(found: Bench) -> str:
+def _common(latencies: Sequence[Latency]) -> str:
     """What all settings share, in words."""
-    texts = [str(group[0].setting).split(", ") for group in found.groups()]
+    texts = [str(group[0].setting).split(", ") for group in by_setting(latencies)]
     return ", ".join(part for part in texts[0] if all(part in text for text in texts))
 
 
@@ -293,46 +292,13 @@ def of_report(context: Context) -> Iterator[Block]:
     for number, bench in enumerate(context.report.benches, start=1):
         found = context.report.measured(bench)
         yield Text(context.words("note.latency", environment=bench.environment))
-        yield Tabular(_told_times(context, found))
-        groups: dict[str, list[Latency]] = {}
-        for row in found:
-            groups.setdefault(str(row.setting), []).append(row)
+        yield Tabular(times(found, context.words))
+        groups = {str(rows[0].setting): rows for rows in by_setting(found)}
         for setting, rows in groups.items():
             yield from _reasons(context, setting, rows)
             yield from map(Text, cautions.sentences(rows, with_setting=False))
         if context.charts:
             yield from _latency_charts(context, bench, groups, number)
-
-
-def _told_times(context: Context, found: Sequence[Latency]) -> Table:
-    columns = context.columns(
-        ("model", "text"),
-        ("setting", "prose"),
-        ("median", "seconds"),
-        ("p10", "seconds"),
-        ("p90", "seconds"),
-        ("throughput", "number"),
-        ("macs", "count"),
-        ("achieved", "giga"),
-        ("of_ceiling", "share"),
-        ("bound", "seconds"),
-    )
-    rows = tuple(
-        (
-            row.spec,
-            str(row.setting),
-            row.median,
-            row.p10,
-            row.p90,
-            row.throughput,
-            _macs(row),
-            row.flops_per_second,
-            row.share_of_ceiling,
-            row.bound,
-        )
-        for row in found
-    )
-    return Table(columns, rows)
 
 
 def _reasons(context: Context, setting: str, rows: Sequence[Latency]) -> Iterator[Block]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from archcalc.analysis import fold
 from archcalc.analysis.memory import Activation, Memory, Step, liveness
@@ -10,7 +10,8 @@ from archcalc.analysis.memory import memory as memory_of
 from archcalc.analysis.profile import Profile
 from archcalc.report import records
 from archcalc.report.document import Block, Chart, Document, Tabular, Text, answer
-from archcalc.report.sections.common import gathered, output_column, slug, title
+from archcalc.report.messages import Words
+from archcalc.report.sections.common import ENGLISH, gathered, output_column, slug, title
 from archcalc.report.sections.context import Context
 from archcalc.report.table import Cell, Column, Table
 
@@ -27,7 +28,10 @@ def show(found: Profile, optimizer: str = "sgd", depth: int | None = None) -> Do
     data = records.models([found])
     data["models"][0]["memory"] = _record(memory)
     return answer(
-        (_activations(found, memory, depth), _of_step(step) if step else _of_pass(memory)),
+        (
+            _activations(found, memory, depth),
+            of_steps({found.spec: step}) if step else totals({found.spec: memory}),
+        ),
         data,
         (
             *gathered(found, fold.rows(found, depth)),
@@ -41,19 +45,17 @@ def show(found: Profile, optimizer: str = "sgd", depth: int | None = None) -> Do
 
 def of_report(context: Context) -> Iterator[Block]:
     """Weights, the peak of the activations, and what training keeps."""
-    rows: list[tuple[Cell, ...]] = []
-    for found in context.report.profiles:
-        memory = found.memory
-        peak = memory.peak.name if memory.peak else ""
-        rows.append((found.spec, memory.weight_bytes, memory.peak_bytes, peak, memory.saved_bytes))
-    columns = context.columns(
-        ("model", "text"),
-        ("weights", "bytes"),
-        ("peak", "bytes"),
-        ("peak_at", "text"),
-        ("saved", "bytes"),
-    )
-    yield Tabular(Table(columns, tuple(rows)))
+    profiles = context.report.profiles
+    passes = {found.spec: found.memory for found in profiles if not found.graph.training}
+    steps = {
+        found.spec: step
+        for found in profiles
+        if found.graph.training and (step := found.memory.step)
+    }
+    if passes:
+        yield Tabular(totals(passes, context.words))
+    if steps:
+        yield Tabular(of_steps(steps, context.words))
     yield Text(context.words("note.memory"))
     if not context.charts:
         return
@@ -110,39 +112,64 @@ def _activations(found: Profile, memory: Memory, depth: int | None) -> Table:
     return Table(columns, tuple(rows), title(found))
 
 
-TOTALS = Column("what", "memory"), Column("bytes", "bytes", "bytes"), Column("where", "where")
-
-
-def _of_pass(memory: Memory) -> Table:
-    peak = memory.peak
-    return Table(
-        TOTALS,
-        (
-            ("weights", memory.weight_bytes, ""),
-            ("least activations, inference", memory.peak_bytes, peak.name if peak else ""),
-            ("activations in eager torch", memory.eager_peak_bytes, memory.eager_peak_at),
-            ("kept for backward, training", memory.saved_bytes, ""),
-        ),
+def totals(memories: Mapping[str, Memory], words: Words = ENGLISH) -> Table:
+    """A row per model: what a pass holds, in inference and for training."""
+    rows: list[tuple[Cell, ...]] = []
+    for model, memory in memories.items():
+        peak = memory.peak.name if memory.peak else None
+        rows.append(
+            (
+                model,
+                memory.weight_bytes,
+                memory.peak_bytes,
+                peak,
+                memory.eager_peak_bytes,
+                memory.eager_peak_at or None,
+                memory.saved_bytes,
+            )
+        )
+    columns = (
+        Column("model", words("column.model")),
+        Column("weight_bytes", words("column.weights"), "bytes"),
+        Column("peak_activation_bytes", words("column.least"), "bytes"),
+        Column("peak_at", words("column.peak_at"), priority=1),
+        Column("eager_peak_activation_bytes", words("column.eager"), "bytes"),
+        Column("eager_peak_at", words("column.peak_at"), priority=1),
+        Column("saved_bytes", words("column.saved"), "bytes"),
     )
+    return Table(columns, tuple(rows))
 
 
-PHASES = {"forward": "forward pass", "backward": "backward pass", "step": "optimizer's step"}
-
-
-def _of_step(step: Step) -> Table:
-    return Table(
-        TOTALS[:2],
-        (
-            ("weights", step.weights),
-            ("gradients", step.gradients),
-            (f"state of {step.optimizer}", step.optimizer_state),
-            ("activations saved for backward", step.saved),
-            ("peak of the forward pass", step.forward_peak),
-            ("peak of the backward pass", step.backward_peak),
-            ("peak of the optimizer's step", step.step_peak),
-            (f"peak overall ({PHASES[step.peak_phase]})", step.peak),
-        ),
+def of_steps(steps: Mapping[str, Step], words: Words = ENGLISH) -> Table:
+    """A row per model: what a training step holds, and the peak of each of its phases."""
+    columns = (
+        Column("model", words("column.model")),
+        Column("optimizer", words("column.optimizer"), priority=2),
+        Column("weights", words("column.weights"), "bytes"),
+        Column("gradients", words("column.gradients"), "bytes"),
+        Column("optimizer_state", words("column.optimizer_state"), "bytes"),
+        Column("saved", words("column.saved"), "bytes"),
+        Column("forward_peak", words("column.forward_peak"), "bytes", 1),
+        Column("backward_peak", words("column.backward_peak"), "bytes", 1),
+        Column("step_peak", words("column.step_peak"), "bytes", 1),
+        Column("peak", words("column.peak_overall"), "bytes"),
     )
+    rows = tuple(
+        (
+            model,
+            step.optimizer,
+            step.weights,
+            step.gradients,
+            step.optimizer_state,
+            step.saved,
+            step.forward_peak,
+            step.backward_peak,
+            step.step_peak,
+            step.peak,
+        )
+        for model, step in steps.items()
+    )
+    return Table(columns, rows)
 
 
 def _record(memory: Memory) -> dict[str, Cell]:

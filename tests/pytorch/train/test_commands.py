@@ -192,7 +192,7 @@ def test_the_trainer_does_not_import_the_report() -> None:
     code = (
         "import sys, archcalc.pytorch.train as train\n"
         "import archcalc.pytorch.train.featuremaps\n"
-        "print([name for name in sys.modules if name.startswith('archcalc.report')])"
+        "print([name for name in sys.modules if name.startswith('archcalc.report.')])"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
