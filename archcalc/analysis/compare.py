@@ -117,7 +117,8 @@ MEASURES: tuple[Measure, ...] = (
     Measure("predicted_high_s", "predictions", _predicted("high")),
     Measure("test_accuracy", "accuracies", _accuracy),
 )
-"""Every measured or predicted column, in order. Another one is a field of :class:`Comparison` and a row here."""
+"""Every measured or predicted column, in order. Another one is a field of :class:`Comparison` and a
+row here."""
 
 
 def compare(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from json import dumps
 from pathlib import Path
@@ -20,7 +21,7 @@ from archcalc.errors import UsageError
 from archcalc.guard import shortened
 from archcalc.io import json
 from archcalc.io.cache_folder import VARIABLE, cache_folder
-from archcalc.io.files import write_text
+from archcalc.io.files import replacing, write_text
 from archcalc.io.machine import cores, processor
 from archcalc.io.validate import validated
 
@@ -36,15 +37,27 @@ def record(calibration: Calibration) -> dict[str, Any]:
     return {"schema_version": SCHEMA_VERSION, "kind": KIND, **asdict(calibration)}
 
 
+def writable(path: str = "") -> None:
+    """Raise UsageError before long work whose result could not be written."""
+    if not path:
+        folder = _folder()
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise UsageError(f"cannot write to {folder}: {error.strerror}") from error
+    with suppress(_TriedError), replacing(path or _folder() / "tried.json"):
+        raise _TriedError
+
+
+class _TriedError(Exception):
+    """Ends a write that was only tried, so that nothing is put in place."""
+
+
 def save(calibration: Calibration, path: str = "") -> Path:
     """Write it to ``path``, by default to its place in the cache folder, and return the path.
     Raises UsageError."""
-    target = Path(path) if path else _place(calibration.setting)
-    if not path:
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UsageError(f"cannot write {target}: {error.strerror}") from error
+    writable(path)
+    target = Path(path) if path else place(calibration.setting)
     write_text(target, dumps(record(calibration), separators=(",", ":")) + "\n")
     return target
 
@@ -55,9 +68,11 @@ def load(path: str | os.PathLike[str]) -> Calibration:
     data = json.read(name, MAKE_ONE)
     if not isinstance(data, dict) or data.get("kind") != KIND:
         raise UsageError(f"{name} is not a calibration; {MAKE_ONE}")
-    if data.get("schema_version") != SCHEMA_VERSION or data.get("features") != list(NAMES):
-        told = shortened(data.get("schema_version"))
-        other = f"schema version {told}" if told != str(SCHEMA_VERSION) else "other features"
+    if data.get("schema_version") != SCHEMA_VERSION:
+        other = f"schema version {shortened(data.get('schema_version'))}"
+    else:
+        other = "" if data.get("features") == list(NAMES) else "other features"
+    if other:
         raise UsageError(
             f"{name} has {other} and this archcalc cannot read it; run `archcalc calibrate` again"
         )
@@ -133,14 +148,27 @@ def _parsed(asked: str) -> tuple[str, dict[str, Any]]:
     return device, settings
 
 
-def _place(setting: CalibratedSetting) -> Path:
+def place(setting: CalibratedSetting) -> Path:
+    """Where the calibration of a setting of this machine is kept. Raises UsageError where there is
+    no cache folder."""
     folder = cache_folder()
     if folder is None:
-        raise UsageError(f"{VARIABLE}=off leaves no folder for calibrations; give -o FILE.json")
+        raise UsageError(
+            f"{VARIABLE}=off leaves no folder for calibrations; name a file with --save"
+        )
     device = setting.device.partition(":")[0]
     threads = "" if setting.threads is None else f"{setting.threads}-threads-"
     layout = "channels-last-" if setting.channels_last else ""
-    return folder / FOLDER / f"{device}-{setting.dtype}-{threads}{layout}{_machine()}.json"
+    return _folder() / f"{device}-{setting.dtype}-{threads}{layout}{_machine()}.json"
+
+
+def _folder() -> Path:
+    folder = cache_folder()
+    if folder is None:
+        raise UsageError(
+            f"{VARIABLE}=off leaves no folder for calibrations; name a file with --save"
+        )
+    return folder / FOLDER
 
 
 def _machine() -> str:

@@ -11,8 +11,9 @@ from typing import Any
 
 from archcalc.analysis.latency import Environment
 from archcalc.analysis.prediction.trees import Trees
+from archcalc.analysis.record import Record
 from archcalc.analysis.roofline import Ceilings
-from archcalc.graph import Graph
+from archcalc.graph import DTYPES, Graph
 
 COVERAGE = 0.9
 """Of the networks that an interval is meant to hold."""
@@ -86,8 +87,8 @@ class NetworkModel:
     """The median of abs(prediction / time - 1) over the networks."""
 
 
-@dataclass(frozen=True, slots=True)
-class Calibration:
+@dataclass(frozen=True, repr=False)
+class Calibration(Record):
     """One machine in one setting."""
 
     environment: Environment
@@ -112,9 +113,30 @@ class Calibration:
     def calls(self) -> int:
         return sum(kind.calls for kind in self.kinds.values())
 
+    @property
+    def headline(self) -> str:
+        return f"of {self.machine}, {self.setting}: {self.calls:,} calls"
+
+    def rows(self) -> list[dict[str, Any]]:
+        return [
+            {"kind": name, "ops": len(kind.ops), "calls": kind.calls, "error": kind.error}
+            for name, kind in self.kinds.items()
+        ]
+
     def suits(self, graph: Graph) -> bool:
         """Whether the graph's floating-point tensors have the calibrated dtype."""
         return graph.to(self.setting.dtype) is graph
+
+
+def dtype_of(graph: Graph) -> str:
+    """The floating-point dtype of a graph's weights and tensors, the one with most elements."""
+    sizes = [(weight.dtype, weight.numel) for weight in graph.weights]
+    sizes += [(value.dtype, value.numel) for node in graph for value in node.outputs]
+    found: dict[str, int] = {}
+    for dtype, numel in sizes:
+        if DTYPES[dtype].floating:
+            found[dtype] = found.get(dtype, 0) + numel
+    return max(found, key=lambda dtype: found[dtype], default="float32")
 
 
 def least_seconds(flops: int, nbytes: int, ceilings: Ceilings) -> float:
@@ -125,5 +147,3 @@ def least_seconds(flops: int, nbytes: int, ceilings: Ceilings) -> float:
     than that of the roofline's maximum.
     """
     return flops / ceilings.flops + nbytes / ceilings.bandwidth + ceilings.launch
-
-

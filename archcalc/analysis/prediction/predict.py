@@ -113,9 +113,7 @@ class Predictions:
 
 def predict_all(graphs: Sequence[Graph], calibration: Calibration) -> Predictions:
     """The predicted time of each network. Raises what :func:`predict` raises."""
-    return Predictions(
-        calibration, tuple((graph, predict(graph, calibration)) for graph in graphs)
-    )
+    return Predictions(calibration, tuple((graph, predict(graph, calibration)) for graph in graphs))
 
 
 def predict(graph: Graph, calibration: Calibration) -> Prediction:
@@ -139,9 +137,7 @@ def predict(graph: Graph, calibration: Calibration) -> Prediction:
     return Prediction(graph.spec, inputs, seconds, low, high, tuple(nodes))
 
 
-def _whole(
-    nodes: Sequence[NodePrediction], calibration: Calibration
-) -> tuple[float, float, float]:
+def _whole(nodes: Sequence[NodePrediction], calibration: Calibration) -> tuple[float, float, float]:
     """(median, low, high) of a network."""
     network = calibration.network
     least = 0.1 * sum(node.seconds for node in nodes)  # far outside what was timed
@@ -176,9 +172,7 @@ def _nodes(found: Sequence[Call], calibration: Calibration) -> list[NodePredicti
         model = calibration.kinds.get(kind)
         chosen = [found[place] for place in places]
         rows = (
-            _foreign(chosen, calibration)
-            if model is None
-            else _of_kind(chosen, model, calibration)
+            _foreign(chosen, calibration) if model is None else _of_kind(chosen, model, calibration)
         )
         made.update(zip(places, rows, strict=True))
     return [made[place] for place in range(len(found))]

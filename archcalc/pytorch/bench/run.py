@@ -15,10 +15,10 @@ from archcalc.analysis.profiles import Follow
 from archcalc.analysis.roofline import Ceilings, bounds, bytes_moved, lower_bound, priced
 from archcalc.errors import UsageError
 from archcalc.graph import Shape
+from archcalc.io.machine import cores
 from archcalc.pytorch.bench import cautions
 from archcalc.pytorch.bench.ceilings import ceilings
 from archcalc.pytorch.bench.devices import Cuda, Device, autotune, find_device, threads
-from archcalc.io.machine import cores
 from archcalc.pytorch.bench.environment import environment
 from archcalc.pytorch.bench.layers import time_layers
 from archcalc.pytorch.bench.targets import Prepared, Target, find_target, prepare

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib.metadata import version
 
 import torch
@@ -15,6 +15,7 @@ from archcalc.analysis.prediction.calibration import CalibratedSetting, Calibrat
 from archcalc.analysis.prediction.features import NAMES
 from archcalc.analysis.profiles import Follow
 from archcalc.errors import UsageError, needs
+from archcalc.graph import Graph
 from archcalc.pytorch.bench.ceilings import ceilings
 from archcalc.pytorch.bench.devices import Device, autotune, find_device
 from archcalc.pytorch.bench.devices import threads as with_threads
@@ -41,11 +42,13 @@ def calibrate(
     seconds: float = SECONDS,
     follow: Follow | None = None,
     find: Callable[[str], Device] = find_device,
+    graphs: Iterable[Graph] = (),
 ) -> Calibration:
     """Time designed networks for ``seconds`` and learn what their calls take.
 
     ``threads`` are of the CPU, torch's own number unless given, and 0 for all cores.
-    ``follow(done, total, what)`` is called in seconds. Raises UsageError for a setting that cannot
+    ``follow(done, total, what)`` is called in seconds. ``graphs`` are declared networks to time
+    instead of those of the design. Raises UsageError for a setting that cannot
     be calibrated, and MissingExtraError without scikit-learn.
     """
     with needs("predict", "archcalc calibrate"):
@@ -69,18 +72,19 @@ def calibrate(
         top = ceilings(place, dtype, count)
         watch = Watch(place)
         timed = time_networks(
-            networks(DESIGN, SEED),
+            graphs or networks(DESIGN, SEED),
             dtype,
             channels_last,
             place,
             seconds,
+            FEWEST,
             lambda share: tell(share, f"networks on {setting}"),
         )
         others = watch.conditions().get("other_cores_used")
         if len(timed) < FEWEST:
             raise UsageError(
-                f"{seconds:g} seconds were enough for {len(timed)} networks, and {FEWEST} are "
-                "needed; give more with --time"
+                f"{place.name} could run {len(timed)} networks in {dtype}, too few to learn from; "
+                "give another dtype"
             )
         tell(1.0, f"models of {setting}")
         kinds, network = fit(timed, top)

@@ -28,8 +28,10 @@ AXES = 12
 LARGEST = 6e9
 """Multiply-adds of a network; a larger one would take the time of many."""
 MOST_WEIGHTS = 64e6
-MOST_ELEMENTS = 64e6
+MOST_ELEMENTS = 200e6
 """Of the activations of a network together."""
+LARGEST_OUTPUT = 24e6
+"""Elements of an activation: far more than an allocator keeps for the next call."""
 IN_PLACE = ("relu", "relu6", "silu", "hardswish", "hardsigmoid", "leaky_relu")
 """Activations whose layer can overwrite its input."""
 
@@ -50,9 +52,10 @@ class Draw:
     def of(self, choices: Sequence[T]) -> T:
         return choices[min(int(self.share() * len(choices)), len(choices) - 1)]
 
-    def size(self, least: float, most: float) -> int:
-        """A whole number, spread evenly by its logarithm."""
-        return round(exp(log(least) + self.share() * (log(most) - log(least))))
+    def size(self, least: float, most: float, towards: float = 1.0) -> int:
+        """A whole number, spread evenly by its logarithm, or ``towards`` below 1 more of them near
+        the upper end."""
+        return round(exp(log(least) + self.share() ** towards * (log(most) - log(least))))
 
     def channels(self, least: float, most: float) -> int:
         """Channels as networks have them: mostly multiples of 8, sometimes any number."""
@@ -86,9 +89,7 @@ def fits(graph: Graph) -> bool:
     """Whether the network is small enough to be timed many times."""
     elements = sum(value.numel for node in graph for value in node.outputs)
     weights = sum(weight.numel for weight in graph.weights)
-    return (
-        profile(graph).macs <= LARGEST and elements <= MOST_ELEMENTS and weights <= MOST_WEIGHTS
-    )
+    return profile(graph).macs <= LARGEST and elements <= MOST_ELEMENTS and weights <= MOST_WEIGHTS
 
 
 def overwritten(graph: Graph, share: float) -> Graph:
@@ -114,22 +115,20 @@ Points = Callable[[], Draw]
 
 def chain(builder: Builder, head: Draw, points: Points, name: str) -> Graph:
     """A convolutional network: a stem, then blocks that mostly shrink and widen."""
-    side = head.size(8, 288)
-    batch = head.of((1, 1, 1, 2, 4, 8, 16, 32))
-    width = head.channels(8, 128)
+    side = head.size(12, 300, 0.5)
+    batch = head.of((1, 1, 1, 2, 4, 8, 8, 16, 32))
+    width = head.channels(12, 192)
     x = builder.input((batch, head.of((1, 3, 3, 3)), side, side))
     if side >= 64:
         x = stem(x, width, points())
-    depth = head.size(3, 9)
-    limit = 64e6 / batch / depth / 8
-    for number in range(depth):
+    largest = head.size(2e5, LARGEST_OUTPUT, 0.5) / batch
+    for number in range(head.size(3, 7)):
         draw = points()
         block = draw.of(BLOCKS)
         with x.scope(f"block{number}"):
-            widest = min(2048.0, max(16.0, limit / max(1, x.shape[2] * x.shape[3])))
-            grown = draw.channels(min(16.0, widest), max(16.0, min(widest, 4.0 * x.channels)))
-            x = block(x, grown, draw)
-        if x.shape[2] > 4 and draw.chance(0.4):
+            widest = max(24.0, min(2048.0, largest / (x.shape[2] * x.shape[3]), 4.0 * x.channels))
+            x = block(x, draw.channels(min(widest, max(24.0, 0.7 * x.channels)), widest), draw)
+        if x.shape[2] > 7 and draw.chance(0.25):
             x = pool(x, draw)
     return builder.finish(name, {"output": classify(x, head)})
 
@@ -137,9 +136,9 @@ def chain(builder: Builder, head: Draw, points: Points, name: str) -> Graph:
 def transformer(builder: Builder, head: Draw, points: Points, name: str) -> Graph:
     """Tokens of an image through encoder blocks of different widths of attention and MLP."""
     patch = head.of((4, 8, 14, 16, 32))
-    cells = head.size(4, 20)
+    cells = head.size(5, 20, 0.8)
     batch = head.of((1, 1, 2, 4, 8))
-    heads = head.size(2, 16)
+    heads = head.size(3, 16, 0.7)
     width = heads * head.of((16, 24, 32, 48, 64, 64))
     x = builder.input((batch, 3, patch * cells, patch * cells))
     x = ops.conv2d(x, width, patch, stride=patch, name="patches")
@@ -148,7 +147,7 @@ def transformer(builder: Builder, head: Draw, points: Points, name: str) -> Grap
         token = ops.parameter(x, (1, 1, width), name="token")
         x = ops.concat([ops.expand(token, x), x])
     x = ops.add(x, ops.parameter(x, (1, x.shape[1], width), std=0.02, name="positions"))
-    for number in range(head.size(2, 5)):
+    for number in range(head.size(2, 4)):
         draw = points()
         with x.scope(f"block{number}"):
             x = ops.add(x, attention(ops.layer_norm(x, width), heads, draw))
@@ -161,7 +160,8 @@ def transformer(builder: Builder, head: Draw, points: Points, name: str) -> Grap
 
 def layers(builder: Builder, head: Draw, points: Points, name: str) -> Graph:
     """Linear layers, as at the end of older networks and in MLPs."""
-    batch, width = head.of((1, 1, 2, 4, 8, 16, 32, 64, 128, 256)), head.channels(16, 8192)
+    batch = head.of((1, 1, 2, 4, 8, 16, 32, 64, 128, 256, 784, 1568))
+    width = head.channels(32, 8192)
     x = builder.input((batch, width))
     for number in range(head.size(3, 6)):
         draw = points()
@@ -240,7 +240,9 @@ def inverted(x: Handle, width: int, draw: Draw) -> Handle:
 
 def excite(x: Handle, draw: Draw) -> Handle:
     """Weights for the channels, from their means."""
-    pooled = ops.mean(x, (2, 3), keepdim=True) if draw.chance(0.4) else ops.adaptive_avg_pool2d(x, 1)
+    pooled = (
+        ops.mean(x, (2, 3), keepdim=True) if draw.chance(0.4) else ops.adaptive_avg_pool2d(x, 1)
+    )
     gate = ops.relu(ops.conv2d(pooled, max(4, x.channels // draw.of((4, 16))), 1, name="squeeze"))
     gate = ops.conv2d(gate, x.channels, 1, name="excite")
     return ops.mul(x, draw.of((ops.sigmoid, ops.hardsigmoid))(gate))
@@ -345,9 +347,7 @@ def conv(
     if x.channels % groups or width % groups:
         groups = 1
     bias = draw.chance(0.4)
-    y = ops.conv2d(
-        x, width, window, stride=stride, padding=window // 2, groups=groups, bias=bias
-    )
+    y = ops.conv2d(x, width, window, stride=stride, padding=window // 2, groups=groups, bias=bias)
     if not bias:
         y = norm(y, draw)
     return activation(y, draw) if draw.chance(0.9) else y

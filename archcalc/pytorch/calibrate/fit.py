@@ -215,7 +215,11 @@ def conformal(scores: Numbers) -> float:
 
 def trees(model: Any) -> Trees:
     """scikit-learn's ensemble as plain numbers."""
-    roots, feature, value, left, right = [], [], [], [], []
+    roots: list[int] = []
+    feature: list[int] = []
+    value: list[float] = []
+    left: list[int] = []
+    right: list[int] = []
     for estimator in model.estimators_[:, 0]:
         tree, start = estimator.tree_, len(feature)
         roots.append(start)
@@ -229,4 +233,4 @@ def trees(model: Any) -> Trees:
             else:
                 value.append(float(tree.threshold[place]))
     base = float(np.ravel(model.init_.predict(np.zeros((1, model.n_features_in_))))[0])
-    return Trees(base, *map(tuple, (roots, feature, value, left, right)))
+    return Trees(base, tuple(roots), tuple(feature), tuple(value), tuple(left), tuple(right))

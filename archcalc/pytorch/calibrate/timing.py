@@ -27,10 +27,10 @@ from archcalc.pytorch.build import build
 VISITS = 3
 TOGETHER = 6
 """Networks in turns."""
-FEWEST, MOST = 4, 10
+MOST = 10
 """Passes over each network in a visit."""
-SHARE = 0.2
-"""Seconds of a visit, whatever the network's size: a slow one has fewer passes."""
+SHARE = 0.15
+"""Seconds of a visit: a slow network has fewer passes, but one."""
 TURN = 0.005
 """Seconds of passes over the whole network in a turn."""
 
@@ -68,7 +68,9 @@ class _Ready:
     of: _Visited
     forward: Callable[[], object]
     look: Pass
-    passes: int = FEWEST
+    passes: int
+    short: bool
+    """Whether the caches that another network has filled would show in its time."""
     wholes: list[float] = field(default_factory=list)
     rows: list[list[float]] = field(default_factory=list)
 
@@ -79,9 +81,11 @@ def time_networks(
     channels_last: bool,
     device: Device,
     budget: float,
+    fewest: int = 1,
     follow: Share = lambda share: None,
 ) -> list[Timed]:
-    """Time as many networks as ``budget`` seconds allow, at least one group of them."""
+    """Time as many networks as ``budget`` seconds allow, at least ``fewest`` where there are as
+    many."""
     begun = device.clock()
     rest = iter(graphs)
     known: list[_Visited] = []
@@ -92,7 +96,7 @@ def time_networks(
     while group := [_Visited(graph.to(dtype)) for graph in islice(rest, TOGETHER)]:
         known += _visit(group, dtype, channels_last, device)
         tell()
-        if device.clock() - begun >= budget / VISITS:
+        if device.clock() - begun >= budget / VISITS and len(known) >= fewest:
             break
     for _ in range(VISITS - 1):
         for start in range(0, len(known), TOGETHER):
@@ -112,7 +116,8 @@ def _visit(
             for number in range(max((each.passes for each in ready), default=0)):
                 for each in ready:
                     if number < each.passes:
-                        each.forward()  # the caches are another network's
+                        if each.short:
+                            each.forward()
                         each.wholes += _turn(each.forward, device)
                         each.rows.append(each.look()[1])
     for each in ready:
@@ -121,9 +126,7 @@ def _visit(
     return [each.of for each in ready]
 
 
-def _prepared(
-    known: _Visited, dtype: str, channels_last: bool, device: Device
-) -> _Ready | None:
+def _prepared(known: _Visited, dtype: str, channels_last: bool, device: Device) -> _Ready | None:
     """A network with values, called some times; None where the device cannot run it."""
     kind = getattr(torch, dtype)
     try:
@@ -138,12 +141,13 @@ def _prepared(
             as_channels_last(network)
         network(*args)
         look = walk(network, args, device)
-        known.names = tuple(name for name, _ in look()[0])
-        one = _turn(lambda: network(*args), device)[-1]
+        names, seconds = look()
+        known.names = tuple(name for name, _ in names)
     except (ArchcalcError, RuntimeError):  # torch has no kernel for every operator in every dtype
         return None
-    passes = min(MOST, max(FEWEST, int(SHARE / (2 * one + TURN))))
-    return _Ready(known, lambda: network(*args), look, passes)
+    one = sum(seconds)
+    passes = min(MOST, max(1, int(SHARE / (2 * one + TURN))))
+    return _Ready(known, lambda: network(*args), look, passes, one < TURN)
 
 
 def _turn(call: Callable[[], object], device: Device) -> list[float]:
