@@ -33,7 +33,7 @@ class Row(NamedTuple):
         if len(self.modules) == 1:
             return first
         many = f"{len(self.modules)}×" if self.is_repeated else self.op
-        return f"{first} … {last.rpartition('.')[2]} ({many})"
+        return f"{first} … {_difference(first, last)} ({many})"
 
     @property
     def op(self) -> str:
@@ -103,6 +103,14 @@ def _gathered(rows: Sequence[Row]) -> list[Row]:
         else:
             found.append(row)
     return found
+
+
+def _difference(first: str, last: str) -> str:
+    """The number at the end of ``last`` where nothing else differs in the last part of the names,
+    else that part."""
+    first, last = first.rpartition(".")[2], last.rpartition(".")[2]
+    stem = last.rstrip("0123456789")
+    return last.removeprefix(stem) if stem == first.rstrip("0123456789") != last else last
 
 
 def _is_small(row: Row) -> bool:

@@ -68,11 +68,14 @@ def pool_windows(node: Node) -> tuple[Window, ...]:
     return tuple(map(Window, kernel, attrs["stride"], attrs["padding"], dilation))
 
 
-def adaptive_windows(node: Node) -> tuple[Sampling, ...]:
+def adaptive_windows(node: Node) -> tuple[Window | Sampling, ...]:
     """The windows of each spatial dimension, which differ in length where they do not divide it."""
     dims = len(node.attrs["output_size"])
     return tuple(
-        map(adaptive_sampling, node.inputs[0].shape[-dims:], node.outputs[0].shape[-dims:])
+        Window(size, size) if count == 1 else adaptive_sampling(size, count)
+        for size, count in zip(
+            node.inputs[0].shape[-dims:], node.outputs[0].shape[-dims:], strict=True
+        )
     )
 
 

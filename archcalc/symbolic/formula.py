@@ -17,7 +17,7 @@ from archcalc.errors import ArchcalcError, NoFormulaError, UsageError
 from archcalc.graph import Graph
 from archcalc.lookup.registry import Architecture
 from archcalc.symbolic import expression as ex
-from archcalc.symbolic.figures import FIGURES
+from archcalc.symbolic.figures import FIGURES, longest_side
 from archcalc.symbolic.region import Region, strongest
 from archcalc.symbolic.size import Guard, Quoted, Recorder
 
@@ -251,8 +251,6 @@ class Formula:
         recorder = Recorder()
         try:
             found = profile(self.declare(self._carried(recorder, sizes)))
-            if self.node:
-                found = _part(found, self.node)
             read = self.read or self._figures
             leaves: list[int] = []
             record = _skeleton(read(found, recorder), leaves)
@@ -292,7 +290,16 @@ class Formula:
         return {name: recorder.variable(name, value) for name, value in sizes.items()}
 
     def _figures(self, found: Profile, recorder: Recorder) -> list[int]:
-        return [FIGURES[name](found, recorder) for name in self.figures]
+        if not self.node:
+            return [FIGURES[name](found, recorder) for name in self.figures]
+        part = _part(found, self.node)
+        last = part.layers[-1].name  # its window is seen through the whole network before it
+        return [
+            longest_side(found, recorder, last)
+            if name == "receptive_field"
+            else FIGURES[name](part, recorder)
+            for name in self.figures
+        ]
 
 
 def derive(

@@ -11,7 +11,7 @@ from archcalc.analysis.profile import Profile, profile
 from archcalc.analysis.where import blocks, tree
 from archcalc.graph import Graph
 from archcalc.report.mermaid import mermaid
-from archcalc.report.sections import memory, receptive_field
+from archcalc.report.sections import memory, parameters, receptive_field
 
 
 @pytest.fixture(scope="module")
@@ -44,11 +44,25 @@ def test_the_rows_of_a_model_have_all_its_parameters_and_nodes(vit: Profile) -> 
 
 def test_many_small_nodes_in_a_row_are_one_row() -> None:
     found = with_glue(100)
-    assert names(fold.rows(found)) == ["input", "b5", "relu_0 … relu_99 (100 nodes)"]
+    assert names(fold.rows(found)) == ["input", "b5", "relu_0 … 99 (100 nodes)"]
     assert len(fold.rows(found, depth=1)) == 102
     assert len(tree(found)) == 3
     assert set(blocks(found).values()) == set(names(fold.rows(found)))
     assert mermaid(found).count("-->") == 2
+
+
+def test_alike_modules_are_named_by_the_first_and_the_last_number(vit: Profile) -> None:
+    assert "encoder1 … 12 (12×)" in names(fold.rows(vit))
+
+
+def test_parameters_of_alike_blocks_are_one_row_and_add_up(vit: Profile) -> None:
+    folded, everything = (parameters.show(vit, depth).tables[0] for depth in (None, 9))
+    assert len(folded.body) <= ROWS
+    assert sum(row[2] for row in folded.body) == sum(row[2] for row in everything.body)
+    # 4 · 768² + 4 · 768 of attention, 2 · 768 · 3072 + 3072 + 768 of the MLP, 4 · 768 of two norms
+    block = 4 * 768**2 + 4 * 768 + 2 * 768 * 3072 + 3072 + 768 + 4 * 768
+    rows = {row[0]: row[2] for row in folded.body}
+    assert rows["encoder1 … 12 (12×)"] == 12 * block == 85_054_464
 
 
 @pytest.mark.parametrize("section", [memory, receptive_field])

@@ -16,6 +16,7 @@ from archcalc.report.charts.blocks import COLOURS
 from archcalc.report.charts.style import OKABE_ITO
 from archcalc.report.document import Spec
 from archcalc.report.messages import Words
+from archcalc.report.sections import memory
 from tests.report.hostile import HOSTILE, UNUSUAL, hostile_graph, unusual_graph
 
 EN = Words("en")
@@ -125,6 +126,19 @@ def test_hostile_names_are_text_in_an_svg() -> None:
     for channel in ("x", "color", "order"):
         assert HOSTILE not in json.dumps(encoding[channel].get("field", ""))
         assert HOSTILE not in json.dumps(encoding[channel].get("axis", ""))
+
+
+def test_the_memory_of_a_deep_model_has_the_steps_of_its_table() -> None:
+    profile = archcalc.graph("vit-b-16").profile()
+    spec = charts.memory(profile, EN, "si")
+    assert spec is not None
+    steps = spec["layer"][1]["data"]["values"]
+    table = memory.show(profile).tables[0]
+    live = [column.key for column in table.columns].index("live_bytes")
+    assert [step["exact"] for step in steps] == [f"{row[live]:,} B" for row in table.rows]
+    names = [row[0].removesuffix(" ←peak") for row in table.rows]
+    assert [step["node"] for step in steps] == names
+    assert max(step["live"] for step in steps) * 2**20 == profile.memory.peak_bytes
 
 
 def test_nothing_to_draw_is_no_chart() -> None:

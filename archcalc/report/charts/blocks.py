@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Any
 
+from archcalc.analysis import fold
 from archcalc.analysis.diff import diff
 from archcalc.analysis.profile import Profile
 from archcalc.analysis.where import Measure, block_depth, block_of, blocks, parts, work_of
@@ -149,25 +151,32 @@ def waterfall(side: Side, words: Words, units: Units) -> Spec:
 
 
 def memory(profile: Profile, words: Words, units: Units) -> Spec | None:
-    """Bytes alive at each node, with the peak marked."""
+    """Bytes alive at each node, with the peak marked. A deep model has a step for each row of its
+    folded table, with the most that is alive in it."""
     alt = style.altair()
     reading = profile.memory
     if not reading.peak_bytes or len(reading.activations) < 2:
         return None
     shown = blocks(profile)
     unit, unit_name = next(each for each in BYTES if reading.peak_bytes >= each[0])
-    rows = [
-        {
-            "place": place,
-            "node": row.name,
-            "block": shown.get(row.name, row.name),
-            "live": row.live / unit,
-            "exact": size(row.live, "exact"),
-        }
-        for place, row in enumerate(reading.activations)
-    ]
     assert reading.peak is not None
-    peak = reading.activations.index(reading.peak)
+    steps_of = fold.labels(fold.rows(profile))
+    rows: list[dict[str, Any]] = []
+    peak = 0
+    for step, group in groupby(reading.activations, lambda row: steps_of[row.name]):
+        inside = list(group)
+        live = max(row.live for row in inside)
+        if reading.peak in inside:
+            peak = len(rows)
+        rows.append(
+            {
+                "place": len(rows),
+                "node": step,
+                "block": shown.get(inside[0].name, inside[0].name),
+                "live": live / unit,
+                "exact": size(live, "exact"),
+            }
+        )
     single = all(
         value.dtype == "float32" for node in profile.graph.executed for value in node.outputs
     )
