@@ -11,6 +11,7 @@ from archcalc.analysis.figures import FIGURES as TABLE
 from archcalc.analysis.figures import Figure
 from archcalc.analysis.memory import liveness, saved_for_backward
 from archcalc.analysis.profile import Profile
+from archcalc.symbolic.fields import FIELDS, field_of
 from archcalc.symbolic.size import Recorder
 
 Read = Callable[[Profile, Recorder], int]
@@ -36,3 +37,19 @@ FIGURES: Mapping[str, Read] = {
     "saved_bytes": _saved,
 }
 """By the key of the figure."""
+
+KEYS = (*FIGURES, *FIELDS)
+"""Everything that a formula can be asked for."""
+
+
+def read(key: str, found: Profile, recorder: Recorder, whole: Profile | None = None) -> int:
+    """One figure of a profile, or of a part of the ``whole``. The receptive field is that of the
+    main output, or of the last node of the part."""
+    if key in FIGURES:
+        return FIGURES[key](found, recorder)
+    graph = found.graph
+    if whole is None and graph.outputs:
+        node = graph.nodes[graph.output.source].name
+    else:
+        node = found.layers[-1].name
+    return FIELDS[key](field_of(whole or found, node), recorder)

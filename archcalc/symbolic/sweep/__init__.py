@@ -18,7 +18,7 @@ from archcalc.analysis.record import Record
 from archcalc.errors import UsageError
 from archcalc.lookup.resolve import find_declared
 from archcalc.lookup.spec import ModelSpec
-from archcalc.symbolic.figures import FIGURES
+from archcalc.symbolic.figures import KEYS
 from archcalc.symbolic.sweep.count import ByFormula, Counter, OneByOne, Traced
 from archcalc.symbolic.sweep.jobs import Jobs
 from archcalc.symbolic.sweep.keep import (
@@ -318,9 +318,9 @@ def _wanted(
     asked = [*figures, *(objective.figure for objective in objectives), *measures]
     asked += sorted(name for name in (condition.names if condition else ()) if name not in axes)
     for name in asked:
-        if name not in FIGURES and name not in measures:
+        if name not in KEYS and name not in measures:
             raise UsageError(
-                f"unknown figure {name!r}: one of {', '.join([*FIGURES, *measures])}"
+                f"unknown figure {name!r}: one of {', '.join([*KEYS, *measures])}"
                 + (f", or an axis: {', '.join(sorted(axes))}" if condition else "")
             )
     return tuple(dict.fromkeys(asked))
