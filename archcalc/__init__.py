@@ -52,6 +52,8 @@ if TYPE_CHECKING:
     from archcalc.analysis.latency import Bench
     from archcalc.analysis.lint import Lint
     from archcalc.analysis.memory import Memory
+    from archcalc.analysis.prediction.calibration import Calibration
+    from archcalc.analysis.prediction.predict import Prediction
     from archcalc.analysis.runs import Run
     from archcalc.pytorch.crosscheck import Crosscheck
     from archcalc.report.explore import Explorer
@@ -80,6 +82,7 @@ __all__ = [
     "architecture",
     "bench",
     "build",
+    "calibrate",
     "check",
     "claims",
     "compare",
@@ -92,6 +95,7 @@ __all__ = [
     "lint",
     "load_formulas",
     "memory",
+    "predict",
     "profile",
     "reconcile",
     "report",
@@ -161,6 +165,7 @@ def compare(
     trust: bool = False,
     latency: str = "",
     bench: str = "",
+    predict: str | Calibration = "",
     runs: str = "",
     differences: bool = False,
     follow: Follow | None = None,
@@ -168,8 +173,9 @@ def compare(
     """Models by name, or graphs, side by side; ratios are to ``baseline``, the first unless given.
 
     ``training`` and ``optimizer`` are those of :func:`graph`. Latencies are measured now on the
-    device ``latency``, or read from the file ``bench``; ``runs`` is a folder of training runs,
-    whose accuracies are shown. With ``differences``, two models are compared node by node.
+    device ``latency``, or read from the file ``bench``; ``predict`` names the calibration that they
+    are predicted from, as for :func:`predict`. ``runs`` is a folder of training runs, whose
+    accuracies are shown. With ``differences``, two models are compared node by node.
     ``follow(done, total, name)`` is called as the work goes on.
 
     Raises what :func:`graph` raises, and UsageError for an unknown baseline, metric or convention.
@@ -207,8 +213,20 @@ def compare(
         from archcalc.io.runs import load_all
 
         made = load_all(runs)
+    predicted = None
+    if predict:
+        from archcalc.analysis.prediction.predict import predict_all
+
+        graphs = [each.graph for each in found]
+        predicted = predict_all(graphs, _calibration(predict, graphs[0]))
     return _compare.compare(
-        found, baseline=baseline, sort=sort, bench=measured, runs=made, differences=differences
+        found,
+        baseline=baseline,
+        sort=sort,
+        bench=measured,
+        runs=made,
+        predictions=predicted,
+        differences=differences,
     )
 
 
@@ -685,6 +703,79 @@ def bench(models: Sequence[str] = STORY, **choice: Any) -> Bench:
     with needs("torch", "archcalc.bench"):
         from archcalc.pytorch.bench import bench as run
     return run(models, **choice)
+
+
+def calibrate(
+    *,
+    device: str = "cpu",
+    dtype: str = "float32",
+    threads: int | None = None,
+    channels_last: bool = False,
+    seconds: float = 240.0,
+    output: str = "",
+    follow: Follow | None = None,
+) -> Calibration:
+    """Learn what this machine takes for the operators of networks, for :func:`predict`.
+
+    Designed networks are timed for ``seconds``, which should pass on a quiet machine. ``threads``
+    are of the CPU, torch's own number unless given. The result is kept in the cache folder, or
+    written to the file ``output``. Needs torch and scikit-learn; predictions need neither.
+
+        archcalc.calibrate(device="cpu", threads=1)
+        archcalc.predict("googlenet", "cpu,threads=1").seconds
+    """
+    from archcalc.io.calibrations import save, writable
+
+    with needs("torch", "archcalc.calibrate"):
+        from archcalc.pytorch.calibrate import calibrate as run
+    writable(output)
+    found = run(
+        device=device,
+        dtype=dtype,
+        threads=threads,
+        channels_last=channels_last,
+        seconds=seconds,
+        follow=follow,
+    )
+    save(found, output)
+    return found
+
+
+def predict(
+    model: str | Graph,
+    calibration: str | Calibration = "cpu",
+    *,
+    input: Shape | str | Sequence[str] | None = None,
+    batch: int = 1,
+    dtype: str = "",
+    **options: Any,
+) -> Prediction:
+    """How long a forward pass of a model takes on a calibrated machine, with an interval.
+
+    ``calibration`` is one from :func:`calibrate`, its file, or a device of this machine with
+    settings, such as ``"cpu"`` or ``"cpu,threads=1"``. ``dtype`` is the model's own unless given.
+    Raises UsageError where there is no such calibration, and what :func:`graph` raises.
+
+        found = archcalc.predict("googlenet", batch=8)
+        found.low, found.seconds, found.high
+    """
+    from archcalc.analysis.prediction.predict import predict as run
+
+    if isinstance(model, str):
+        model = resolve(model, input=input, batch=batch, options=options)
+    if dtype:
+        model = model.to(dtype)
+    return run(model, _calibration(calibration, model))
+
+
+def _calibration(asked: str | Calibration, graph: Graph) -> Calibration:
+    """The calibration that was asked for; by a device, that of the graph's dtype."""
+    if not isinstance(asked, str):
+        return asked
+    from archcalc.analysis.prediction.calibration import dtype_of
+    from archcalc.io.calibrations import find
+
+    return find(asked, dtype_of(graph))
 
 
 def train(model: str, *, recipe: str = "", data: str = "", **choice: Any) -> Run:

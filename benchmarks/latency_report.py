@@ -17,13 +17,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import archcalc
-from archcalc.analysis.latency import Bench, Latency
+from archcalc.analysis.latency import OTHERS, Bench, Latency
 from archcalc.analysis.quantile import interquartile_range, rank_correlation
 from archcalc.analysis.roofline import Ceilings, story
 from archcalc.analysis.speedup import speedup
 from archcalc.io.files import write_text
 from archcalc.lookup import registry
-from archcalc.pytorch.bench.cautions import OTHERS
 from archcalc.pytorch.bench.timer import Plan
 from archcalc.report.escape import for_markdown as escape
 from archcalc.report.formats.csv import csv

@@ -155,6 +155,13 @@ def test_a_damaged_sweep_is_one_sentence(
         (["sweep", "nin", "--over", "input=3:9", "--where", "macs"], "is a value"),
         (["sweep", "nin", "--over", "input=3:9", "--with", "epochs=3"], "belong to --train"),
         (["sweep", "nin", "--over", "input=3:9", "-o", "/nowhere/x.csv"], "cannot write"),
+        (["derive", "nin", "--over", "heigth"], "nin has no size 'heigth': one of"),
+        (["derive", "nin", "--over", "height", "--node", "x"], "no node of nin matches 'x'"),
+        (["sweep", "nin", "--over", "widht=1:3"], "nin has no option 'widht'"),
+        (["sweep", "nin", "--over", "height="], "write NAME=FIRST:LAST:STEP"),
+        (["sweep", "nin", "--over", "height=1:9:0"], "a step of 1 or more"),
+        (["sweep", "nin", "--over", "mlp=perhaps"], "refuses every candidate: 1 because"),
+        (["sweep", "googlenet", "--over", "input=8:16:4"], "2 because pool3: 3×3 window"),
     ],
 )
 def test_a_wrong_input_is_one_sentence(
@@ -164,3 +171,13 @@ def test_a_wrong_input_is_one_sentence(
     assert (code, out) == (2, "")
     assert why in err
     assert len(err.strip().splitlines()) == 1
+
+
+def test_a_space_without_a_possible_candidate_leaves_no_file(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    line = ["sweep", "googlenet", "--over", "input=8:16:4", "-o", str(tmp_path / "rows.csv")]
+    code, _, err = ran(capsys, *line)
+    assert code == 2
+    assert "googlenet refuses every candidate" in err
+    assert list(tmp_path.iterdir()) == []

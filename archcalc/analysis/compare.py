@@ -14,6 +14,7 @@ from archcalc.errors import UsageError
 
 if TYPE_CHECKING:
     from archcalc.analysis.latency import Bench, Latency
+    from archcalc.analysis.prediction.predict import Predictions
     from archcalc.analysis.runs import Accuracy, Run
 
 
@@ -27,6 +28,8 @@ class Comparison(Record):
     """Latencies of these models; None where they were not asked for."""
     accuracies: tuple[Accuracy, ...] | None = None
     """What training runs of these models reached; None where it was not asked for."""
+    predictions: Predictions | None = None
+    """Predicted latencies of these models; None where they were not asked for."""
 
     @property
     def headline(self) -> str:
@@ -99,11 +102,23 @@ def _accuracy(found: Comparison, profile: Profile) -> float | None:
     return accuracy.mean if accuracy is not None else None
 
 
+def _predicted(field: str) -> Callable[[Comparison, Profile], float | None]:
+    def read_it(found: Comparison, profile: Profile) -> float | None:
+        prediction = found.predictions.of(profile.graph) if found.predictions else None
+        return getattr(prediction, field) if prediction is not None else None
+
+    return read_it
+
+
 MEASURES: tuple[Measure, ...] = (
     Measure("median_s", "bench", _median, "time_ratio"),
+    Measure("predicted_s", "predictions", _predicted("seconds")),
+    Measure("predicted_low_s", "predictions", _predicted("low")),
+    Measure("predicted_high_s", "predictions", _predicted("high")),
     Measure("test_accuracy", "accuracies", _accuracy),
 )
-"""Every measured column, in order. Another one is a field of :class:`Comparison` and a row here."""
+"""Every measured or predicted column, in order. Another one is a field of :class:`Comparison` and a
+row here."""
 
 
 def compare(
@@ -113,6 +128,7 @@ def compare(
     sort: str = "",
     bench: Bench | None = None,
     runs: Sequence[Run] | None = None,
+    predictions: Predictions | None = None,
     differences: bool = False,
 ) -> Comparison:
     """Put profiles side by side, with what was measured of them.
@@ -139,7 +155,7 @@ def compare(
     if sort:
         profiles = sorted(profiles, key=lambda profile: read(profile, sort))
     reached = _accuracies(profiles, runs)
-    found = Comparison(tuple(profiles), chosen, bench, reached, changed)
+    found = Comparison(tuple(profiles), chosen, bench, reached, predictions, changed)
     if bench is not None and not any(map(found.latency, profiles)):
         there = ", ".join(dict.fromkeys(row.spec for row in bench.latencies))
         raise UsageError(

@@ -13,6 +13,8 @@ from typing import Literal
 from archcalc.analysis.bit_operations import bit_operations
 from archcalc.analysis.conventions import CONVENTIONS, amounts
 from archcalc.analysis.profile import Profile
+from archcalc.analysis.receptive_field import Field, Reach
+from archcalc.errors import UsageError
 from archcalc.ops.operator import Cost
 
 Unit = Literal["", "bytes"]
@@ -33,6 +35,8 @@ class Figure:
     """Too small where an operation of the network is not counted."""
     is_compared: bool = False
     """Every comparison and every saved report has it."""
+    is_always_known: bool = True
+    """Otherwise ``read`` raises UsageError for some networks."""
 
 
 def _moved(profile: Profile) -> int:
@@ -43,6 +47,29 @@ def _moved(profile: Profile) -> int:
 def _bit_operations(profile: Profile) -> int:
     return sum(
         bit_operations(layer.node, layer.cost) for layer in profile.layers if layer.cost is not None
+    )
+
+
+def window_of(profile: Profile, node: str = "") -> Field:
+    """The largest window of the input that one position of a node sees; of the main output unless
+    named. A position that sees everything has the sides of the input.
+
+    >>> import archcalc
+    >>> window_of(archcalc.graph("nin").profile(), "mlpconv1.conv").size
+    (5, 5)
+
+    Raises UsageError where the window is unknown.
+    """
+    what = f"forward layer {node}" if node else "output"
+    if not node:
+        outputs = profile.graph.outputs
+        node = profile.graph.nodes[profile.graph.output.source].name if outputs else ""
+    found = profile.receptive_fields.get(node)
+    if isinstance(found, Reach):
+        return found.largest
+    raise UsageError(
+        f"the receptive field of {profile.spec} is unknown"
+        + (f": it cannot be followed through {found.node}" if found else f", which has no {what}")
     )
 
 
@@ -82,6 +109,12 @@ FIGURES: Mapping[str, Figure] = {
             "activations kept for the backward pass",
             lambda found: found.memory.saved_bytes,
             "bytes",
+        ),
+        Figure(
+            "receptive_field",
+            "receptive field of the output in pixels, longest side",
+            lambda found: max(window_of(found).size),
+            is_always_known=False,
         ),
         Figure("bops", "bit operations", _bit_operations, is_lower_bound=True),
         Figure("bytes_moved", "memory traffic", _moved, "bytes", is_lower_bound=True),

@@ -15,6 +15,9 @@ from archcalc.analysis.quantile import interquartile_range, quantiles
 from archcalc.analysis.record import Record
 from archcalc.graph import Shape
 
+OTHERS = 0.2
+"""Cores that other processes used, from which they are worth a word."""
+
 
 @dataclass(frozen=True, slots=True)
 class Setting:

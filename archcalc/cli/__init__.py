@@ -3,7 +3,8 @@ writer. The functions of ``archcalc`` do the same and print nothing.
 
 ``command.py`` makes commands from functions, ``options.py`` declares what they share,
 ``calculator.py`` has the commands that never need torch, ``claims.py`` and ``ci.py`` those that
-judge, ``modules.py`` those that build or run real modules, ``bench.py`` the one that times them,
+judge, ``modules.py`` those that build or run real modules, ``bench.py`` and
+``calibrate.py`` those that time them,
 ``train.py`` those that train them, ``report.py`` the one that writes reports.
 """
 
@@ -44,7 +45,7 @@ GROUPS = {
         "verify": "modules:verify",
         "reconcile": "modules:reconcile",
     },
-    "Measure": {"bench": "bench:bench"},
+    "Measure": {"bench": "bench:bench", "calibrate": "calibrate:calibrate"},
     "Train": {
         "train": "train:train",
         "evaluate": "train:evaluate",

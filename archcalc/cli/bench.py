@@ -183,11 +183,9 @@ def bench(
         "input": tuple(setting.input),
         "options": parse_settings(setting.settings),
         "device": setting.device,
-        "batches": _numbers("batch", setting.batch),
+        "batches": numbers("batch", setting.batch),
         "dtypes": tuple(part.strip() for part in setting.dtype.split(",")),
-        "threads": _numbers("threads", setting.threads, everything="all")
-        if setting.threads
-        else (),
+        "threads": numbers("threads", setting.threads, everything="all") if setting.threads else (),
         "channels_last": setting.channels_last,
         "compiled": setting.compiled,
         "graphs": setting.graphs,
@@ -257,7 +255,7 @@ def _measured(
         return archcalc.bench(models, plan=plan, keep=keep, follow=follow, **wanted)
 
 
-def _numbers(what: str, text: str, everything: str = "") -> tuple[int, ...]:
+def numbers(what: str, text: str, everything: str = "") -> tuple[int, ...]:
     """``"1,8,32"`` as numbers; ``everything`` is a word that stands for 0. Raises UsageError."""
     found = []
     for part in text.split(","):

@@ -206,6 +206,15 @@ def compare(
             show_default=False,
         ),
     ] = "",
+    predict: Annotated[
+        str,
+        Option(
+            metavar="DEVICE|FILE",
+            help="Also predict latency: cpu, cuda or cpu,threads=1 from a calibration of this "
+            "machine, or the FILE of one. `archcalc calibrate` makes them.",
+            show_default=False,
+        ),
+    ] = "",
     with_diff: Annotated[
         bool, Option("--diff", help="For two models, show the nodes added, removed and changed.")
     ] = False,
@@ -223,6 +232,7 @@ def compare(
     archcalc compare nin nin,mlp=false nin,head=fc --sort macs
     archcalc compare inception-naive inception-reduced --diff
     archcalc compare nin googlenet --latency cpu
+    archcalc compare nin googlenet torchvision:resnet50 --predict cpu
     archcalc compare nin nin,norm=batch --runs runs/
     """
     from archcalc.report.sections.comparison import show as document
@@ -241,6 +251,7 @@ def compare(
             options=parse_settings(counting.settings),
             latency=latency,
             bench=bench,
+            predict=predict,
             runs=runs,
             differences=with_diff,
             follow=follow,

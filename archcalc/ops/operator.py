@@ -14,6 +14,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from itertools import chain
+from math import prod
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from archcalc.errors import DefinitionError, ShapeError
@@ -246,14 +248,7 @@ def total(terms: tuple[Term, ...]) -> int:
     >>> total((((28, 28, 32), (5, 5, 192)),))
     120422400
     """
-    result = 0
-    for term in terms:
-        product = 1
-        for factor in term:
-            for size in factor:
-                product *= size
-        result += product
-    return result
+    return sum(prod(chain.from_iterable(term)) for term in terms)
 
 
 def working(terms: tuple[Term, ...]) -> str:

@@ -68,14 +68,14 @@ def pool_windows(node: Node) -> tuple[Window, ...]:
     return tuple(map(Window, kernel, attrs["stride"], attrs["padding"], dilation))
 
 
-def adaptive_windows(node: Node) -> tuple[Sampling | Window, ...]:
+def adaptive_windows(node: Node) -> tuple[Window | Sampling, ...]:
     """The windows of each spatial dimension, which differ in length where they do not divide it."""
     dims = len(node.attrs["output_size"])
-    sizes = node.inputs[0].shape[-dims:]
     return tuple(
-        # A global pool is one window at every size.
         Window(size, size) if count == 1 else adaptive_sampling(size, count)
-        for size, count in zip(sizes, node.outputs[0].shape[-dims:], strict=True)
+        for size, count in zip(
+            node.inputs[0].shape[-dims:], node.outputs[0].shape[-dims:], strict=True
+        )
     )
 
 

@@ -195,7 +195,12 @@ def _adaptive_pool(cls: str) -> Callable[[Node], Layer]:
 
 
 def _plain(cls: str) -> Callable[[Node], Layer]:
-    return lambda node: Layer(cls, {}, 0)
+    return lambda node: Layer(cls, _in_place(node), 0)
+
+
+def _in_place(node: Node) -> dict[str, Any]:
+    """Definitions never ask for it; a calibration times the activations of libraries, which do."""
+    return {"inplace": True} if node.attrs.get("inplace") else {}
 
 
 def _softmax(node: Node) -> Layer:
@@ -326,7 +331,9 @@ def _upsample(mode: str) -> Callable[[Node], Layer]:
 
 def _setting(cls: str, name: str, **defaults: Any) -> Callable[[Node], Layer]:
     """A layer of one setting."""
-    return lambda node: _layer(cls, 1, {name: node.attrs[name]}, **defaults)
+    return lambda node: _layer(
+        cls, 1, {name: node.attrs[name], **_in_place(node)}, **defaults, inplace=False
+    )
 
 
 def _parameter(node: Node) -> BareParameter:

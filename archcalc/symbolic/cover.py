@@ -22,7 +22,7 @@ from archcalc.analysis.memory import liveness
 from archcalc.analysis.profile import Layer, Profile
 from archcalc.errors import UsageError
 from archcalc.ops.operator import Cost
-from archcalc.symbolic.figures import FIGURES
+from archcalc.symbolic.figures import TOTALS
 from archcalc.symbolic.formula import LARGEST, Formula, Read, derive
 from archcalc.symbolic.region import Region
 from archcalc.symbolic.size import Recorder
@@ -72,7 +72,7 @@ def by_node(profile: Profile, recorder: Recorder) -> dict[str, Any]:
     alive = {row.name: row.live for row in liveness(profile.graph.forward.eval())}
     moved = [layer.bytes_moved or (None, None) for layer in layers]
     return {
-        "totals": {name: read(profile, recorder) for name, read in FIGURES.items()},
+        "totals": {name: read(profile, recorder) for name, read in TOTALS.items()},
         "nodes": {
             "name": [layer.name for layer in layers],
             "op": [layer.op for layer in layers],

@@ -17,7 +17,7 @@ from archcalc.errors import ArchcalcError, NoFormulaError, UsageError
 from archcalc.graph import Graph
 from archcalc.lookup.registry import Architecture
 from archcalc.symbolic import expression as ex
-from archcalc.symbolic.figures import KEYS, read
+from archcalc.symbolic.figures import FIGURES, WINDOW
 from archcalc.symbolic.region import Region, strongest
 from archcalc.symbolic.size import Guard, Quoted, Recorder
 
@@ -91,7 +91,7 @@ class Formula:
     _others: dict[str, Formula] = field(default_factory=dict, repr=False)
 
     def __getattr__(self, name: str) -> Callable[..., int]:
-        if name not in KEYS:
+        if name not in FIGURES:
             raise AttributeError(f"{type(self).__name__} has no attribute {name!r}")
         return partial(self.value, name)
 
@@ -99,8 +99,8 @@ class Formula:
         """The expression of one figure at the defaults. Raises KeyError for an unknown figure."""
         from archcalc.symbolic.emit import inline
 
-        if figure not in KEYS:
-            raise KeyError(f"{figure!r} is not one of {', '.join(KEYS)}")
+        if figure not in FIGURES:
+            raise KeyError(f"{figure!r} is not one of {', '.join(FIGURES)}")
         owner = self._with(figure)
         region = owner.region()
         return inline(region.space, region.figures[figure])
@@ -250,9 +250,10 @@ class Formula:
     def _run(self, sizes: Mapping[str, int]) -> Region:
         recorder = Recorder()
         try:
-            whole = profile(self.declare(self._carried(recorder, sizes)))
+            found = profile(self.declare(self._carried(recorder, sizes)))
+            read = self.read or self._figures
             leaves: list[int] = []
-            record = _skeleton(self._integers(whole, recorder), leaves)
+            record = _skeleton(read(found, recorder), leaves)
         except NoFormulaError:
             raise
         except ArchcalcError:
@@ -288,13 +289,15 @@ class Formula:
     def _carried(self, recorder: Recorder, sizes: Mapping[str, int]) -> Any:
         return {name: recorder.variable(name, value) for name, value in sizes.items()}
 
-    def _integers(self, whole: Profile, recorder: Recorder) -> Any:
-        """What is read from a profile: the figures, unless another reader was given."""
-        found = _part(whole, self.node) if self.node else whole
-        if self.read is not None:
-            return self.read(found, recorder)
-        of = whole if self.node else None
-        return [read(name, found, recorder, of) for name in self.figures]
+    def _figures(self, found: Profile, recorder: Recorder) -> list[int]:
+        if not self.node:
+            return [FIGURES[name](found, recorder) for name in self.figures]
+        part = _part(found, self.node)
+        last = part.layers[-1].name  # its window is seen through the whole network before it
+        return [
+            WINDOW[name](found, recorder, last) if name in WINDOW else FIGURES[name](part, recorder)
+            for name in self.figures
+        ]
 
 
 def derive(
@@ -341,8 +344,8 @@ def derive(
 def check_figures(figures: Sequence[str]) -> None:
     """Raises UsageError for a figure that is not in the table."""
     for name in figures:
-        if name not in KEYS:
-            raise UsageError(f"unknown figure {name!r}: one of {', '.join(KEYS)}")
+        if name not in FIGURES:
+            raise UsageError(f"unknown figure {name!r}: one of {', '.join(FIGURES)}")
 
 
 def side_names(architecture: Architecture) -> dict[str, str]:

@@ -16,6 +16,7 @@ import torch
 
 import archcalc
 from archcalc.errors import ArchcalcError
+from archcalc.pytorch.train.candidate import MEASURES, TrainedCandidate
 from archcalc.symbolic.sweep import sweep
 from archcalc.symbolic.sweep.jobs import Backend, Jobs
 
@@ -141,6 +142,30 @@ def test_a_cluster_gives_the_same(net: str, cluster: Jobs) -> None:
     over = ["width=8,13,16,32", "kernel=1,3"]
     alone = sweep(net, over, input="16x16x3", rows=True)
     assert sweep(net, over, input="16x16x3", rows=True, jobs=cluster) == alone
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cluster", ["dask"], indirect=True)
+def test_candidates_are_trained_on_a_cluster(cluster: Jobs, tmp_path: Path) -> None:
+    """Two networks for an epoch on the digits, on two workers and then here."""
+    runs = {"there": cluster, "here": Jobs()}
+    found = {
+        folder: sweep(
+            "nin-digits",
+            ["head=gap,fc"],
+            rows=True,
+            jobs=jobs,
+            measure=TrainedCandidate(
+                "nin-digits", changes={"epochs": "1"}, runs=str(tmp_path / folder), device="cpu"
+            ),
+            measures=MEASURES,
+        ).everything
+        for folder, jobs in runs.items()
+    }
+    assert found["there"] == found["here"]
+    assert [0 < row["accuracy"] <= 1 for row in found["there"]] == [True, True]
+    names = {each.name for each in (tmp_path / "there").iterdir()}
+    assert names == {"nin-digits-head=fc", "nin-digits-head=gap"}
 
 
 @pytest.mark.slow

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import UserDict, deque
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -11,6 +13,7 @@ from torch import Tensor, nn
 
 import archcalc
 from archcalc.errors import UsageError
+from archcalc.pytorch.trace.inputs import walk
 
 PRODUCT = 4 * 4 * 4
 """Multiply-adds of (4, 4) times (4, 4)."""
@@ -148,3 +151,30 @@ def test_an_empty_cache_does_not_grow_either() -> None:
     cache = Cache([])
     assert macs(attend, (2, 8), cache) == 2 * 2 * 8
     assert cache.keys == []
+
+
+def test_tensors_are_found_in_every_structure_that_torch_takes_apart() -> None:
+    class Pair(NamedTuple):
+        left: torch.Tensor
+        right: torch.Tensor
+
+    @dataclass
+    class Output:
+        logits: torch.Tensor
+
+    one = torch.empty(1)
+    holds_itself: list[Any] = [one]
+    holds_itself.append(holds_itself)
+    structures = {
+        "x": one,
+        "x.left x.right": Pair(one, one),
+        "x.logits": Output(one),
+        "x.0 x.1.key": deque([one, {"key": one, "other": 3}]),
+        "x.hidden.0": UserDict(hidden=(one,)),
+        "x.0 x.1": one.max(0),
+        "x.0": holds_itself,
+        "": [None, "text"],
+    }
+    for names, structure in structures.items():
+        found = " ".join(name for name, _ in walk(structure, "x"))
+        assert found == names

@@ -1,8 +1,14 @@
 """Receptive fields as formulas: windows are arithmetic on whole numbers."""
 
+import pytest
+
+import archcalc
 from archcalc import ops
 from archcalc.analysis.receptive_field import Reach, receptive_fields
-from archcalc.graph import Builder
+from archcalc.errors import UsageError
+from archcalc.graph import Builder, Handle
+from archcalc.lookup import registry
+from archcalc.symbolic.formula import derive
 from archcalc.symbolic.size import Recorder
 
 
@@ -32,3 +38,23 @@ def test_reading_a_field_does_not_fix_the_size_of_the_image() -> None:
     assert isinstance(found, Reach)
     assert found.largest.size == (3, 3)
     assert "==" not in {guard.relation for guard in recorder.guards}
+
+
+def test_the_longest_side_is_a_figure_of_a_network_and_of_a_module() -> None:
+    """Windows of 5, 3 and 1 after strides 1, 2 and 4, or all of the image after the pool."""
+    nin = archcalc.derive("nin", over=["height", "width", "batch"], figures=["receptive_field"])
+    assert nin.receptive_field(height=48, width=80, batch=4) == 80
+    assert nin["receptive_field"] == "max(height, width)"
+    # mlpconv1 sees 5, pool1 7, mlpconv2 7 + 4·2 = 15, pool2 19, mlpconv3 19 + 2·4 = 27.
+    for module, side in {"mlpconv1": 5, "mlpconv2": 15, "mlpconv3": 27}.items():
+        part = archcalc.derive("nin", over=["height"], figures=["receptive_field"], node=module)
+        assert part.receptive_field(height=64) == side
+
+
+def test_an_unknown_window_is_one_sentence() -> None:
+    @registry.architecture("lost", input="8x8x3", source="a test")
+    def lost(x: Handle, *, width: int = 8) -> Handle:
+        return ops.conv2d(ops.reshape(x, (1, 1, 12, 16)), width, 1, name="conv")
+
+    with pytest.raises(UsageError, match="the receptive field of lost is unknown"):
+        derive(lost, ["width"], figures=["receptive_field"])

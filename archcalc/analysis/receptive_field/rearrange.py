@@ -39,7 +39,7 @@ def regrouped(state: State, shape: Shape) -> State:
     for size in shape:
         taken: list[Part] = []
         need = size
-        while need > 1:
+        while need not in (0, 1):
             if not waiting:
                 raise LostError("layout")
             part = waiting.pop()

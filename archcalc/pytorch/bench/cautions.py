@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from archcalc.analysis.latency import Caution, Warmup
+from archcalc.analysis.latency import OTHERS, Caution, Warmup
 from archcalc.analysis.quantile import interquartile_range, quantiles
 
 FEW = 10
@@ -15,8 +15,6 @@ SPREAD = 0.15
 DRIFT = 0.05
 OUTLIERS = 0.02
 """The part of the samples from which outliers are worth a word."""
-OTHERS = 0.2
-"""Cores that other processes used, from which they are worth a word."""
 PROBE = 1.1
 """p90 over p10 of the same fixed work, from which the processor's speed was not the same."""
 

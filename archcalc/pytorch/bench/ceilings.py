@@ -21,15 +21,16 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
+from archcalc.analysis.latency import OTHERS
 from archcalc.analysis.roofline import Ceilings
 from archcalc.errors import UsageError
 from archcalc.io import json
 from archcalc.io.cache_folder import cache_folder
 from archcalc.io.files import write_text
+from archcalc.io.machine import cores, processor
 from archcalc.io.validate import validated
-from archcalc.pytorch.bench.cautions import OTHERS
 from archcalc.pytorch.bench.devices import Call, Cuda, Device
-from archcalc.pytorch.bench.environment import cores, gpu, processor
+from archcalc.pytorch.bench.environment import gpu
 from archcalc.pytorch.bench.watch import Watch
 
 SCHEMA_VERSION = 1

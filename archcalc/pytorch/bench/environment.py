@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import platform
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from archcalc.analysis.latency import Environment
+from archcalc.io.machine import cores, output, processor
 from archcalc.pytorch.bench.devices import Cuda, Device
 from archcalc.version import VERSION
 
@@ -31,29 +29,6 @@ def environment(device: Device) -> Environment:
         dirty=dirty,
         flags=flags(device),
     )
-
-
-def processor() -> str:
-    """By its name; platform's word where the system does not tell it."""
-    if sys.platform == "linux":
-        for line in Path("/proc/cpuinfo").read_text(errors="replace").splitlines():
-            if line.startswith("model name"):
-                return " ".join(line.partition(":")[2].split())
-    elif sys.platform == "darwin":
-        name = _output("sysctl", "-n", "machdep.cpu.brand_string")
-        if name:
-            return name
-    return platform.processor() or platform.machine()
-
-
-def cores() -> int:
-    """Logical processors that this process may use: by its affinity and its control group."""
-    if hasattr(os, "sched_getaffinity"):
-        count = len(os.sched_getaffinity(0))
-    else:
-        count = os.cpu_count() or 1
-    quota = _quota()
-    return count if quota is None else max(1, min(count, quota))
 
 
 def gpu(device: Device) -> str:
@@ -90,28 +65,8 @@ def flags(device: Device) -> dict[str, Any]:
 
 def checkout(folder: Path) -> tuple[str | None, bool | None]:
     """The git commit of a folder and whether it has changes; None where there is neither."""
-    commit = _output("git", "rev-parse", "HEAD", folder=folder)
+    commit = output("git", "rev-parse", "HEAD", folder=folder)
     if not commit:
         return None, None
-    changes = _output("git", "status", "--porcelain", folder=folder)
+    changes = output("git", "status", "--porcelain", folder=folder)
     return commit, None if changes is None else bool(changes)
-
-
-def _quota() -> int | None:
-    """Whole processors that a control group of the second version grants, rounded up."""
-    try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-    except (OSError, ValueError):
-        return None
-    return None if quota == "max" else -(-int(quota) // int(period))
-
-
-def _output(*command: str, folder: Path | None = None) -> str | None:
-    """What a program says; None where it is not here or refuses."""
-    try:
-        done = subprocess.run(
-            command, cwd=folder, capture_output=True, text=True, timeout=10, check=True
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()

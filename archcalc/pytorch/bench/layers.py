@@ -7,7 +7,7 @@ modules without children, by hooks; what it does between them is not seen and is
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -45,7 +45,11 @@ def time_layers(prepared: Prepared, budget: float) -> Layers:
         return module(*prepared.args, **prepared.kwargs)
 
     built = isinstance(module, Network)
-    one = _walk(module, prepared) if isinstance(module, Network) else _watch(module, prepared)
+    one = (
+        walk(module, prepared.args, device)
+        if isinstance(module, Network)
+        else _watch(module, prepared)
+    )
     wholes: list[float] = []
     rows: list[list[float]] = []
     names: Names = []
@@ -77,9 +81,9 @@ def _between(device: Device, call: Call) -> list[float]:
     return device.between([start, device.mark()])
 
 
-def _walk(network: Network, prepared: Prepared) -> Pass:
+def walk(network: Network, args: Sequence[Any], device: Device) -> Pass:
     """Every node of a built network, by what it is called with."""
-    graph, device = network.architecture, prepared.device
+    graph = network.architecture
     indices = [
         index
         for index, node in enumerate(graph.nodes)
@@ -91,7 +95,7 @@ def _walk(network: Network, prepared: Prepared) -> Pass:
     names = [(graph.nodes[index].name, graph.nodes[index].op) for index in indices]
 
     def one() -> tuple[Names, list[float]]:
-        made: dict[int, Tensor] = dict(zip(inputs, prepared.args, strict=True))
+        made: dict[int, Tensor] = dict(zip(inputs, args, strict=True))
         marks = [device.mark()]
         for index in indices:
             given = [made[value.source] for value in graph.nodes[index].inputs]

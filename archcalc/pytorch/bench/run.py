@@ -15,10 +15,11 @@ from archcalc.analysis.profiles import Follow
 from archcalc.analysis.roofline import Ceilings, bounds, bytes_moved, lower_bound, priced
 from archcalc.errors import UsageError
 from archcalc.graph import Shape
+from archcalc.io.machine import cores
 from archcalc.pytorch.bench import cautions
 from archcalc.pytorch.bench.ceilings import ceilings
 from archcalc.pytorch.bench.devices import Cuda, Device, autotune, find_device, threads
-from archcalc.pytorch.bench.environment import cores, environment
+from archcalc.pytorch.bench.environment import environment
 from archcalc.pytorch.bench.layers import time_layers
 from archcalc.pytorch.bench.targets import Prepared, Target, find_target, prepare
 from archcalc.pytorch.bench.timer import Plan, Timing, measure
@@ -124,11 +125,8 @@ def _check(models: Sequence[str], choice: Choice, device: Device) -> None:
     on_cuda = isinstance(device, Cuda)
     if choice.graphs and not on_cuda:
         raise UsageError(f"--graphs are CUDA graphs; {device.name} has none")
-    if choice.threads and device.name != "cpu":
-        raise UsageError(f"--threads are the CPU's; {device.name} takes none")
-    most = max(MOST_THREADS, 4 * cores())
-    if any(not 0 <= count <= most for count in choice.threads):  # 0 is all cores
-        raise UsageError(f"threads: 1 to {most} are possible here, or all; it has {cores()} cores")
+    for count in choice.threads:
+        check_threads(device, count)
     if choice.layers and choice.train:
         raise UsageError("--layers times the forward pass; leave --train away")
     for what, seconds in (("time", choice.plan.budget), ("warm-up", choice.plan.warmup)):
@@ -138,11 +136,24 @@ def _check(models: Sequence[str], choice: Choice, device: Device) -> None:
         raise UsageError("an Apple GPU has no float64; give another dtype")
 
 
+def check_threads(device: Device, asked: int | None) -> int | None:
+    """The number of threads to use: torch's own for None, all cores for 0; None where the device
+    is no CPU. Raises UsageError for a number that cannot be used."""
+    if device.name != "cpu":
+        if asked is not None:
+            raise UsageError(f"--threads are the CPU's; {device.name} takes none")
+        return None
+    most = max(MOST_THREADS, 4 * cores())
+    if asked is not None and not 0 <= asked <= most:
+        raise UsageError(f"threads: 1 to {most} are possible here, or all; it has {cores()} cores")
+    return torch.get_num_threads() if asked is None else asked or cores()
+
+
 def _settings(choice: Choice, device: Device) -> Iterator[Setting]:
     counts: list[int | None] = [None]
     if device.name == "cpu":
-        asked = choice.threads or (torch.get_num_threads(),)
-        counts = list(dict.fromkeys(count or cores() for count in asked))
+        asked = choice.threads or (None,)
+        counts = list(dict.fromkeys(check_threads(device, count) for count in asked))
     for count, dtype, batch in itertools.product(counts, choice.dtypes, choice.batches):
         yield Setting(
             device=device.name,

@@ -125,7 +125,7 @@ def prepare(target: Target, setting: Setting, device: Device) -> Prepared:
             module.train(setting.train)
             module.to(device=device.name, dtype=dtype)
             if setting.channels_last:
-                _channels_last(module)
+                as_channels_last(module)
         called = torch.compile(module) if setting.compiled else module
         call = _call(called, module, args, kwargs, setting)
         with torch.set_grad_enabled(setting.train):
@@ -198,7 +198,7 @@ def _moved(tree: Any, setting: Setting, dtype: torch.dtype, device: Device) -> A
     return tree_map_only(Tensor, moved, tree)
 
 
-def _channels_last(module: nn.Module) -> None:
+def as_channels_last(module: nn.Module) -> None:
     """Weights of four dimensions as N×H×W×C in memory; torch's own overload takes a module that has
     no others."""
     for parameter in module.parameters():

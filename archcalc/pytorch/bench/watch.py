@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from archcalc.analysis.quantile import quantiles
+from archcalc.io.machine import cores
 from archcalc.pytorch.bench.devices import Cuda, Device
-from archcalc.pytorch.bench.environment import cores
 
 STAT = Path("/proc/stat")
 PROBE_WORK = 5000

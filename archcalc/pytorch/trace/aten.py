@@ -373,7 +373,7 @@ def settings_of(
             value = kwargs[argument.name]
         else:
             value = argument.default_value
-        if value is None or next(iter(tensors_in(value)), None) is not None:
+        if value is None or tensors_in(value):
             continue
         if isinstance(value, (list, tuple)):
             value = tuple(value)

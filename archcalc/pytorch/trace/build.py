@@ -74,7 +74,7 @@ class BuildMode(TorchFunctionMode):
             if isinstance(target, Tensor) and target.is_meta:
                 return target
         elif len(args) > 1:
-            given = list(tensors_in(args))
+            given = tensors_in(args)
             if len(given) > 1 and any(each.is_meta for each in given):
                 args = _on_meta(args)
         return func(*args, **kwargs)

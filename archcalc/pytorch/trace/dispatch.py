@@ -101,7 +101,7 @@ class DispatchMode(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch
             op = ALIASES.get(name, f"higher_order::{name}")
             given = tensors_in(args[:3] if op in TABLE else (args, kwargs))
             inputs = tuple([self.tracer.value(each) for each in given])
-            outs = list(tensors_in(out))
+            outs = tensors_in(out)
             outputs = [(tuple(each.shape), dtype_name(each)) for each in outs]
             recorder = self.tracer.recorder
             where = "" if op in TABLE else users_line()
@@ -121,7 +121,7 @@ class DispatchMode(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch
         out: Any,
     ) -> None:
         recorder = self.tracer.recorder
-        given = list(tensors_in((args, kwargs)))
+        given = tensors_in((args, kwargs))
         settings = dict(settings_of(func, args, kwargs))
         with torch._C.DisableTorchFunction():  # a look at an operand is not the model's own call
             if name in QUANTIZED:
@@ -136,7 +136,7 @@ class DispatchMode(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch
         recorder.scope = self.scope() or outer
         try:
             weights, inputs = self.sources(op, call.given)
-            outs = list(tensors_in(out))
+            outs = tensors_in(out)
             shapes = [tuple(each.shape) for each in outs]
             if self.tracer.symbols is not None:
                 if self.tracer.expected is not None and len(shapes) == 1:

@@ -9,11 +9,12 @@ import typing
 from collections import abc
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import fields, is_dataclass
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils._pytree import tree_map
+from torch.utils._pytree import tree_flatten_with_path, tree_map
 
 from archcalc.errors import UsageError
 from archcalc.guard import first_line
@@ -211,21 +212,31 @@ def _walk(tree: Any, name: str, objects: bool, seen: set[int]) -> Iterator[tuple
     if isinstance(tree, Tensor):
         yield name, tree
         return
-    if isinstance(tree, Mapping):
-        items = list(tree.items())
-    elif isinstance(tree, tuple) and hasattr(tree, "_fields"):
-        items = list(zip(tree._fields, tree, strict=True))
-    elif isinstance(tree, (list, tuple)):
-        items = [(str(index), item) for index, item in enumerate(tree)]
-    elif hasattr(tree, "__dataclass_fields__"):
-        items = [(key, getattr(tree, key)) for key in tree.__dataclass_fields__]
-    elif objects and has_state(tree):
-        items = list(vars(tree).items())
-    else:
-        return
+    items = list(_children(tree, objects))
     if id(tree) in seen:
         return  # a structure that contains itself
     seen.add(id(tree))
     for key, item in items:
         yield from _walk(item, f"{name}.{key}" if name else str(key), objects, seen)
     seen.remove(id(tree))
+
+
+def _children(tree: Any, objects: bool) -> Iterator[tuple[str, Any]]:
+    """One level of a structure by name: mappings and data classes, whatever pytree takes apart, and
+    attributes."""
+    # First, because pytree knows some of these classes by place alone, such as outputs of
+    # transformers.
+    if isinstance(tree, Mapping):
+        yield from ((str(key), item) for key, item in tree.items())
+        return
+    if is_dataclass(tree):
+        yield from ((each.name, getattr(tree, each.name)) for each in fields(tree))
+        return
+    # A list may contain itself, and a copy of it does not.
+    root = copy.copy(tree) if isinstance(tree, abc.MutableSequence) else tree
+    inside, _ = tree_flatten_with_path(root, is_leaf=lambda each: each is not root)
+    if all(path for path, _ in inside):  # the path of a leaf is empty
+        for (key,), item in inside:
+            yield str(getattr(key, "name", getattr(key, "idx", getattr(key, "key", "")))), item
+    elif objects and has_state(tree):
+        yield from vars(tree).items()

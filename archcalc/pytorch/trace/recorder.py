@@ -7,12 +7,13 @@ Graph's nodes and their names at the end, when it is known which modules did a s
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from itertools import count
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
+from torch.utils._pytree import tree_leaves
 
 from archcalc.graph import Attributes, Graph, Maker, Node, Phase, Shape, Value, Weight
 from archcalc.pytorch.trace.symbols import SIZES
@@ -281,13 +282,8 @@ def _joined(path: str, name: str) -> str:
     return f"{path}.{name}" if path else name
 
 
-def tensors_in(tree: Any) -> Iterable[Tensor]:
-    """The tensors of nested tuples, lists and dicts, in order."""
-    if isinstance(tree, Tensor):
-        yield tree
-    elif isinstance(tree, (list, tuple)):
-        for item in tree:
-            yield from tensors_in(item)
-    elif isinstance(tree, dict):
-        for item in tree.values():
-            yield from tensors_in(item)
+def tensors_in(tree: Any) -> list[Tensor]:
+    """The tensors of a nested structure, in order."""
+    if isinstance(tree, Tensor):  # most results; spares a walk
+        return [tree]
+    return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor)]

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 
-from archcalc.pytorch.bench.environment import checkout, cores, processor
+from archcalc.io.machine import cores, processor
+from archcalc.pytorch.bench.environment import checkout
 from archcalc.pytorch.train.data import ImageSet
 from archcalc.pytorch.train.network import canonical
 from archcalc.pytorch.train.pixels import Pixels

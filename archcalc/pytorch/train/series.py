@@ -17,7 +17,7 @@ import torch
 from archcalc.analysis.runs import Run
 from archcalc.errors import ArchcalcError, UsageError
 from archcalc.io import runs
-from archcalc.pytorch.bench.environment import cores
+from archcalc.io.machine import cores
 from archcalc.pytorch.train import ablate as variants
 from archcalc.pytorch.train import staged as stages
 from archcalc.pytorch.train.loop import run

@@ -30,7 +30,7 @@ from archcalc.ops.operator import Cost
 from archcalc.report.escape import visible
 from archcalc.symbolic import expression as ex
 from archcalc.symbolic.cover import Cover, cover
-from archcalc.symbolic.figures import FIGURES
+from archcalc.symbolic.figures import TOTALS
 from archcalc.symbolic.formula import derive, side_names
 from archcalc.symbolic.live import EXACT, javascript
 from archcalc.symbolic.region import Region
@@ -289,7 +289,7 @@ def read(found: Profile, recorder: Recorder) -> dict[str, Any]:
     return {
         "totals": {
             key: totals[key] if key in totals else figure(found, recorder)
-            for key, figure in FIGURES.items()
+            for key, figure in TOTALS.items()
         },
         "nodes": {
             "name": [visible(layer.name) for layer in layers],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import prod
 from typing import NamedTuple
 
 from archcalc.analysis.where import Branch, blocks, tree
@@ -116,8 +117,5 @@ def _value(cell: Cell, column: Column) -> str:
     if column.is_number:
         return repr(cell)
     if isinstance(cell, tuple):
-        product = 1
-        for size in cell:
-            product *= size
-        return str(product)
+        return str(prod(cell))
     return ""

@@ -20,6 +20,9 @@ from archcalc.report.table import Cell, Column, Kind, Table
 MEASURED: Mapping[str, tuple[str, Kind]] = {
     "median_s": ("column.median_time", "seconds"),
     "time_ratio": ("column.time_ratio", "ratio"),
+    "predicted_s": ("column.predicted", "seconds"),
+    "predicted_low_s": ("column.predicted_low", "seconds"),
+    "predicted_high_s": ("column.predicted_high", "seconds"),
     "test_accuracy": ("column.accuracy", "percent"),
 }
 """The heading and the kind of each measured column and its ratio."""
@@ -44,6 +47,11 @@ def show(found: Comparison) -> Document:
 
         fields |= latency.compared_record(found)
         said = [*latency.compared_notes(found), *said]
+    if found.predictions is not None:
+        from archcalc.report.sections import prediction
+
+        fields |= prediction.compared_record(found)
+        said = [*prediction.compared_notes(found), *said]
     if found.accuracies is not None:
         from archcalc.report.sections import accuracy
 

@@ -36,12 +36,14 @@ def show(formula: Formula) -> Document:
     if "macs" in formula.figures and 1 < len(layers) <= NODES:
         tables.append(_nodes(formula))
     while_ = " and ".join(region.conditions)
+    written = [while_, *(str(row[1]) for row in rows)]
+    rounds = "⌊x⌋ rounds down. " if any("⌊" in each for each in written) else ""
     notes = [
         f"Values are at {sizes}.",
         f"Holds while {while_}; other sizes have formulas of their own."
         if while_
         else "Holds for all sizes.",
-        "⌊x⌋ rounds down. Sizes are whole numbers, at least 1.",
+        f"{rounds}Sizes are whole numbers, at least 1.",
     ]
     return answer(tuple(tables), record(formula), tuple(notes))
 

@@ -18,7 +18,7 @@ from archcalc.analysis.record import Record
 from archcalc.errors import UsageError
 from archcalc.lookup.resolve import find_declared
 from archcalc.lookup.spec import ModelSpec
-from archcalc.symbolic.figures import KEYS
+from archcalc.symbolic.figures import FIGURES
 from archcalc.symbolic.sweep.count import ByFormula, Counter, OneByOne, Traced
 from archcalc.symbolic.sweep.jobs import Jobs
 from archcalc.symbolic.sweep.keep import (
@@ -47,6 +47,9 @@ SAMPLE = 10_000
 
 MOST_ROWS = 1_000_000
 """Rows that a sweep keeps in memory when it is asked for them."""
+
+REASONS = 3
+"""How many reasons a refused space is explained by."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -166,7 +169,8 @@ def sweep(
 
     Declared networks go through formulas; others are traced one by one, by ``jobs``. A sweep with
     an ``output`` that is cut off goes on from its finished chunks when it is called again. Raises
-    UsageError for an axis, a condition or a figure that does not exist.
+    UsageError for an axis, a condition or a figure that does not exist, and for a space of which
+    the network takes no candidate.
 
     >>> found = sweep("inception-reduced", {"c5_reduce": range(4, 65, 4)}, where="macs <= 130e6")
     >>> found.candidates, found.kept
@@ -236,6 +240,10 @@ def sweep(
                 )
             everything.append(found)
         progress(Progress(kept.candidates, total))
+    if kept.candidates and not kept.valid:
+        if file is not None:
+            file.discard()
+        raise UsageError(_none_of(model, kept))
     if file is not None:
         file.finish([*(axis.name for axis in space.axes), *wanted])
     return Sweep(
@@ -318,12 +326,21 @@ def _wanted(
     asked = [*figures, *(objective.figure for objective in objectives), *measures]
     asked += sorted(name for name in (condition.names if condition else ()) if name not in axes)
     for name in asked:
-        if name not in KEYS and name not in measures:
+        if name not in FIGURES and name not in measures:
             raise UsageError(
-                f"unknown figure {name!r}: one of {', '.join([*KEYS, *measures])}"
+                f"unknown figure {name!r}: one of {', '.join([*FIGURES, *measures])}"
                 + (f", or an axis: {', '.join(sorted(axes))}" if condition else "")
             )
     return tuple(dict.fromkeys(asked))
+
+
+def _none_of(model: str, kept: _Kept) -> str:
+    """Why a space has no candidate that the network takes: the most frequent reasons."""
+    by_count = sorted(kept.refusals.items(), key=lambda item: -item[1])
+    reasons = [f"{times:,} because {reason}" for reason, times in by_count[:REASONS]]
+    if len(by_count) > REASONS:
+        reasons.append(f"the others for {len(by_count) - REASONS} further reasons")
+    return f"{model} refuses every candidate: {'; '.join(reasons)}"
 
 
 def _listed(rows: Rows | None, space: Space) -> tuple[Mapping[str, Any], ...]:

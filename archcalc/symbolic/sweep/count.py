@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from archcalc.errors import ArchcalcError, UsageError
 from archcalc.lookup.registry import Architecture
-from archcalc.symbolic.figures import read
+from archcalc.symbolic.figures import FIGURES
 from archcalc.symbolic.formula import Formula, derive, side_names
 from archcalc.symbolic.size import Recorder
 from archcalc.symbolic.sweep.space import Space
@@ -191,4 +191,4 @@ class Traced:
             options={**self.options, **{name: str(value) for name, value in given.items()}},
         )
         found, plain = profile(graph), Recorder()
-        return {name: read(name, found, plain) for name in self.figures}
+        return {name: FIGURES[name](found, plain) for name in self.figures}

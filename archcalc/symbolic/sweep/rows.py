@@ -86,6 +86,10 @@ class RowFile:
                         file.write(part.read_text(encoding="utf-8"))
         shutil.rmtree(self.folder)
 
+    def discard(self) -> None:
+        """Remove the chunks: there is nothing to write."""
+        shutil.rmtree(self.folder)
+
     def _parts(self) -> list[Path]:
         return sorted(self.folder.glob("*.jsonl"))
 

@@ -1,0 +1,411 @@
+"""The networks that a calibration times: drawn over the sizes that networks use.
+
+An operator's time depends on where its inputs lie and on what ran before it, so it is timed inside
+a network. The networks resemble none in particular: a chain of blocks of every common form, each
+block's sizes a point of a Sobol sequence, which fills the space of sizes evenly however many
+points are used.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from math import exp, log
+from typing import TypeVar
+
+from scipy.stats import qmc
+
+from archcalc import ops
+from archcalc.analysis.profile import profile
+from archcalc.errors import ArchcalcError
+from archcalc.graph import Attributes, Builder, Graph, Handle
+from archcalc.ops import TABLE
+
+T = TypeVar("T")
+
+AXES = 12
+"""Coordinates of a block's point."""
+LARGEST = 6e9
+"""Multiply-adds of a network; a larger one would take the time of many."""
+MOST_WEIGHTS = 64e6
+MOST_ELEMENTS = 200e6
+"""Of the activations of a network together."""
+LARGEST_OUTPUT = 24e6
+"""Elements of an activation: far more than an allocator keeps for the next call."""
+IN_PLACE = ("relu", "relu6", "silu", "hardswish", "hardsigmoid", "leaky_relu")
+"""Activations whose layer can overwrite its input."""
+
+
+class Draw:
+    """The coordinates of one point, taken one after another."""
+
+    def __init__(self, point: Sequence[float]) -> None:
+        self.point = list(point)
+        self.used = 0
+
+    def share(self) -> float:
+        """The next coordinate, from 0 to 1. After the last one they repeat, shifted."""
+        turn, place = divmod(self.used, len(self.point))
+        self.used += 1
+        return float((self.point[place] + 0.6180339887 * turn) % 1)
+
+    def of(self, choices: Sequence[T]) -> T:
+        return choices[min(int(self.share() * len(choices)), len(choices) - 1)]
+
+    def size(self, least: float, most: float, towards: float = 1.0) -> int:
+        """A whole number, spread evenly by its logarithm, or ``towards`` below 1 more of them near
+        the upper end."""
+        return round(exp(log(least) + self.share() ** towards * (log(most) - log(least))))
+
+    def channels(self, least: float, most: float) -> int:
+        """Channels as networks have them: mostly multiples of 8, sometimes any number."""
+        found = self.size(least, most)
+        step = self.of((1, 4, 8, 8, 16, 16, 32))
+        return max(step, round(found / step) * step) if step <= found else max(1, found)
+
+    def chance(self, share: float) -> bool:
+        return self.share() < share
+
+
+def networks(count: int, seed: int = 0) -> Iterator[Graph]:
+    """So many networks, all different; the same for the same seed."""
+    heads = qmc.Sobol(AXES, seed=seed)
+    blocks = qmc.Sobol(AXES, seed=seed + 1)
+    made = 0
+    while made < count:
+        head = Draw(heads.random(1)[0])
+        family = FAMILIES[made % len(FAMILIES)]
+        builder = Builder()
+        try:
+            graph = family(builder, head, lambda: Draw(blocks.random(1)[0]), f"design-{made}")
+        except ArchcalcError:  # a window that is larger than what it slides over
+            continue
+        if fits(graph):
+            made += 1
+            yield overwritten(graph, head.share())
+
+
+def fits(graph: Graph) -> bool:
+    """Whether the network is small enough to be timed many times."""
+    elements = sum(value.numel for node in graph for value in node.outputs)
+    weights = sum(weight.numel for weight in graph.weights)
+    return profile(graph).macs <= LARGEST and elements <= MOST_ELEMENTS and weights <= MOST_WEIGHTS
+
+
+def overwritten(graph: Graph, share: float) -> Graph:
+    """The graph with activations in place where nobody else reads their input, as libraries write
+    them; ``share`` below a half leaves all of them out of place."""
+    readers: dict[int, int] = {}
+    for node in graph:
+        for value in node.inputs:
+            readers[value.source] = readers.get(value.source, 0) + 1
+    nodes = []
+    for node in graph:
+        alone = node.op in IN_PLACE and readers[node.inputs[0].source] == 1
+        made = graph.nodes[node.inputs[0].source].op if node.inputs else ""
+        if share >= 0.5 and alone and made != "input" and not TABLE[made].view:
+            node = node._replace(attrs=Attributes(node.attrs, inplace=True))
+        nodes.append(node)
+    return replace(graph, nodes=tuple(nodes))
+
+
+Points = Callable[[], Draw]
+"""The next point of the blocks' sequence."""
+
+
+def chain(builder: Builder, head: Draw, points: Points, name: str) -> Graph:
+    """A convolutional network: a stem, then blocks that mostly shrink and widen."""
+    side = head.size(12, 300, 0.5)
+    batch = head.of((1, 1, 1, 2, 4, 8, 8, 16, 32))
+    width = head.channels(12, 192)
+    x = builder.input((batch, head.of((1, 3, 3, 3)), side, side))
+    if side >= 64:
+        x = stem(x, width, points())
+    largest = head.size(2e5, LARGEST_OUTPUT, 0.5) / batch
+    for number in range(head.size(3, 7)):
+        draw = points()
+        block = draw.of(BLOCKS)
+        with x.scope(f"block{number}"):
+            widest = max(24.0, min(2048.0, largest / (x.shape[2] * x.shape[3]), 4.0 * x.channels))
+            x = block(x, draw.channels(min(widest, max(24.0, 0.7 * x.channels)), widest), draw)
+        if x.shape[2] > 7 and draw.chance(0.25):
+            x = pool(x, draw)
+    return builder.finish(name, {"output": classify(x, head)})
+
+
+def transformer(builder: Builder, head: Draw, points: Points, name: str) -> Graph:
+    """Tokens of an image through encoder blocks of different widths of attention and MLP."""
+    patch = head.of((4, 8, 14, 16, 32))
+    cells = head.size(5, 20, 0.8)
+    batch = head.of((1, 1, 2, 4, 8))
+    heads = head.size(3, 16, 0.7)
+    width = heads * head.of((16, 24, 32, 48, 64, 64))
+    x = builder.input((batch, 3, patch * cells, patch * cells))
+    x = ops.conv2d(x, width, patch, stride=patch, name="patches")
+    x = ops.permute(ops.flatten(x, 2), (0, 2, 1))
+    if head.chance(0.5):
+        token = ops.parameter(x, (1, 1, width), name="token")
+        x = ops.concat([ops.expand(token, x), x])
+    x = ops.add(x, ops.parameter(x, (1, x.shape[1], width), std=0.02, name="positions"))
+    for number in range(head.size(2, 4)):
+        draw = points()
+        with x.scope(f"block{number}"):
+            x = ops.add(x, attention(ops.layer_norm(x, width), heads, draw))
+            y = ops.linear(ops.layer_norm(x, width), width * draw.of((1, 2, 3, 4, 4)), name="fc1")
+            x = ops.add(x, ops.linear(activation(y, draw, ops.gelu), width, name="fc2"))
+    x = ops.layer_norm(x, width, name="norm")
+    x = ops.mean(x, 1) if head.chance(0.5) else ops.flatten(ops.slice(x, 1, 0, 1))
+    return builder.finish(name, {"output": ops.linear(x, 1000, name="head")})
+
+
+def layers(builder: Builder, head: Draw, points: Points, name: str) -> Graph:
+    """Linear layers, as at the end of older networks and in MLPs."""
+    batch = head.of((1, 1, 2, 4, 8, 16, 32, 64, 128, 256, 784, 1568))
+    width = head.channels(32, 8192)
+    x = builder.input((batch, width))
+    for number in range(head.size(3, 6)):
+        draw = points()
+        with x.scope(f"layer{number}"):
+            most = min(8192.0, MOST_WEIGHTS / 6 / x.channels, 2e9 / batch / x.channels)
+            y = ops.linear(x, draw.channels(16, max(17.0, most)), bias=draw.chance(0.9))
+            if draw.chance(0.2):
+                y = ops.layer_norm(y, y.channels)
+            x = activation(y, draw)
+            if draw.chance(0.3):
+                x = ops.dropout(x)
+    return builder.finish(name, {"output": ops.softmax(x, 1) if head.chance(0.3) else x})
+
+
+FAMILIES = (chain, chain, transformer, chain, chain, layers, chain, chain)
+"""In turns: most networks are convolutional, and convolutions have most sizes."""
+
+
+def stem(x: Handle, width: int, draw: Draw) -> Handle:
+    window = draw.of((3, 3, 7, 11, 4, 5))
+    stride = 4 if window in (4, 11) else draw.of((1, 2, 2))
+    x = conv(x, width, window, draw, stride=stride)
+    return ops.max_pool2d(x, 3, 2, 1) if draw.chance(0.5) else x
+
+
+def plain(x: Handle, width: int, draw: Draw) -> Handle:
+    """One or two convolutions of any window."""
+    window = draw.of((1, 1, 3, 3, 3, 5, 7))
+    x = conv(x, width, window, draw, stride=draw.of((1, 1, 2)), groups=draw.of((1, 1, 1, 2)))
+    return conv(x, width, draw.of((1, 3)), draw) if draw.chance(0.5) else x
+
+
+def asymmetric(x: Handle, width: int, draw: Draw) -> Handle:
+    """1×n after n×1, and dilation."""
+    n = draw.of((3, 7))
+    x = ops.relu(ops.conv2d(x, width, (1, n), padding=(0, n // 2)))
+    x = ops.relu(ops.conv2d(x, width, (n, 1), padding=(n // 2, 0)))
+    if draw.chance(0.4):
+        x = ops.relu(ops.conv2d(x, width, 3, padding=2, dilation=2))
+    return x
+
+
+def residual(x: Handle, width: int, draw: Draw) -> Handle:
+    """Two 3×3 convolutions, or a bottleneck with groups, beside a shortcut."""
+    stride = draw.of((1, 1, 2))
+    if draw.chance(0.4):
+        y = conv(x, width, 3, draw, stride=stride)
+        y = norm(ops.conv2d(y, width, 3, padding=1, bias=False, name="last"), draw)
+    else:
+        inner = max(8, width // draw.of((1, 2, 4)) // 8 * 8)
+        y = conv(x, inner, 1, draw)
+        groups = draw.of((1, 1, inner // 8, max(1, inner // 64), 2))
+        y = conv(y, inner, 3, draw, stride=stride, groups=groups)
+        y = norm(ops.conv2d(y, width, 1, bias=False, name="last"), draw)
+    if y.shape != x.shape:
+        x = ops.batch_norm(ops.conv2d(x, width, 1, stride=stride, bias=False, name="shortcut"))
+    return activation(ops.add(y, x), draw)
+
+
+def inverted(x: Handle, width: int, draw: Draw) -> Handle:
+    """Widen, a depthwise convolution, squeeze and excitation, narrow."""
+    width = max(8, width // 2)
+    inner = max(8, min(2048, round(x.channels * draw.of((1, 2, 3, 4, 6)))))
+    kind = draw.of((ops.relu, ops.relu6, ops.hardswish, ops.silu, ops.silu))
+    y = kind(ops.batch_norm(ops.conv2d(x, inner, 1, bias=False, name="expand")))
+    window, stride = draw.of((3, 3, 5, 7)), draw.of((1, 1, 2))
+    y = ops.conv2d(
+        y, inner, window, stride=stride, padding=window // 2, groups=inner, bias=False, name="dw"
+    )
+    y = kind(ops.batch_norm(y))
+    if draw.chance(0.5):
+        y = excite(y, draw)
+    y = ops.batch_norm(ops.conv2d(y, width, 1, bias=False, name="project"))
+    return ops.add(x, y) if y.shape == x.shape else y
+
+
+def excite(x: Handle, draw: Draw) -> Handle:
+    """Weights for the channels, from their means."""
+    pooled = (
+        ops.mean(x, (2, 3), keepdim=True) if draw.chance(0.4) else ops.adaptive_avg_pool2d(x, 1)
+    )
+    gate = ops.relu(ops.conv2d(pooled, max(4, x.channels // draw.of((4, 16))), 1, name="squeeze"))
+    gate = ops.conv2d(gate, x.channels, 1, name="excite")
+    return ops.mul(x, draw.of((ops.sigmoid, ops.hardsigmoid))(gate))
+
+
+def dense(x: Handle, width: int, draw: Draw) -> Handle:
+    """Layers whose inputs are all that was made before."""
+    growth = draw.of((12, 16, 32, 32, 48))
+    made = [x]
+    for _ in range(draw.of((2, 3, 4))):
+        y = ops.concat(made) if len(made) > 1 else made[0]
+        y = conv(ops.relu(ops.batch_norm(y)), 4 * growth, 1, draw)
+        made.append(ops.conv2d(y, growth, 3, padding=1, bias=False))
+    x = ops.relu(ops.batch_norm(ops.concat(made)))
+    return ops.conv2d(x, width, 1, bias=False, name="transition")
+
+
+def inception(x: Handle, width: int, draw: Draw) -> Handle:
+    """Branches of different windows, side by side."""
+    part = max(4, width // 4)
+    norms = draw.chance(0.5)
+
+    def unit(y: Handle, size: int, window: int) -> Handle:
+        y = ops.conv2d(y, size, window, padding=window // 2, bias=not norms)
+        return ops.relu(ops.batch_norm(y) if norms else y)
+
+    narrow = max(4, part // draw.of((2, 4, 8)))
+    pooled = (ops.max_pool2d if draw.chance(0.5) else ops.avg_pool2d)(x, 3, 1, 1)
+    return ops.concat(
+        [
+            unit(x, part, 1),
+            unit(unit(x, max(4, part // 2), 1), part, 3),
+            unit(unit(x, narrow, 1), part, 5),
+            unit(pooled, part, 1),
+        ]
+    )
+
+
+def shuffled(x: Handle, width: int, draw: Draw) -> Handle:
+    """Half of the channels through a depthwise branch, then a shuffle."""
+    if x.channels % 2:
+        return plain(x, width, draw)
+    half = x.channels // 2
+    left, right = ops.slice(x, 1, 0, half), ops.slice(x, 1, half, x.channels)
+    right = conv(right, half, 1, draw)
+    right = ops.batch_norm(ops.conv2d(right, half, 3, padding=1, groups=half, bias=False))
+    right = conv(right, half, 1, draw)
+    return ops.channel_shuffle(ops.concat([left, right]), 2)
+
+
+def patches(x: Handle, width: int, draw: Draw) -> Handle:
+    """A wide depthwise convolution, then linear layers over the channels."""
+    window, size = draw.of((3, 5, 7, 7)), x.channels
+    y = ops.conv2d(x, size, window, padding=window // 2, groups=size, name="dw")
+    if draw.chance(0.6):
+        y = ops.layer_norm(ops.permute(y, (0, 2, 3, 1)), size)
+        y = ops.linear(ops.gelu(ops.linear(y, 4 * size, name="fc1")), size, name="fc2")
+        if draw.chance(0.5):
+            y = ops.mul(y, ops.parameter(y, (size,), name="scale"))
+        y = ops.permute(y, (0, 3, 1, 2))
+    else:
+        y = ops.gelu(ops.conv2d(ops.group_norm(y, 1), 2 * size, 1, name="fc1"))
+        y = ops.conv2d(y, size, 1, name="fc2")
+    x = ops.add(x, y)
+    if width > size:
+        x = ops.conv2d(x, width, 2, stride=2, name="down")
+    return x
+
+
+def resized(x: Handle, width: int, draw: Draw) -> Handle:
+    """Down, up again, and beside what was there."""
+    y = conv(ops.max_pool2d(x, 2), width, 3, draw)
+    if draw.chance(0.5):
+        y = ops.conv_transpose2d(y, max(1, width // 2), 2, stride=2)
+    else:
+        y = ops.interpolate(y, scale_factor=2, mode=draw.of(("nearest", "bilinear")))
+    if y.shape[2:] != x.shape[2:]:
+        return y
+    return conv(ops.concat([x, y]), width, draw.of((1, 3)), draw)
+
+
+BLOCKS = (
+    plain,
+    plain,
+    residual,
+    residual,
+    inverted,
+    inverted,
+    dense,
+    inception,
+    shuffled,
+    patches,
+    asymmetric,
+    resized,
+)
+
+
+def conv(
+    x: Handle, width: int, window: int, draw: Draw, *, stride: int = 1, groups: int = 1
+) -> Handle:
+    """A convolution with what usually follows it."""
+    if x.channels % groups or width % groups:
+        groups = 1
+    bias = draw.chance(0.4)
+    y = ops.conv2d(x, width, window, stride=stride, padding=window // 2, groups=groups, bias=bias)
+    if not bias:
+        y = norm(y, draw)
+    return activation(y, draw) if draw.chance(0.9) else y
+
+
+def norm(x: Handle, draw: Draw) -> Handle:
+    choice = draw.share()
+    if choice > 0.95 and x.channels % 8 == 0:
+        return ops.group_norm(x, 8)
+    if choice < 0.03 and x.shape[2] * x.shape[3] < 4096:
+        return ops.local_response_norm(x, 5)
+    return ops.batch_norm(x)
+
+
+def activation(x: Handle, draw: Draw, usual: Callable[..., Handle] = ops.relu) -> Handle:
+    others = (ops.relu, ops.gelu, ops.silu, ops.hardswish, ops.relu6, ops.leaky_relu, ops.tanh)
+    return usual(x) if draw.chance(0.7) else draw.of(others)(x)
+
+
+def pool(x: Handle, draw: Draw) -> Handle:
+    choice = draw.share()
+    if choice < 0.4:
+        return ops.max_pool2d(x, 3, 2, 1)
+    if choice < 0.7:
+        return ops.max_pool2d(x, 2)
+    return ops.avg_pool2d(x, 2) if choice < 0.9 else ops.avg_pool2d(x, 3, 2, 1)
+
+
+def classify(x: Handle, draw: Draw) -> Handle:
+    """From a map of features to classes, in the old way or the new."""
+    if draw.chance(0.25) and x.channels * x.shape[2] * x.shape[3] < 30_000:
+        x = ops.flatten(x)
+        hidden = draw.size(64, max(65, min(4096, int(40e6 / x.channels))))
+        x = ops.dropout(ops.relu(ops.linear(x, hidden, name="hidden")))
+        return ops.linear(x, draw.of((10, 100, 1000)), name="head")
+    x = ops.flatten(ops.adaptive_avg_pool2d(x, 1))
+    return ops.linear(x, draw.of((10, 100, 1000, 1000)), name="head")
+
+
+def attention(x: Handle, heads: int, draw: Draw) -> Handle:
+    """Fused or by products, over all tokens or in windows; with one projection or three."""
+    batch, length, width = x.shape
+    if draw.chance(0.6):
+        qkv = ops.linear(x, 3 * width, name="qkv")
+        parts = ops.split(qkv, (width, width, width), dim=2)
+    else:
+        parts = tuple(ops.linear(x, width, name=name) for name in ("query", "key", "value"))
+    q, k, v = (
+        ops.permute(ops.reshape(part, (batch, length, heads, width // heads)), (0, 2, 1, 3))
+        for part in parts
+    )
+    if draw.chance(0.6):
+        y = ops.scaled_dot_product_attention(q, k, v)
+    else:
+        scores = ops.matmul(q, ops.permute(k, (0, 1, 3, 2)), name="scores")
+        if draw.chance(0.5):
+            bias = ops.parameter(scores, (1, heads, length, length), name="bias")
+            scores = ops.add(scores, bias)
+        y = ops.matmul(ops.softmax(scores, 3), v, name="weighted")
+    y = ops.reshape(ops.permute(y, (0, 2, 1, 3)), (batch, length, width))
+    return ops.linear(y, width, name="out")

@@ -1,0 +1,172 @@
+"""Every node of the designed networks timed in its place, and every network as a whole.
+
+A machine is rarely left alone for minutes. So a few networks take turns, pass by pass, and every
+network is visited several times with minutes between; of its visits the fastest counts, since what
+disturbs a call can only make it slower.
+"""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+import torch
+
+from archcalc.analysis.prediction.features import Call, calls
+from archcalc.errors import ArchcalcError
+from archcalc.graph import Graph
+from archcalc.pytorch.bench.devices import Device
+from archcalc.pytorch.bench.layers import Pass, walk
+from archcalc.pytorch.bench.targets import as_channels_last
+from archcalc.pytorch.bench.timer import no_garbage_collection
+from archcalc.pytorch.build import build
+
+VISITS = 3
+TOGETHER = 6
+"""Networks in turns."""
+MOST = 10
+"""Passes over each network in a visit."""
+SHARE = 0.15
+"""Seconds of a visit: a slow network has fewer passes, but one."""
+TURN = 0.005
+"""Seconds of passes over the whole network in a turn."""
+
+Share = Callable[[float], None]
+"""Called with the part of the work that is done."""
+
+
+@dataclass(frozen=True)
+class Timed:
+    """One network with the time of each call and of the whole."""
+
+    graph: Graph
+    calls: tuple[Call, ...]
+    seconds: tuple[float, ...]
+    """Of each call, in order."""
+    whole: float
+    """Of a pass that is not looked into."""
+
+
+@dataclass
+class _Visited:
+    """A network, with what each visit found."""
+
+    graph: Graph
+    wholes: list[float] = field(default_factory=list)
+    rows: list[tuple[float, ...]] = field(default_factory=list)
+    """Seconds of each node in the order of the walk."""
+    names: tuple[str, ...] = ()
+
+
+@dataclass
+class _Ready:
+    """A network that can be called."""
+
+    of: _Visited
+    forward: Callable[[], object]
+    look: Pass
+    passes: int
+    short: bool
+    """Whether the caches that another network has filled would show in its time."""
+    wholes: list[float] = field(default_factory=list)
+    rows: list[list[float]] = field(default_factory=list)
+
+
+def time_networks(
+    graphs: Iterable[Graph],
+    dtype: str,
+    channels_last: bool,
+    device: Device,
+    budget: float,
+    fewest: int = 1,
+    follow: Share = lambda share: None,
+) -> list[Timed]:
+    """Time as many networks as ``budget`` seconds allow, at least ``fewest`` where there are as
+    many."""
+    begun = device.clock()
+    rest = iter(graphs)
+    known: list[_Visited] = []
+
+    def tell() -> None:
+        follow(min((device.clock() - begun) / budget, 1.0))
+
+    while group := [_Visited(graph.to(dtype)) for graph in islice(rest, TOGETHER)]:
+        known += _visit(group, dtype, channels_last, device)
+        tell()
+        if device.clock() - begun >= budget / VISITS and len(known) >= fewest:
+            break
+    for _ in range(VISITS - 1):
+        for start in range(0, len(known), TOGETHER):
+            _visit(known[start : start + TOGETHER], dtype, channels_last, device)
+            tell()
+    return [_finished(each) for each in known]
+
+
+def _visit(
+    group: Sequence[_Visited], dtype: str, channels_last: bool, device: Device
+) -> list[_Visited]:
+    """Time a group in turns; those that the device cannot run in this dtype are left out."""
+    with torch.no_grad():
+        prepared = [_prepared(each, dtype, channels_last, device) for each in group]
+        ready = [each for each in prepared if each is not None]
+        with no_garbage_collection():
+            for number in range(max((each.passes for each in ready), default=0)):
+                for each in ready:
+                    if number < each.passes:
+                        if each.short:
+                            each.forward()
+                        each.wholes += _turn(each.forward, device)
+                        each.rows.append(each.look()[1])
+    for each in ready:
+        each.of.wholes.append(undisturbed(each.wholes))
+        each.of.rows.append(tuple(map(undisturbed, zip(*each.rows, strict=True))))
+    return [each.of for each in ready]
+
+
+def _prepared(known: _Visited, dtype: str, channels_last: bool, device: Device) -> _Ready | None:
+    """A network with values, called some times; None where the device cannot run it."""
+    kind = getattr(torch, dtype)
+    try:
+        network = build(known.graph).eval().to(device=device.name, dtype=kind)
+        args: list[Any] = []
+        for node in known.graph.inputs:
+            given = torch.randn(node.output.shape).to(device=device.name, dtype=kind)
+            if channels_last and given.dim() == 4:
+                given = given.to(memory_format=torch.channels_last)
+            args.append(given)
+        if channels_last:
+            as_channels_last(network)
+        network(*args)
+        look = walk(network, args, device)
+        names, seconds = look()
+        known.names = tuple(name for name, _ in names)
+    except (ArchcalcError, RuntimeError):  # torch has no kernel for every operator in every dtype
+        return None
+    one = sum(seconds)
+    passes = min(MOST, max(1, int(SHARE / (2 * one + TURN))))
+    return _Ready(known, lambda: network(*args), look, passes, one < TURN)
+
+
+def _turn(call: Callable[[], object], device: Device) -> list[float]:
+    """Seconds of each of some calls."""
+    found: list[float] = []
+    while sum(found) < TURN:
+        start = device.mark()
+        call()
+        found += device.between([start, device.mark()])
+    return found
+
+
+def _finished(each: _Visited) -> Timed:
+    found = calls(each.graph)
+    fastest = dict(zip(each.names, map(min, zip(*each.rows, strict=True)), strict=True))
+    return Timed(each.graph, found, tuple(fastest[call.name] for call in found), min(each.wholes))
+
+
+def undisturbed(samples: Sequence[float]) -> float:
+    """The mean of the faster half: what slows a call comes from outside it."""
+    ordered = sorted(samples)
+    return statistics.fmean(ordered[: -(-len(ordered) // 2)])

@@ -1,0 +1,393 @@
+"""How well latencies are predicted: calibrate, measure networks that no calibration has seen, and
+compare.
+
+    python benchmarks/predict.py [--threads 1] [--time 240] [--work build/predict] [--quick]
+                                 [-o reports/predict-cpu.md]
+
+Half an hour on one core of a server and more on a busy one; run it when nothing else runs. Beside
+the Markdown goes a CSV file of the same name with a row per network. ``--work`` keeps each
+measurement, so a run that is cut off goes on; ``--since DIR`` compares with the measurements of an
+earlier run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+from collections.abc import Callable, Iterator, Sequence
+from math import exp, log
+from pathlib import Path
+from typing import NamedTuple
+
+import archcalc
+from archcalc.analysis.latency import Bench, Latency
+from archcalc.analysis.prediction.calibration import COVERAGE, Calibration
+from archcalc.analysis.prediction.predict import Prediction, predict
+from archcalc.analysis.quantile import quantiles, rank_correlation
+from archcalc.analysis.roofline import bounds, bytes_moved, lower_bound
+from archcalc.errors import ArchcalcError
+from archcalc.graph import Graph
+from archcalc.io import bench_file, calibrations
+from archcalc.io.files import write_text
+from archcalc.lookup import registry
+from archcalc.pytorch.bench.timer import Plan
+from archcalc.report.escape import for_markdown as escape
+from archcalc.report.formats.csv import csv
+from archcalc.report.formats.json import json
+from archcalc.report.formats.markdown import markdown
+from archcalc.report.table import Cell, Column, Table
+
+CONVOLUTIONAL = (
+    "torchvision:alexnet",
+    "torchvision:vgg11_bn",
+    "torchvision:resnet18",
+    "torchvision:resnet50",
+    "torchvision:wide_resnet50_2",
+    "torchvision:resnext50_32x4d",
+    "torchvision:densenet121",
+    "torchvision:densenet169",
+    "torchvision:googlenet",
+    "torchvision:inception_v3",
+    "torchvision:mobilenet_v2",
+    "torchvision:mobilenet_v3_small",
+    "torchvision:mobilenet_v3_large",
+    "torchvision:mnasnet1_0",
+    "torchvision:shufflenet_v2_x0_5",
+    "torchvision:shufflenet_v2_x1_0",
+    "torchvision:squeezenet1_1",
+    "torchvision:efficientnet_b0",
+    "torchvision:efficientnet_v2_s",
+    "torchvision:regnet_x_400mf",
+    "torchvision:regnet_y_800mf",
+    "torchvision:convnext_tiny",
+    "timm:resnet26d",
+    "timm:resnetv2_50",
+    "timm:dla34",
+    "timm:ghostnet_100",
+    "timm:hrnet_w18_small",
+    "timm:repvgg_a0",
+    "timm:cspresnet50",
+    "timm:efficientnet_lite0",
+    "timm:rexnet_100",
+    "timm:selecsls42b",
+)
+TRANSFORMERS = (
+    "torchvision:vit_b_16",
+    "torchvision:swin_t",
+    "timm:vit_tiny_patch16_224",
+    "timm:vit_small_patch32_224",
+    "timm:deit_small_patch16_224",
+    "timm:mixer_s32_224",
+    "timm:swin_tiny_patch4_window7_224",
+)
+QUICK = ("nin", "googlenet", "nin-mnist-v2", "torchvision:resnet18", "torchvision:mobilenet_v2")
+DTYPES = ("float32", "bfloat16")
+BATCHES = (1, 8)
+VISITS = 2
+"""Measurements of each network, with the others between; the faster one counts."""
+
+
+class Row(NamedTuple):
+    """One network in one setting."""
+
+    graph: Graph
+    latency: Latency
+    prediction: Prediction
+    bound: float | None
+
+    @property
+    def error(self) -> float:
+        return self.prediction.seconds / self.latency.median - 1
+
+    @property
+    def holds(self) -> bool:
+        return self.prediction.low <= self.latency.median <= self.prediction.high
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="How well latencies are predicted on this CPU")
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--time", type=float, default=240.0, help="seconds of each calibration")
+    parser.add_argument("--samples", type=float, default=0.6, help="seconds of samples a network")
+    parser.add_argument("--work", default="build/predict", help="folder that keeps measurements")
+    parser.add_argument("--since", default="", help="the --work of an earlier run, for the drift")
+    parser.add_argument("--dtype", default=",".join(DTYPES))
+    parser.add_argument("--quick", action="store_true", help="a handful of networks")
+    parser.add_argument("-o", "--output", default="reports/predict-cpu.md")
+    given = parser.parse_args()
+    work = Path(given.work)
+    work.mkdir(parents=True, exist_ok=True)
+    names = QUICK if given.quick else (*registry.names(), *CONVOLUTIONAL, *TRANSFORMERS)
+    dtypes = tuple(given.dtype.split(","))
+    found = [calibrated(work, dtype, given.threads, given.time) for dtype in dtypes]
+    plan = Plan(budget=given.samples, warmup=2 * given.samples, least=5)
+    for visit in range(VISITS):
+        for name in names:
+            for dtype in dtypes:
+                for batch in BATCHES:
+                    measured(work, name, dtype, batch, given.threads, plan, visit)
+    rows = {each.setting.dtype: [*gathered(work, names, each)] for each in found}
+    since = Path(given.since) if given.since else None
+    target = Path(given.output)
+    write_text(target, page(found, rows, drift(work, since) if since else ""))
+    write_text(
+        target.with_suffix(".csv"), csv(networks([row for all in rows.values() for row in all]))
+    )
+    print(f"wrote {target} and {target.with_suffix('.csv')}")
+
+
+def calibrated(work: Path, dtype: str, threads: int, seconds: float) -> Calibration:
+    """The calibration of a dtype; made now where ``work`` has none."""
+    path = work / f"calibration-{dtype}-{threads}.json"
+    if not path.exists():
+        print(f"calibrating {dtype}", flush=True)
+        archcalc.calibrate(dtype=dtype, threads=threads, seconds=seconds, output=str(path))
+    return calibrations.load(path)
+
+
+def measured(
+    work: Path, name: str, dtype: str, batch: int, threads: int, plan: Plan, visit: int
+) -> None:
+    """Measure a network and keep the result; nothing where it is there, or where the network
+    cannot run in this setting."""
+    path = file_of(work, name, dtype, batch, visit)
+    if path.exists():
+        return
+    print(name, dtype, batch, flush=True)
+    try:
+        found = archcalc.bench(
+            [name], device="cpu", threads=(threads,), dtypes=(dtype,), batches=(batch,), plan=plan
+        )
+    except ArchcalcError as error:
+        print(f"left out: {error}", flush=True)
+        return
+    write_text(path, json(bench_file.record(found)))
+
+
+def file_of(work: Path, name: str, dtype: str, batch: int, visit: int) -> Path:
+    plain = name.replace(":", "-").replace("/", "-")
+    return work / f"{plain}-{dtype}-{batch}-{visit}.json"
+
+
+def fastest(work: Path, name: str, dtype: str, batch: int) -> Latency | None:
+    """Of the visits the one with the lowest median."""
+    files = [file_of(work, name, dtype, batch, visit) for visit in range(VISITS)]
+    rows = [bench_file.load(file).latencies[0] for file in files if file.exists()]
+    return min(rows, key=lambda row: row.median, default=None)
+
+
+def gathered(work: Path, names: Sequence[str], calibration: Calibration) -> Iterator[Row]:
+    """Every network that was measured, beside its prediction."""
+    dtype = calibration.setting.dtype
+    for name in names:
+        for batch in BATCHES:
+            latency = fastest(work, name, dtype, batch)
+            if latency is None:
+                continue
+            graph = archcalc.graph(name, batch=batch).to(dtype)
+            bound = lower_bound(bounds(graph.profile(), calibration.ceilings))
+            yield Row(graph, latency, predict(graph, calibration), bound)
+
+
+def page(found: Sequence[Calibration], rows: dict[str, list[Row]], drifted: str) -> str:
+    """The whole page."""
+    parts = [
+        "# Predicted latency on a CPU, beside the measured",
+        f"{escape(str(found[0].environment))}. `python benchmarks/predict.py` writes this page. No "
+        "network on it was timed for a calibration.",
+    ]
+    for each in found:
+        mine = rows[each.setting.dtype]
+        parts += [
+            f"## {each.setting}",
+            calibration_text(each),
+            markdown([predictors(mine)]),
+            "The constants of the scaled predictors are fitted to these very networks, which "
+            "favours them; the prediction has none.",
+            coverage(mine),
+            "### Where it errs",
+            markdown([worst(mine)]),
+            "### By family",
+            markdown([families(mine)]),
+        ]
+    if drifted:
+        parts += ["## Drift", drifted]
+    parts += [
+        "## Every network",
+        markdown([networks([row for each in rows.values() for row in each])]),
+    ]
+    return "\n\n".join(part.strip() for part in parts) + "\n"
+
+
+def calibration_text(found: Calibration) -> str:
+    busy = "" if found.others is None else f" Others used {found.others:.2f} cores meanwhile."
+    return (
+        f"The calibration took {found.seconds:.0f} s: {found.calls:,} calls in "
+        f"{found.network.networks} designed networks. Of those networks, each predicted by models "
+        f"that had not seen it, the median error is {100 * found.network.median_error:.1f} %.{busy}"
+    )
+
+
+def predictors(rows: Sequence[Row]) -> Table:
+    """Each predictor's errors over the networks."""
+    times = [row.latency.median for row in rows]
+    ways: tuple[tuple[str, Callable[[Row], float | None], bool], ...] = (
+        ("prediction", lambda row: row.prediction.seconds, False),
+        ("roofline's lower bound", lambda row: row.bound, False),
+        ("roofline's lower bound × constant", lambda row: row.bound, True),
+        ("MACs × constant", lambda row: row.latency.macs or row.latency.least_macs, True),
+        ("bytes × constant", lambda row: bytes_moved(row.graph.profile()), True),
+    )
+    cells: list[tuple[Cell, ...]] = []
+    for name, read, scaled in ways:
+        pairs = [(read(row), seconds) for row, seconds in zip(rows, times, strict=True)]
+        known = [(value, seconds) for value, seconds in pairs if value]
+        if len(known) < 3:
+            continue
+        constant = 1.0
+        if scaled:
+            constant = exp(statistics.median(log(seconds / value) for value, seconds in known))
+        errors = [abs(constant * value / seconds - 1) for value, seconds in known]
+        order = rank_correlation([value for value, _ in known], [time for _, time in known])
+        cells.append(
+            (
+                name,
+                len(known),
+                statistics.median(errors),
+                sum(error <= 0.1 for error in errors) / len(errors),
+                sum(error <= 0.2 for error in errors) / len(errors),
+                order,
+            )
+        )
+    columns = (
+        Column("predictor", "predictor"),
+        Column("networks", "networks", "exact"),
+        Column("median_error", "median error", "share"),
+        Column("within_10", "within ±10 %", "share"),
+        Column("within_20", "within ±20 %", "share"),
+        Column("spearman", "Spearman's ρ", "number"),
+    )
+    return Table(columns, tuple(cells))
+
+
+def coverage(rows: Sequence[Row]) -> str:
+    """How many intervals hold, and how wide they are."""
+    held = sum(row.holds for row in rows)
+    below = sum(row.latency.median < row.prediction.low for row in rows)
+    width = statistics.median(row.prediction.high / row.prediction.low for row in rows)
+    return (
+        f"Intervals of nominally {100 * COVERAGE:.0f} % hold {held} of {len(rows)} measured times "
+        f"({100 * held / len(rows):.1f} %); {below} times are below and {len(rows) - held - below} "
+        f"above. The median interval's upper end is {width:.2f} times its lower end."
+    )
+
+
+def worst(rows: Sequence[Row], count: int = 10) -> Table:
+    """The networks that are furthest off, and what the calibration lacks about them."""
+    columns = (
+        Column("model", "model"),
+        Column("batch", "batch", "exact"),
+        Column("median_s", "measured", "seconds"),
+        Column("predicted_s", "predicted", "seconds"),
+        Column("error", "error", "share"),
+        Column("lacks", "not calibrated"),
+    )
+    chosen = sorted(rows, key=lambda row: -abs(log(1 + row.error)))[:count]
+    cells: list[tuple[Cell, ...]] = [
+        (
+            row.latency.spec,
+            row.latency.setting.batch,
+            row.latency.median,
+            row.prediction.seconds,
+            row.error,
+            ", ".join(f"{lack.op} ({100 * lack.share:.0f} %)" for lack in row.prediction.lacks[:3]),
+        )
+        for row in chosen
+    ]
+    return Table(columns, tuple(cells))
+
+
+def families(rows: Sequence[Row]) -> Table:
+    """Errors of the registry, of convolutional networks and of transformers."""
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        spec = row.latency.spec
+        family = "transformers" if spec in TRANSFORMERS else "libraries' convolutional networks"
+        groups.setdefault(family if ":" in spec else "registry", []).append(row)
+    columns = (
+        Column("family", "family"),
+        Column("networks", "networks", "exact"),
+        Column("bias", "median of signed errors", "share"),
+        Column("median_error", "median error", "share"),
+        Column("within_20", "within ±20 %", "share"),
+        Column("held", "intervals that hold", "share"),
+    )
+    cells: list[tuple[Cell, ...]] = [
+        (
+            family,
+            len(mine),
+            statistics.median(row.error for row in mine),
+            statistics.median(abs(row.error) for row in mine),
+            sum(abs(row.error) <= 0.2 for row in mine) / len(mine),
+            sum(row.holds for row in mine) / len(mine),
+        )
+        for family, mine in groups.items()
+    ]
+    return Table(columns, tuple(cells))
+
+
+def networks(rows: Sequence[Row]) -> Table:
+    columns = (
+        Column("model", "model"),
+        Column("dtype", "dtype"),
+        Column("batch", "batch", "exact"),
+        Column("macs", "MACs", "count"),
+        Column("median_s", "measured", "seconds"),
+        Column("predicted_s", "predicted", "seconds"),
+        Column("low_s", "5 %", "seconds"),
+        Column("high_s", "95 %", "seconds"),
+        Column("error", "error", "share"),
+        Column("bound_s", "lower bound", "seconds"),
+    )
+    cells: list[tuple[Cell, ...]] = [
+        (
+            row.latency.spec,
+            row.latency.setting.dtype,
+            row.latency.setting.batch,
+            row.latency.macs or row.latency.least_macs,
+            row.latency.median,
+            row.prediction.seconds,
+            row.prediction.low,
+            row.prediction.high,
+            row.error,
+            row.bound,
+        )
+        for row in rows
+    ]
+    return Table(columns, tuple(cells))
+
+
+def drift(work: Path, since: Path) -> str:
+    """How far the same networks' times moved between two runs."""
+    ratios = []
+    for file in sorted(since.glob("*-0.json")):
+        again = work / file.name
+        if again.exists():
+            before, after = (read(each).latencies[0].median for each in (file, again))
+            ratios.append(after / before)
+    if len(ratios) < 3:
+        return "The two runs have too few networks in common."
+    low, high = quantiles(ratios, 20)[0], quantiles(ratios, 20)[-1]
+    return (
+        f"The same {len(ratios)} measurements, taken in another run: their ratio's median is "
+        f"{statistics.median(ratios):.3f}, and 90 % of the ratios lie between {low:.3f} and "
+        f"{high:.3f}."
+    )
+
+
+def read(file: Path) -> Bench:
+    return bench_file.load(file)
+
+
+if __name__ == "__main__":
+    main()
