@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, floor, gcd
+from operator import index
 from typing import Literal, NamedTuple
 
 from archcalc.errors import ShapeError
@@ -225,6 +226,7 @@ def resized_step(
     size: int, count: int, align_corners: bool = False, scale: float | None = None
 ) -> Fraction:
     """Input positions between neighbouring output positions of an interpolation."""
+    size, count = index(size), index(count)  # a Fraction is of ordinary numbers
     if align_corners:
         return _ratio(size - 1, count - 1) if count > 1 else Fraction(0)
     return 1 / Fraction(scale).limit_denominator(10_000) if scale else _ratio(size, count)

@@ -175,6 +175,15 @@ class Size:
     def __pos__(self) -> Any:
         return self
 
+    @property
+    def numerator(self) -> Any:
+        """With ``denominator``, what a Fraction asks of a whole number."""
+        return self
+
+    @property
+    def denominator(self) -> int:
+        return 1
+
     def __abs__(self) -> Any:
         return -self if self < 0 else self
 

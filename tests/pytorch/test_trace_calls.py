@@ -7,8 +7,10 @@ from typing import Any
 import pytest
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
+import archcalc
+from archcalc.errors import DefinitionError
 from archcalc.ops import TABLE
 from archcalc.pytorch.trace import Way, trace
 from archcalc.pytorch.trace.inputs import walk
@@ -193,3 +195,9 @@ def test_the_call_is_answered_as_torch_answers_it(expression: str) -> None:
     assert [(value.shape, value.dtype) for value in fast.outputs.values()] == outs
     for node in fast:
         TABLE[node.op].cost(node)
+
+
+def test_a_convolution_larger_than_its_input_is_refused_on_every_torch() -> None:
+    """torch 2.9 answers on meta with an image of 0 rows, which its kernels refuse to make."""
+    with pytest.raises(DefinitionError, match="Conv2d on 1×3×2×9: "):
+        archcalc.trace(nn.Conv2d(3, 4, 3), (1, 3, 2, 9))

@@ -12,8 +12,10 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from archcalc.errors import ShapeError
 from archcalc.graph import Weight
 from archcalc.ops import TABLE
+from archcalc.ops.window import conv_positions
 from archcalc.pytorch.trace.recorder import tensors_in
 
 
@@ -227,6 +229,9 @@ def translated(op: str, given: list[Tensor], settings: dict[str, Any]) -> Call:
     return call if translator is None else translator(call)
 
 
+GEOMETRY = (("stride", 1), ("padding", 0), ("dilation", 1))
+
+
 @translates("convolution", "_convolution", "mkldnn_convolution")
 def convolution(call: Call) -> Call:
     settings = dict(call.settings)
@@ -235,6 +240,13 @@ def convolution(call: Call) -> Call:
     for key in ("stride", "padding", "dilation", "output_padding"):
         if key in settings:
             settings[key] = each(settings[key], dims)
+    x, weight = (tuple(tensor.shape) for tensor in call.given[:2])
+    if not transposed and 0 not in x:  # torch 2.9 answers on meta where its kernels refuse
+        geometry = [settings.get(key, (size,) * dims) for key, size in GEOMETRY]
+        try:
+            conv_positions(x[-dims:], weight[-dims:], *geometry)
+        except ShapeError as error:
+            raise RuntimeError(str(error)) from None  # as torch does, so that the layer is named
     return Call(f"conv{'_transpose' * transposed}{dims}d", call.given, settings)
 
 
