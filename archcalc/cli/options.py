@@ -335,7 +335,14 @@ def tell(line: str) -> None:
 def render(document: Document, output: Output) -> str:
     """The document in its format. Only the chosen writer is imported."""
     place = Place()
-    if output.output == "-" and sys.stdout.isatty():
-        width = os.get_terminal_size(sys.stdout.fileno()).columns
-        place = Place(width=width, colour=not os.environ.get("NO_COLOR"))
+    if output.output == "-":
+        place = Place(_columns(), sys.stdout.isatty() and not os.environ.get("NO_COLOR"))
     return written(replace(document, units=output.units), output.chosen, place)
+
+
+def _columns() -> int:
+    """Columns that the variable COLUMNS or the terminal has; 0 where lines may be of any length."""
+    asked = os.environ.get("COLUMNS", "")
+    if asked.isdecimal() and int(asked):
+        return int(asked)
+    return os.get_terminal_size(sys.stdout.fileno()).columns if sys.stdout.isatty() else 0

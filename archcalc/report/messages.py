@@ -132,6 +132,7 @@ MESSAGES: Mapping[str, Mapping[Lang, str]] = {
     "column.least": {"en": "least activations", "zh": "激活下限"},
     "column.eager": {"en": "in eager torch", "zh": "torch 即时执行"},
     "column.optimizer": {"en": "optimizer", "zh": "优化器"},
+    "column.eager_peak_at": {"en": "eager peak at", "zh": "即时执行峰值位置"},
     "column.gradients": {"en": "gradients", "zh": "梯度"},
     "column.optimizer_state": {"en": "optimizer state", "zh": "优化器状态"},
     "column.forward_peak": {"en": "forward peak", "zh": "前向峰值"},

@@ -6,7 +6,7 @@ in :data:`FORMATS`; commands, reports and report files offer it from then on.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -57,11 +57,11 @@ def write(document: Document, format: str, place: Place | None = None) -> str:
     return cast(str, module.write(document, place or Place()))
 
 
-def choose(format: str, output: str, *, has_option: bool = True) -> str:
+def choose(format: str, output: str, *, has_option: bool = True, also: Sequence[str] = ()) -> str:
     """The format to write: the given one, else the one of the file's extension, else a table.
 
     Raises UsageError for an extension that no format has; ``has_option`` says that the command
-    has a --format to advise.
+    has a --format to advise, and ``also`` which other extensions it takes.
 
     >>> choose("", "out.csv"), choose("json", "out.txt"), choose("", "-")
     ('csv', 'json', 'table')
@@ -76,7 +76,7 @@ def choose(format: str, output: str, *, has_option: bool = True) -> str:
     for name, found in FORMATS.items():
         if found.extension == extension:
             return name
-    known = ", ".join(f".{found.extension}" for found in FORMATS.values())
+    known = ", ".join([*(f".{found.extension}" for found in FORMATS.values()), *also])
     advice = f", or give --format {'|'.join(NAMES)}" if has_option else ""
     raise UsageError(
         f"cannot tell the format of {output!r} from its extension; end it with {known}{advice}"

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from archcalc.analysis.record import Record
 from archcalc.errors import UsageError
+from archcalc.lookup.registry import Architecture
 from archcalc.lookup.resolve import find_declared
 from archcalc.lookup.spec import ModelSpec
 from archcalc.symbolic.figures import FIGURES
@@ -200,6 +201,8 @@ def sweep(
     asked = ModelSpec.parse(model, options=options)
     chosen = dict(asked.options)
     declared = find_declared(asked)
+    if declared is not None:
+        _check_choices(declared, space)
     run_jobs = jobs or Jobs()
     count: Counter
     if declared is not None and measure is None:
@@ -352,6 +355,15 @@ def _wanted(
                 + (f", or an axis: {', '.join(sorted(axes))}" if condition else "")
             )
     return tuple(dict.fromkeys(asked))
+
+
+def _check_choices(architecture: Architecture, space: Space) -> None:
+    """Raise UsageError for a value that an option cannot have, before anything is counted."""
+    for axis in space.axes:
+        option = architecture.options.get(axis.name)
+        if option is not None and option.type is not int:
+            for value in axis.values:
+                architecture.parse_options({axis.name: value})
 
 
 def _none_of(model: str, kept: _Kept) -> str:
