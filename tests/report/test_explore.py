@@ -22,6 +22,7 @@ from archcalc.ops.operator import Cost
 from archcalc.report.explore import explore
 from archcalc.report.explore.data import Asked, Network, network, read
 from archcalc.report.explore.page import embedded, page, source
+from archcalc.symbolic.figures import TOTALS
 from archcalc.symbolic.size import Recorder
 
 STATIC = Path(archcalc.__file__).parent / "report" / "explore" / "static"
@@ -91,7 +92,7 @@ def check(found: Network, count: int) -> None:
         structure = variant["structures"][int(record["s"])]
         totals = {key: resolved(cell, record["v"]) for key, cell in structure["totals"].items()}
         assert totals == {key: figures.read(found_there, key) for key in totals}, sizes
-        assert totals.keys() == figures.FIGURES.keys()
+        assert totals.keys() == TOTALS.keys()
         for column in NUMBERS:
             cells = resolved(structure["nodes"][column], record["v"])
             assert cells == json.loads(json.dumps(wanted["nodes"][column])), (column, sizes)
@@ -132,6 +133,13 @@ def test_discrete_options_are_choices_and_numeric_ones_sliders(
     assert [size["key"] for size in data["sizes"]] == ["num_classes", "height", "width", "batch"]
 
 
+def test_an_option_without_a_control_is_named_with_its_value(
+    networks: dict[str, Network],
+) -> None:
+    assert network("nin", Asked(options={"dropout": "0.25"}), 0).data["held"] == {"dropout": "0.25"}
+    assert networks["inception-reduced"].data["held"] == {}
+
+
 def test_options_that_are_given_are_where_the_sliders_start() -> None:
     asked = Asked(input="40x32x1", batch=4, options={"head": "fc", "num_classes": "17"})
     data = network("nin-digits", asked, 0).data
@@ -152,7 +160,7 @@ def test_the_page_says_what_was_published_about_a_module(networks: dict[str, Net
 
 def test_both_languages_have_every_text_of_the_page() -> None:
     texts = {each: json.loads(source(f"texts.{each}.json")) for each in ("en", "zh")}
-    labels = {f"figure.{key}" for key in figures.FIGURES}
+    labels = {f"figure.{key}" for key in TOTALS}
     assert set(texts["zh"]) == set(texts["en"]) | labels
     assert {f"class.{field}" for field in Cost._fields} <= set(texts["en"])
 
