@@ -22,11 +22,11 @@ from torch import nn
 class Small(nn.Module):
     def __init__(self, width: int = 8):
         super().__init__()
-        self.stem = nn.Sequential(nn.Conv2d(3, width, 3, stride=2), nn.BatchNorm2d(width), nn.ReLU())
+        self.conv, self.norm = nn.Conv2d(3, width, 3, stride=2), nn.BatchNorm2d(width)
         self.head = nn.Linear(width, 10)
 
     def forward(self, x):
-        return self.head(self.stem(x).mean((2, 3)))
+        return self.head(self.norm(self.conv(x)).relu().mean((2, 3)))
 
 class Patches(nn.Module):
     def __init__(self):
