@@ -15,6 +15,15 @@ import pytest
 
 import archcalc
 from archcalc.analysis import figures
+from archcalc.analysis.latency import (
+    Bench,
+    Environment,
+    Latency,
+    Layers,
+    LayerTime,
+    Setting,
+    Warmup,
+)
 from archcalc.errors import DefinitionError, UsageError
 from archcalc.graph import Graph
 from archcalc.lookup import registry
@@ -182,6 +191,40 @@ def test_a_notebook_shows_the_page_in_a_frame(networks: dict[str, Network]) -> N
     shown = explore(["nin-mnist-v0"], Asked())._repr_html_()
     assert shown.startswith('<iframe srcdoc="&lt;!doctype html&gt;')
     assert shown.count("<") == 2
+
+
+def measured(spec: str, seconds: dict[str, float]) -> Bench:
+    times = tuple(LayerTime(name, "", each) for name, each in seconds.items())
+    row = Latency(
+        spec,
+        spec,
+        ((1, 1, 8, 8),),
+        Setting("cpu", "float32", 1),
+        (0.1,) * 3,
+        per_turn=3,
+        calls=1,
+        warmup=Warmup(0.1, 10, True),
+        layers=Layers(times, 0.1),
+    )
+    return Bench(Environment("a processor", 4, "Linux", "3.11", "2.9", "0.1"), (row,))
+
+
+def test_heat_by_time_has_the_measured_seconds_of_each_node() -> None:
+    names = [layer.name for layer in archcalc.graph("nin-digits").profile().layers]
+    bench = measured("nin-digits", {name: 1e-3 * place for place, name in enumerate(names)})
+    data = network("nin-digits", Asked(), 0, [bench]).data
+    assert data["seconds"] == [1e-3 * place for place in range(len(names))]
+    assert network("nin-fashion", Asked(), 0, [bench]).data["seconds"] == []
+
+
+@node
+def test_sums_on_the_page_go_on_in_bigints() -> None:
+    """2^53 + 1 is the first whole number that a double does not have."""
+    code = "console.log(String(plus(2 ** 53 - 1, 2n)), exact(plus(2n ** 60n, 1)))"
+    done = subprocess.run(
+        ["node", "-"], input=source("format.js") + code, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["9007199254740993", "1,152,921,504,606,846,977"]
 
 
 def test_a_page_of_no_model_is_refused() -> None:

@@ -13,7 +13,7 @@ function controls(network, position, changed) {
     box.append(el("div", { class: "control" }, el("label", { for: id }, key), list));
   }
   for (const [key, value] of Object.entries(network.held ?? {})) {
-    box.append(el("div", { class: "control" }, el("span", {}, key),
+    box.append(el("div", { class: "control" }, el("span", { class: "key" }, key),
       el("span", { class: "note" }, text("held", { value }))));
   }
   for (const { key, default: start } of network.sizes) {
