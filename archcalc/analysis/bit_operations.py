@@ -9,7 +9,7 @@ from archcalc.ops.operator import Cost
 def bit_operations(node: Node, cost: Cost) -> int:
     """Multiply-adds times the bits of both operands, as QONNX counts them; Baskin et al. 2018
     (arXiv:1804.10969) add a term for the accumulator."""
-    if not cost.macs:
+    if not node.inputs:
         return 0
     second = node.weights[0].dtype if node.weights else node.inputs[-1].dtype
     return cost.macs * DTYPES[node.inputs[0].dtype].bits * DTYPES[second].bits

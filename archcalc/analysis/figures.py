@@ -13,7 +13,7 @@ from typing import Literal
 from archcalc.analysis.bit_operations import bit_operations
 from archcalc.analysis.conventions import CONVENTIONS, amounts
 from archcalc.analysis.profile import Profile
-from archcalc.analysis.receptive_field import Reach
+from archcalc.analysis.receptive_field import Field, Reach
 from archcalc.errors import UsageError
 from archcalc.ops.operator import Cost
 
@@ -50,25 +50,26 @@ def _bit_operations(profile: Profile) -> int:
     )
 
 
-def sides_seen(profile: Profile, node: str = "") -> tuple[int, ...]:
-    """The sides of the largest window of the input that one position of a node sees; of the main
-    output unless named. A position that sees everything has the sides of the input.
+def window_of(profile: Profile, node: str = "") -> Field:
+    """The largest window of the input that one position of a node sees; of the main output unless
+    named. A position that sees everything has the sides of the input.
 
     >>> import archcalc
-    >>> sides_seen(archcalc.graph("nin").profile(), "mlpconv1")
+    >>> window_of(archcalc.graph("nin").profile(), "mlpconv1.conv").size
     (5, 5)
 
     Raises UsageError where the window is unknown.
     """
+    what = f"forward layer {node}" if node else "output"
     if not node:
         outputs = profile.graph.outputs
         node = profile.graph.nodes[profile.graph.output.source].name if outputs else ""
     found = profile.receptive_fields.get(node)
     if isinstance(found, Reach):
-        return found.largest.size
+        return found.largest
     raise UsageError(
         f"the receptive field of {profile.spec} is unknown"
-        + (f": it cannot be followed through {found.node}" if found else ", which has no output")
+        + (f": it cannot be followed through {found.node}" if found else f", which has no {what}")
     )
 
 
@@ -112,7 +113,7 @@ FIGURES: Mapping[str, Figure] = {
         Figure(
             "receptive_field",
             "receptive field of the output in pixels, longest side",
-            lambda found: max(sides_seen(found)),
+            lambda found: max(window_of(found).size),
             is_always_known=False,
         ),
         Figure("bops", "bit operations", _bit_operations, is_lower_bound=True),

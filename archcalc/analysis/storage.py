@@ -62,7 +62,9 @@ class Storages:
         return row.passes_through(node, training)
 
     def contiguous(self, value: Value) -> bool:
-        return self.as_view(value, (value.numel,)) is not None
+        """Whether its elements lie in their order at one distance: a view of one dimension."""
+        strides = self.strides[key(value)]
+        return strides == dense(value.shape) or len(_runs(value.shape, strides)) < 2
 
     def as_view(self, value: Value, shape: Shape) -> Shape | None:
         """The strides of this shape over the same storage; None where torch has to copy."""
@@ -121,7 +123,8 @@ class Storages:
             return dense(shape)
         if layout == "like its input":
             for given in node.inputs:
-                if given.shape == shape:
+                # Tuples of different lengths would have their first sizes compared.
+                if len(given.shape) == len(shape) and given.shape == shape:
                     return like(shape, self.strides[key(given)])
         return dense(shape)
 
@@ -165,17 +168,8 @@ def view_strides(shape: Shape, strides: Shape, wanted: Shape) -> Shape | None:
     """torch's ``computeStride``: the strides of ``wanted`` over the same elements, if there are."""
     if strides == dense(shape) or numel(shape) == 0:  # the first is true of every size
         return dense(wanted)
-    # Runs of dimensions that lie one after another are one dimension.
-    runs: list[tuple[int, int]] = []
-    for size, step in zip(shape, strides, strict=True):
-        if size == 1:
-            continue
-        if runs and runs[-1][1] == size * step:
-            runs[-1] = (runs[-1][0] * size, step)
-        else:
-            runs.append((size, step))
     result: list[int] = []
-    left = list(reversed(runs))
+    left = list(reversed(_runs(shape, strides)))
     room, step = left.pop() if left else (1, 1)
     for size in wanted:
         if size == 1:
@@ -188,6 +182,19 @@ def view_strides(shape: Shape, strides: Shape, wanted: Shape) -> Shape | None:
         room //= size
         result.append(room * step)
     return tuple(result)
+
+
+def _runs(shape: Shape, strides: Shape) -> list[tuple[int, int]]:
+    """(size, stride) of a shape's dimensions, those that lie one after another as one."""
+    runs: list[tuple[int, int]] = []
+    for size, step in zip(shape, strides, strict=True):
+        if size == 1:
+            continue
+        if runs and runs[-1][1] == size * step:
+            runs[-1] = (runs[-1][0] * size, step)
+        else:
+            runs.append((size, step))
+    return runs
 
 
 def permutation(node: Node) -> Shape | None:

@@ -154,6 +154,10 @@ def _equal(models: list[str], names: list[str], figure: str, written: Written) -
     write(report, Output(units="exact", format=kind, output=written.output))
 
 
+TRIALS = 100
+"""Candidates that a search proposes unless told otherwise."""
+
+
 @dataclass(frozen=True)
 class Candidates:
     """Which candidates a sweep looks at."""
@@ -175,6 +179,15 @@ class Candidates:
             show_default=False,
         ),
     ] = ""
+    predict: Annotated[
+        str,
+        Option(
+            metavar="DEVICE|FILE",
+            help="Predict each candidate's latency, which adds latency_ms, latency_low_ms and "
+            "latency_high_ms to the figures: cpu, or the FILE of a calibration.",
+            show_default=False,
+        ),
+    ] = ""
     sample: Annotated[
         int,
         Option(metavar="N", min=0, help="Count N candidates drawn at random instead of every one."),
@@ -192,8 +205,14 @@ class Candidates:
         ),
     ] = ""
     trials: Annotated[
-        int, Option(metavar="N", min=1, help="Number of candidates that --search proposes.")
-    ] = 100
+        int | None,
+        Option(
+            metavar="N",
+            min=1,
+            help="Number of candidates that --search proposes; 100 by default.",
+            show_default=False,
+        ),
+    ] = None
     study: Annotated[
         str,
         Option(
@@ -304,6 +323,7 @@ def sweep(
     \b
     archcalc sweep inception-reduced --over c5_reduce=4:64:4 --over c3_reduce=16:128:16
     archcalc sweep googlenet --over input=128:320:32 --where 'macs <= 1e9' --top 10 --by macs
+    archcalc sweep inception-reduced --over c5_reduce=4:64:4 --where 'latency_ms <= 2' --predict cpu
     archcalc sweep ./net.py:Net --over width=16,32,64 --jobs 4
     """
     from archcalc.cli.progress import following
@@ -312,8 +332,11 @@ def sweep(
     from archcalc.symbolic.sweep.jobs import Jobs
     from archcalc.symbolic.sweep.rows import SUFFIXES
 
+    _check_pairs(candidates, keeping, running)
     to_rows = output.output.endswith(SUFFIXES)
     chart = output.output.endswith(".svg")
+    if not to_rows:
+        _check_output(output, chart)
     measure, measures = _training(model, running)
     extra = sizes([keeping.figures]) + ([keeping.edf] if keeping.edf else [])
     axes = list(candidates.over)
@@ -332,10 +355,11 @@ def sweep(
             sample=candidates.sample,
             seed=candidates.seed,
             replacement=candidates.replacement,
-            trials=candidates.trials if candidates.search else 0,
+            trials=(candidates.trials or TRIALS) if candidates.search else 0,
             study=candidates.study,
             jobs=Jobs(running.jobs, running.backend, running.address),
             output=output.output if to_rows else "",
+            predict=candidates.predict,
             measure=measure,
             measures=measures,
             progress=lambda at: follow(at.done, at.total, ""),
@@ -351,6 +375,34 @@ def sweep(
         write(show(found), Output(units=output.units, format=output.format))
         return
     write(show(found), output)
+
+
+def _check_pairs(candidates: Candidates, keeping: Keeping, running: Running) -> None:
+    """Refuse an option whose other half is missing, which would otherwise be ignored."""
+    for given, option, missing in (
+        (keeping.by and not keeping.top, "--by", "--top N"),
+        (candidates.trials and not candidates.search, "--trials", "--search optuna"),
+        (candidates.study and not candidates.search, "--study", "--search optuna"),
+        (candidates.replacement and not candidates.sample, "--replacement", "--sample N"),
+        (running.address and running.backend == "loky", "--address", "--backend dask or ray"),
+    ):
+        if given:
+            raise UsageError(f"{option} belongs to {missing}")
+
+
+def _check_output(output: Output, chart: bool) -> None:
+    """Refuse a file that could not be written, before the candidates are counted."""
+    from archcalc.io.files import require_writable
+    from archcalc.report.formats import choose
+
+    if chart:
+        from archcalc.report.charts.style import altair
+
+        altair()
+    else:
+        choose(output.format or "", output.output, also=(".jsonl", ".parquet", ".svg"))
+    if output.output != "-":
+        require_writable(output.output)
 
 
 def _training(model: str, running: Running) -> tuple[Measure | None, tuple[str, ...]]:

@@ -21,7 +21,7 @@ from archcalc.lookup import registry
 from archcalc.lookup.resolve import expand
 from archcalc.lookup.spec import parse_settings
 from archcalc.report.document import Document
-from archcalc.report.formats import NAMES, Place, choose
+from archcalc.report.formats import NAMES, Place, choose, columns
 from archcalc.report.formats import write as written
 from archcalc.report.units import Units
 
@@ -59,8 +59,7 @@ Depth = Annotated[
     Option(
         metavar="N",
         min=1,
-        help="Levels of module names to show. By default, a long table is folded; params shows "
-        "every node.",
+        help="Levels of module names to show. By default, a long table is folded.",
     ),
 ]
 
@@ -335,7 +334,6 @@ def tell(line: str) -> None:
 def render(document: Document, output: Output) -> str:
     """The document in its format. Only the chosen writer is imported."""
     place = Place()
-    if output.output == "-" and sys.stdout.isatty():
-        width = os.get_terminal_size(sys.stdout.fileno()).columns
-        place = Place(width=width, colour=not os.environ.get("NO_COLOR"))
+    if output.output == "-":
+        place = Place(columns(), sys.stdout.isatty() and not os.environ.get("NO_COLOR"))
     return written(replace(document, units=output.units), output.chosen, place)

@@ -228,8 +228,18 @@ def resized_step(
     """Input positions between neighbouring output positions of an interpolation."""
     size, count = index(size), index(count)  # a Fraction is of ordinary numbers
     if align_corners:
-        return Fraction(size - 1, count - 1) if count > 1 else Fraction(0)
-    return 1 / Fraction(scale).limit_denominator(10_000) if scale else Fraction(size, count)
+        return _ratio(size - 1, count - 1) if count > 1 else Fraction(0)
+    return 1 / Fraction(scale).limit_denominator(10_000) if scale else _ratio(size, count)
+
+
+def _ratio(above: int, below: int) -> Fraction:
+    """``above / below``. Twice a size over that size is 2 whatever the size, which a formula learns
+    from a division without a remainder."""
+    if above and below % above == 0:
+        return Fraction(1, int(below // above))
+    if above % below == 0:
+        return Fraction(int(above // below))
+    return Fraction(int(above), int(below))
 
 
 def resized_sampling(

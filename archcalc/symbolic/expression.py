@@ -240,10 +240,29 @@ class Space:
             for atom in monomial:
                 least = self._least_of_atom(atom)
                 if least is None or least < 0 or coefficient < 0:
-                    return None
+                    return self._least_above(polynomial)
                 product *= least
             total += product
         return total
+
+    def _least_above(self, polynomial: Polynomial) -> int | None:
+        """A lower bound of a polynomial with negative terms, such as that of ``(h − 4)·(w − 4)``:
+        each atom is taken as its least and something that is not negative. Where the terms that
+        are left are not negative either, the constant is the bound."""
+        if len(polynomial) > SMALL or max(map(len, polynomial)) < 2:
+            return None
+        shifted: Polynomial = {}
+        for monomial, coefficient in polynomial.items():
+            product = constant(coefficient)
+            for atom in monomial:
+                least = self._least_of_atom(atom)
+                if least is None:
+                    return None
+                product = multiply(product, add({(atom,): 1}, constant(least)))
+            shifted = add(shifted, product)
+        if any(coefficient < 0 for monomial, coefficient in shifted.items() if monomial):
+            return None
+        return shifted.get(ONE, 0)
 
     def _least_of_atom(self, number: int) -> int | None:
         if number not in self._least:

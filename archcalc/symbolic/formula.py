@@ -17,7 +17,7 @@ from archcalc.errors import ArchcalcError, NoFormulaError, UsageError
 from archcalc.graph import Graph
 from archcalc.lookup.registry import Architecture
 from archcalc.symbolic import expression as ex
-from archcalc.symbolic.figures import FIGURES, longest_side
+from archcalc.symbolic.figures import FIGURES, WINDOW
 from archcalc.symbolic.region import Region, strongest
 from archcalc.symbolic.size import Guard, Quoted, Recorder
 
@@ -295,9 +295,7 @@ class Formula:
         part = _part(found, self.node)
         last = part.layers[-1].name  # its window is seen through the whole network before it
         return [
-            longest_side(found, recorder, last)
-            if name == "receptive_field"
-            else FIGURES[name](part, recorder)
+            WINDOW[name](found, recorder, last) if name in WINDOW else FIGURES[name](part, recorder)
             for name in self.figures
         ]
 

@@ -14,11 +14,11 @@ from torch import Tensor, nn
 
 import archcalc
 from archcalc.errors import ArchcalcError, NoFormulaError, UsageError
-from archcalc.symbolic.figures import FIGURES
+from archcalc.symbolic.figures import FIGURES, TOTALS
 from archcalc.symbolic.formula import Formula
 from archcalc.symbolic.size import Recorder
 
-EVERY = tuple(FIGURES)
+EVERY = (*TOTALS, "receptive_field")
 
 
 class Plain(nn.Module):

@@ -139,6 +139,18 @@ def test_where_tensors_lie_in_memory_divides_no_range(model: str) -> None:
     assert [region.conditions for region in cover(model, sizes).regions] == [()]
 
 
+@pytest.mark.parametrize("model", ["alexnet", "googlenet", "inception-v3", "squeezenet"])
+def test_no_figure_asks_whether_a_tensor_is_empty(model: str) -> None:
+    """What the shape rules ask is all that divides the sizes. No layer of a network that they take
+    is empty, so that ⌊(height + 17) / 48⌋ − 1 rows of ⌊(width + 17) / 48⌋ − 1 are never 0."""
+    sides = ["height", "width"]
+    found = [
+        derive(registry.find(model), sides, training=True, **what).region().conditions
+        for what in ({"figures": ("macs",)}, {"figures": (), "read": by_node})
+    ]
+    assert set(found[1]) <= set(found[0])
+
+
 @pytest.mark.parametrize("values", [range(0), range(5), [3, 2], [2, 2]])
 def test_a_range_without_rising_sizes_is_refused(values: Any) -> None:
     with pytest.raises(UsageError, match="the values of height must be whole numbers from 1"):

@@ -121,3 +121,19 @@ def test_a_size_is_an_integer_to_whoever_asks_and_keeps_its_expression() -> None
     assert max(a, b) is a
     assert int(b) == 3
     assert len(recorder.guards) == 2
+
+
+def test_a_module_has_a_receptive_field_of_its_own() -> None:
+    """Each window on the way adds (kernel − 1) times the distance of its input's positions."""
+    formula = archcalc.derive("googlenet", over=["input"], node="inception_3a.b5.reduce")
+    size, step = 1, 1
+    for kernel, stride in ((7, 2), (3, 2), (1, 1), (3, 1), (3, 2), (1, 1)):
+        size, step = size + (kernel - 1) * step, step * stride
+    assert (formula.receptive_field(), formula.receptive_field_stride()) == (size, step) == (27, 8)
+    assert formula.receptive_field_offset(height=96, width=128) == -7
+
+
+def test_a_network_that_sees_everything_has_a_window_as_large_as_its_input() -> None:
+    formula = archcalc.derive("nin", over=["height", "width"])
+    assert formula["receptive_field"] == "max(height, width)"
+    assert formula.receptive_field(height=48, width=40) == 48

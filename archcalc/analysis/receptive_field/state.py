@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import reduce
-from math import prod
+from math import floor, prod
 from typing import NamedTuple
 
 from archcalc.analysis.receptive_field.spans import LostError, Spans
@@ -248,7 +248,8 @@ def collapse(line: Line, size: int, places: Shape) -> tuple[Parts, bool]:
     span = line.large.first(size)
     if span is None:
         return (), False
-    last = places[line.axis] - max(line.large.stride, 1)
+    step = line.large.stride
+    last = places[line.axis] - max(step if isinstance(step, int) else floor(step), 1)
     if span[0] <= 0 and span[1] >= last:
         return (), True
     whole = Spans((span,), 0)
