@@ -59,12 +59,7 @@ Depth = Annotated[
     Option(
         metavar="N",
         min=1,
-<<<<<<< HEAD
-        help="Levels of module names to show. By default, long tables are folded, except that "
-        "params shows every node.",
-=======
-        help="Levels of module names to show. By default, a long table is folded.",
->>>>>>> main
+        help="Levels of module names to show. By default, long tables are folded.",
     ),
 ]
 
