@@ -122,6 +122,15 @@ class Timing:
             rich_help_panel=TIMING,
         ),
     ] = False
+    predict: Annotated[
+        bool,
+        Option(
+            "--predict",
+            help="Show the times predicted by this machine's calibration beside the measured, for "
+            "each layer too. `archcalc calibrate` makes one.",
+            rich_help_panel=TIMING,
+        ),
+    ] = False
     budget: Annotated[
         float,
         Option(
@@ -169,6 +178,7 @@ def bench(
     \b
     archcalc bench --device cuda
     archcalc bench nin googlenet --device cpu
+    archcalc bench nin googlenet --device cpu --predict
     archcalc bench inception-naive inception-reduced --batch 1,8,32 --dtype float32,bfloat16
     archcalc bench torchvision:resnet50 --device cuda --compile --channels-last --graphs
     """
@@ -193,6 +203,7 @@ def bench(
         "optimizer": setting.optimizer or "sgd",
         "layers": timing.layers,
         "verify": timing.verify,
+        "predict": timing.predict,
         "ceilings_again": timing.ceilings,
         "trust": setting.trust,
     }

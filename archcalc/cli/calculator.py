@@ -39,7 +39,7 @@ def list_models(
         Argument(
             metavar="[MODEL]",
             help="Show this model with its options, the models that match a pattern such as "
-            "'nin*', or the names in torchvision or timm.",
+            "'nin*' or 'timm:convnext_*', or the names in torchvision or timm.",
             autocompletion=complete_model,
         ),
     ] = "",
@@ -68,8 +68,12 @@ def list_models(
         )
     elif pattern != "*":
         raise UsageError(f"a second pattern belongs to torchvision or timm, got {model} {pattern}")
-    elif ModelSpec.parse(model).is_pattern:
-        write(catalogue.show(map(registry.find, names("registered", model))), output)
+    elif (asked := ModelSpec.parse(model)).is_pattern:
+        found = names(asked.kind, model)
+        if asked.kind == "registered":
+            write(catalogue.show(map(registry.find, found)), output)
+        else:
+            write(catalogue.names(found), output)
     elif model:
         write(catalogue.card(registry.find(model)), output)
     else:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 from typer import Argument, Option
 
 import archcalc
-from archcalc.cli.options import Inputs, Output, Settings, emit, tell, write
+from archcalc.cli.options import MANY, Inputs, Output, Settings, emit, progress, tell, write
 from archcalc.errors import UsageError
 
 if TYPE_CHECKING:
@@ -39,7 +39,8 @@ def check(
     """
     from archcalc.report.sections import budget
 
-    found = archcalc.check(path)
+    with progress(MANY) as follow:
+        found = archcalc.check(path, follow=follow)
     if output.chosen == "table":
         emit(budget.lines(found, path), output.output)
     else:

@@ -15,6 +15,7 @@ from archcalc.cli.options import (
     Settings,
     Trust,
     complete_model,
+    progress,
     write,
 )
 from archcalc.errors import UsageError
@@ -98,15 +99,16 @@ def lint(
     archcalc lint nin-mnist-v2
     archcalc lint ./net.py:Net --input 32x32x3 --strict
     """
-    from archcalc.lookup.resolve import expand, resolve
+    from archcalc.analysis.profiles import graphs
+    from archcalc.lookup.resolve import expand
     from archcalc.lookup.spec import parse_settings
     from archcalc.report.sections.lint import show
 
     chosen = parse_settings(settings)
-    found = [
-        archcalc.lint(resolve(model, input=input, options=chosen, trust=trust))
-        for model in expand(models) or registry.names()
-    ]
+    names = models or registry.names()
+    with progress(len(expand(names))) as follow:
+        given = graphs(names, follow=follow, input=input, options=chosen, trust=trust)
+        found = [archcalc.lint(graph) for graph in given]
     write(show(*found), output)
     if strict and any(each.warnings for each in found):
         sys.exit(WARNED)

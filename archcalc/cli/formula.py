@@ -179,6 +179,15 @@ class Candidates:
             show_default=False,
         ),
     ] = ""
+    predict: Annotated[
+        str,
+        Option(
+            metavar="DEVICE|FILE",
+            help="Predict each candidate's latency, which adds latency_ms, latency_low_ms and "
+            "latency_high_ms to the figures: cpu, or the FILE of a calibration.",
+            show_default=False,
+        ),
+    ] = ""
     sample: Annotated[
         int,
         Option(metavar="N", min=0, help="Count N candidates drawn at random instead of every one."),
@@ -314,6 +323,7 @@ def sweep(
     \b
     archcalc sweep inception-reduced --over c5_reduce=4:64:4 --over c3_reduce=16:128:16
     archcalc sweep googlenet --over input=128:320:32 --where 'macs <= 1e9' --top 10 --by macs
+    archcalc sweep inception-reduced --over c5_reduce=4:64:4 --where 'latency_ms <= 2' --predict cpu
     archcalc sweep ./net.py:Net --over width=16,32,64 --jobs 4
     """
     from archcalc.cli.progress import following
@@ -349,6 +359,7 @@ def sweep(
             study=candidates.study,
             jobs=Jobs(running.jobs, running.backend, running.address),
             output=output.output if to_rows else "",
+            predict=candidates.predict,
             measure=measure,
             measures=measures,
             progress=lambda at: follow(at.done, at.total, ""),

@@ -21,7 +21,7 @@ from archcalc.lookup import registry
 from archcalc.lookup.resolve import expand
 from archcalc.lookup.spec import parse_settings
 from archcalc.report.document import Document
-from archcalc.report.formats import NAMES, Place, choose
+from archcalc.report.formats import NAMES, Place, choose, columns
 from archcalc.report.formats import write as written
 from archcalc.report.units import Units
 
@@ -59,8 +59,7 @@ Depth = Annotated[
     Option(
         metavar="N",
         min=1,
-        help="Levels of module names to show. By default, a long table is folded; params shows "
-        "every node.",
+        help="Levels of module names to show. By default, a long table is folded.",
     ),
 ]
 
@@ -336,13 +335,5 @@ def render(document: Document, output: Output) -> str:
     """The document in its format. Only the chosen writer is imported."""
     place = Place()
     if output.output == "-":
-        place = Place(_columns(), sys.stdout.isatty() and not os.environ.get("NO_COLOR"))
+        place = Place(columns(), sys.stdout.isatty() and not os.environ.get("NO_COLOR"))
     return written(replace(document, units=output.units), output.chosen, place)
-
-
-def _columns() -> int:
-    """Columns that the variable COLUMNS or the terminal has; 0 where lines may be of any length."""
-    asked = os.environ.get("COLUMNS", "")
-    if asked.isdecimal() and int(asked):
-        return int(asked)
-    return os.get_terminal_size(sys.stdout.fileno()).columns if sys.stdout.isatty() else 0

@@ -53,6 +53,15 @@ def report(
         list[str],
         Option(metavar="FILE", help="Latencies that `archcalc bench` measured. Repeatable."),
     ] = [],  # noqa: B006
+    predict: Annotated[
+        str,
+        Option(
+            metavar="DEVICE|FILE",
+            help="Also predict latency: cpu, cuda or cpu,threads=1 from a calibration of this "
+            "machine, or the FILE of one.",
+            show_default=False,
+        ),
+    ] = "",
     runs: Annotated[
         list[str],
         Option(metavar="DIR", help="Training runs of `archcalc train`. Repeatable."),
@@ -144,6 +153,7 @@ def report(
             title=title,
             baseline=baseline,
             sections=sections,
+            predict=predict,
             bench=bench,
             runs=runs,
             follow=follow,

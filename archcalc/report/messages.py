@@ -65,6 +65,7 @@ MESSAGES: Mapping[str, Mapping[Lang, str]] = {
     "column.median_time": {"en": "median time", "zh": "时间中位数"},
     "column.time_ratio": {"en": "× time", "zh": "时间比"},
     "column.predicted": {"en": "predicted", "zh": "预测时间"},
+    "column.error": {"en": "error", "zh": "误差"},
     "column.predicted_low": {"en": "5 %", "zh": "5 % 分位"},
     "column.predicted_high": {"en": "95 %", "zh": "95 % 分位"},
     "column.accuracy": {"en": "test acc.", "zh": "测试准确率"},
