@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from torch.nn import Module
 
     from archcalc.analysis.budget import Budget, Checks, Forecast
+    from archcalc.analysis.checkpoint import Checkpoint
     from archcalc.analysis.claims import Claims, Measurement
     from archcalc.analysis.latency import Bench
     from archcalc.analysis.lint import Lint
@@ -106,6 +107,7 @@ __all__ = [
     "train",
     "train_all",
     "verify",
+    "weights",
     "worked_example",
 ]
 
@@ -322,8 +324,10 @@ def lint(
     return read(resolve(model, input=input, options=options) if isinstance(model, str) else model)
 
 
-def check(budget: str = "archcalc.toml") -> Checks:
+def check(budget: str = "archcalc.toml", *, follow: Follow | None = None) -> Checks:
     """Every limit of a budget file; ``.breaches`` is empty when all were kept.
+
+    ``follow(done, total, name)`` is called before each model is counted.
 
     Times are taken from the files of ``archcalc bench`` that the budget names, where they are
     there. Raises UsageError for a file that is wrong, and what :func:`graph` raises.
@@ -337,7 +341,11 @@ def check(budget: str = "archcalc.toml") -> Checks:
     from archcalc.io import bench_file, budget_file
 
     limits = budget_file.load(budget)
-    profiles = [profile(resolve(each.model, input=each.input or None)) for each in limits]
+    profiles = []
+    for place, each in enumerate(limits):
+        if follow is not None:
+            follow(place, len(limits), each.model)
+        profiles.append(profile(resolve(each.model, input=each.input or None)))
     benches = {each.latency.bench for each in limits if each.latency is not None}
     measured = {path: bench_file.load(path) for path in benches if path and Path(path).exists()}
     forecasts = [_forecast(each, found) for each, found in zip(limits, profiles, strict=True)]
@@ -401,6 +409,17 @@ def trace(
         optimizer=optimizer,
         **named,
     )
+
+
+def weights(path: str) -> Checkpoint:
+    """The parameters and bytes of a safetensors file, a folder of shards, or an index. Only
+    headers are read, and torch is not needed.
+
+    Raises UsageError for a file that is missing or damaged.
+    """
+    from archcalc.importers.safetensors import load
+
+    return load(path)
 
 
 def memory(
@@ -599,11 +618,13 @@ def summary(
         found = trace(model, *inputs, train=train, **options)
         if hasattr(model, "named_parameters"):
             frozen = {name for name, value in model.named_parameters() if not value.requires_grad}
+    from archcalc.report.formats import columns
     from archcalc.report.formats.terminal import terminal
     from archcalc.report.sections.summary import show
 
     counted = profile(found)
-    sys.stdout.write(terminal(show(counted, depth=depth, frozen=frozen)))
+    document = show(counted, depth=depth, frozen=frozen)
+    sys.stdout.write(terminal(document, width=columns()))
     return counted
 
 
