@@ -12,6 +12,7 @@ from typing import Literal
 
 from archcalc.analysis.bit_operations import bit_operations
 from archcalc.analysis.conventions import CONVENTIONS, amounts
+from archcalc.analysis.language import active_params, cache_bytes, masked_macs
 from archcalc.analysis.profile import Profile
 from archcalc.analysis.receptive_field import Field, Reach
 from archcalc.errors import UsageError
@@ -116,6 +117,9 @@ FIGURES: Mapping[str, Figure] = {
             lambda found: max(window_of(found).size),
             is_always_known=False,
         ),
+        Figure("active_params", "active parameters", active_params),
+        Figure("masked_macs", "MACs inside masks", masked_macs, is_lower_bound=True),
+        Figure("cache_bytes", "key-value cache", cache_bytes, "bytes"),
         Figure("bops", "bit operations", _bit_operations, is_lower_bound=True),
         Figure("bytes_moved", "memory traffic", _moved, "bytes", is_lower_bound=True),
         *(
