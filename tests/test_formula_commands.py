@@ -153,14 +153,20 @@ def test_a_damaged_sweep_is_one_sentence(
         (["sweep", "nin"], "a sweep needs at least one axis"),
         (["sweep", "nin", "--over", "input=9:3"], "is empty"),
         (["sweep", "nin", "--over", "input=3:9", "--where", "macs"], "is a value"),
-        (["sweep", "nin", "--over", "input=3:9", "--with", "epochs=3"], "belong to --train"),
+        (["sweep", "nin", "--over", "input=3:9", "--with", "epochs=3"], "need --train"),
         (["sweep", "nin", "--over", "input=3:9", "-o", "/nowhere/x.csv"], "cannot write"),
         (["derive", "nin", "--over", "heigth"], "nin has no size 'heigth': one of"),
         (["derive", "nin", "--over", "height", "--node", "x"], "no node of nin matches 'x'"),
         (["sweep", "nin", "--over", "widht=1:3"], "nin has no option 'widht'"),
         (["sweep", "nin", "--over", "height="], "write NAME=FIRST:LAST:STEP"),
         (["sweep", "nin", "--over", "height=1:9:0"], "a step of 1 or more"),
-        (["sweep", "nin", "--over", "mlp=perhaps"], "refuses every candidate: 1 because"),
+        (["sweep", "nin", "--over", "mlp=perhaps"], "option mlp=perhaps is not"),
+        (["sweep", "nin", "--over", "head=gap,fcc"], "option head=fcc is not gap or fc"),
+        (["sweep", "nin", "--over", "height=9", "--by", "macs"], "--by belongs to --top N"),
+        (["sweep", "nin", "--over", "height=9", "--trials", "9"], "belongs to --search optuna"),
+        (["sweep", "nin", "--over", "height=9", "--replacement"], "belongs to --sample N"),
+        (["sweep", "nin", "--over", "height=9", "--address", "x:1"], "belongs to --backend"),
+        (["sweep", "nin", "--over", "height=9", "-o", "x.png"], ".html, .tex, .jsonl, .parquet"),
         (["sweep", "googlenet", "--over", "input=8:16:4"], "2 because pool3: 3×3 window"),
     ],
 )
@@ -171,6 +177,20 @@ def test_a_wrong_input_is_one_sentence(
     assert (code, out) == (2, "")
     assert why in err
     assert len(err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["x.svg", "x.md"])
+def test_a_file_that_cannot_be_written_is_told_before_anything_is_counted(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    def counted(*_: object, **__: object) -> None:
+        raise AssertionError("counted first")
+
+    monkeypatch.setattr("archcalc.symbolic.sweep._chunk", counted)
+    path = str(tmp_path / "missing" / name)
+    code, out, err = ran(capsys, "sweep", "nin", "--over", "input=8:16:4", "-o", path)
+    assert (code, out) == (2, "")
+    assert "there is no folder" in err
 
 
 def test_a_space_without_a_possible_candidate_leaves_no_file(

@@ -29,7 +29,7 @@ Over = Annotated[
     list[str],
     Option(
         metavar="SIZES",
-        help="Sizes that stay variables, separated by commas: batch, height, width, input (height "
+        help="Sizes to keep as variables, separated by commas: batch, height, width, input (height "
         "and width); numeric options of a declared network; length or frames of a torch model. "
         "Repeatable.",
     ),
@@ -97,7 +97,7 @@ def derive(
     batch: Batch = 1,
     settings: Settings = [],  # noqa: B006  # typer copies it
 ) -> None:
-    """Derive what a network costs as formulas in its sizes.
+    """Derive the cost of a network as formulas in its sizes.
 
     \b
     archcalc derive inception-reduced --over c5_reduce
@@ -154,9 +154,13 @@ def _equal(models: list[str], names: list[str], figure: str, written: Written) -
     write(report, Output(units="exact", format=kind, output=written.output))
 
 
+TRIALS = 100
+"""Candidates that a search proposes unless told otherwise."""
+
+
 @dataclass(frozen=True)
 class Candidates:
-    """Which candidates a sweep looks at."""
+    """Which candidates a sweep counts."""
 
     over: Annotated[
         list[str],
@@ -175,9 +179,18 @@ class Candidates:
             show_default=False,
         ),
     ] = ""
+    predict: Annotated[
+        str,
+        Option(
+            metavar="DEVICE|FILE",
+            help="Predict each candidate's latency, which adds latency_ms, latency_low_ms and "
+            "latency_high_ms to the figures: cpu, or the FILE of a calibration.",
+            show_default=False,
+        ),
+    ] = ""
     sample: Annotated[
         int,
-        Option(metavar="N", min=0, help="Count N candidates drawn at random instead of every one."),
+        Option(metavar="N", min=0, help="Count N candidates drawn at random instead of all."),
     ] = 0
     seed: Annotated[int, Option(metavar="N", help="Seed of the sample or the search.")] = 0
     replacement: Annotated[
@@ -192,8 +205,14 @@ class Candidates:
         ),
     ] = ""
     trials: Annotated[
-        int, Option(metavar="N", min=1, help="Number of candidates that --search proposes.")
-    ] = 100
+        int | None,
+        Option(
+            metavar="N",
+            min=1,
+            help="Number of candidates that --search proposes; 100 by default.",
+            show_default=False,
+        ),
+    ] = None
     study: Annotated[
         str,
         Option(
@@ -247,7 +266,7 @@ class Keeping:
 
 @dataclass(frozen=True)
 class Running:
-    """How candidates are counted that have no formula."""
+    """How candidates without a formula are counted."""
 
     jobs: Annotated[
         int, Option(metavar="N", min=1, help="Number of candidates to count in parallel.")
@@ -256,7 +275,7 @@ class Running:
         Literal["loky", "dask", "ray"],
         Option(
             metavar="loky|dask|ray",
-            help="Where --jobs run: loky on this machine, dask or ray on a cluster.",
+            help="Where jobs run: loky on this machine, dask or ray on a cluster.",
         ),
     ] = "loky"
     address: Annotated[
@@ -283,7 +302,7 @@ class Running:
         Option(metavar="DATA", help="With --train, the data set to train on.", show_default=False),
     ] = ""
     runs: Annotated[
-        str, Option(metavar="DIR", help="With --train, the folder to keep the runs in.")
+        str, Option(metavar="DIR", help="With --train, the folder that holds all runs.")
     ] = "runs"
 
 
@@ -297,13 +316,14 @@ def sweep(
     batch: Batch = 1,
     settings: Settings = [],  # noqa: B006  # typer copies it
 ) -> None:
-    """Count every combination of some sizes and options; show the front of the best.
+    """Count every combination of sizes and options; show the Pareto front.
 
     -o FILE.csv, .jsonl or .parquet writes every kept candidate; .svg the chart.
 
     \b
     archcalc sweep inception-reduced --over c5_reduce=4:64:4 --over c3_reduce=16:128:16
     archcalc sweep googlenet --over input=128:320:32 --where 'macs <= 1e9' --top 10 --by macs
+    archcalc sweep inception-reduced --over c5_reduce=4:64:4 --where 'latency_ms <= 2' --predict cpu
     archcalc sweep ./net.py:Net --over width=16,32,64 --jobs 4
     """
     from archcalc.cli.progress import following
@@ -312,8 +332,11 @@ def sweep(
     from archcalc.symbolic.sweep.jobs import Jobs
     from archcalc.symbolic.sweep.rows import SUFFIXES
 
+    _check_pairs(candidates, keeping, running)
     to_rows = output.output.endswith(SUFFIXES)
     chart = output.output.endswith(".svg")
+    if not to_rows:
+        _check_output(output, chart)
     measure, measures = _training(model, running)
     extra = sizes([keeping.figures]) + ([keeping.edf] if keeping.edf else [])
     axes = list(candidates.over)
@@ -332,10 +355,11 @@ def sweep(
             sample=candidates.sample,
             seed=candidates.seed,
             replacement=candidates.replacement,
-            trials=candidates.trials if candidates.search else 0,
+            trials=(candidates.trials or TRIALS) if candidates.search else 0,
             study=candidates.study,
             jobs=Jobs(running.jobs, running.backend, running.address),
             output=output.output if to_rows else "",
+            predict=candidates.predict,
             measure=measure,
             measures=measures,
             progress=lambda at: follow(at.done, at.total, ""),
@@ -353,10 +377,38 @@ def sweep(
     write(show(found), output)
 
 
+def _check_pairs(candidates: Candidates, keeping: Keeping, running: Running) -> None:
+    """Refuse an option whose other half is missing, which would otherwise be ignored."""
+    for given, option, missing in (
+        (keeping.by and not keeping.top, "--by", "--top N"),
+        (candidates.trials and not candidates.search, "--trials", "--search optuna"),
+        (candidates.study and not candidates.search, "--study", "--search optuna"),
+        (candidates.replacement and not candidates.sample, "--replacement", "--sample N"),
+        (running.address and running.backend == "loky", "--address", "--backend dask or ray"),
+    ):
+        if given:
+            raise UsageError(f"{option} belongs to {missing}")
+
+
+def _check_output(output: Output, chart: bool) -> None:
+    """Refuse a file that could not be written, before the candidates are counted."""
+    from archcalc.io.files import require_writable
+    from archcalc.report.formats import choose
+
+    if chart:
+        from archcalc.report.charts.style import altair
+
+        altair()
+    else:
+        choose(output.format or "", output.output, also=(".jsonl", ".parquet", ".svg"))
+    if output.output != "-":
+        require_writable(output.output)
+
+
 def _training(model: str, running: Running) -> tuple[Measure | None, tuple[str, ...]]:
     if not running.train:
         if running.changes or running.data:
-            raise UsageError("--with and --data belong to --train")
+            raise UsageError("--with and --data need --train")
         return None, ()
     from archcalc.errors import needs
 

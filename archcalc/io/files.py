@@ -49,6 +49,16 @@ def write_texts(files: Mapping[Path, str]) -> None:
             _make_durable(beside)
 
 
+class _TriedError(Exception):
+    """Ends a write that was only tried, so that nothing is put in its place."""
+
+
+def require_writable(path: PathLike) -> None:
+    """Raise UsageError where nothing could be written, before long work is done for it."""
+    with suppress(_TriedError), replacing(path):
+        raise _TriedError
+
+
 @contextmanager
 def replacing(path: PathLike) -> Iterator[Path]:
     """Give a path to write to, and put what was written in the place of ``path`` at the end.

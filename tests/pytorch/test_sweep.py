@@ -15,6 +15,7 @@ import pytest
 import torch
 
 import archcalc
+from archcalc.cli import run
 from archcalc.errors import ArchcalcError
 from archcalc.pytorch.train.candidate import MEASURES, TrainedCandidate
 from archcalc.symbolic.sweep import sweep
@@ -66,15 +67,27 @@ def test_processes_give_the_same(net: str) -> None:
     assert sweep(net, over, input="16x16x3", rows=True, jobs=Jobs(2)) == alone
 
 
-def test_a_worker_that_dies_is_one_sentence_and_finished_chunks_are_kept(
-    net: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_worker_that_dies_is_one_sentence_and_loses_no_finished_chunk(
+    net: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    output = str(tmp_path / "rows.csv")
-    over = ["width=" + ",".join(map(str, [*range(1, 19), 66]))]
-    with pytest.raises(ArchcalcError, match="a worker of the sweep was lost") as lost:
-        sweep(net, over, input="16x16x3", output=output, jobs=Jobs(2))
-    assert "\n" not in str(lost.value)
-    assert (tmp_path / "rows.csv.parts" / "000000000.jsonl").exists()
+    """The first chunk has the 16 candidates that fit into it; the last candidate ends its process.
+    Once repaired, a sweep in one process counts only what was left."""
+    rows = tmp_path / "rows.csv"
+    line = ["sweep", net, "-i", "9x9x3", "--jobs", "2", "-o", str(rows), "--over"]
+    line += ["width=" + ",".join(map(str, [*range(14, 31), 66]))]
+    assert run(line) == 2
+    said = capsys.readouterr()
+    assert said.out == ""
+    assert [each for each in said.err.splitlines() if "a worker of the sweep was lost" in each]
+    assert len(said.err.strip().splitlines()) == 1
+    source = Path(net.rpartition(":")[0])
+    repaired = NET.replace("os._exit(1)", "pass").replace("width == 13", "width < 30")
+    source.write_text(repaired, encoding="utf-8")
+    line.remove("--jobs")
+    line.remove("2")
+    assert run(line) == 0
+    with rows.open(encoding="utf-8") as file:
+        assert [int(row["width"]) for row in csv.DictReader(file)] == [*range(14, 31), 66]
 
 
 def free_port() -> int:
@@ -166,6 +179,15 @@ def test_candidates_are_trained_on_a_cluster(cluster: Jobs, tmp_path: Path) -> N
     assert [0 < row["accuracy"] <= 1 for row in found["there"]] == [True, True]
     names = {each.name for each in (tmp_path / "there").iterdir()}
     assert names == {"nin-digits-head=fc", "nin-digits-head=gap"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("cluster", ["dask"], indirect=True)
+def test_a_worker_of_a_cluster_that_dies_is_one_sentence(net: str, cluster: Jobs) -> None:
+    """dask gives the candidate to other workers, which it ends as well, and then gives up."""
+    with pytest.raises(ArchcalcError, match="a worker of the sweep was lost") as lost:
+        sweep(net, ["width=8,66"], input="16x16x3", jobs=cluster)
+    assert "\n" not in str(lost.value)
 
 
 @pytest.mark.slow

@@ -6,7 +6,9 @@ in :data:`FORMATS`; commands, reports and report files offer it from then on.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -51,17 +53,25 @@ class Place:
     """Texts of the files beside the document, by name. A format adds to them."""
 
 
+def columns() -> int:
+    """Columns that the variable COLUMNS or the terminal has; 0 where lines may be of any length."""
+    asked = os.environ.get("COLUMNS", "")
+    if asked.isdecimal() and int(asked):
+        return int(asked)
+    return os.get_terminal_size(sys.stdout.fileno()).columns if sys.stdout.isatty() else 0
+
+
 def write(document: Document, format: str, place: Place | None = None) -> str:
     """The document in a format."""
     module = import_module(f"{__name__}.{FORMATS[format].module}")
     return cast(str, module.write(document, place or Place()))
 
 
-def choose(format: str, output: str, *, has_option: bool = True) -> str:
+def choose(format: str, output: str, *, has_option: bool = True, also: Sequence[str] = ()) -> str:
     """The format to write: the given one, else the one of the file's extension, else a table.
 
     Raises UsageError for an extension that no format has; ``has_option`` says that the command
-    has a --format to advise.
+    has a --format to advise, and ``also`` which other extensions it takes.
 
     >>> choose("", "out.csv"), choose("json", "out.txt"), choose("", "-")
     ('csv', 'json', 'table')
@@ -76,7 +86,7 @@ def choose(format: str, output: str, *, has_option: bool = True) -> str:
     for name, found in FORMATS.items():
         if found.extension == extension:
             return name
-    known = ", ".join(f".{found.extension}" for found in FORMATS.values())
+    known = ", ".join([*(f".{found.extension}" for found in FORMATS.values()), *also])
     advice = f", or give --format {'|'.join(NAMES)}" if has_option else ""
     raise UsageError(
         f"cannot tell the format of {output!r} from its extension; end it with {known}{advice}"

@@ -52,7 +52,7 @@ def _totals(profiles: Sequence[Profile]) -> Table:
     return Table(tuple(columns), tuple(rows))
 
 
-BESIDE = ("active_params", "masked_macs", "cache_bytes")
+BESIDE = tuple(key for key, figure in FIGURES.items() if figure.is_of_tokens)
 """Figures of language models that differ from the totals, or that others do not have."""
 
 

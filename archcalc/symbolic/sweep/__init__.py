@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from archcalc.analysis.record import Record
 from archcalc.errors import UsageError
+from archcalc.lookup.registry import Architecture
 from archcalc.lookup.resolve import find_declared
 from archcalc.lookup.spec import ModelSpec
 from archcalc.symbolic.figures import FIGURES
@@ -153,6 +154,7 @@ def sweep(
     study: str = "",
     rows: bool = False,
     output: str = "",
+    predict: str = "",
     measure: Callable[[Mapping[str, Any]], Mapping[str, float]] | None = None,
     measures: Sequence[str] = (),
     progress: Callable[[Progress], None] = lambda progress: None,
@@ -165,7 +167,10 @@ def sweep(
     first so many by a figure. ``rows`` keeps every candidate in the record, ``output`` writes them
     to a ``.csv``, ``.jsonl`` or ``.parquet`` file as they come. ``trials`` looks at so many
     candidates that optuna's NSGA-II proposes, in a ``study`` file that it goes on from.
-    ``measure`` gives further figures of one candidate, named by ``measures``: an accuracy.
+    ``predict`` names a calibration, as for :func:`archcalc.predict`; it adds ``latency_ms`` and the
+    ends of its interval, ``latency_low_ms`` and ``latency_high_ms``, to the figures, and every
+    candidate is then looked at by itself. ``measure`` gives further figures of one candidate, named
+    by ``measures``: an accuracy.
 
     Declared networks go through formulas; others are traced one by one, by ``jobs``. A sweep with
     an ``output`` that is cut off goes on from its finished chunks when it is called again. Raises
@@ -176,6 +181,18 @@ def sweep(
     >>> found.candidates, found.kept
     (16, 4)
     """
+    if predict:
+        from archcalc.symbolic.sweep.predicted import LATENCIES, Predicted
+
+        measure = Predicted(
+            model,
+            predict,
+            dict(options or {}),
+            (input,) if isinstance(input, str) else (),
+            batch,
+            measure,
+        )
+        measures = (*measures, *LATENCIES)
     space = parse_space(over)
     condition = parse_condition(where) if where else None
     objectives = parse_objectives(pareto or "min:macs,max:params")
@@ -184,6 +201,8 @@ def sweep(
     asked = ModelSpec.parse(model, options=options)
     chosen = dict(asked.options)
     declared = find_declared(asked)
+    if declared is not None:
+        _check_choices(declared, space)
     run_jobs = jobs or Jobs()
     count: Counter
     if declared is not None and measure is None:
@@ -207,7 +226,7 @@ def sweep(
     total = sample or space.size
     kept = _Kept(Front(objectives), Best(order, top) if top else None, Sample(SAMPLE, seed))
     settings = [model, repr(space), where, pareto, top, by, wanted, sample, seed, replacement]
-    settings += [str(input), batch, training, repr(sorted(chosen.items()))]
+    settings += [str(input), batch, training, repr(sorted(chosen.items())), predict]
     file = RowFile.open(output, _fingerprint(settings)) if output else None
     everything: list[Rows] = []
     if file is not None and (before := file.state()) is not None:
@@ -326,12 +345,25 @@ def _wanted(
     asked = [*figures, *(objective.figure for objective in objectives), *measures]
     asked += sorted(name for name in (condition.names if condition else ()) if name not in axes)
     for name in asked:
+        if name.startswith("latency") and name not in measures:
+            raise UsageError(
+                f"{name} needs a calibration: add --predict cpu, and run `archcalc calibrate` first"
+            )
         if name not in FIGURES and name not in measures:
             raise UsageError(
                 f"unknown figure {name!r}: one of {', '.join([*FIGURES, *measures])}"
                 + (f", or an axis: {', '.join(sorted(axes))}" if condition else "")
             )
     return tuple(dict.fromkeys(asked))
+
+
+def _check_choices(architecture: Architecture, space: Space) -> None:
+    """Raise UsageError for a value that an option cannot have, before anything is counted."""
+    for axis in space.axes:
+        option = architecture.options.get(axis.name)
+        if option is not None and option.type is not int:
+            for value in axis.values:
+                architecture.parse_options({axis.name: value})
 
 
 def _none_of(model: str, kept: _Kept) -> str:
