@@ -47,7 +47,8 @@ from archcalc.version import VERSION
 if TYPE_CHECKING:
     from torch.nn import Module
 
-    from archcalc.analysis.budget import Checks
+    from archcalc.analysis.budget import Budget, Checks, Forecast
+    from archcalc.analysis.checkpoint import Checkpoint
     from archcalc.analysis.claims import Claims, Measurement
     from archcalc.analysis.latency import Bench
     from archcalc.analysis.lint import Lint
@@ -106,6 +107,7 @@ __all__ = [
     "train",
     "train_all",
     "verify",
+    "weights",
     "worked_example",
 ]
 
@@ -244,14 +246,15 @@ def report(
     sections: Sequence[str] = (),
     bench: Sequence[str] = (),
     runs: Sequence[str] = (),
+    predict: str = "",
     follow: Follow | None = None,
 ) -> Report:
     """The records of a whole report on some models, or on those of a TOML file ``config``.
 
-    ``bench`` are files of ``archcalc bench`` and ``runs`` folders of ``archcalc train``. The
-    report's ``write`` puts it into files, in the format of each file's extension. Raises
-    UsageError for a section that does not exist and for measurements of other models, and what
-    :func:`graph` raises.
+    ``bench`` are files of ``archcalc bench`` and ``runs`` folders of ``archcalc train``;
+    ``predict`` names a calibration, as for :func:`predict`. The report's ``write`` puts it into
+    files, in the format of each file's extension. Raises UsageError for a section that does not
+    exist and for measurements of other models, and what :func:`graph` raises.
 
     >>> found = report(["inception-naive", "inception-reduced"], sections=["summary"])
     >>> [profile.macs for profile in found.profiles]
@@ -267,6 +270,7 @@ def report(
         sections=sections,
         bench=bench,
         runs=runs,
+        predict=predict,
         follow=follow,
         input=input,
         batch=batch,
@@ -320,8 +324,10 @@ def lint(
     return read(resolve(model, input=input, options=options) if isinstance(model, str) else model)
 
 
-def check(budget: str = "archcalc.toml") -> Checks:
+def check(budget: str = "archcalc.toml", *, follow: Follow | None = None) -> Checks:
     """Every limit of a budget file; ``.breaches`` is empty when all were kept.
+
+    ``follow(done, total, name)`` is called before each model is counted.
 
     Times are taken from the files of ``archcalc bench`` that the budget names, where they are
     there. Raises UsageError for a file that is wrong, and what :func:`graph` raises.
@@ -335,10 +341,35 @@ def check(budget: str = "archcalc.toml") -> Checks:
     from archcalc.io import bench_file, budget_file
 
     limits = budget_file.load(budget)
-    profiles = [profile(resolve(each.model, input=each.input or None)) for each in limits]
+    profiles = []
+    for place, each in enumerate(limits):
+        if follow is not None:
+            follow(place, len(limits), each.model)
+        profiles.append(profile(resolve(each.model, input=each.input or None)))
     benches = {each.latency.bench for each in limits if each.latency is not None}
-    measured = {path: bench_file.load(path) for path in benches if Path(path).exists()}
-    return check_all(limits, profiles, measured)
+    measured = {path: bench_file.load(path) for path in benches if path and Path(path).exists()}
+    forecasts = [_forecast(each, found) for each, found in zip(limits, profiles, strict=True)]
+    return check_all(limits, profiles, measured, forecasts)
+
+
+def _forecast(limits: Budget, found: Profile) -> Forecast | str:
+    """The predicted time that a budget asks for, or why there is none. A file that is there and
+    cannot be read is an error."""
+    if limits.latency is None or not limits.latency.predict:
+        return ""
+    from pathlib import Path
+
+    from archcalc.analysis.budget import Forecast
+    from archcalc.analysis.prediction.predict import predict as run
+
+    asked = limits.latency.predict
+    try:
+        calibration = _calibration(asked, found.graph)
+    except UsageError as error:
+        if Path(asked).exists():
+            raise
+        return str(error)
+    return Forecast(run(found.graph, calibration), calibration.machine)
 
 
 def trace(
@@ -378,6 +409,17 @@ def trace(
         optimizer=optimizer,
         **named,
     )
+
+
+def weights(path: str) -> Checkpoint:
+    """The parameters and bytes of a safetensors file, a folder of shards, or an index. Only
+    headers are read, and torch is not needed.
+
+    Raises UsageError for a file that is missing or damaged.
+    """
+    from archcalc.importers.safetensors import load
+
+    return load(path)
 
 
 def memory(
@@ -576,11 +618,13 @@ def summary(
         found = trace(model, *inputs, train=train, **options)
         if hasattr(model, "named_parameters"):
             frozen = {name for name, value in model.named_parameters() if not value.requires_grad}
+    from archcalc.report.formats import columns
     from archcalc.report.formats.terminal import terminal
     from archcalc.report.sections.summary import show
 
     counted = profile(found)
-    sys.stdout.write(terminal(show(counted, depth=depth, frozen=frozen)))
+    document = show(counted, depth=depth, frozen=frozen)
+    sys.stdout.write(terminal(document, width=columns()))
     return counted
 
 
@@ -695,7 +739,7 @@ def bench(models: Sequence[str] = STORY, **choice: Any) -> Bench:
 
     ``choice``: ``device="auto"``, ``batches=(1,)``, ``dtypes=("float32",)``, ``threads=()``,
     ``input``, ``options``, ``train``, ``compiled``, ``channels_last``, ``graphs``, ``layers``,
-    ``verify``, ``plan``. Needs torch; see :func:`archcalc.pytorch.bench.run.bench`.
+    ``verify``, ``predict``, ``plan``. Needs torch; see :func:`archcalc.pytorch.bench.run.bench`.
 
         before, after = archcalc.bench(["inception-naive", "inception-reduced"]).latencies
         before.median, before.iqr  # seconds

@@ -1,6 +1,10 @@
 """Measure the registry on this CPU and write ``reports/latency-cpu.md``.
 
-    python benchmarks/latency_report.py [--threads 1] [--time 1.0] [-o reports/latency-cpu.md]
+    python benchmarks/latency_report.py [--threads 1] [--time 1.0] [--predict]
+                                        [-o reports/latency-cpu.md]
+
+``--predict`` puts the times that this machine's calibration predicts beside the measured ones;
+`archcalc calibrate --dtype float32,bfloat16 --threads 1` makes the two that it needs.
 
 About five minutes on one core of a server; run it when nothing else runs. Beside the Markdown goes
 a CSV file of the same name with the registry's rows in base units.
@@ -53,12 +57,20 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--time", type=float, default=1.0, help="seconds of samples a model")
     parser.add_argument("-o", "--output", default="reports/latency-cpu.md")
+    parser.add_argument("--predict", action="store_true", help="show predicted times too")
     given = parser.parse_args()
     plan = Plan(budget=given.time, warmup=3 * given.time)
 
     def measure(*models: str, **choice: object) -> Bench:
         print(" ".join(models), *choice.values(), flush=True)
-        return archcalc.bench(models, device="cpu", threads=(given.threads,), plan=plan, **choice)
+        return archcalc.bench(
+            models,
+            device="cpu",
+            threads=(given.threads,),
+            plan=plan,
+            predict=given.predict,
+            **choice,
+        )
 
     singles = [measure(name, verify=name in VERIFIED) for name in registry.names()]
     pairs = [measure(*pair, batches=BATCHES, dtypes=DTYPES, layers=True) for pair in PAIRS]
@@ -106,6 +118,8 @@ def registry_table(rows: Sequence[Latency]) -> Table:
         Column("share_of_ceiling", "of ceiling", "share"),
         Column("bound_s", "lower bound", "seconds"),
         Column("distance", "× bound", "ratio"),
+        Column("predicted_s", "predicted", "seconds"),
+        Column("error", "error", "share"),
         Column("samples", "samples", "exact"),
     )
     cells: list[tuple[Cell, ...]] = [
@@ -119,30 +133,57 @@ def registry_table(rows: Sequence[Latency]) -> Table:
             row.share_of_ceiling,
             row.bound,
             row.median / row.bound if row.bound else None,
+            row.predicted and row.predicted.seconds,
+            row.error,
             len(row.samples),
         )
         for row in rows
     ]
-    return Table(columns, tuple(cells))
+    table = Table(columns, tuple(cells))
+    if any(row.predicted for row in rows):
+        return table
+    return table.without(10).without(9)
 
 
 def correlation_table(rows: Sequence[Latency]) -> Table:
-    predictors: tuple[tuple[str, Callable[[Latency], float | None]], ...] = (
+    predictors: list[tuple[str, Callable[[Latency], float | None]]] = [
         ("multiply-adds", lambda row: row.macs),
         ("bytes moved", lambda row: row.bytes_moved),
         ("roofline's lower bound", lambda row: row.bound),
-    )
+    ]
+    if any(row.predicted for row in rows):
+        predictors.append(("prediction", lambda row: row.predicted and row.predicted.seconds))
     medians = [row.median for row in rows]
     cells = []
     for name, predict in predictors:
         values = [float(predict(row) or 0) for row in rows]
-        cells.append((name, rank_correlation(values, medians), misplaced(rows, values, medians)))
+        cells.append(
+            (
+                name,
+                rank_correlation(values, medians),
+                median_error(values, medians, scaled=name != "prediction"),
+                misplaced(rows, values, medians),
+            )
+        )
     columns = (
         Column("predictor", "predictor"),
         Column("spearman", "Spearman's ρ", "number"),
+        Column("median_error", "median error", "share"),
         Column("misplaced", "most misplaced"),
     )
     return Table(columns, tuple(cells))
+
+
+def median_error(
+    values: Sequence[float], medians: Sequence[float], *, scaled: bool
+) -> float | None:
+    """Of a predictor in seconds; of any other after scaling by the constant that suits these models
+    best."""
+    pairs = [(value, seconds) for value, seconds in zip(values, medians, strict=True) if value]
+    if not pairs:
+        return None
+    constant = statistics.median(seconds / value for value, seconds in pairs) if scaled else 1.0
+    return statistics.median(abs(constant * value / seconds - 1) for value, seconds in pairs)
 
 
 def misplaced(rows: Sequence[Latency], values: Sequence[float], medians: Sequence[float]) -> str:
@@ -161,8 +202,9 @@ def spread(rows: Sequence[Latency]) -> str:
     medians = [row.median for row in rows]
     return (
         f"Spearman's rank correlation with the measured median, over {len(rows)} models whose "
-        f"times differ by up to {max(medians) / min(medians):,.0f} times. It is blind to how far a "
-        "prediction is off: only the order counts."
+        f"times differ by up to {max(medians) / min(medians):,.0f} times. The correlation is blind "
+        "to how far a predictor is off, since only the order counts; the median error is not. "
+        "Every predictor but the prediction is first scaled by a constant fitted to these models."
     )
 
 

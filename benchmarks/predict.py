@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import statistics
+import time
 from collections.abc import Callable, Iterator, Sequence
 from math import exp, log
 from pathlib import Path
@@ -30,6 +31,7 @@ from archcalc.graph import Graph
 from archcalc.io import bench_file, calibrations
 from archcalc.io.files import write_text
 from archcalc.lookup import registry
+from archcalc.pytorch.bench.devices import Cpu
 from archcalc.pytorch.bench.timer import Plan
 from archcalc.report.escape import for_markdown as escape
 from archcalc.report.formats.csv import csv
@@ -87,6 +89,12 @@ VISITS = 2
 """Measurements of each network, with the others between; the faster one counts."""
 
 
+BUSY = (
+    "Others used the machine: the measured times are the processor's time of the one thread, which "
+    "leaves out waiting for them. They were not taken from the clock."
+)
+
+
 class Row(NamedTuple):
     """One network in one setting."""
 
@@ -112,9 +120,17 @@ def main() -> None:
     parser.add_argument("--work", default="build/predict", help="folder that keeps measurements")
     parser.add_argument("--since", default="", help="the --work of an earlier run, for the drift")
     parser.add_argument("--dtype", default=",".join(DTYPES))
+    parser.add_argument(
+        "--busy",
+        action="store_true",
+        help="measure the processor's time instead of the clock's, on a machine that others use; "
+        "for one thread alone",
+    )
     parser.add_argument("--quick", action="store_true", help="a handful of networks")
     parser.add_argument("-o", "--output", default="reports/predict-cpu.md")
     given = parser.parse_args()
+    if given.busy and given.threads != 1:
+        parser.error("--busy takes one thread: others' work is not on the clock of this one")
     work = Path(given.work)
     work.mkdir(parents=True, exist_ok=True)
     names = QUICK if given.quick else (*registry.names(), *CONVOLUTIONAL, *TRANSFORMERS)
@@ -125,11 +141,11 @@ def main() -> None:
         for name in names:
             for dtype in dtypes:
                 for batch in BATCHES:
-                    measured(work, name, dtype, batch, given.threads, plan, visit)
+                    measured(work, name, dtype, batch, given.threads, plan, visit, given.busy)
     rows = {each.setting.dtype: [*gathered(work, names, each)] for each in found}
     since = Path(given.since) if given.since else None
     target = Path(given.output)
-    write_text(target, page(found, rows, drift(work, since) if since else ""))
+    write_text(target, page(found, rows, drift(work, since) if since else "", given.busy))
     write_text(
         target.with_suffix(".csv"), csv(networks([row for all in rows.values() for row in all]))
     )
@@ -146,7 +162,14 @@ def calibrated(work: Path, dtype: str, threads: int, seconds: float) -> Calibrat
 
 
 def measured(
-    work: Path, name: str, dtype: str, batch: int, threads: int, plan: Plan, visit: int
+    work: Path,
+    name: str,
+    dtype: str,
+    batch: int,
+    threads: int,
+    plan: Plan,
+    visit: int,
+    busy: bool = False,
 ) -> None:
     """Measure a network and keep the result; nothing where it is there, or where the network
     cannot run in this setting."""
@@ -156,7 +179,14 @@ def measured(
     print(name, dtype, batch, flush=True)
     try:
         found = archcalc.bench(
-            [name], device="cpu", threads=(threads,), dtypes=(dtype,), batches=(batch,), plan=plan
+            [name],
+            device="cpu",
+            threads=(threads,),
+            dtypes=(dtype,),
+            batches=(batch,),
+            plan=plan,
+            roofline=False,  # the calibration has its own ceilings
+            **({"find": lambda name: Cpu(time.thread_time)} if busy else {}),
         )
     except ArchcalcError as error:
         print(f"left out: {error}", flush=True)
@@ -189,12 +219,13 @@ def gathered(work: Path, names: Sequence[str], calibration: Calibration) -> Iter
             yield Row(graph, latency, predict(graph, calibration), bound)
 
 
-def page(found: Sequence[Calibration], rows: dict[str, list[Row]], drifted: str) -> str:
+def page(found: Sequence[Calibration], rows: dict[str, list[Row]], drifted: str, busy: bool) -> str:
     """The whole page."""
     parts = [
         "# Predicted latency on a CPU, beside the measured",
         f"{escape(str(found[0].environment))}. `python benchmarks/predict.py` writes this page. No "
         "network on it was timed for a calibration.",
+        *([BUSY] if busy else []),
     ]
     for each in found:
         mine = rows[each.setting.dtype]

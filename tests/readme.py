@@ -82,7 +82,7 @@ def output(command: str) -> str:
         encoding="utf-8",
         check=True,
         cwd=ROOT,
-        env={**os.environ, "COLUMNS": "80"},
+        env={name: value for name, value in os.environ.items() if name != "COLUMNS"},
     )
     return done.stdout
 

@@ -351,10 +351,9 @@ def test_a_pattern_without_a_match_is_refused(cli, line: str, words: str) -> Non
 @pytest.mark.parametrize("columns", ["60", "80", "120"])
 def test_memory_of_a_training_step_shows_its_own_totals(cli, monkeypatch, columns: str) -> None:
     monkeypatch.setenv("COLUMNS", columns)
-    shown = cli("memory nin --train --optimizer adam").out
-    heads = "weights", "gradients", "optimizer state", "kept for backward"
-    for head in (*heads, "forward peak", "backward peak", "update peak", "adam"):
-        assert head in shown
+    shown = " ".join(cli("memory nin --train --optimizer adam --depth 1").out.split())
+    heads = "weights", "gradients", "state", "backward", "peak", "7.38 MiB", "18.3 MiB"
+    assert all(head in shown for head in heads)
     assert "least activations" not in shown
     assert "optimizer" not in cli("memory nin").out
 

@@ -88,3 +88,22 @@ def test_dir_lists_only_public_names() -> None:
     assert set(names) == set(archcalc.__all__)
     assert all(hasattr(archcalc, name) for name in names)
     assert not {"annotations", "Any", "Sequence", "VERSION"} & set(names)
+
+
+def test_a_module_and_a_layer_are_one_line_each() -> None:
+    profile = archcalc.graph("nin").profile()
+    # 14,592 + 30,880 + 15,456 parameters; (32·32·192)·(5·5·3) + (32·32·160)·192 + (32·32·96)·160
+    macs = 14_745_600 + 31_457_280 + 15_728_640
+    assert (
+        repr(profile["mlpconv1"])
+        == f"<Module mlpconv1: 6 layers, 60,928 parameters, {macs:,} MACs>"
+    )
+    shown = "<Layer mlpconv1.conv: conv2d, 14,592 parameters, 14,745,600 MACs>"
+    assert repr(profile["mlpconv1.conv"]) == shown
+
+
+def test_print_fits_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    lines = str(archcalc.compare(["nin", "googlenet"])).splitlines()
+    assert max(map(len, lines)) <= 40
+    assert "Left out to fit 40 columns" in " ".join(lines)

@@ -13,6 +13,7 @@ from typing import Any, Literal, NamedTuple
 
 from archcalc.analysis.figures import FIGURES
 from archcalc.analysis.latency import Bench, find
+from archcalc.analysis.prediction.predict import Prediction
 from archcalc.analysis.profile import Profile
 from archcalc.analysis.record import Record
 from archcalc.graph import Shape, times
@@ -23,13 +24,15 @@ Outcome = Literal["kept", "breach", "advice"]
 
 @dataclass(frozen=True, slots=True)
 class TimeLimit:
-    """A median of ``archcalc bench``."""
+    """A median of ``archcalc bench``, or a prediction."""
 
     seconds: float
-    bench: str
-    """The file that ``archcalc bench -o`` wrote."""
+    bench: str = ""
+    """The file that ``archcalc bench -o`` wrote; empty for a prediction."""
     machine: str = ""
     """A part of the processor's or GPU's name; a time from it gates. Empty: it only advises."""
+    predict: str = ""
+    """The calibration that the time is predicted from: a file, or a device of this machine."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +47,13 @@ class Budget:
     shapes: Mapping[str, str] = field(default_factory=dict)
     """Of nodes or modules (of a module's last node), as ``8x8x10``; ``output`` is the model's."""
     latency: TimeLimit | None = None
+
+
+class Forecast(NamedTuple):
+    """A predicted time and the machine that it is predicted for."""
+
+    prediction: Prediction
+    machine: str
 
 
 class Check(NamedTuple):
@@ -79,8 +89,14 @@ class Checks(Record):
         return [check._asdict() for check in self.checks]
 
 
-def check(budget: Budget, found: Profile, measured: Bench | None = None) -> tuple[Check, ...]:
-    """Every limit of a model against its profile, and against what ``archcalc bench`` measured.
+def check(
+    budget: Budget,
+    found: Profile,
+    measured: Bench | None = None,
+    forecast: Forecast | str = "",
+) -> tuple[Check, ...]:
+    """Every limit of a model against its profile, and against what ``archcalc bench`` measured or
+    what is predicted; a text says why there is no prediction.
 
     >>> import archcalc
     >>> limits = Budget("nin", at_most={"macs": 200_000_000})
@@ -92,7 +108,9 @@ def check(budget: Budget, found: Profile, measured: Bench | None = None) -> tupl
     checks = [_figure(name, key, limit, "at most", found) for key, limit in budget.at_most.items()]
     checks += [_figure(name, key, limit, "exactly", found) for key, limit in budget.exactly.items()]
     checks += [_shape(name, node, wanted, found) for node, wanted in budget.shapes.items()]
-    if budget.latency is not None:
+    if budget.latency is not None and budget.latency.predict:
+        checks.append(_predicted(budget, budget.latency, forecast))
+    elif budget.latency is not None:
         checks.append(_latency(budget, budget.latency, found, measured))
     return tuple(checks)
 
@@ -164,14 +182,42 @@ def _latency(budget: Budget, limit: TimeLimit, found: Profile, measured: Bench |
     return Check(name, "latency", row.median, allowed, "at most", outcome, told)
 
 
+def _predicted(budget: Budget, limit: TimeLimit, forecast: Forecast | str) -> Check:
+    """A predicted time gates where its whole interval is over the limit of a machine that the
+    budget names."""
+    name, allowed = budget.model, limit.seconds
+    if isinstance(forecast, str):
+        sentence = f"{name}: its time is not predicted: {forecast or 'there is no calibration'}"
+        return Check(name, "predicted latency", None, allowed, "at most", "advice", sentence)
+    found, machine = forecast
+    named = bool(limit.machine) and limit.machine.lower() in machine.lower()
+    told = (
+        f"{name}: {1e3 * found.seconds:.3g} ms predicted on {machine} (90 %: "
+        f"{1e3 * found.low:.3g} to {1e3 * found.high:.3g} ms), at most {1e3 * allowed:.3g} ms "
+        "allowed"
+    )
+    outcome: Outcome = "kept"
+    if found.seconds > allowed:
+        outcome = "breach" if named and found.low > allowed else "advice"
+        if not named:
+            other = f"not {limit.machine}" if limit.machine else "which the budget does not name"
+            told += f"; advice alone, since the machine is {machine}, {other}"
+        elif outcome == "advice":
+            told += "; advice alone, since the interval reaches down to the limit"
+    return Check(name, "predicted latency", found.seconds, allowed, "at most", outcome, told)
+
+
 def check_all(
     budgets: Sequence[Budget],
     profiles: Sequence[Profile],
     measured: Mapping[str, Bench] | None = None,
+    forecasts: Sequence[Forecast | str] = (),
 ) -> Checks:
-    """Every budget against its profile; ``measured`` by the name of the bench file."""
+    """Every budget against its profile; ``measured`` by the name of the bench file, ``forecasts``
+    in the order of the budgets."""
     found: list[Check] = []
-    for budget, profile in zip(budgets, profiles, strict=True):
+    for place, (budget, profile) in enumerate(zip(budgets, profiles, strict=True)):
         bench = budget.latency and (measured or {}).get(budget.latency.bench)
-        found += check(budget, profile, bench or None)
+        forecast = forecasts[place] if forecasts else ""
+        found += check(budget, profile, bench or None, forecast)
     return Checks(tuple(found))

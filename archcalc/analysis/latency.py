@@ -110,6 +110,8 @@ class LayerTime(NamedTuple):
     """What that bound is: ``compute``, ``memory``, ``launch``, or ``free``."""
     window: str = ""
     """``1×1`` of a convolution."""
+    predicted: float | None = None
+    """Seconds by the machine's calibration."""
 
     @property
     def flops_per_second(self) -> float | None:
@@ -129,6 +131,13 @@ class LayerTime(NamedTuple):
         """How many times its lower bound it takes."""
         return self.seconds / self.bound if self.bound else None
 
+    @property
+    def error(self) -> float | None:
+        """How far the prediction is above or below the time, as a part of it."""
+        if self.predicted is None or not self.seconds:
+            return None
+        return self.predicted / self.seconds - 1
+
 
 class Layers(NamedTuple):
     """The pass that timed every node by itself."""
@@ -147,6 +156,17 @@ class Layers(NamedTuple):
     def overhead(self) -> float:
         """The nodes' sum over the whole call: what looking inside costs, or hides."""
         return self.total / self.whole
+
+
+class Predicted(NamedTuple):
+    """What the machine's calibration predicts for a whole call."""
+
+    seconds: float
+    low: float
+    high: float
+    """The ends of the interval that holds 90 % of networks."""
+    lacks: tuple[str, ...] = ()
+    """Operators that were not calibrated, or not at such sizes."""
 
 
 class Verified(NamedTuple):
@@ -221,6 +241,7 @@ class Latency:
     """What a reader should know; sentences in files of older versions."""
     layers: Layers | None = None
     verified: Verified | None = None
+    predicted: Predicted | None = None
 
     @property
     def median(self) -> float:
@@ -251,6 +272,11 @@ class Latency:
     @property
     def flops_per_second(self) -> float | None:
         return None if self.flops is None else self.flops / self.median
+
+    @property
+    def error(self) -> float | None:
+        """How far the prediction is above or below the median, as a part of it."""
+        return None if self.predicted is None else self.predicted.seconds / self.median - 1
 
     @property
     def share_of_ceiling(self) -> float | None:
@@ -300,6 +326,7 @@ class Bench(Record):
                 "flops_per_s": row.flops_per_second,
                 "share_of_ceiling": row.share_of_ceiling,
                 "bound_s": row.bound,
+                "predicted_s": row.predicted and row.predicted.seconds,
             }
             for row in self.latencies
         ]

@@ -57,6 +57,9 @@ class Layer(NamedTuple):
     def flops(self) -> int | None:
         return None if self.cost is None else self.cost.flops
 
+    def __repr__(self) -> str:
+        return f"<Layer {self.name}: {self.op}, {_figures(self)}>"
+
     @property
     def status(self) -> Status:
         if self.cost is None:
@@ -104,6 +107,9 @@ class Module(NamedTuple):
     name: str
     layers: tuple[Layer, ...]
 
+    def __repr__(self) -> str:
+        return f"<Module {self.name}: {len(self.layers)} layers, {_figures(self)}>"
+
     @property
     def op(self) -> str:
         return self.layers[0].op if len(self.layers) == 1 else f"{len(self.layers)} nodes"
@@ -130,6 +136,11 @@ class Module(NamedTuple):
     @property
     def flops(self) -> int | None:
         return None if all(layer.cost is None for layer in self.layers) else self.cost.flops
+
+
+def _figures(part: Layer | Module) -> str:
+    counted = "not counted" if part.macs is None else f"{part.macs:,} MACs"
+    return f"{part.params:,} parameters, {counted}"
 
 
 class ClassTotal(NamedTuple):

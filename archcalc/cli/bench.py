@@ -38,7 +38,7 @@ PLACE, TIMING = "Setting", "Timing"
 
 @dataclass(frozen=True)
 class Setting:
-    """What is measured: the inputs, and how each model runs."""
+    """The inputs, and how each model runs."""
 
     input: Inputs = field(default_factory=list)
     trust: Trust = False
@@ -106,7 +106,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Timing:
-    """How long and how it is measured."""
+    """How latencies are measured, and for how long."""
 
     layers: Annotated[
         bool,
@@ -119,6 +119,15 @@ class Timing:
         Option(
             "--verify",
             help="Also time with torch.utils.benchmark.Timer, in turns.",
+            rich_help_panel=TIMING,
+        ),
+    ] = False
+    predict: Annotated[
+        bool,
+        Option(
+            "--predict",
+            help="Show the times predicted by this machine's calibration beside the measured, for "
+            "each layer too. `archcalc calibrate` makes one.",
             rich_help_panel=TIMING,
         ),
     ] = False
@@ -163,12 +172,13 @@ def bench(
 ) -> None:
     """Time models in turns; show the spread and the roofline.
 
-    Without a model, time nin, inception-naive, inception-reduced and googlenet. With -o FILE.json
-    every sample is kept, and `archcalc compare ... --bench FILE.json` shows them.
+    Without a model, time nin, inception-naive, inception-reduced and googlenet. -o FILE.json keeps
+    every sample, for `archcalc compare ... --bench FILE.json`.
 
     \b
     archcalc bench --device cuda
     archcalc bench nin googlenet --device cpu
+    archcalc bench nin googlenet --device cpu --predict
     archcalc bench inception-naive inception-reduced --batch 1,8,32 --dtype float32,bfloat16
     archcalc bench torchvision:resnet50 --device cuda --compile --channels-last --graphs
     """
@@ -178,7 +188,7 @@ def bench(
     if baseline and baseline not in models:
         raise UsageError(f"baseline {baseline!r} is not one of the models: {', '.join(models)}")
     if setting.optimizer and not setting.train:
-        raise UsageError("--optimizer belongs to the training step; give --train too")
+        raise UsageError("--optimizer is part of the training step; add --train")
     wanted = {
         "input": tuple(setting.input),
         "options": parse_settings(setting.settings),
@@ -193,16 +203,17 @@ def bench(
         "optimizer": setting.optimizer or "sgd",
         "layers": timing.layers,
         "verify": timing.verify,
+        "predict": timing.predict,
         "ceilings_again": timing.ceilings,
         "trust": setting.trust,
     }
 
     def show(found: Bench) -> Document:
-        # By its place: --set makes the model's full name longer than what was typed.
+        # Found by position: --set makes the model's full name longer than the typed one.
         place = models.index(baseline) if baseline else 0
         return document(found, found.groups()[0][place].spec)
 
-    with _target(output.output) as beside:  # a place that cannot be written is refused at once
+    with _target(output.output) as beside:  # fails before measuring if the file cannot be written
         found, finished = _until_interrupted(models, timing.budget, timing.warmup, wanted)
         if beside is not None:
             beside.write_bytes(render(show(found), output).encode())
@@ -218,7 +229,7 @@ def bench(
 
 @contextmanager
 def _target(output: str) -> Iterator[Path | None]:
-    """The file to write, not yet in its place; None for stdout."""
+    """The temporary file to write, renamed at the end; None for standard output."""
     if output == "-":
         yield None
         return
@@ -231,7 +242,7 @@ def _target(output: str) -> Iterator[Path | None]:
 def _until_interrupted(
     models: Sequence[str], budget: float, warmup: float, wanted: Mapping[str, Any]
 ) -> tuple[Bench, bool]:
-    """What was measured, and whether that is all of it."""
+    """The measurements, and whether they are complete."""
     kept: list[Bench] = []
     try:
         return _measured(models, budget, warmup, wanted, kept.append), True
@@ -256,7 +267,7 @@ def _measured(
 
 
 def numbers(what: str, text: str, everything: str = "") -> tuple[int, ...]:
-    """``"1,8,32"`` as numbers; ``everything`` is a word that stands for 0. Raises UsageError."""
+    """``"1,8,32"`` as numbers. The word ``everything`` stands for 0. Raises UsageError."""
     found = []
     for part in text.split(","):
         word = part.strip()

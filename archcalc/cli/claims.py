@@ -15,6 +15,7 @@ from archcalc.cli.options import (
     Settings,
     Trust,
     complete_model,
+    progress,
     write,
 )
 from archcalc.errors import UsageError
@@ -46,8 +47,8 @@ def claims(
         bool,
         Option(
             "--waterfall",
-            help="For each published number that differs from ours, show the steps between the "
-            "two.",
+            help="For each published number that differs from archcalc's, show the steps between "
+            "the two.",
         ),
     ] = False,
     runs: Annotated[
@@ -55,12 +56,11 @@ def claims(
         Option(
             "--run",
             metavar="ID=FOLDER",
-            help="Training run to check the claim with this id against, for a claim about an "
-            "accuracy. Repeatable.",
+            help="Training run to check the accuracy claim with this id against. Repeatable.",
         ),
     ] = [],  # noqa: B006  (typer reads it; nothing changes it)
 ) -> None:
-    """Check published figures against what the definitions count.
+    """Check published figures against archcalc's counts.
 
     \b
     archcalc claims all
@@ -98,15 +98,16 @@ def lint(
     archcalc lint nin-mnist-v2
     archcalc lint ./net.py:Net --input 32x32x3 --strict
     """
-    from archcalc.lookup.resolve import expand, resolve
+    from archcalc.analysis.profiles import graphs
+    from archcalc.lookup.resolve import expand
     from archcalc.lookup.spec import parse_settings
     from archcalc.report.sections.lint import show
 
     chosen = parse_settings(settings)
-    found = [
-        archcalc.lint(resolve(model, input=input, options=chosen, trust=trust))
-        for model in expand(models) or registry.names()
-    ]
+    names = models or registry.names()
+    with progress(len(expand(names))) as follow:
+        given = graphs(names, follow=follow, input=input, options=chosen, trust=trust)
+        found = [archcalc.lint(graph) for graph in given]
     write(show(*found), output)
     if strict and any(each.warnings for each in found):
         sys.exit(WARNED)

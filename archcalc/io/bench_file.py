@@ -75,6 +75,8 @@ def _check(row: Latency, place: str) -> None:
         raise UsageError(f"{place} has device samples that are not of positive length")
     if row.layers is not None and row.layers.whole <= 0:
         raise UsageError(f"{place}: the layers' whole must be above 0")
+    if row.predicted is not None and not 0 < row.predicted.low <= row.predicted.high:
+        raise UsageError(f"{place}: the predicted interval is impossible")
     if row.verified is not None and not (
         row.verified.ours and row.verified.theirs and min(row.verified.theirs) > 0
     ):
@@ -94,6 +96,7 @@ def _latency_record(row: Latency) -> dict[str, Any]:
         **asdict(row),
         "warmup": row.warmup._asdict(),
         "verified": row.verified and row.verified._asdict(),
+        "predicted": row.predicted and row.predicted._asdict(),
         "layers": row.layers
         and {**row.layers._asdict(), "times": [each._asdict() for each in row.layers.times]},
         "summary": summary,

@@ -8,7 +8,8 @@
     shapes = { "mlpconv3" = "8x8x10", output = "10" }
     latency = { ms = 5.0, bench = "bench.json", machine = "EPYC" }
 
-A latency without a machine only advises.
+``predict = "epyc.json"`` in the place of ``bench`` names a calibration. A latency without a machine
+only advises.
 """
 
 from __future__ import annotations
@@ -31,8 +32,9 @@ Limits = Mapping[str, int | float | str]
 @dataclass(frozen=True)
 class _Latency:
     ms: float
-    bench: str
+    bench: str = ""
     machine: str = ""
+    predict: str = ""
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,15 @@ def _budget(given: dict[str, Any], path: str) -> Budget:
     if entry.latency is not None:
         if entry.latency.ms <= 0:
             raise UsageError(f"{place}: latency: ms must be above 0, got {entry.latency.ms:g}")
-        latency = TimeLimit(entry.latency.ms / 1e3, entry.latency.bench, entry.latency.machine)
+        given_time = entry.latency
+        if bool(given_time.bench) == bool(given_time.predict):
+            raise UsageError(
+                f"{place}: latency: give either bench, a file of archcalc bench, or predict, a "
+                "calibration"
+            )
+        latency = TimeLimit(
+            given_time.ms / 1e3, given_time.bench, given_time.machine, given_time.predict
+        )
     if not (at_most or exactly or entry.shapes or latency):
         raise UsageError(f"{place} has no limit: give at_most, exactly, shapes or latency")
     input = (entry.input,) if isinstance(entry.input, str) else entry.input

@@ -14,6 +14,7 @@ from archcalc.analysis.claims import Claims, check
 from archcalc.analysis.compare import Comparison, compare
 from archcalc.analysis.latency import Bench, Latency
 from archcalc.analysis.lint import Lint, lint
+from archcalc.analysis.prediction.predict import Predictions, predict_all
 from archcalc.analysis.profile import Profile, profile
 from archcalc.analysis.profiles import Follow, profiles
 from archcalc.analysis.record import Record
@@ -112,6 +113,7 @@ def gather(
     sections: Sequence[str] = (),
     bench: Sequence[str] = (),
     runs: Sequence[str] = (),
+    predict: str = "",
     follow: Follow | None = None,
     **asked: Any,
 ) -> Report:
@@ -130,7 +132,17 @@ def gather(
         sections=sections or described.sections,
         benches=[bench_file.load(path) for path in (*bench, *_inside(folder, described.bench))],
         runs=[run for path in (*runs, *_inside(folder, described.runs)) for run in load_all(path)],
+        predictions=_predicted(found, predict) if predict else None,
     )
+
+
+def _predicted(profiles: Sequence[Profile], asked: str) -> Predictions:
+    """The times of all models from one calibration: the models of a report have one dtype."""
+    from archcalc.analysis.prediction.calibration import dtype_of
+    from archcalc.io.calibrations import find
+
+    graphs = [found.graph for found in profiles]
+    return predict_all(graphs, find(asked, dtype_of(graphs[0])))
 
 
 def _inside(folder: Path, paths: Sequence[str]) -> list[str]:
@@ -163,6 +175,7 @@ def of_profiles(
     sections: Sequence[str] = (),
     benches: Sequence[Bench] = (),
     runs: Sequence[Run] = (),
+    predictions: Predictions | None = None,
 ) -> Report:
     """The records of a report on these models.
 
@@ -182,7 +195,7 @@ def of_profiles(
     about = [claim for claim in claims_file.registered() if claim.base_model in names]
     found = Report(
         title,
-        compare(profiles, baseline=baseline),
+        compare(profiles, baseline=baseline, predictions=predictions),
         worked_example() if with_example else None,
         check(about, lambda name, given: resolve(name, input=given or None)),
         tuple(lint(each.graph) for each in profiles),

@@ -9,9 +9,10 @@ from archcalc.report.sections import show
 
 
 def terminal_of(record: Any) -> str:
+    from archcalc.report.formats import columns
     from archcalc.report.formats.terminal import terminal
 
-    return terminal(show(record)).rstrip("\n")
+    return terminal(show(record), width=columns()).rstrip("\n")
 
 
 def markdown_of(record: Any) -> str:

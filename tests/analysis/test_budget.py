@@ -8,13 +8,16 @@ import pytest
 
 import archcalc
 from archcalc import ops
-from archcalc.analysis.budget import Budget, TimeLimit, check, check_all
+from archcalc.analysis.budget import Budget, Forecast, TimeLimit, check, check_all
 from archcalc.analysis.latency import Bench, Environment, Latency, Setting, Warmup
+from archcalc.analysis.prediction.predict import Prediction
 from archcalc.analysis.profile import Profile
 from archcalc.cli import run
 from archcalc.errors import UsageError
 from archcalc.graph import Attributes, Handle
-from archcalc.io import bench_file, budget_file
+from archcalc.io import bench_file, budget_file, calibrations
+from archcalc.io.machine import processor
+from tests.analysis.calibrations import calibration
 
 NIN = archcalc.graph("nin").profile()
 
@@ -111,6 +114,45 @@ def test_a_time_that_was_not_measured_is_advised_to_be() -> None:
     assert "archcalc bench nin -o bench.json" in advice.sentence
 
 
+def predicted(low: float, seconds: float, high: float) -> Forecast:
+    return Forecast(Prediction("nin", (), seconds, low, high, ()), "Example CPU 9000")
+
+
+def test_a_predicted_time_gates_where_its_whole_interval_is_over_the_limit() -> None:
+    limit = TimeLimit(0.005, machine="cpu 9000", predict="cpu.json")
+
+    def outcome(found: Forecast | str, limit: TimeLimit = limit) -> str:
+        (only,) = check(Budget("nin", latency=limit), NIN, forecast=found)
+        return only.outcome
+
+    assert outcome(predicted(0.006, 0.007, 0.008)) == "breach"
+    assert outcome(predicted(0.004, 0.007, 0.008)) == "advice"  # it may be 4 ms
+    assert outcome(predicted(0.004, 0.0045, 0.008)) == "kept"
+    unnamed = TimeLimit(0.005, predict="cpu.json")
+    assert outcome(predicted(0.006, 0.007, 0.008), unnamed) == "advice"
+    assert outcome("there is no file cpu.json") == "advice"
+    (breach,) = check(Budget("nin", latency=limit), NIN, forecast=predicted(0.006, 0.007, 0.008))
+    assert breach.sentence == (
+        "nin: 7 ms predicted on Example CPU 9000 (90 %: 6 to 8 ms), at most 5 ms allowed"
+    )
+
+
+def test_a_budget_is_predicted_from_the_file_that_it_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    limit = f'{{ ms = 0.001, predict = "cpu.json", machine = "{processor()}" }}'
+    Path("archcalc.toml").write_text(f'[[model]]\nname = "nin"\nlatency = {limit}')
+    (missing,) = archcalc.check().advice
+    assert "its time is not predicted: there is no file cpu.json" in missing.sentence
+    calibrations.save(calibration(), "cpu.json")
+    (breach,) = archcalc.check().breaches
+    assert breach.what == "predicted latency"
+    Path("cpu.json").write_text("{}")
+    with pytest.raises(archcalc.UsageError, match="is not a calibration"):
+        archcalc.check()
+
+
 WHOLE = """
 [[model]]
 name = "nin"
@@ -175,6 +217,7 @@ def test_a_file_is_read_with_its_units(tmp_path: Path) -> None:
         (f"{'a.' * 20_000}b = 1", "more than 64 levels of nesting"),
         (WHOLE + '[[model]]\nname = "nin"\nname = "nin"', "is not TOML"),
         (WHOLE.replace("ms = 5", "ms = 0"), "nin: latency: ms must be above 0"),
+        (WHOLE.replace('bench = "bench.json"', 'predict = ""'), "either bench, a file of archcalc"),
         (
             '[[model]]\nname = "nin"\nat_most = 3',
             "nin: at_most: expected a table, got a whole number",

@@ -14,12 +14,14 @@ import archcalc
 from archcalc.analysis.latency import Setting
 from archcalc.analysis.roofline import Ceilings
 from archcalc.errors import UsageError
+from archcalc.io import bench_file, calibrations
 from archcalc.io.bench_file import load
 from archcalc.pytorch.bench import targets
 from archcalc.pytorch.bench.devices import Cpu, Cuda, find_device, threads
 from archcalc.pytorch.bench.layers import time_layers
 from archcalc.pytorch.bench.targets import find_target, prepare
 from archcalc.pytorch.bench.timer import Plan
+from tests.analysis.calibrations import calibration
 from tests.pytorch.bench_fakes import FakeClock, FakeCuda
 
 QUICK = Plan(budget=0.02, warmup=0.02, warmup_least=0.0, least=3)
@@ -498,4 +500,45 @@ def test_numbers_that_no_measurement_can_have_are_refused(
     assert archcalc(["bench", "nin-digits", *arguments.split()]) == 2
     out, err = capsys.readouterr()
     assert (out, err.count("\n")) == ("", 1)
+    assert words in err
+
+
+def test_predictions_stand_beside_what_was_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ARCHCALC_CACHE", str(tmp_path))
+    calibrations.save(calibration())
+    measured = archcalc.bench(
+        ["nin-digits"], device="cpu", threads=(1,), plan=QUICK, predict=True, roofline=False
+    )
+    (row,) = measured.latencies
+    expected = archcalc.predict("nin-digits", calibration())
+    assert row.predicted is not None
+    assert row.layers is not None
+    assert row.predicted.seconds == expected.seconds
+    assert row.error == pytest.approx(expected.seconds / row.median - 1)
+    assert [time.predicted for time in row.layers.times] == [
+        node.seconds for node in expected.nodes
+    ]
+    shown = str(measured)
+    assert "predicted" in shown
+    assert "error is predicted over measured" in shown.replace("\n", " ")
+    path = tmp_path / "bench.json"
+    path.write_text(json.dumps(bench_file.record(measured)))
+    assert bench_file.load(path) == measured
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("bench nin --device cpu --predict --train", "--predict is for eager forward passes"),
+        ("bench nin --device cpu --predict --threads 1", "`archcalc calibrate --device cpu "),
+    ],
+)
+def test_a_prediction_that_cannot_be_made_is_refused_before_measuring(
+    cli, line: str, words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ARCHCALC_CACHE", str(tmp_path))
+    code, out, err = cli(line)
+    assert (code, out) == (2, "")
     assert words in err

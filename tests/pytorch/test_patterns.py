@@ -16,8 +16,9 @@ def test_torchvision_and_timm_are_listed(capsys: pytest.CaptureFixture[str]) -> 
         "torchvision:resnet34",
         "torchvision:resnet50",
     ]
-    assert run(["list", "timm", "convnext_t*"]) == 0
-    assert "timm:convnext_tiny" in capsys.readouterr().out
+    for line in (["list", "timm", "convnext_t*"], ["list", "timm:convnext_t*"]):
+        assert run(line) == 0
+        assert "timm:convnext_tiny" in capsys.readouterr().out
 
 
 def test_a_pattern_keeps_its_options() -> None:

@@ -6,10 +6,12 @@ from pathlib import Path
 
 import pytest
 
+import archcalc
 from archcalc.lookup.resolve import resolve
 from archcalc.pytorch.crosscheck import check, check_model
 from archcalc.report.sections.reconciliation import show as reconciliation
 from archcalc.report.sections.verification import show as verification
+from tests.report import widths
 
 
 def test_verify_explains_every_difference(cli) -> None:
@@ -96,3 +98,10 @@ def test_a_declared_network_in_a_file_is_verified_and_reconciled(
         code, out, _ = cli(f"{command} ./net.py:mine --units exact")
         assert code == 0
         assert f"{macs:,}" in out
+
+
+def test_the_tables_of_both_commands_fit_every_terminal() -> None:
+    checks = archcalc.verify(["nin-digits", "nin-mnist-v2"])
+    widths.check(verification(checks))
+    for found in checks:
+        widths.check(reconciliation(found))

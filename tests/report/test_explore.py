@@ -15,6 +15,15 @@ import pytest
 
 import archcalc
 from archcalc.analysis import figures
+from archcalc.analysis.latency import (
+    Bench,
+    Environment,
+    Latency,
+    Layers,
+    LayerTime,
+    Setting,
+    Warmup,
+)
 from archcalc.errors import DefinitionError, UsageError
 from archcalc.graph import Graph
 from archcalc.lookup import registry
@@ -22,6 +31,7 @@ from archcalc.ops.operator import Cost
 from archcalc.report.explore import explore
 from archcalc.report.explore.data import Asked, Network, network, read
 from archcalc.report.explore.page import embedded, page, source
+from archcalc.symbolic.figures import TOTALS
 from archcalc.symbolic.size import Recorder
 
 STATIC = Path(archcalc.__file__).parent / "report" / "explore" / "static"
@@ -91,7 +101,7 @@ def check(found: Network, count: int) -> None:
         structure = variant["structures"][int(record["s"])]
         totals = {key: resolved(cell, record["v"]) for key, cell in structure["totals"].items()}
         assert totals == {key: figures.read(found_there, key) for key in totals}, sizes
-        assert totals.keys() == figures.FIGURES.keys()
+        assert totals.keys() == TOTALS.keys()
         for column in NUMBERS:
             cells = resolved(structure["nodes"][column], record["v"])
             assert cells == json.loads(json.dumps(wanted["nodes"][column])), (column, sizes)
@@ -132,6 +142,13 @@ def test_discrete_options_are_choices_and_numeric_ones_sliders(
     assert [size["key"] for size in data["sizes"]] == ["num_classes", "height", "width", "batch"]
 
 
+def test_an_option_without_a_control_is_named_with_its_value(
+    networks: dict[str, Network],
+) -> None:
+    assert network("nin", Asked(options={"dropout": "0.25"}), 0).data["held"] == {"dropout": "0.25"}
+    assert networks["inception-reduced"].data["held"] == {}
+
+
 def test_options_that_are_given_are_where_the_sliders_start() -> None:
     asked = Asked(input="40x32x1", batch=4, options={"head": "fc", "num_classes": "17"})
     data = network("nin-digits", asked, 0).data
@@ -152,7 +169,7 @@ def test_the_page_says_what_was_published_about_a_module(networks: dict[str, Net
 
 def test_both_languages_have_every_text_of_the_page() -> None:
     texts = {each: json.loads(source(f"texts.{each}.json")) for each in ("en", "zh")}
-    labels = {f"figure.{key}" for key in figures.FIGURES}
+    labels = {f"figure.{key}" for key in TOTALS}
     assert set(texts["zh"]) == set(texts["en"]) | labels
     assert {f"class.{field}" for field in Cost._fields} <= set(texts["en"])
 
@@ -174,6 +191,40 @@ def test_a_notebook_shows_the_page_in_a_frame(networks: dict[str, Network]) -> N
     shown = explore(["nin-mnist-v0"], Asked())._repr_html_()
     assert shown.startswith('<iframe srcdoc="&lt;!doctype html&gt;')
     assert shown.count("<") == 2
+
+
+def measured(spec: str, seconds: dict[str, float]) -> Bench:
+    times = tuple(LayerTime(name, "", each) for name, each in seconds.items())
+    row = Latency(
+        spec,
+        spec,
+        ((1, 1, 8, 8),),
+        Setting("cpu", "float32", 1),
+        (0.1,) * 3,
+        per_turn=3,
+        calls=1,
+        warmup=Warmup(0.1, 10, True),
+        layers=Layers(times, 0.1),
+    )
+    return Bench(Environment("a processor", 4, "Linux", "3.11", "2.9", "0.1"), (row,))
+
+
+def test_heat_by_time_has_the_measured_seconds_of_each_node() -> None:
+    names = [layer.name for layer in archcalc.graph("nin-digits").profile().layers]
+    bench = measured("nin-digits", {name: 1e-3 * place for place, name in enumerate(names)})
+    data = network("nin-digits", Asked(), 0, [bench]).data
+    assert data["seconds"] == [1e-3 * place for place in range(len(names))]
+    assert network("nin-fashion", Asked(), 0, [bench]).data["seconds"] == []
+
+
+@node
+def test_sums_on_the_page_go_on_in_bigints() -> None:
+    """2^53 + 1 is the first whole number that a double does not have."""
+    code = "console.log(String(plus(2 ** 53 - 1, 2n)), exact(plus(2n ** 60n, 1)))"
+    done = subprocess.run(
+        ["node", "-"], input=source("format.js") + code, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["9007199254740993", "1,152,921,504,606,846,977"]
 
 
 def test_a_page_of_no_model_is_refused() -> None:

@@ -12,8 +12,10 @@ import pytest
 
 import archcalc
 from archcalc.errors import UsageError
+from archcalc.io import calibrations
 from archcalc.symbolic.sweep import keep, space, sweep
 from archcalc.symbolic.sweep.where import parse_condition
+from tests.analysis.calibrations import calibration
 
 OVER = ["c5_reduce=4:64:12", "c3_reduce=16:128:16"]
 
@@ -236,3 +238,27 @@ def test_the_nats_bench_space_is_32768_networks_that_add_up() -> None:
     cells = 5 * 9 * 64 * 64 * (32 * 32 + 16 * 16 + 8 * 8)
     blocks = (2 * 9 + 1) * 64 * 64 * (16 * 16 + 8 * 8)
     assert found.best[0]["macs"] == 27 * 64 * 32 * 32 + cells + blocks + 640 == 274_399_872
+
+
+def test_a_sweep_filters_by_the_predicted_latency(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    calibrations.save(calibration(), "cpu.json")
+    over = {"c5_reduce": range(8, 65, 8)}
+    found = archcalc.sweep("inception-5x5-reduced", over, predict="cpu.json", rows=True)
+    times = [row["latency_ms"] for row in found.everything]
+    assert times == sorted(times)  # a wider reduction takes longer
+    one = archcalc.predict("inception-5x5-reduced", "cpu.json", c5_reduce=8)
+    assert times[0] == pytest.approx(1e3 * one.seconds)
+    assert found.everything[0]["latency_high_ms"] == pytest.approx(1e3 * one.high)
+    limit = f"latency_ms <= {times[2]}"
+    kept = archcalc.sweep("inception-5x5-reduced", over, predict="cpu.json", where=limit)
+    assert kept.kept == 3
+
+
+def test_a_latency_without_a_calibration_is_refused() -> None:
+    with pytest.raises(archcalc.UsageError, match="latency_ms needs a calibration: add --predict"):
+        archcalc.sweep("inception-5x5-reduced", ["c5_reduce=8,16"], where="latency_ms <= 2")
+    with pytest.raises(archcalc.UsageError, match=r"there is no file none\.json"):
+        archcalc.sweep("inception-5x5-reduced", ["c5_reduce=8,16"], predict="none.json")

@@ -8,10 +8,11 @@ whose calls no model had seen.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import exp, log
 from typing import Any, NamedTuple
 
+from archcalc.analysis.latency import Latency, Predicted
 from archcalc.analysis.prediction.calibration import Calibration, KindModel, least_seconds
 from archcalc.analysis.prediction.features import Call, calls
 from archcalc.analysis.record import Record
@@ -135,6 +136,17 @@ def predict(graph: Graph, calibration: Calibration) -> Prediction:
     seconds, low, high = _whole(nodes, calibration)
     inputs = tuple(node.output.shape for node in graph.inputs)
     return Prediction(graph.spec, inputs, seconds, low, high, tuple(nodes))
+
+
+def beside(latency: Latency, found: Prediction) -> Latency:
+    """A measurement with its prediction, and so its nodes, by name."""
+    lacks = tuple(lack.op for lack in found.lacks)
+    latency = replace(latency, predicted=Predicted(found.seconds, found.low, found.high, lacks))
+    if latency.layers is None:
+        return latency
+    known = {node.name: node.seconds for node in found.nodes}
+    times = [row._replace(predicted=known.get(row.name)) for row in latency.layers.times]
+    return replace(latency, layers=latency.layers._replace(times=tuple(times)))
 
 
 def _whole(nodes: Sequence[NodePrediction], calibration: Calibration) -> tuple[float, float, float]:

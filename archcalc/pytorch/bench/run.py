@@ -10,11 +10,14 @@ from typing import Any
 import torch
 
 from archcalc.analysis.latency import Bench, Latency, Setting, Verified
+from archcalc.analysis.prediction.calibration import Calibration
+from archcalc.analysis.prediction.predict import beside, predict
 from archcalc.analysis.profile import Profile, profile
 from archcalc.analysis.profiles import Follow
 from archcalc.analysis.roofline import Ceilings, bounds, bytes_moved, lower_bound, priced
 from archcalc.errors import UsageError
 from archcalc.graph import Shape
+from archcalc.io.calibrations import find as find_calibration
 from archcalc.io.machine import cores
 from archcalc.pytorch.bench import cautions
 from archcalc.pytorch.bench.ceilings import ceilings
@@ -56,6 +59,9 @@ class Choice:
     optimizer: str = "sgd"
     layers: bool = False
     verify: bool = False
+    predict: bool = False
+    """Put the prediction of this machine's calibration beside each measurement; where the models
+    are modules, node by node."""
     roofline: bool = True
     """Measure the ceilings, or take them from the cache, and price the models against them."""
     ceilings_again: bool = False
@@ -89,6 +95,7 @@ def bench(
     with autotune(device):
         made = environment(device)
         settings = list(_settings(chosen, device))
+        known = _calibrations(settings) if chosen.predict else {}
         for place, setting in enumerate(settings):
             targets = _targets(models, setting, input, options or {}, chosen.trust)
             with threads(setting.threads):
@@ -102,7 +109,8 @@ def bench(
                 _tell(follow, place, len(settings), what)
                 top = tops.get((setting.dtype, setting.threads))
                 part = _part(follow, place, len(settings), what)
-                done += _group(targets, setting, device, chosen, top, part)
+                made_of = known.get(setting)
+                done += _group(targets, setting, device, chosen, top, made_of, part)
             result = Bench(made, tuple(done), tuple(top.record() for top in tops.values()))
             if keep is not None:
                 keep(result)
@@ -127,6 +135,10 @@ def _check(models: Sequence[str], choice: Choice, device: Device) -> None:
         raise UsageError(f"--graphs are CUDA graphs; {device.name} has none")
     for count in choice.threads:
         check_threads(device, count)
+    if choice.predict and (choice.train or choice.compiled or choice.graphs):
+        raise UsageError(
+            "--predict is for eager forward passes; leave --train, --compile and --graphs away"
+        )
     if choice.layers and choice.train:
         raise UsageError("--layers times the forward pass; leave --train away")
     for what, seconds in (("time", choice.plan.budget), ("warm-up", choice.plan.warmup)):
@@ -147,6 +159,17 @@ def check_threads(device: Device, asked: int | None) -> int | None:
     if asked is not None and not 0 <= asked <= most:
         raise UsageError(f"threads: 1 to {most} are possible here, or all; it has {cores()} cores")
     return torch.get_num_threads() if asked is None else asked or cores()
+
+
+def _calibrations(settings: Sequence[Setting]) -> dict[Setting, Calibration]:
+    """The calibration of each setting. Raises UsageError where there is none."""
+    found: dict[Setting, Calibration] = {}
+    for setting in settings:
+        device = setting.device.partition(":")[0]
+        threads = "" if setting.threads is None else f",threads={setting.threads}"
+        layout = ",channels_last=true" if setting.channels_last else ""
+        found[setting] = find_calibration(f"{device}{threads}{layout}", setting.dtype)
+    return found
 
 
 def _settings(choice: Choice, device: Device) -> Iterator[Setting]:
@@ -195,6 +218,7 @@ def _group(
     device: Device,
     choice: Choice,
     top: Ceilings | None,
+    calibration: Calibration | None,
     part: Callable[[float], None],
 ) -> list[Latency]:
     """The models of one setting, in turns; then what is looked at one by one. ``part`` is told
@@ -207,7 +231,8 @@ def _group(
             ready.append(prepared)
         watch = Watch(device)
         # Layers take half of the samples' time, and torch's timer as much again.
-        rest = LAYERS_SHARE * choice.layers + choice.verify
+        with_layers = choice.layers or choice.predict
+        rest = LAYERS_SHARE * with_layers + choice.verify
         timings = measure(
             ready,
             choice.plan,
@@ -222,12 +247,15 @@ def _group(
             latency = _latency(prepared, timing, choice.plan, conditions, peak, top)
             if choice.verify:
                 latency = _verified(latency, prepared, choice.plan)
-            if choice.layers:
+            if with_layers:
                 layers = time_layers(prepared, LAYERS_SHARE * choice.plan.budget)
                 if top is not None:
                     work = profile(prepared.target.graph.to(setting.dtype))
                     layers = priced(layers, bounds(work, top))
                 latency = replace(latency, layers=layers)
+            if calibration is not None:
+                graph = prepared.target.graph.to(setting.dtype)
+                latency = beside(latency, predict(graph, calibration))
             found.append(latency)
     return found
 

@@ -17,7 +17,7 @@ from archcalc.analysis.profiles import Follow
 from archcalc.errors import UsageError, needs
 from archcalc.graph import Graph
 from archcalc.pytorch.bench.ceilings import ceilings
-from archcalc.pytorch.bench.devices import Device, autotune, find_device
+from archcalc.pytorch.bench.devices import Cpu, Device, autotune, find_device
 from archcalc.pytorch.bench.devices import threads as with_threads
 from archcalc.pytorch.bench.environment import environment
 from archcalc.pytorch.bench.run import DTYPES, LONGEST, check_threads
@@ -60,6 +60,9 @@ def calibrate(
         raise UsageError(f"time {seconds:g}: more than 0 and at most {LONGEST} seconds")
     place = find(device)
     count = check_threads(place, threads)
+    if isinstance(place, Cpu) and count == 1:
+        # All work is this thread's, so its own clock stands still while others have the processor.
+        place = Cpu(time.thread_time)
     setting = CalibratedSetting(place.name, dtype, count, channels_last)
 
     def tell(share: float, what: str) -> None:

@@ -27,6 +27,9 @@ AXES = 12
 """Coordinates of a block's point."""
 LARGEST = 6e9
 """Multiply-adds of a network; a larger one would take the time of many."""
+ENOUGH = 1e9
+"""Multiply-adds from which a network gets no further block: one large operator says as much as
+ten."""
 MOST_WEIGHTS = 64e6
 MOST_ELEMENTS = 200e6
 """Of the activations of a network together."""
@@ -109,6 +112,11 @@ def overwritten(graph: Graph, share: float) -> Graph:
     return replace(graph, nodes=tuple(nodes))
 
 
+def macs_of(builder: Builder) -> int:
+    """Multiply-adds of what was declared so far."""
+    return sum(TABLE[node.op].cost(node).macs for node in builder.nodes)
+
+
 Points = Callable[[], Draw]
 """The next point of the blocks' sequence."""
 
@@ -123,6 +131,8 @@ def chain(builder: Builder, head: Draw, points: Points, name: str) -> Graph:
         x = stem(x, width, points())
     largest = head.size(2e5, LARGEST_OUTPUT, 0.5) / batch
     for number in range(head.size(3, 7)):
+        if macs_of(builder) > ENOUGH:
+            break
         draw = points()
         block = draw.of(BLOCKS)
         with x.scope(f"block{number}"):
@@ -148,6 +158,8 @@ def transformer(builder: Builder, head: Draw, points: Points, name: str) -> Grap
         x = ops.concat([ops.expand(token, x), x])
     x = ops.add(x, ops.parameter(x, (1, x.shape[1], width), std=0.02, name="positions"))
     for number in range(head.size(2, 4)):
+        if macs_of(builder) > ENOUGH:
+            break
         draw = points()
         with x.scope(f"block{number}"):
             x = ops.add(x, attention(ops.layer_norm(x, width), heads, draw))

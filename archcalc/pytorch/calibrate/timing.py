@@ -8,12 +8,14 @@ disturbs a call can only make it slower.
 from __future__ import annotations
 
 import statistics
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
 import torch
+from torch import nn
 
 from archcalc.analysis.prediction.features import Call, calls
 from archcalc.errors import ArchcalcError
@@ -22,17 +24,23 @@ from archcalc.pytorch.bench.devices import Device
 from archcalc.pytorch.bench.layers import Pass, walk
 from archcalc.pytorch.bench.targets import as_channels_last
 from archcalc.pytorch.bench.timer import no_garbage_collection
-from archcalc.pytorch.build import build
+from archcalc.pytorch.build import Network
 
-VISITS = 3
+VISITS = 2
 TOGETHER = 6
 """Networks in turns."""
-MOST = 10
+FEWEST, MOST = 3, 10
 """Passes over each network in a visit."""
-SHARE = 0.15
-"""Seconds of a visit: a slow network has fewer passes, but one."""
+SHARE = 0.25
+"""Seconds of a visit: a slow network has fewer passes."""
+WARM = 2
+"""Passes before a visit's first timed one. Memory that was never touched costs more than the work
+of short operators."""
 TURN = 0.005
 """Seconds of passes over the whole network in a turn."""
+
+NOISE = 2**16
+"""Different values of a network's weights."""
 
 Share = Callable[[float], None]
 """Called with the part of the work that is done."""
@@ -86,17 +94,17 @@ def time_networks(
 ) -> list[Timed]:
     """Time as many networks as ``budget`` seconds allow, at least ``fewest`` where there are as
     many."""
-    begun = device.clock()
+    begun = time.perf_counter()  # the device's clock may be that of its own work alone
     rest = iter(graphs)
     known: list[_Visited] = []
 
     def tell() -> None:
-        follow(min((device.clock() - begun) / budget, 1.0))
+        follow(min((time.perf_counter() - begun) / budget, 1.0))
 
     while group := [_Visited(graph.to(dtype)) for graph in islice(rest, TOGETHER)]:
         known += _visit(group, dtype, channels_last, device)
         tell()
-        if device.clock() - begun >= budget / VISITS and len(known) >= fewest:
+        if time.perf_counter() - begun >= budget / VISITS and len(known) >= fewest:
             break
     for _ in range(VISITS - 1):
         for start in range(0, len(known), TOGETHER):
@@ -130,7 +138,7 @@ def _prepared(known: _Visited, dtype: str, channels_last: bool, device: Device) 
     """A network with values, called some times; None where the device cannot run it."""
     kind = getattr(torch, dtype)
     try:
-        network = build(known.graph).eval().to(device=device.name, dtype=kind)
+        network = with_noise(Network(known.graph)).eval().to(device=device.name, dtype=kind)
         args: list[Any] = []
         for node in known.graph.inputs:
             given = torch.randn(node.output.shape).to(device=device.name, dtype=kind)
@@ -139,15 +147,34 @@ def _prepared(known: _Visited, dtype: str, channels_last: bool, device: Device) 
             args.append(given)
         if channels_last:
             as_channels_last(network)
-        network(*args)
+        for _ in range(WARM):
+            network(*args)
         look = walk(network, args, device)
         names, seconds = look()
         known.names = tuple(name for name, _ in names)
     except (ArchcalcError, RuntimeError):  # torch has no kernel for every operator in every dtype
         return None
     one = sum(seconds)
-    passes = min(MOST, max(1, int(SHARE / (2 * one + TURN))))
+    passes = min(MOST, max(FEWEST, int(SHARE / (2 * one + TURN))))
     return _Ready(known, lambda: network(*args), look, passes, one < TURN)
+
+
+def with_noise(network: Network) -> Network:
+    """The network with values on the CPU: one block of noise over and over, scaled so that signals
+    neither vanish nor grow. Drawing every weight would take as long as some passes."""
+    network.to_empty(device="cpu")
+    noise = torch.randn(NOISE, generator=torch.Generator().manual_seed(0))
+    for layer in network.modules():
+        if isinstance(layer, nn.LayerNorm | nn.GroupNorm | nn.modules.batchnorm._BatchNorm):
+            layer.reset_parameters()
+    for name, parameter in network.named_parameters():
+        if parameter.dim() < 2:
+            parameter.data.fill_(0.0 if name.endswith("bias") else 1.0)
+        else:
+            scale = (2 / parameter[0].numel()) ** 0.5
+            repeated = noise.repeat(-(-parameter.numel() // NOISE))[: parameter.numel()]
+            parameter.data = repeated.view(parameter.shape).mul_(scale)
+    return network
 
 
 def _turn(call: Callable[[], object], device: Device) -> list[float]:

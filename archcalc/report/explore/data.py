@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import product
+from itertools import count, product
 from typing import Any
 
 from archcalc.analysis import figures as table
@@ -20,7 +20,7 @@ from archcalc.analysis.latency import Bench
 from archcalc.analysis.memory import liveness
 from archcalc.analysis.profile import Layer, Profile, profile
 from archcalc.analysis.receptive_field import known
-from archcalc.errors import UsageError
+from archcalc.errors import DefinitionError, MissingExtraError, NoFormulaError, UsageError, needs
 from archcalc.graph import Graph
 from archcalc.lookup.registry import Architecture, Option
 from archcalc.lookup.resolve import declared_input, find_declared, resolve
@@ -31,7 +31,7 @@ from archcalc.report.escape import visible
 from archcalc.symbolic import expression as ex
 from archcalc.symbolic.cover import Cover, cover
 from archcalc.symbolic.figures import TOTALS
-from archcalc.symbolic.formula import derive, side_names
+from archcalc.symbolic.formula import INPUT, derive, side_names
 from archcalc.symbolic.live import EXACT, javascript
 from archcalc.symbolic.region import Region
 from archcalc.symbolic.size import Recorder
@@ -41,6 +41,9 @@ MOST_REGIONS = 24
 
 MOST_VARIANTS = 16
 """Combinations of choices that a page carries."""
+
+MOST_TRACES = 10
+"""Of a torch model over some of its sizes: each region is a trace, or two."""
 
 MOST_BATCH = 64
 
@@ -67,7 +70,8 @@ class Network:
 
 
 def network(text: str, asked: Asked, place: int, benches: Sequence[Bench] = ()) -> Network:
-    """A declared network with a size for each of its numeric options, or a torch model as it is.
+    """A declared network with a size for each of its numeric options, or a torch model with its
+    batch and the sides of its input where they have formulas.
 
     ``place`` numbers its programs. Raises what :func:`archcalc.graph` raises.
     """
@@ -88,18 +92,111 @@ def network(text: str, asked: Asked, place: int, benches: Sequence[Bench] = ()) 
             options=asked.options,
             trust=asked.trust,
         )
-        return fixed(profile(graph), spec, benches)
+        return _traced(profile(graph), spec, asked, place, benches)
     return _live(architecture, spec, place, benches)
 
 
-def fixed(found: Profile, spec: ModelSpec | None = None, benches: Sequence[Bench] = ()) -> Network:
-    """A network as it is: none of its numbers moves."""
+def _traced(
+    found: Profile, spec: ModelSpec, asked: Asked, place: int, benches: Sequence[Bench]
+) -> Network:
+    """A torch model over as many sizes of its input as it has formulas in; a model that came from a
+    file of its graph, or whose training was asked for, as it is."""
+    names = [name for name in INPUT if name != "channels"]
+    if len(found.graph.inputs[0].output.shape) != 4:
+        names = ["batch"]
+    reason = ""
+    is_code = spec.kind not in ("program", "onnx", "graph")
+    attempts = [names, ["batch"], names[1:]] if is_code and not spec.training else []
+    for over in filter(None, attempts):
+        try:
+            return _moving(found, spec, asked, over, reason, place, benches)
+        except (UsageError, DefinitionError, MissingExtraError) as error:
+            reason = reason or str(error)
+    return fixed(found, spec, benches, reason)
+
+
+def _moving(
+    found: Profile,
+    spec: ModelSpec,
+    asked: Asked,
+    over: Sequence[str],
+    reason: str,
+    place: int,
+    benches: Sequence[Bench],
+) -> Network:
+    """A torch model with these sizes as sliders. Raises UsageError where they have no formula."""
+    with needs("torch", "a torch model"):
+        from archcalc.pytorch.derive import derive as derive_torch
+    traces = count(1)
+
+    def read_few(profile: Profile, recorder: Recorder) -> dict[str, Any]:
+        if next(traces) > MOST_TRACES:
+            raise NoFormulaError(f"{spec.text} has too many formulas over {' and '.join(over)}")
+        return read(profile, recorder)
+
+    formula = derive_torch(
+        spec.text,
+        over,
+        input=asked.input,
+        batch=asked.batch,
+        options=asked.options,
+        figures=(),
+        read=read_few,
+    )
+    ranges = {
+        name: range(1, max(MOST_BATCH, 2 * size) + 1)
+        if name == "batch"
+        else range((size + 3) // 4, 2 * size + 1)
+        for name, size in formula.defaults.items()
+    }
+    covered = cover(formula, ranges, limit=MOST_TRACES)
+    name = f"network_{place}_0"
+    structures, packed = pack(covered)
+    names = [layer.name for layer in found.layers]
+    data = {
+        **_about(found.graph, spec, names, benches),
+        "channels": found.graph.inputs[0].output.shape[1],
+        "sides": {size: size for size in formula.variables},
+        "sizes": [{"key": key, "default": size} for key, size in formula.defaults.items()],
+        "choices": [],
+        "reason": visible(reason),
+        "variants": [_variant({}, name, covered, reaches(found), structures)],
+    }
+    return Network(data, {name: javascript(packed, name)})
+
+
+def _variant(
+    choices: Mapping[str, str],
+    program: str,
+    found: Cover,
+    windows: Mapping[str, Any],
+    structures: Sequence[Any],
+) -> dict[str, Any]:
+    """One combination of choices, with the ranges that its program answers."""
+    return {
+        "choices": choices,
+        "program": program,
+        "ranges": {key: [each[0], each[-1]] for key, each in found.ranges.items()},
+        "narrowed": {key: [each[0], each[-1]] for key, each in found.narrowed.items()},
+        "reaches": windows,
+        "structures": structures,
+    }
+
+
+def fixed(
+    found: Profile,
+    spec: ModelSpec | None = None,
+    benches: Sequence[Bench] = (),
+    reason: str = "",
+) -> Network:
+    """A network as it is: none of its numbers moves, for this reason."""
     structure = read(found, Recorder())
     names = [layer.name for layer in found.layers]
     data = {
         **_about(found.graph, spec or ModelSpec(found.spec, found.spec), names, benches),
         "sizes": [],
         "choices": [],
+        "reason": visible(reason),
         "variants": [
             {
                 "choices": {},
@@ -149,16 +246,8 @@ def _live(
         name = f"network_{place}_{len(variants)}"
         structures, packed = pack(found)
         programs[name] = javascript(packed, name)
-        variants.append(
-            {
-                "choices": told,
-                "program": name,
-                "ranges": {key: [each[0], each[-1]] for key, each in found.ranges.items()},
-                "narrowed": {key: [each[0], each[-1]] for key, each in found.narrowed.items()},
-                "reaches": reaches(profile(formula.declare(defaults))),
-                "structures": structures,
-            }
-        )
+        windows = reaches(profile(formula.declare(defaults)))
+        variants.append(_variant(told, name, found, windows, structures))
     nodes = [layer.name for layer in profile(start).layers]
     data = {
         **_about(start, spec, nodes, benches),
@@ -167,6 +256,12 @@ def _live(
         "channels": shape[1],
         "sides": {side: sides[side] for side in ("height", "width", "batch")},
         "sizes": [{"key": name, "default": defaults[name]} for name in ranges],
+        "held": {
+            key: _text(given.get(key, option.default))
+            for key, option in options.items()
+            if key not in numeric and key not in choices
+        },
+        "reason": "",
         "choices": [
             {
                 "key": key,
@@ -386,7 +481,7 @@ def _structure(record: Any, region: Region, places: dict[ex.Key, int]) -> Any:
     return record
 
 
-LABELS: Mapping[str, str] = {key: figure.label for key, figure in table.FIGURES.items()}
+LABELS: Mapping[str, str] = {key: table.FIGURES[key].label for key in TOTALS}
 """Of the totals, in English."""
 
 IN_BYTES = tuple(key for key, figure in table.FIGURES.items() if figure.unit == "bytes")

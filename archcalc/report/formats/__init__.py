@@ -6,6 +6,8 @@ in :data:`FORMATS`; commands, reports and report files offer it from then on.
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -49,6 +51,14 @@ class Place:
     """Starts the names of files that are written beside the document."""
     files: dict[str, str] = field(default_factory=dict)
     """Texts of the files beside the document, by name. A format adds to them."""
+
+
+def columns() -> int:
+    """Columns that the variable COLUMNS or the terminal has; 0 where lines may be of any length."""
+    asked = os.environ.get("COLUMNS", "")
+    if asked.isdecimal() and int(asked):
+        return int(asked)
+    return os.get_terminal_size(sys.stdout.fileno()).columns if sys.stdout.isatty() else 0
 
 
 def write(document: Document, format: str, place: Place | None = None) -> str:

@@ -8,7 +8,7 @@ becomes one block of labelled values per row.
 from __future__ import annotations
 
 import io
-import textwrap
+import re
 from collections.abc import Sequence
 
 from rich.box import SIMPLE_HEAD
@@ -40,6 +40,11 @@ GAP = 2
 PROSE = 20
 """The narrowest column of prose."""
 
+WIDE = "\u2e80-\u2fff\u3040-\u9fff\uf900-\ufaff"
+"""Characters of scripts that break lines between any two of them."""
+WORD = re.compile(rf"\s*(?:[{WIDE}][\u3000-\u303f\uff00-\uffef]*|[^\s{WIDE}]+)")
+"""What stands on one line, with the space before it."""
+
 STYLES = {
     "error": "bold red",
     "warning": "yellow",
@@ -65,43 +70,56 @@ def terminal(
     """The whole document as text. A ``width`` of 0 is for a file or a pipe."""
     parts = [f"{for_terminal(document.title)}\n"] if document.title else []
     wrap = min(width or PAGE, PAGE)
+    said: dict[str, int] = {}  # what was left out of tables in a row, and under which it stands
     for section in document.sections:
         if section.title:
             parts.append(f"{section.title}\n{'─' * cell_len(section.title)}\n")
         for block in section.blocks:
             match block:
-                case Tabular():
-                    if block.caption:
+                case Tabular() | LayerList():
+                    if isinstance(block, Tabular) and block.caption:
                         parts.append(_wrapped([block.caption], wrap))
-                    parts.append(table_text(block.table, units, width=width, colour=colour))
-                case LayerList():
-                    parts.append(table_text(block.short, units, width=width, colour=colour))
+                    table = block.table if isinstance(block, Tabular) else block.short
+                    shown, note = _fitted(table, units, width, colour)
+                    if note in said:
+                        parts[said[note]] = parts[said[note]].removesuffix(note)
+                    if note:
+                        said[note] = len(parts)
+                    parts.append(shown + note)
+                    continue
                 case Notes():
                     parts.append(_wrapped(block.texts, wrap))
-                case Text() | Listing():
+                case Text():
                     parts.append(_wrapped([block.text], wrap))
+                case Listing():
+                    parts.append(f"{for_terminal(block.text)}\n")
                 case Subsection():
                     parts.append(f"{for_terminal(block.title)}\n")
                 case Chart() | Diagram():
-                    pass  # pictures have no place here
+                    continue  # pictures have no place here
+            said = {}
     return "\n".join(parts)
 
 
 def table_text(table: Table, units: Units = "si", *, width: int = 0, colour: bool = False) -> str:
     """One table."""
+    return "".join(_fitted(table, units, width, colour))
+
+
+def _fitted(table: Table, units: Units, width: int, colour: bool) -> tuple[str, str]:
+    """One table, and the note that says what was left out of it."""
     if not table.columns:
-        return ""
+        return "", ""
     if not width:
-        return _grid(table, _texts(table, units), max(PAGE, _natural(table, units)), colour)
+        width = max(PAGE, _natural(table, units))
+        return _grid(table, _texts(table, units), width, colour), ""
     kept, left_out = _fitting(table, units, width)
     cells = _texts(kept, units)
     if _least(kept, cells) > width:
-        return _blocks(table, _texts(table, units), width, colour)
-    shown = _grid(kept, cells, width, colour)
-    if left_out:
-        names = ", ".join(column.title or column.key for column in left_out)
-        shown += _wrapped([f"Left out to fit {width} columns: {names}."], width)
-    return shown
+        return _blocks(table, _texts(table, units), width, colour), ""
+    names = ", ".join(column.title or column.key for column in left_out)
+    note = _wrapped([f"Left out to fit {width} columns: {names}."], width) if names else ""
+    return _grid(kept, cells, width, colour), note
 
 
 def _texts(table: Table, units: Units) -> list[list[str]]:
@@ -142,8 +160,8 @@ def _need(table: Table, cells: Sequence[Sequence[str]], index: int) -> int:
     column = table.columns[index]
     head = max(map(cell_len, column.title.split()), default=0)
     body = max((cell_len(row[index]) for row in cells), default=0)
-    if column.kind == "prose" and index:
-        words = (cell_len(word) for row in cells for word in row[index].split())
+    if column.kind == "prose":
+        words = (cell_len(word.lstrip()) for row in cells for word in WORD.findall(row[index]))
         body = min(body, max(PROSE, max(words, default=0)))
     return max(head, body)
 
@@ -206,18 +224,24 @@ def _grid(table: Table, cells: list[list[str]], width: int, colour: bool) -> str
 def _blocks(table: Table, cells: list[list[str]], width: int, colour: bool) -> str:
     """A block per row: its first cell, then a line per value."""
     label = max((cell_len(column.title) for column in table.columns[1:]), default=0)
-    label = min(label, width // 3)
+    label = min(label, width // 2)
     lines = []
     for row, raw in zip(cells, table.rows, strict=True):
-        lines.append(RichText(row[0], style="bold"))
+        style = _style(raw[0], table.columns[0]) or "bold"
+        lines += [RichText(piece, style=style) for piece in _lines(row[0], width)]
         for column, cell, value in zip(table.columns[1:], row[1:], raw[1:], strict=True):
             if not cell:
                 continue
-            head = column.title.ljust(label)
-            room = max(width - cell_len(head) - 4, PROSE)
-            pieces = textwrap.wrap(cell, room) or [""]
-            lines.append(RichText(f"  {head}  ") + RichText(pieces[0], style=_style(value, column)))
-            lines += [RichText(" " * (cell_len(head) + 4) + piece) for piece in pieces[1:]]
+            head = "  " + column.title.ljust(label) + "  "
+            pieces = _lines(cell, width - cell_len(head))
+            if cell_len(head) + max(map(cell_len, pieces)) > width:  # a long word goes below
+                lines.append(RichText(head.rstrip()))
+                head = " " * 4
+                pieces = _lines(cell, width - 4)
+            style = _style(value, column)
+            for piece in pieces:
+                lines.append(RichText(head) + RichText(piece, style=style))
+                head = " " * cell_len(head)
     return _printed(table, lines, width, colour)
 
 
@@ -236,11 +260,22 @@ def _printed(table: Table, parts: Sequence[RichTable | RichText], width: int, co
         legacy_windows=False,
     )
     if table.title:
-        console.print(RichText(for_terminal(table.title), style="bold"))
+        for line in _lines(for_terminal(table.title), width):
+            console.print(RichText(line, style="bold"), soft_wrap=True)
     for part in parts:
-        console.print(part)
+        console.print(part, soft_wrap=isinstance(part, RichText))
     return "\n".join(line.rstrip() for line in out.getvalue().splitlines()) + "\n"
 
 
 def _wrapped(texts: Sequence[str], width: int) -> str:
-    return "\n".join(textwrap.fill(for_terminal(each), width) for each in texts) + "\n"
+    return "\n".join(line for each in texts for line in _lines(for_terminal(each), width)) + "\n"
+
+
+def _lines(text: str, width: int) -> list[str]:
+    """A paragraph in lines. No word is broken: a longer one has a line of its own."""
+    found = [""]
+    for word in WORD.findall(" ".join(text.split())):
+        if found[-1] and cell_len(found[-1]) + cell_len(word) > width:
+            found.append("")
+        found[-1] += word if found[-1] else word.lstrip()
+    return found

@@ -25,10 +25,10 @@ def show(architectures: Iterable[Architecture]) -> Document:
         saved.append(_architecture_record(found, priced))
     columns = (
         Column("name", "model"),
-        Column("input", "input H×W×C", "shape"),
+        Column("input", "input H×W×C", "shape", 1),
         Column("params", "params", "count"),
         Column("macs", "MACs", "count"),
-        Column("source", "source", "prose"),
+        Column("source", "source", "prose", 2),
     )
     return answer(
         (Table(columns, tuple(rows)),),

@@ -72,6 +72,10 @@ def of_report(context: Context) -> Iterator[Block]:
     yield Tabular(_table(found, context.words))
     if len(found.profiles) > 1:
         yield Text(context.words("note.baseline", baseline=found.baseline.spec))
+    if found.predictions is not None:
+        from archcalc.report.sections import prediction
+
+        yield from map(Text, prediction.compared_notes(found, context.words))
     if context.charts and len([profile for profile in found.profiles if profile.macs]) > 1:
         from archcalc.report import charts
 

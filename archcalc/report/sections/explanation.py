@@ -32,7 +32,7 @@ def show(found: Profile, pattern: str = "") -> Document:
     rows.append(("total", "macs", text(sum_of(chosen, "macs"), "exact")))
     columns = (
         Column("name", "node"),
-        Column("class", "class"),
+        Column("class", "class", priority=1),
         Column("formula", "working", "prose"),
     )
     table = Table(columns, tuple(rows), title(found), total=True)

@@ -28,6 +28,10 @@ BOUND = (
     "A node's bound is the longest of its FLOPs at the ceiling, its bytes at the speed of a copy "
     "of that size, and one launch; × bound is how many times that it takes."
 )
+PREDICTED = (
+    "Predicted: by this machine's calibration, with the interval from 5 to 95 %; the error is "
+    "predicted over measured, minus 1."
+)
 TRAINING = (
     "A training step is forward, backward from gradients of ones in place of a loss, and the "
     "optimizer's step at learning rate 0, so that the weights stay."
@@ -82,6 +86,14 @@ def times(latencies: Sequence[Latency], words: Words = ENGLISH, *, detail: bool 
         Column("share_of_ceiling", words("column.of_ceiling"), "share", 2),
         Column("bound_s", words("column.bound"), "seconds", 3),
     ]
+    predicted = any(row.predicted for row in latencies)
+    if predicted:
+        columns += [
+            Column("predicted_s", words("column.predicted"), "seconds"),
+            Column("predicted_low_s", words("column.predicted_low"), "seconds", 1),
+            Column("predicted_high_s", words("column.predicted_high"), "seconds", 1),
+            Column("error", words("column.error"), "share"),
+        ]
     if detail:
         columns += [
             Column("peak_bytes", words(memory), "bytes", 3),
@@ -95,6 +107,7 @@ def times(latencies: Sequence[Latency], words: Words = ENGLISH, *, detail: bool 
         cells += [row.device_median] * on_gpu
         cells += [row.throughput, _macs(row), row.flops_per_second]
         cells += [row.share_of_ceiling, row.bound]
+        cells += [*(row.predicted or (None,) * 4)[:3], row.error] if predicted else []
         cells += [row.peak_bytes, row.peak_growth_bytes, len(row.samples)] if detail else []
         rows.append(tuple(cells))
     return Table(tuple(columns), tuple(rows), _common(latencies))
@@ -150,6 +163,7 @@ def _others(found: Bench) -> list[Table]:
 
 
 def _layers(latency: Latency, layers: Layers) -> Table:
+    predicted = any(row.predicted is not None for row in layers.times)
     columns = (
         Column("node", "node"),
         Column("op", "operator", priority=4),
@@ -162,6 +176,8 @@ def _layers(latency: Latency, layers: Layers) -> Table:
         Column("intensity", "FLOP/byte", "number", 3),
         Column("bound", "bound by"),
         Column("distance", "× bound", "ratio"),
+        *([Column("predicted_s", "predicted", "seconds")] if predicted else []),
+        *([Column("error", "error", "share")] if predicted else []),
     )
     rows: list[tuple[Cell, ...]] = [
         (
@@ -176,11 +192,15 @@ def _layers(latency: Latency, layers: Layers) -> Table:
             row.intensity,
             row.label,
             row.distance,
+            *([row.predicted, row.error] if predicted else []),
         )
         for row in layers.times
     ]
-    empty = (None,) * (len(columns) - 4)
-    rows.append(("total", "", layers.total, 1.0, *empty))
+    # Of a network that is watched at its modules the nodes between them have no time to compare.
+    whole = sum(row.predicted or 0.0 for row in layers.times) if predicted else None
+    ends = [whole, whole / layers.total - 1] if whole is not None else []
+    empty = (None,) * (len(columns) - 4 - len(ends))
+    rows.append(("total", "", layers.total, 1.0, *empty, *ends))
     return Table(columns, tuple(rows), f"{latency.spec}, {latency.setting}: by node", total=True)
 
 
@@ -195,6 +215,9 @@ def _notes(found: Bench) -> tuple[str, ...]:
         notes.append(TRAINING)
     if any(row.layers for row in found.latencies):
         notes.append(BOUND)
+    if any(row.predicted for row in found.latencies):
+        notes.append(PREDICTED)
+    notes += [_lacking(found, row) for row in found.latencies]
     for row in found.latencies:
         if row.layers is not None:
             missing = f"; {row.layers.missing}" if row.layers.missing else ""
@@ -207,6 +230,13 @@ def _notes(found: Bench) -> tuple[str, ...]:
             notes += [_story(group[0], row, _common_prefix(found, row)) for row in group[1:]]
     notes += cautions.sentences(found.latencies, with_setting=len(found.groups()) > 1)
     return tuple(note for note in notes if note)
+
+
+def _lacking(found: Bench, row: Latency) -> str:
+    if row.predicted is None or not row.predicted.lacks:
+        return ""
+    ops = ", ".join(dict.fromkeys(row.predicted.lacks))
+    return f"{_label(found, row)}: the calibration lacks {ops}, or has them in other sizes alone."
 
 
 def _warmups(found: Bench) -> str:

@@ -104,8 +104,8 @@ def _activations(found: Profile, memory: Memory, depth: int | None) -> Table:
         )
     columns = (
         Column("name", "node"),
-        output_column(found.graph)._replace(priority=1),
-        Column("bytes", "output", "bytes"),
+        output_column(found.graph)._replace(priority=3),
+        Column("bytes", "output", "bytes", 2),
         *(() if training else (Column("live_bytes", "live", "bytes"),)),
         Column("saved_bytes", "saved", "bytes"),
     )
@@ -134,7 +134,7 @@ def totals(memories: Mapping[str, Memory], words: Words = ENGLISH) -> Table:
         Column("peak_activation_bytes", words("column.least"), "bytes"),
         Column("peak_at", words("column.peak_at"), priority=1),
         Column("eager_peak_activation_bytes", words("column.eager"), "bytes"),
-        Column("eager_peak_at", words("column.peak_at"), priority=1),
+        Column("eager_peak_at", words("column.eager_peak_at"), priority=1),
         Column("saved_bytes", words("column.saved"), "bytes"),
     )
     return Table(columns, tuple(rows))

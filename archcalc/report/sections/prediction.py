@@ -18,6 +18,8 @@ from archcalc.report.units import duration
 
 SHOWN = 4
 """Operators that a note lists."""
+WORTH = 0.005
+"""The share of the time from which operators in other sizes are worth a word."""
 
 
 def show(found: Prediction) -> Document:
@@ -101,10 +103,11 @@ def source(calibration: Calibration, words: Words = ENGLISH) -> str:
 
 
 def lacking(found: Prediction, words: Words = ENGLISH) -> str:
-    """What was not calibrated, in a sentence; empty where nothing was missing."""
-    if not found.lacks:
+    """What was not calibrated, in a sentence; empty where nothing that matters was missing."""
+    worth = [lack for lack in found.lacks if lack.lacks == "operator" or lack.share >= WORTH]
+    if not worth:
         return ""
-    listed = words("title.comma").join(_lack(lack, words) for lack in found.lacks[:SHOWN])
+    listed = words("title.comma").join(_lack(lack, words) for lack in worth[:SHOWN])
     return words("note.predicted_lacks", model=found.spec, lacks=listed)
 
 

@@ -26,13 +26,13 @@ def show(found: Profile, *, depth: int | None = DEPTH, frozen: Collection[str] =
     rows.append(_row("total", 0, found.layers, frozen))
     columns = (
         Column("name", "module"),
-        Column("op", "operator"),
-        Column("kernel", "kernel"),
-        output_column(found.graph),
+        Column("op", "operator", priority=2),
+        Column("kernel", "kernel", priority=4),
+        output_column(found.graph)._replace(priority=1),
         Column("params", "params", "count"),
         Column("trainable", "trainable", "count"),
         Column("macs", "MACs", "count"),
-        Column("bytes", "output memory", "bytes"),
+        Column("bytes", "output memory", "bytes", 3),
     )
     notes = (*_totals(found, frozen), *conventions([found]))
     table = Table(columns, tuple(rows), title(found), total=True)

@@ -107,6 +107,8 @@ def _kind(value: Any) -> Kind:
 def _figure_kind(name: str) -> Kind:
     if name == "accuracy":
         return "percent"
+    if name.endswith("_ms"):
+        return "number"
     return "bytes" if name.endswith("_bytes") or name == "bytes_moved" else "count"
 
 

@@ -25,7 +25,7 @@ def show(checks: Sequence[Crosscheck]) -> Document:
         Column("model", "model"),
         Column("params", "params", "count"),
         Column("macs", "MACs", "count"),
-        *(Column(name, name, "signed") for name in counters),
+        *(Column(name, name, "signed", 1) for name in counters),
         Column("unexplained", "unexplained", "count"),
     )
     rows: list[tuple[Cell, ...]] = []

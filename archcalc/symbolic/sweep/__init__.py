@@ -154,6 +154,7 @@ def sweep(
     study: str = "",
     rows: bool = False,
     output: str = "",
+    predict: str = "",
     measure: Callable[[Mapping[str, Any]], Mapping[str, float]] | None = None,
     measures: Sequence[str] = (),
     progress: Callable[[Progress], None] = lambda progress: None,
@@ -166,7 +167,10 @@ def sweep(
     first so many by a figure. ``rows`` keeps every candidate in the record, ``output`` writes them
     to a ``.csv``, ``.jsonl`` or ``.parquet`` file as they come. ``trials`` looks at so many
     candidates that optuna's NSGA-II proposes, in a ``study`` file that it goes on from.
-    ``measure`` gives further figures of one candidate, named by ``measures``: an accuracy.
+    ``predict`` names a calibration, as for :func:`archcalc.predict`; it adds ``latency_ms`` and the
+    ends of its interval, ``latency_low_ms`` and ``latency_high_ms``, to the figures, and every
+    candidate is then looked at by itself. ``measure`` gives further figures of one candidate, named
+    by ``measures``: an accuracy.
 
     Declared networks go through formulas; others are traced one by one, by ``jobs``. A sweep with
     an ``output`` that is cut off goes on from its finished chunks when it is called again. Raises
@@ -177,6 +181,18 @@ def sweep(
     >>> found.candidates, found.kept
     (16, 4)
     """
+    if predict:
+        from archcalc.symbolic.sweep.predicted import LATENCIES, Predicted
+
+        measure = Predicted(
+            model,
+            predict,
+            dict(options or {}),
+            (input,) if isinstance(input, str) else (),
+            batch,
+            measure,
+        )
+        measures = (*measures, *LATENCIES)
     space = parse_space(over)
     condition = parse_condition(where) if where else None
     objectives = parse_objectives(pareto or "min:macs,max:params")
@@ -210,7 +226,7 @@ def sweep(
     total = sample or space.size
     kept = _Kept(Front(objectives), Best(order, top) if top else None, Sample(SAMPLE, seed))
     settings = [model, repr(space), where, pareto, top, by, wanted, sample, seed, replacement]
-    settings += [str(input), batch, training, repr(sorted(chosen.items()))]
+    settings += [str(input), batch, training, repr(sorted(chosen.items())), predict]
     file = RowFile.open(output, _fingerprint(settings)) if output else None
     everything: list[Rows] = []
     if file is not None and (before := file.state()) is not None:
@@ -329,6 +345,10 @@ def _wanted(
     asked = [*figures, *(objective.figure for objective in objectives), *measures]
     asked += sorted(name for name in (condition.names if condition else ()) if name not in axes)
     for name in asked:
+        if name.startswith("latency") and name not in measures:
+            raise UsageError(
+                f"{name} needs a calibration: add --predict cpu, and run `archcalc calibrate` first"
+            )
         if name not in FIGURES and name not in measures:
             raise UsageError(
                 f"unknown figure {name!r}: one of {', '.join([*FIGURES, *measures])}"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from archcalc.errors import ArchcalcError, UsageError
+from archcalc.graph import Graph
 from archcalc.lookup.registry import Architecture
 from archcalc.symbolic.figures import FIGURES
 from archcalc.symbolic.formula import Formula, derive, side_names
@@ -175,20 +176,34 @@ class Traced:
 
     def __call__(self, candidate: Mapping[str, Any]) -> dict[str, int]:
         from archcalc.analysis.profile import profile
-        from archcalc.lookup.resolve import resolve
 
-        given = dict(candidate)
-        batch = given.pop("batch", self.batch)
-        side = given.pop("input", None)
-        input = self.input
-        if side is not None:
-            input = (side if isinstance(side, str) else f"{side}x{side}x3",)
-        graph = resolve(
-            self.spec,
-            input=input or None,
-            batch=batch,
-            training=self.training,
-            options={**self.options, **{name: str(value) for name, value in given.items()}},
+        graph = candidate_graph(
+            self.spec, candidate, self.options, self.input, self.batch, self.training
         )
         found, plain = profile(graph), Recorder()
         return {name: FIGURES[name](found, plain) for name in self.figures}
+
+
+def candidate_graph(
+    spec: str,
+    candidate: Mapping[str, Any],
+    options: Mapping[str, Any],
+    input: tuple[str, ...] = (),
+    batch: int = 1,
+    training: bool = False,
+) -> Graph:
+    """The graph of one candidate. Raises what :func:`archcalc.lookup.resolve.resolve` raises."""
+    from archcalc.lookup.resolve import resolve
+
+    given = dict(candidate)
+    batch = given.pop("batch", batch)
+    side = given.pop("input", None)
+    if side is not None:
+        input = (side if isinstance(side, str) else f"{side}x{side}x3",)
+    return resolve(
+        spec,
+        input=input or None,
+        batch=batch,
+        training=training,
+        options={**options, **{name: str(value) for name, value in given.items()}},
+    )

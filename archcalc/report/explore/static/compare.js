@@ -38,7 +38,7 @@ function steps(before, after, column) {
     .filter(({ by }) => Number(by) !== 0);
 }
 
-function waterfall(before, after, column, words) {
+function waterfall(before, after, column, words, labels) {
   const all = (answer) => answer.structure.nodes.name.reduce(
     (sum, _, index) => plus(sum, amountOf(answer, index, column) ?? 0), 0);
   const [start, end] = [all(before), all(after)];
@@ -48,8 +48,10 @@ function waterfall(before, after, column, words) {
     const rest = found.slice(23).reduce((sum, { by }) => plus(sum, by), 0);
     found = [...found.slice(0, 23), { name: text("the_rest"), by: rest }];
   }
-  const most = Math.max(Number(start), Number(end), 1);
   let level = Number(start);
+  const levels = found.map(({ by }) => (level += Number(by)));
+  const most = Math.max(Number(start), ...levels, Number(end), 1);
+  level = Number(start);
   const row = (name, from, to, value, kind) => el("li", { class: kind },
     el("span", { class: "name" }, name),
     el("span", { class: "track", "aria-hidden": "true" }, el("span", { class: "bar", style: {
@@ -57,13 +59,13 @@ function waterfall(before, after, column, words) {
       width: `${Math.max(0.4, (100 * Math.abs(to - from)) / most)}%`,
     } })),
     el("span", { class: "number" }, value));
-  const rows = [row(text("before"), 0, Number(start), words(start), "whole")];
+  const rows = [row(labels[0], 0, Number(start), words(start), "whole")];
   for (const { name, by } of found) {
     const next = level + Number(by);
     rows.push(row(name, level, next, `${by > 0 ? "+" : ""}${words(by)}`, by > 0 ? "more" : "less"));
     level = next;
   }
-  rows.push(row(text("after"), 0, Number(end), words(end), "whole"));
+  rows.push(row(labels[1], 0, Number(end), words(end), "whole"));
   return el("ul", { class: "bars waterfall" }, ...rows);
 }
 
@@ -82,7 +84,7 @@ function comparison(before, after, column, words, labels) {
     el("p", { class: "legend" }, ...Object.entries(counts).map(([kind, number]) =>
       el("span", { class: `mark ${kind}` }, `${SIGNS[kind]} ${text(kind, { count: number })}`))),
     el("h3", {}, text("waterfall", { measure: text(`measure.${column}`) })),
-    waterfall(before.answer, after.answer, column, words),
+    waterfall(before.answer, after.answer, column, words, labels),
     el("h3", {}, text("nodes_that_differ")),
     marks.size === 0 ? el("p", { class: "note" }, text("no_difference")) :
     el("div", { class: "scroll long", tabindex: "0", role: "region", "aria-label": text("nodes_that_differ") },

@@ -21,6 +21,11 @@ function halfway(points) {
   return { x: (here.x + next.x) / 2, y: (here.y + next.y) / 2 };
 }
 
+/** Whether a line of text would touch a box, or another one. */
+const overlap = (words, other) =>
+  words.x < other.x + other.width && other.x < words.x + words.width &&
+  words.y - 7 < other.y + other.height + (other.height ? 0 : 7) && other.y - (other.height ? 0 : 7) < words.y + 7;
+
 class View {
   constructor(canvas, minimap, events) {
     Object.assign(this, { canvas, minimap, events, scale: 1, x: 0, y: 0, pointers: new Map() });
@@ -203,18 +208,22 @@ class View {
         pen.lineTo(x + last.x, y + last.y);
         pen.lineTo(x + last.x + 4, y + last.y - 7);
       }
-      if (scale > 0.55) named.push([points[Math.floor((points.length - 1) / 2)], points, source]);
+      if (scale > 0.55) named.push([points, source]);
     }
     pen.stroke();
     if (!named.length) return;
     pen.font = "11px system-ui, sans-serif";
     pen.textAlign = "left";
-    const taken = [];
-    for (const [, points, source] of named) {
+    const taken = laid.boxes.map((each) => ({ x: x + each.x, y: y + each.y, width: each.width, height: each.height }));
+    for (const [points, source] of named) {
       const words = this.scene.shape(source);
+      const { width } = pen.measureText(words);
       const middle = halfway(points);
-      const at = { x: x + middle.x + 5, y: y + middle.y };
-      if (taken.some((other) => Math.abs(other.x - at.x) < 76 && Math.abs(other.y - at.y) < 13)) continue;
+      // To the right of the edge, or to its left where a box or another shape is in the way.
+      const at = [5, -5 - width]
+        .map((aside) => ({ x: x + middle.x + aside, y: y + middle.y, width, height: 0 }))
+        .find((each) => !taken.some((other) => overlap(each, other)));
+      if (!at) continue;
       taken.push(at);
       pen.lineWidth = 3;
       pen.strokeStyle = colours.paper;
@@ -298,6 +307,10 @@ class View {
     const { laid } = scene;
     const { clientWidth: width, clientHeight: height } = minimap;
     if (!width) return;
+    const { width: across, height: down } = this.size;
+    const shows = this.x >= -1 && this.y >= -1 && this.x + laid.width * scale <= across + 1 && this.y + laid.height * scale <= down + 1;
+    minimap.style.visibility = shows ? "hidden" : "";
+    if (shows) return;
     const density = devicePixelRatio || 1;
     const fit = Math.min(width / laid.width, height / laid.height);
     const [left, top] = [(width - laid.width * fit) / 2, (height - laid.height * fit) / 2];

@@ -64,26 +64,38 @@ function place(node, inner) {
 }
 
 function byDagre(node, inner) {
-  const graph = new dagre.graphlib.Graph();
-  graph.setGraph({ rankdir: "TB", nodesep: 22, ranksep: 34 });
-  const places = new Map(node.children.map((child, index) => [child, String(index)]));
-  node.children.forEach((child, index) => {
-    graph.setNode(String(index), { width: inner[index].width, height: inner[index].height });
-  });
-  for (const { from, to } of node.edges.values()) {
-    graph.setEdge(places.get(from), places.get(to), {});
-  }
-  dagre.layout(graph);
+  const { corners, bends } = arranged(inner, [...node.edges.keys()]);
   const boxes = node.children.map((child, index) => {
-    const { x, y, width, height } = graph.node(String(index));
-    return { node: child, x: x - width / 2, y: y - height / 2, width, height, inner: inner[index] };
+    const { width, height } = inner[index];
+    return { node: child, ...corners[index], width, height, inner: inner[index] };
   });
-  const edges = [...node.edges.values()].map((edge) => ({
-    ...edge,
-    points: graph.edge(places.get(edge.from), places.get(edge.to)).points,
-  }));
+  const edges = [...node.edges.values()].map((edge, index) => ({ ...edge, points: bends[index] }));
   return { boxes, edges };
 }
+
+/** Where dagre puts boxes of these sizes with these edges ("0>1"); equal blocks are asked once. */
+const arranged = (() => {
+  const known = new Map();
+  return (sizes, edges) => {
+    const key = `${sizes.map(({ width, height }) => `${width},${height}`)}|${edges}`;
+    if (known.has(key)) return known.get(key);
+    const graph = new dagre.graphlib.Graph();
+    graph.setGraph({ rankdir: "TB", nodesep: 22, ranksep: 34 });
+    sizes.forEach(({ width, height }, index) => graph.setNode(String(index), { width, height }));
+    const ends = edges.map((edge) => edge.split(">"));
+    ends.forEach(([from, to]) => graph.setEdge(from, to, {}));
+    dagre.layout(graph);
+    const found = {
+      corners: sizes.map(({ width, height }, index) => {
+        const { x, y } = graph.node(String(index));
+        return { x: x - width / 2, y: y - height / 2 };
+      }),
+      bends: ends.map(([from, to]) => graph.edge(from, to).points),
+    };
+    known.set(key, found);
+    return found;
+  };
+})();
 
 /** Longest-path ranks, in the order of the run: linear in the number of boxes. */
 function byRank(node, inner) {

@@ -12,6 +12,10 @@ function controls(network, position, changed) {
     } }, ...values.map((value) => el("option", { value, selected: position[key] === value }, value)));
     box.append(el("div", { class: "control" }, el("label", { for: id }, key), list));
   }
+  for (const [key, value] of Object.entries(network.held ?? {})) {
+    box.append(el("div", { class: "control" }, el("span", { class: "key" }, key),
+      el("span", { class: "note" }, text("held", { value }))));
+  }
   for (const { key, default: start } of network.sizes) {
     const [least, most] = ranges[key];
     const id = `size-${network.place}-${key}`;
@@ -38,6 +42,7 @@ function controls(network, position, changed) {
       })) : null));
   }
   if (!network.sizes.length) box.append(el("p", { class: "note" }, text("fixed")));
+  if (network.reason) box.append(el("p", { class: "note" }, network.reason));
   return box;
 }
 
