@@ -104,7 +104,7 @@ def explain(
         str,
         Option(
             metavar="PATTERN",
-            help="Only the nodes that match, such as 'inception_3a.*', with all their work.",
+            help="Show only the nodes that match, such as 'inception_3a.*', with all their work.",
             show_default=False,
         ),
     ] = "",
@@ -112,7 +112,7 @@ def explain(
         str,
         Option(
             metavar="SIZES",
-            help="Leave these sizes in by name, such as c5_reduce,batch. Declared models only.",
+            help="Show these sizes as symbols, such as c5_reduce,batch. Declared models only.",
             show_default=False,
         ),
     ] = "",
