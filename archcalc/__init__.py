@@ -48,6 +48,7 @@ if TYPE_CHECKING:
     from torch.nn import Module
 
     from archcalc.analysis.budget import Budget, Checks, Forecast
+    from archcalc.analysis.checkpoint import Checkpoint
     from archcalc.analysis.claims import Claims, Measurement
     from archcalc.analysis.latency import Bench
     from archcalc.analysis.lint import Lint
@@ -106,6 +107,7 @@ __all__ = [
     "train",
     "train_all",
     "verify",
+    "weights",
     "worked_example",
 ]
 
@@ -407,6 +409,17 @@ def trace(
         optimizer=optimizer,
         **named,
     )
+
+
+def weights(path: str) -> Checkpoint:
+    """The parameters and bytes of a safetensors file, a folder of shards, or an index. Only
+    headers are read, and torch is not needed.
+
+    Raises UsageError for a file that is missing or damaged.
+    """
+    from archcalc.importers.safetensors import load
+
+    return load(path)
 
 
 def memory(

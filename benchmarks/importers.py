@@ -1,10 +1,10 @@
 """Models in the formats of others against the same models traced.
 
-    python benchmarks/importers.py onnx [NAME ...]
+    python benchmarks/importers.py onnx [--exporter dynamo] [NAME ...]
 
-exports each model with torch's exporter, reads the file without torch's help, and compares the
-multiply-adds. Names are those of `archcalc flops`; without names, a list from the registry,
-torchvision and timm. Prints one line per model, and the totals.
+exports each model with one of torch's two exporters, reads the file without torch's help, and
+compares the multiply-adds. Names are those of `archcalc flops`; without names, a list from the
+registry, torchvision and timm. Prints one line per model, and the totals.
 """
 
 from __future__ import annotations
@@ -53,8 +53,8 @@ def names() -> list[str]:
     return [*found, *(f"timm:{name}" for name in TIMM)]
 
 
-def exported(name: str, path: Path) -> None:
-    """The model in evaluation mode as an ONNX file, by torch's exporter of TorchScript."""
+def exported(name: str, path: Path, dynamo: bool) -> None:
+    """The model in evaluation mode as an ONNX file: by torch.export, or through TorchScript."""
     asked = ModelSpec.parse(name)
     declared = find_declared(asked)
     if declared is not None:
@@ -64,14 +64,16 @@ def exported(name: str, path: Path) -> None:
         shape = resolve(name).inputs[0].output.shape
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
         warnings.simplefilter("ignore")
-        torch.onnx.export(module.eval(), (torch.zeros(shape),), str(path), dynamo=False)
+        torch.onnx.export(
+            module.eval(), (torch.zeros(shape),), str(path), dynamo=dynamo, verbose=False
+        )
 
 
-def compared(name: str, folder: Path) -> str:
+def compared(name: str, folder: Path, dynamo: bool) -> str:
     """One word, and what differs."""
     path = folder / "net.onnx"
     try:
-        exported(name, path)
+        exported(name, path, dynamo)
     except Exception as error:  # of the exporter, in many ways
         return f"not exported: {type(error).__name__}"
     try:
@@ -88,12 +90,13 @@ def compared(name: str, folder: Path) -> str:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("format", choices=("onnx",))
+    parser.add_argument("--exporter", choices=("torchscript", "dynamo"), default="torchscript")
     parser.add_argument("names", nargs="*")
     given = parser.parse_args()
     totals: Counter[str] = Counter()
     with tempfile.TemporaryDirectory() as folder:
         for name in given.names or names():
-            said = compared(name, Path(folder))
+            said = compared(name, Path(folder), given.exporter == "dynamo")
             totals[said.partition(":")[0].partition(",")[0]] += 1
             print(f"{name}: {said}", flush=True)
     print(dict(totals))

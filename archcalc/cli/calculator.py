@@ -3,6 +3,7 @@ params, memory, receptive-field."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 from typer import Argument, Option
@@ -103,7 +104,7 @@ def explain(
         str,
         Option(
             metavar="PATTERN",
-            help="Only the nodes that match, such as 'inception_3a.*', with all their work.",
+            help="Show only the nodes that match, such as 'inception_3a.*', with all their work.",
             show_default=False,
         ),
     ] = "",
@@ -111,7 +112,7 @@ def explain(
         str,
         Option(
             metavar="SIZES",
-            help="Leave these sizes in by name, such as c5_reduce,batch. Declared models only.",
+            help="Show these sizes as symbols, such as c5_reduce,batch. Declared models only.",
             show_default=False,
         ),
     ] = "",
@@ -264,12 +265,22 @@ def compare(
 
 
 def params(model: Model, counting: Counting, output: Output, depth: Depth = None) -> None:
-    """Show where the parameters are.
+    """Show where the parameters are, in a model or in safetensors files.
 
     \b
     archcalc params alexnet
     archcalc params googlenet --depth 1
+    archcalc params model.safetensors
     """
+    if ModelSpec.parse(model).is_checkpoint:
+        from archcalc.report.sections.checkpoint import show as stored
+
+        if replace(counting, no_cache=False) != Counting():
+            raise UsageError(
+                f"{model} holds weights alone: the options of models and of counting do not apply"
+            )
+        write(stored(archcalc.weights(model), depth), output)
+        return
     from archcalc.report.sections.parameters import show as document
 
     found = price(model, counting)

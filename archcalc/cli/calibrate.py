@@ -30,8 +30,8 @@ class Where:
         str,
         Option(
             metavar="NAME,...",
-            help="Types of weights and inputs: float32, bfloat16, float16, float64. Each takes "
-            "--time and has a file of its own.",
+            help="Types of weights and inputs: float32, bfloat16, float16, float64. Each is a "
+            "setting with its own file.",
             show_default=True,
             rich_help_panel=PLACE,
         ),
@@ -61,7 +61,7 @@ def calibrate(
         Option(
             "--time",
             metavar="SECONDS",
-            help="Time for each setting. The machine should do nothing else meanwhile.",
+            help="Time for each setting. Keep the machine idle otherwise.",
             show_default=True,
             rich_help_panel=TIMING,
         ),
@@ -70,16 +70,15 @@ def calibrate(
         str,
         Option(
             metavar="FILE.json",
-            help="File to keep the calibration in. By default, it is in the cache folder, where "
-            "--predict finds it.",
+            help="File to write. By default, a file in the cache folder, where --predict finds it.",
             show_default=False,
         ),
     ] = "",
 ) -> None:
     """Time operators on this machine, so that latencies can be predicted.
 
-    Networks of every common kind of block are drawn, each node is timed in its place, and a model
-    per kind of operator is fitted. Predictions then need neither torch nor the machine.
+    The command samples networks with common kinds of blocks, times each node in place, and fits one
+    model per kind of operator. Predictions then need neither torch nor this machine.
 
     \b
     archcalc calibrate

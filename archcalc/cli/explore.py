@@ -19,7 +19,8 @@ def explore(
         list[str],
         Option(
             metavar="FILE",
-            help="Latencies of `archcalc bench --layers`, for heat by time. Repeatable.",
+            help="File that `archcalc bench --layers -o FILE.json` wrote, to colour nodes by time. "
+            "Repeatable.",
         ),
     ] = [],  # noqa: B006
     title: Annotated[
@@ -49,10 +50,11 @@ def explore(
         ),
     ] = "en",
 ) -> None:
-    """Write an interactive page: networks drawn, every size a slider, every number live.
+    """Write an interactive page that draws networks, with a slider for every size.
 
-    The page is one file that needs no network. A declared network has a slider for each numeric
-    option, both sides of the input and the batch; a torch model is shown as it was traced.
+    The page is one file that works offline. A declared network has a slider for each numeric
+    option, the height and width of the input, and the batch. A torch model is shown as it was
+    traced.
 
     \b
     archcalc explore nin googlenet inception-reduced -o explore.html

@@ -37,8 +37,7 @@ def verify(
 ) -> None:
     """Count again with torch, fvcore, torchinfo, ... and explain each difference.
 
-    Without a model, verify every registered one. Exits with 1 when a difference is left
-    unexplained.
+    Without a model, verify every registered one. Exit with 1 if a difference remains unexplained.
 
     \b
     archcalc verify nin googlenet-bn
@@ -56,7 +55,7 @@ def verify(
 
 
 def reconcile(model: Model, network: Network, output: Output, trust: Trust = False) -> None:
-    """Show the steps from archcalc's number to each other counter's.
+    """Show the steps from archcalc's number to that of each other counter.
 
     \b
     archcalc reconcile googlenet-bn --units exact
@@ -79,12 +78,13 @@ def export(
         Literal["py", "pt2", "onnx"] | None,
         Option(
             metavar="py|pt2|onnx",
-            help="A plain PyTorch file, a torch.export program, or ONNX. By default, the extension "
-            "of FILE decides.",
+            help="Format: a plain PyTorch file, a torch.export program, or ONNX. By default, "
+            "FILE's extension decides.",
         ),
     ] = None,
     seed: Annotated[
-        int, Option(metavar="N", help="Seed of the weights in a program.", show_default=True)
+        int,
+        Option(metavar="N", help="Seed of the random initial weights.", show_default=True),
     ] = 0,
     output: Annotated[
         str,
@@ -92,7 +92,7 @@ def export(
             "-o",
             "--output",
             metavar="FILE",
-            help="File to write. A PyTorch file can also go to standard output.",
+            help="File to write. A PyTorch file is written to standard output by default.",
             show_default=False,
         ),
     ] = "-",

@@ -29,7 +29,7 @@ def report(
         str,
         Option(
             metavar="FILE",
-            help="TOML file that describes the report, instead of models and options.",
+            help="TOML file that describes the report, in place of models and options.",
             show_default=False,
         ),
     ] = "",
@@ -51,7 +51,7 @@ def report(
     ] = [],  # noqa: B006
     bench: Annotated[
         list[str],
-        Option(metavar="FILE", help="Latencies that `archcalc bench` measured. Repeatable."),
+        Option(metavar="FILE", help="File that `archcalc bench -o FILE.json` wrote. Repeatable."),
     ] = [],  # noqa: B006
     predict: Annotated[
         str,
@@ -64,19 +64,19 @@ def report(
     ] = "",
     runs: Annotated[
         list[str],
-        Option(metavar="DIR", help="Training runs of `archcalc train`. Repeatable."),
+        Option(metavar="DIR", help="Folder of training runs. Repeatable."),
     ] = [],  # noqa: B006
     sweep: Annotated[
         str,
         Option(
             metavar="FILE",
-            help="Sweep that `archcalc sweep --format json` wrote, instead of models.",
+            help="File that `archcalc sweep -o FILE.json` wrote, in place of models.",
             show_default=False,
         ),
     ] = "",
     no_charts: Annotated[
         bool,
-        Option("--no-charts", help="Write only text and tables, which need no extra package."),
+        Option("--no-charts", help="Leave out charts, which need the extra `report`."),
     ] = False,
     check: Annotated[
         bool,
@@ -100,15 +100,15 @@ def report(
         Units | None,
         Option(
             metavar="si|zh|exact",
-            help="How tables print numbers: 120.4M, 1.20亿 or 120,422,400. By default, as the "
-            "language does.",
+            help="How tables print numbers: 120.4M, 1.20亿 or 120,422,400. By default, zh in "
+            "Chinese and si in English.",
             rich_help_panel=OUTPUTS,
         ),
     ] = None,
 ) -> None:
     """Write a report on some models: tables, charts, formulas, conventions.
 
-    Beside Markdown, charts are SVG files. An HTML page is one file that needs no network.
+    With Markdown, charts are SVG files beside it. An HTML page is one file that works offline.
 
     \b
     archcalc report nin googlenet -o story.md

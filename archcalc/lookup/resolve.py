@@ -53,6 +53,11 @@ def resolve(
     if optimizer and not training:
         raise UsageError("--optimizer is a part of --train; give both")
     asked = ModelSpec.parse(spec, options=options, input=input, batch=batch, training=training)
+    if asked.is_checkpoint:
+        raise UsageError(
+            f"{asked.name} holds weights and no operations: `archcalc params` shows its parameters "
+            "and bytes; other commands need the model"
+        )
     declared = find_declared(asked)
     if declared is not None:
         graph = declared.graph(declared_input(input), batch=batch, options=asked.options)

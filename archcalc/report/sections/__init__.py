@@ -42,6 +42,7 @@ SECTIONS: Mapping[str, Section] = {
     "totals": Section("totals", in_reports=False),
     "explanation": Section("explanation", in_reports=False),
     "parameters": Section("parameters", in_reports=False),
+    "checkpoint": Section("checkpoint", "Checkpoint", in_reports=False),
     "receptive field": Section("receptive_field", in_reports=False),
     "catalogue": Section("catalogue", in_reports=False),
     "derivation": Section("derivation", in_reports=False),
