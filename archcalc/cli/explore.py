@@ -63,7 +63,6 @@ def explore(
     from archcalc.cli.options import emit
     from archcalc.io.bench_file import load
     from archcalc.lookup.resolve import expand
-    from archcalc.lookup.spec import parse_settings
     from archcalc.report.explore import Asked
     from archcalc.report.explore import explore as made
 
@@ -73,9 +72,7 @@ def explore(
         raise UsageError("give -o FILE, such as explore.html, or --open")
     if output == "-" and open_it:
         raise UsageError("--open needs a file: give -o FILE, or leave -o out")
-    asked = Asked(
-        network.input, network.batch, network.train, parse_settings(network.settings), trust
-    )
+    asked = Asked(network.input, network.batch, network.train, network.options, trust)
     page = made(expand(models), asked, title=title, lang=lang, benches=list(map(load, bench)))
     path = output or _temporary()
     emit(page.html, path)
