@@ -34,7 +34,17 @@ def reports(folder: Path, seconds: float) -> None:
     archcalc("claims", "-o", claims)
     archcalc("bench", *STORY, "--device", "cpu", "--layers", "--time", str(seconds), "-o", bench)
     only = ("--section", "summary", "--section", "latency")
-    archcalc("report", *STORY, *only, "--bench", bench, "--title", "Latency here", "-o", latency)
+    archcalc(
+        "report",
+        *STORY,
+        *only,
+        "--bench",
+        bench,
+        "--title",
+        "Latency on the machine that built this site",
+        "-o",
+        latency,
+    )
     archcalc("explore", *STORY, "-o", explorer)
 
 
