@@ -30,6 +30,8 @@ SAME: Mapping[str, str] = {
     "HardSwish": "hardswish",
     "Swish": "silu",
     "LogSoftmax": "log_softmax",
+    "ThresholdedRelu": "threshold",
+    "Shrink": "softshrink",
     "PRelu": "prelu",
     "Clip": "clamp",
     "Min": "minimum",
@@ -343,8 +345,8 @@ def grid_sample(call: Call) -> None:
 
 
 EXPANDED = (
-    *("ReduceL1", "ReduceSumSquare", "ReduceLogSum", "Shrink", "ThresholdedRelu", "SwiGLU"),
-    *("RotaryEmbedding", "DynamicQuantizeLinear"),
+    *("ReduceL1", "ReduceSumSquare", "ReduceLogSum", "SwiGLU", "RotaryEmbedding"),
+    "DynamicQuantizeLinear",
 )
 """Operators that onnx itself defines by others; the others are counted."""
 

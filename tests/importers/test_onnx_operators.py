@@ -74,6 +74,8 @@ UNARY = {
     "LeakyRelu": "leaky_relu",
     "LogSoftmax": "log_softmax",
     "Softmax": "softmax",
+    "ThresholdedRelu": "threshold",
+    "Shrink": "softshrink",
     "IsNaN": "isnan",
     "IsInf": "isinf",
     "Dropout": "dropout",
@@ -196,8 +198,6 @@ EXPANDED: dict[str, tuple[list[Any], dict[str, Any]]] = {
     "ReduceL1": ([(2, 3, 4), [1]], {}),
     "ReduceSumSquare": ([(2, 3, 4), [1]], {}),
     "ReduceLogSum": ([(2, 3, 4), [1]], {}),
-    "Shrink": ([(2, 3)], {}),
-    "ThresholdedRelu": ([(2, 3)], {}),
     "DynamicQuantizeLinear": ([(2, 3)], {}),
     "RotaryEmbedding": ([(1, 2, 5, 8), (9, 4), (9, 4), ((1, 5), I64)], {}),
 }
