@@ -1,10 +1,10 @@
-"""The hard cases, each tool's answer beside the number done by hand: writes docs/hard-cases.md.
+"""Write docs/hard-cases.md: small modules counted by hand, by archcalc and by every other tool.
 
     python benchmarks/hard_cases.py            write the file
-    python benchmarks/hard_cases.py --check    exit 1 where it is not what would be written
+    python benchmarks/hard_cases.py --check    exit with 1 if the file is out of date
 
-The cases are in tests/pytorch/hard_cases.py, their sums in sight. Every tool runs on the CPU, in
-evaluation, as a person would call it.
+The cases and their calculations are in tests/pytorch/hard_cases.py. Every tool runs on the CPU in
+evaluation mode, as its documentation describes.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ TOOLS: dict[str, tuple[str, Callable[[nn.Module, Args, Kwargs], int]]] = {
 
 
 def answer(tool: Callable[[nn.Module, Args, Kwargs], int], case: Any) -> int | None:
-    """The tool's number, or None where it cannot run the case."""
+    """The tool's number, or None if it cannot run the case."""
     module = case.build().eval()
     device = torch.device("cpu")
     args, kwargs = arguments(module.forward, case.inputs, case.kwargs)
@@ -107,12 +107,12 @@ def answer(tool: Callable[[nn.Module, Args, Kwargs], int], case: Any) -> int | N
     try:
         with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
             return tool(module, args, kwargs)
-    except Exception:  # other people's tools fail in their own ways, and that is their answer
+    except Exception:  # any failure of another tool is its result for this case
         return None
 
 
 def ours(case: Any) -> int:
-    """archcalc's number, where all ways of asking agree."""
+    """archcalc's number, which must be the same in every mode and way of tracing."""
     found = set()
     for training in (False, True):
         module = case.build().train(training)
@@ -150,14 +150,17 @@ def document() -> str:
         [
             "# Hard cases",
             "",
-            "Multiply-adds of one forward pass: of convolutions, linear layers and matrix products",
-            "alone. The sums stand in `tests/pytorch/hard_cases.py`. archcalc's number is the same",
-            "in training and in evaluation, on `meta`, with torch asked for every shape, and in a",
-            "real run on the CPU. The others ran on the CPU in evaluation; **bold** is not the",
-            "number by hand. That is no mistake where the tool's own convention says so: torchinfo",
-            "and ptflops add biases and more, thop biases and a softmax in some layers, ptflops",
-            "counts one sample of the batch and takes one input, or keyword ones. An attention or",
-            "an LSTM counted 0, or a product left out, is one.",
+            "Multiply-adds of one forward pass: convolutions, linear layers and matrix products",
+            "only. The calculations by hand are in `tests/pytorch/hard_cases.py`. archcalc's",
+            "number is the same in training and evaluation mode, on the `meta` device, with all",
+            "shapes computed by torch, and in a real run on the CPU. The other tools ran on the",
+            "CPU in evaluation mode. **Bold** numbers differ from the calculation by hand.",
+            "",
+            "A difference can follow from a tool's convention: torchinfo and ptflops also count",
+            "biases and more, thop counts biases and a softmax in some layers, and ptflops counts",
+            "one sample of the batch and accepts a single positional input or keyword inputs.",
+            "Other differences are errors: an attention or an LSTM counted as 0, or a product that",
+            "is left out.",
             "",
             f"Written by `python benchmarks/hard_cases.py` with {versions}.",
             "",

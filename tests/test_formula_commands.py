@@ -153,7 +153,7 @@ def test_a_damaged_sweep_is_one_sentence(
         (["sweep", "nin"], "a sweep needs at least one axis"),
         (["sweep", "nin", "--over", "input=9:3"], "is empty"),
         (["sweep", "nin", "--over", "input=3:9", "--where", "macs"], "is a value"),
-        (["sweep", "nin", "--over", "input=3:9", "--with", "epochs=3"], "belong to --train"),
+        (["sweep", "nin", "--over", "input=3:9", "--with", "epochs=3"], "need --train"),
         (["sweep", "nin", "--over", "input=3:9", "-o", "/nowhere/x.csv"], "cannot write"),
         (["derive", "nin", "--over", "heigth"], "nin has no size 'heigth': one of"),
         (["derive", "nin", "--over", "height", "--node", "x"], "no node of nin matches 'x'"),

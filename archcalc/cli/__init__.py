@@ -1,11 +1,10 @@
 """The command line: each command parses, calls one library function, and hands the record to a
 writer. The functions of ``archcalc`` do the same and print nothing.
 
-``command.py`` makes commands from functions, ``options.py`` declares what they share,
-``calculator.py`` has the commands that never need torch, ``claims.py`` and ``ci.py`` those that
-judge, ``modules.py`` those that build or run real modules, ``bench.py`` and
-``calibrate.py`` those that time them,
-``train.py`` those that train them, ``report.py`` the one that writes reports.
+``command.py`` makes commands from functions, and ``options.py`` declares the options that they
+share. The commands are in ``calculator.py`` (count), ``formula.py`` (derive and sweep),
+``claims.py`` and ``ci.py`` (judge), ``modules.py`` (verify, reconcile, export), ``bench.py`` and
+``calibrate.py`` (measure), ``train.py`` (train), ``report.py`` and ``explore.py`` (report).
 """
 
 from __future__ import annotations
@@ -61,18 +60,18 @@ GROUPS = {
 """The commands in the groups of ``archcalc --help``, and the function of each."""
 
 COMMANDS = {name: place for group in GROUPS.values() for name, place in group.items()}
-"""Where each command is. Its file is imported when it is called, so that start-up does not grow
-with the number of commands."""
+"""The module and function of each command. A module is imported only when its command is called, so
+start-up time does not grow with the number of commands."""
 
 COMPLETION = "_ARCHCALC_COMPLETE"
-"""The variable with which a shell asks for completions."""
+"""The environment variable with which a shell requests completions."""
 
 USAGE_ERROR: Any = typer.BadParameter.__base__
-"""What typer raises for a wrong command line; it exports only this subclass."""
+"""The exception that typer raises for a wrong command line. typer exports only a subclass of it."""
 
 
 class Commands(Plain, TyperGroup):
-    """The table above as a group."""
+    """The commands of ``GROUPS`` as a typer group."""
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
@@ -134,7 +133,7 @@ def archcalc(
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run a command and exit with its code: 2 and one sentence for a wrong input."""
+    """Run a command and exit with its code. Wrong input gives one sentence and exit code 2."""
     prepare_streams()
     if COMPLETION in os.environ:
         from archcalc.cli.completion import complete
@@ -145,10 +144,10 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 
 def run(arguments: Sequence[str] | None) -> int:
-    """Run a command; every refusal becomes one sentence on standard error."""
+    """Run a command and return its exit code. Errors become one sentence on standard error."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        # Not ``main``, which has exit codes of its own for interruptions and closed pipes.
+        # ``main`` would use exit codes of its own for interruptions and closed pipes.
         group = _group()
         with group.make_context("archcalc", given) as context:
             group.invoke(context)
@@ -165,7 +164,7 @@ def run(arguments: Sequence[str] | None) -> int:
         return BAD_INPUT
     except typer.Abort:
         return INTERRUPTED
-    except BaseException as error:  # whatever is left, SystemExit among it
+    except BaseException as error:  # everything else, including SystemExit
         if isinstance(error, USAGE_ERROR):
             say(_usage(error))
             return BAD_INPUT
@@ -174,7 +173,7 @@ def run(arguments: Sequence[str] | None) -> int:
 
 
 def _usage(error: Any) -> str:
-    """What is wrong with a command line, and where its help is."""
+    """The error in a command line, and the command that shows its help."""
     message = error.format_message().removesuffix(".").replace(". Did you mean", "; did you mean")
     command = error.ctx.command_path if error.ctx else "archcalc"
     return f"{message}; see `{command} --help`".replace("?;", "?")

@@ -38,7 +38,7 @@ PLACE, TIMING = "Setting", "Timing"
 
 @dataclass(frozen=True)
 class Setting:
-    """What is measured: the inputs, and how each model runs."""
+    """The inputs, and how each model runs."""
 
     input: Inputs = field(default_factory=list)
     trust: Trust = False
@@ -106,7 +106,7 @@ class Setting:
 
 @dataclass(frozen=True)
 class Timing:
-    """How long and how it is measured."""
+    """How latencies are measured, and for how long."""
 
     layers: Annotated[
         bool,
@@ -172,8 +172,8 @@ def bench(
 ) -> None:
     """Time models in turns; show the spread and the roofline.
 
-    Without a model, time nin, inception-naive, inception-reduced and googlenet. With -o FILE.json
-    every sample is kept, and `archcalc compare ... --bench FILE.json` shows them.
+    Without a model, time nin, inception-naive, inception-reduced and googlenet. -o FILE.json keeps
+    every sample, for `archcalc compare ... --bench FILE.json`.
 
     \b
     archcalc bench --device cuda
@@ -188,7 +188,7 @@ def bench(
     if baseline and baseline not in models:
         raise UsageError(f"baseline {baseline!r} is not one of the models: {', '.join(models)}")
     if setting.optimizer and not setting.train:
-        raise UsageError("--optimizer belongs to the training step; give --train too")
+        raise UsageError("--optimizer is part of the training step; add --train")
     wanted = {
         "input": tuple(setting.input),
         "options": parse_settings(setting.settings),
@@ -209,11 +209,11 @@ def bench(
     }
 
     def show(found: Bench) -> Document:
-        # By its place: --set makes the model's full name longer than what was typed.
+        # Found by position: --set makes the model's full name longer than the typed one.
         place = models.index(baseline) if baseline else 0
         return document(found, found.groups()[0][place].spec)
 
-    with _target(output.output) as beside:  # a place that cannot be written is refused at once
+    with _target(output.output) as beside:  # fails before measuring if the file cannot be written
         found, finished = _until_interrupted(models, timing.budget, timing.warmup, wanted)
         if beside is not None:
             beside.write_bytes(render(show(found), output).encode())
@@ -229,7 +229,7 @@ def bench(
 
 @contextmanager
 def _target(output: str) -> Iterator[Path | None]:
-    """The file to write, not yet in its place; None for stdout."""
+    """The temporary file to write, renamed at the end; None for standard output."""
     if output == "-":
         yield None
         return
@@ -242,7 +242,7 @@ def _target(output: str) -> Iterator[Path | None]:
 def _until_interrupted(
     models: Sequence[str], budget: float, warmup: float, wanted: Mapping[str, Any]
 ) -> tuple[Bench, bool]:
-    """What was measured, and whether that is all of it."""
+    """The measurements, and whether they are complete."""
     kept: list[Bench] = []
     try:
         return _measured(models, budget, warmup, wanted, kept.append), True
@@ -267,7 +267,7 @@ def _measured(
 
 
 def numbers(what: str, text: str, everything: str = "") -> tuple[int, ...]:
-    """``"1,8,32"`` as numbers; ``everything`` is a word that stands for 0. Raises UsageError."""
+    """``"1,8,32"`` as numbers. The word ``everything`` stands for 0. Raises UsageError."""
     found = []
     for part in text.split(","):
         word = part.strip()

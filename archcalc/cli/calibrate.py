@@ -15,7 +15,7 @@ from archcalc.errors import UsageError
 
 @dataclass(frozen=True)
 class Where:
-    """What is calibrated."""
+    """What is calibrated, and for how long."""
 
     device: Annotated[
         str,
@@ -30,8 +30,8 @@ class Where:
         str,
         Option(
             metavar="NAME,...",
-            help="Types of weights and inputs: float32, bfloat16, float16, float64. Each takes "
-            "--time and has a file of its own.",
+            help="Types of weights and inputs: float32, bfloat16, float16, float64. Each is a "
+            "setting with its own file.",
             show_default=True,
             rich_help_panel=PLACE,
         ),
@@ -51,35 +51,35 @@ class Where:
             "--channels-last", help="Store tensors as N×H×W×C in memory.", rich_help_panel=PLACE
         ),
     ] = False
-
-
-def calibrate(
-    where: Where,
-    output: Output,
     budget: Annotated[
         float,
         Option(
             "--time",
             metavar="SECONDS",
-            help="Time for each setting. The machine should do nothing else meanwhile.",
+            help="Time for each setting. Keep the machine idle otherwise.",
             show_default=True,
             rich_help_panel=TIMING,
         ),
-    ] = 240.0,
+    ] = 240.0
+
+
+def calibrate(
+    where: Where,
+    output: Output,
     save: Annotated[
         str,
         Option(
             metavar="FILE.json",
-            help="File to keep the calibration in. By default, it is in the cache folder, where "
-            "--predict finds it.",
+            help="File to write. By default, a file in the cache folder, where --predict finds it.",
             show_default=False,
+            rich_help_panel="Output",
         ),
     ] = "",
 ) -> None:
     """Time operators on this machine, so that latencies can be predicted.
 
-    Networks of every common kind of block are drawn, each node is timed in its place, and a model
-    per kind of operator is fitted. Predictions then need neither torch nor the machine.
+    The command samples networks with common kinds of blocks, times each node in place, and fits one
+    model per kind of operator. Predictions then need neither torch nor this machine.
 
     \b
     archcalc calibrate
@@ -111,7 +111,7 @@ def calibrate(
                 dtype=dtype,
                 threads=count,
                 channels_last=where.channels_last,
-                seconds=budget,
+                seconds=where.budget,
                 output=save,
                 follow=tell_all,
             )

@@ -1,4 +1,4 @@
-"""The commands that keep watch: check, diff. Neither needs torch for declared models."""
+"""The commands for CI: check and diff. Neither needs torch for declared models."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def check(
 ) -> None:
     """Check models against a budget; print one line per breach and exit with 1.
 
-    Limits of parameters, MACs, shapes and memory can fail the check. A limit of latency only
-    advises, unless the budget names the machine.
+    Limits on parameters, MACs, shapes and memory can fail the check. A latency limit is advisory
+    unless the budget names the machine.
 
     \b
     archcalc check --budget archcalc.toml
@@ -74,7 +74,7 @@ def diff(
 ) -> None:
     """Show what changed between two saved reports, or in models between two commits.
 
-    Prints nothing when nothing changed. The working tree stays as it is.
+    Prints nothing if nothing changed. The working tree is not modified.
 
     \b
     archcalc diff base.json head.json --format md

@@ -47,8 +47,8 @@ def claims(
         bool,
         Option(
             "--waterfall",
-            help="For each published number that differs from ours, show the steps between the "
-            "two.",
+            help="For each published number that differs from archcalc's, show the steps between "
+            "the two.",
         ),
     ] = False,
     runs: Annotated[
@@ -56,12 +56,11 @@ def claims(
         Option(
             "--run",
             metavar="ID=FOLDER",
-            help="Training run to check the claim with this id against, for a claim about an "
-            "accuracy. Repeatable.",
+            help="Training run to check the accuracy claim with this id against. Repeatable.",
         ),
     ] = [],  # noqa: B006  (typer reads it; nothing changes it)
 ) -> None:
-    """Check published figures against what the definitions count.
+    """Check published figures against archcalc's counts.
 
     \b
     archcalc claims all

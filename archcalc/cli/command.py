@@ -1,12 +1,12 @@
 """Commands as plain functions, and what the command line adds to typer.
 
-A command is a function whose parameters are annotated as typer wants them. A parameter may also be
-annotated with a frozen dataclass, a record of options: its fields become options of the command, so
-that options which several commands share are declared once.
+A command is a function with typer annotations. A parameter may also be annotated with a frozen
+dataclass, a record of options: its fields become options of the command. Options that several
+commands share are thus declared once.
 
 Typer checks each value with pydantic, whose import alone takes as long as a whole ``archcalc
-compare``. The values here are texts, numbers, choices and lists of them, which
-:class:`_Checked` checks itself.
+compare``. Values here are only strings, numbers, choices and lists of them, so :class:`_Checked`
+checks them without pydantic.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ HELP_NAMES = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
 
 
 def make(name: str, function: Callable[..., None]) -> TyperCommand:
-    """The command ``archcalc NAME`` from its function."""
+    """Make the command ``archcalc NAME`` from its function."""
     app = typer.Typer(add_completion=False, rich_markup_mode=None)
     app.command(name, cls=Command, context_settings={**HELP_NAMES})(with_options(function))
     command = get_command(app)
@@ -35,7 +35,7 @@ def make(name: str, function: Callable[..., None]) -> TyperCommand:
 
 
 def with_options(function: Callable[..., None]) -> Callable[..., None]:
-    """The function with the fields of its records as parameters of their own."""
+    """The function with each record parameter replaced by one parameter per field."""
     hints = get_type_hints(function, include_extras=True)
     del hints["return"]
     records: dict[str, Any] = {name: hint for name, hint in hints.items() if is_dataclass(hint)}
@@ -104,7 +104,7 @@ class Option(_Checked, TyperOption):
 
 
 class Argument(_Checked, TyperArgument):
-    """An argument of a command; its metavar is shown as it is, without a type."""
+    """An argument of a command. Its metavar is shown unchanged, without a type."""
 
     def get_usage_pieces(self, ctx: Any) -> list[str]:
         name = self.metavar or self.name.upper()
@@ -116,9 +116,9 @@ class Argument(_Checked, TyperArgument):
 
 
 class Plain:
-    """A command or group whose ``--help`` is a flag that is off.
+    """A command or group whose ``--help`` flag defaults to False.
 
-    Typer gives it no default, and checks that None with pydantic.
+    Typer's default is None, which it would check with pydantic.
     """
 
     def get_help_option(self, ctx: Any) -> Any:
@@ -140,7 +140,7 @@ class Command(Plain, TyperCommand):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse; an argument whose metavar shows ``--`` receives it as one of its values."""
         if "--" in args and any("--" in (each.metavar or "") for each in self.params):
-            args.insert(args.index("--"), "--")  # the parser takes the first one away
+            args.insert(args.index("--"), "--")  # the parser removes the first one
         return super().parse_args(ctx, args)
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
@@ -159,7 +159,7 @@ class Command(Plain, TyperCommand):
 
 
 def _checked(parameter: Any, annotation: Any) -> Option | Argument:
-    """The same parameter in our class: typer makes parameters itself and takes no other class."""
+    """The same parameter as an instance of our class, which typer has no option to use itself."""
     kind: Any = Option if isinstance(parameter, TyperOption) else Argument
     found: Option | Argument = kind.__new__(kind)
     vars(found).update(vars(parameter), annotation=annotation)
@@ -167,7 +167,7 @@ def _checked(parameter: Any, annotation: Any) -> Option | Argument:
 
 
 def _convert(wanted: Any, value: Any) -> Any:
-    """A text as a value of an annotation; ValueError says what is wrong with it."""
+    """Convert a string to a value of the annotated type. Raises ValueError."""
     alternatives = [each for each in get_args(wanted) if each is not NoneType]
     if get_origin(wanted) is Literal:
         if value not in alternatives:

@@ -1,4 +1,4 @@
-"""Shell completion: the script that typer writes, and where each shell looks for it."""
+"""Shell completion: the script that typer generates, and the file that each shell reads."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def completion(
     ],
     install: Annotated[
         bool,
-        Option("--install", help="Write the script to the place where the shell looks for it."),
+        Option("--install", help="Write the script to the file that the shell reads."),
     ] = False,
 ) -> None:
     """Print or install the completion script of a shell.
@@ -44,7 +44,7 @@ def completion(
 
 
 def complete(group: TyperGroup) -> NoReturn:
-    """Answer a shell that asks for completions."""
+    """Print completions for a shell and exit."""
     completion_init()
     group.main([], "archcalc", complete_var=COMPLETION)
     raise AssertionError("main exits after completing")
@@ -57,15 +57,16 @@ def script(shell: str) -> str:
 
 
 def install_script(shell: str) -> Path:
-    """Write the script to the user's own folder for it, and return the path.
+    """Write the script to the user's completion folder and return its path.
 
-    No other file is changed, except ``~/.zshrc`` where zsh would not look into ``~/.zfunc``
-    otherwise.
+    For zsh, lines that load ``~/.zfunc`` are added to ``~/.zshrc`` if it does not mention that
+    folder. No other file is changed. Raises UsageError if there is no home folder or it cannot be
+    written.
     """
     try:
         home = Path.home()
-    except RuntimeError:  # neither HOME nor the system's list of users has one
-        raise UsageError("there is no home folder: set HOME") from None
+    except RuntimeError:  # neither HOME nor the user database names one
+        raise UsageError("there is no home folder; set the environment variable HOME") from None
     data = Path(os.environ.get("XDG_DATA_HOME") or home / ".local" / "share")
     config = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
     target = {
@@ -78,7 +79,7 @@ def install_script(shell: str) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(
-            f"cannot make the folder {target.parent}: {(error.strerror or str(error)).lower()}"
+            f"cannot create the folder {target.parent}: {(error.strerror or str(error)).lower()}"
         ) from None
     write_text(target, text)
     if shell == "zsh":

@@ -19,7 +19,8 @@ def explore(
         list[str],
         Option(
             metavar="FILE",
-            help="Latencies of `archcalc bench --layers`, for heat by time. Repeatable.",
+            help="File that `archcalc bench --layers -o FILE.json` wrote, to colour nodes by time. "
+            "Repeatable.",
         ),
     ] = [],  # noqa: B006
     title: Annotated[
@@ -49,10 +50,11 @@ def explore(
         ),
     ] = "en",
 ) -> None:
-    """Write an interactive page: networks drawn, every size a slider, every number live.
+    """Write an interactive page that draws networks, with a slider for every size.
 
-    The page is one file that needs no network. A declared network has a slider for each numeric
-    option, both sides of the input and the batch; a torch model is shown as it was traced.
+    The page is one file that works offline. A declared network has a slider for each numeric
+    option, the height and width of the input, and the batch. A torch model has sliders for its
+    batch and the sides of its input where its cost is a formula in them.
 
     \b
     archcalc explore nin googlenet inception-reduced -o explore.html
@@ -61,7 +63,6 @@ def explore(
     from archcalc.cli.options import emit
     from archcalc.io.bench_file import load
     from archcalc.lookup.resolve import expand
-    from archcalc.lookup.spec import parse_settings
     from archcalc.report.explore import Asked
     from archcalc.report.explore import explore as made
 
@@ -71,9 +72,7 @@ def explore(
         raise UsageError("give -o FILE, such as explore.html, or --open")
     if output == "-" and open_it:
         raise UsageError("--open needs a file: give -o FILE, or leave -o out")
-    asked = Asked(
-        network.input, network.batch, network.train, parse_settings(network.settings), trust
-    )
+    asked = Asked(network.input, network.batch, network.train, network.options, trust)
     page = made(expand(models), asked, title=title, lang=lang, benches=list(map(load, bench)))
     path = output or _temporary()
     emit(page.html, path)

@@ -1,8 +1,8 @@
-"""What no command explained, as one sentence and an exit code.
+"""Unexpected errors as one sentence and an exit code.
 
 0    success
-1    an answer: over budget, not counted with --strict, stale, unexplained
-2    a wrong input or a failure
+1    a negative result: over budget, not counted with --strict, stale, unexplained
+2    wrong input or a failure
 130  interrupted
 """
 
@@ -16,41 +16,41 @@ from contextlib import suppress
 BAD_INPUT = 2
 INTERRUPTED = 130
 LONGEST = 1000
-"""Characters of a line on standard error."""
+"""Longest line on standard error, in characters."""
 
 ANSWERS = (1, BAD_INPUT, INTERRUPTED)
-"""The codes with which a command may exit by itself; success returns instead."""
+"""Exit codes that a command may pass to ``sys.exit``. A successful command returns instead."""
 
 
 def prepare_streams() -> None:
     """Make the standard streams usable: UTF-8 whatever the locale, and none of them closed.
 
-    Where the caller closed one (``>&-``), the next file that is opened would take its number, and
-    prints would end up in that file.
+    If the caller closed one (``>&-``), the next file to be opened would get its file descriptor,
+    and output would be written to that file.
     """
     while (lowest := os.open(os.devnull, os.O_RDWR)) < 3:
         os.close(lowest)
-        # Writing to a standard output that is open for reading fails, as it does to a closed one.
+        # A standard output opened for reading fails on writes, as a closed one does.
         os.open(os.devnull, os.O_RDONLY if lowest == 1 else os.O_RDWR)
     os.close(lowest)
     if sys.stdout is None or isinstance(getattr(sys.stdout, "buffer", None), io.RawIOBase):
-        # Under PYTHONUNBUFFERED, Python takes half a write to a full disk for a whole one.
-        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115  (it stays open to the end)
+        # With PYTHONUNBUFFERED, Python ignores partial writes to a full disk.
+        sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115  (open until the process ends)
     if sys.stderr is None:
         sys.stderr = open(2, "w", closefd=False)  # noqa: SIM115
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
-            # A lone surrogate of a file's name is shown escaped.
+            # Unpaired surrogates in file names are escaped.
             stream.reconfigure(encoding="utf-8", errors="backslashreplace")
 
 
 def failed(error: BaseException) -> int:
-    """Say what went wrong and give the exit code. ARCHCALC_DEBUG=1 shows the traceback too."""
+    """Report an error and return the exit code. ARCHCALC_DEBUG=1 shows the traceback too."""
     if isinstance(error, SystemExit) and error.code in ANSWERS:
         return int(error.code)
     if isinstance(error, KeyboardInterrupt):
         return INTERRUPTED
-    if isinstance(error, BrokenPipeError):  # the reader, `head` for example, has seen enough
+    if isinstance(error, BrokenPipeError):  # the reader, such as `head`, closed the pipe
         discard_stdout()
         return BAD_INPUT
     if os.environ.get("ARCHCALC_DEBUG"):
@@ -64,7 +64,7 @@ def failed(error: BaseException) -> int:
 
 
 def flush() -> int:
-    """Write what standard output still holds; 0, or the exit code where that fails."""
+    """Flush standard output. Returns 0, or the exit code if that fails."""
     try:
         sys.stdout.flush()
     except OSError as error:
@@ -87,8 +87,8 @@ def _sentence(error: BaseException) -> str:
 
 
 def say(sentence: str, below: str = "") -> None:
-    """One line on standard error, if anything can be written there, and a table below it. Names in
-    them may be users'."""
+    """Write one line to standard error, and a table below it. Text that comes from users is
+    escaped, and failures to write are ignored."""
     from archcalc.report.escape import for_terminal, visible
 
     with suppress(OSError):
@@ -99,11 +99,11 @@ def say(sentence: str, below: str = "") -> None:
 
 
 def _cut(line: str) -> str:
-    """A line without its middle, where it quotes thousands of characters."""
+    """The line, shortened in the middle if it is longer than ``LONGEST``."""
     return line if len(line) <= LONGEST else f"{line[: LONGEST // 2]} ... {line[-LONGEST // 2 :]}"
 
 
 def discard_stdout() -> None:
-    """Send what is still buffered nowhere: Python would try to write it again when it exits."""
-    with suppress(OSError, ValueError, AttributeError):  # a stream without a file behind it
+    """Discard buffered output, which Python would otherwise try to write again at exit."""
+    with suppress(OSError, ValueError, AttributeError):  # a stream without a file descriptor
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -29,7 +29,7 @@ Over = Annotated[
     list[str],
     Option(
         metavar="SIZES",
-        help="Sizes that stay variables, separated by commas: batch, height, width, input (height "
+        help="Sizes to keep as variables, separated by commas: batch, height, width, input (height "
         "and width); numeric options of a declared network; length or frames of a torch model. "
         "Repeatable.",
     ),
@@ -97,7 +97,7 @@ def derive(
     batch: Batch = 1,
     settings: Settings = [],  # noqa: B006  # typer copies it
 ) -> None:
-    """Derive what a network costs as formulas in its sizes.
+    """Derive the cost of a network as formulas in its sizes.
 
     \b
     archcalc derive inception-reduced --over c5_reduce
@@ -160,7 +160,7 @@ TRIALS = 100
 
 @dataclass(frozen=True)
 class Candidates:
-    """Which candidates a sweep looks at."""
+    """Which candidates a sweep counts."""
 
     over: Annotated[
         list[str],
@@ -190,7 +190,7 @@ class Candidates:
     ] = ""
     sample: Annotated[
         int,
-        Option(metavar="N", min=0, help="Count N candidates drawn at random instead of every one."),
+        Option(metavar="N", min=0, help="Count N candidates drawn at random instead of all."),
     ] = 0
     seed: Annotated[int, Option(metavar="N", help="Seed of the sample or the search.")] = 0
     replacement: Annotated[
@@ -266,7 +266,7 @@ class Keeping:
 
 @dataclass(frozen=True)
 class Running:
-    """How candidates are counted that have no formula."""
+    """How candidates without a formula are counted."""
 
     jobs: Annotated[
         int, Option(metavar="N", min=1, help="Number of candidates to count in parallel.")
@@ -275,7 +275,7 @@ class Running:
         Literal["loky", "dask", "ray"],
         Option(
             metavar="loky|dask|ray",
-            help="Where --jobs run: loky on this machine, dask or ray on a cluster.",
+            help="Where jobs run: loky on this machine, dask or ray on a cluster.",
         ),
     ] = "loky"
     address: Annotated[
@@ -302,7 +302,7 @@ class Running:
         Option(metavar="DATA", help="With --train, the data set to train on.", show_default=False),
     ] = ""
     runs: Annotated[
-        str, Option(metavar="DIR", help="With --train, the folder to keep the runs in.")
+        str, Option(metavar="DIR", help="With --train, the folder that holds all runs.")
     ] = "runs"
 
 
@@ -316,7 +316,7 @@ def sweep(
     batch: Batch = 1,
     settings: Settings = [],  # noqa: B006  # typer copies it
 ) -> None:
-    """Count every combination of some sizes and options; show the front of the best.
+    """Count every combination of sizes and options; show the Pareto front.
 
     -o FILE.csv, .jsonl or .parquet writes every kept candidate; .svg the chart.
 
@@ -408,7 +408,7 @@ def _check_output(output: Output, chart: bool) -> None:
 def _training(model: str, running: Running) -> tuple[Measure | None, tuple[str, ...]]:
     if not running.train:
         if running.changes or running.data:
-            raise UsageError("--with and --data belong to --train")
+            raise UsageError("--with and --data need --train")
         return None, ()
     from archcalc.errors import needs
 

@@ -24,7 +24,6 @@ from archcalc.cli.options import (
 from archcalc.errors import needs
 from archcalc.lookup import registry
 from archcalc.lookup.resolve import expand
-from archcalc.lookup.spec import parse_settings
 
 UNEXPLAINED = 1
 
@@ -37,8 +36,7 @@ def verify(
 ) -> None:
     """Count again with torch, fvcore, torchinfo, ... and explain each difference.
 
-    Without a model, verify every registered one. Exits with 1 when a difference is left
-    unexplained.
+    Without a model, verify every registered one. Exit with 1 if a difference remains unexplained.
 
     \b
     archcalc verify nin googlenet-bn
@@ -56,7 +54,7 @@ def verify(
 
 
 def reconcile(model: Model, network: Network, output: Output, trust: Trust = False) -> None:
-    """Show the steps from archcalc's number to each other counter's.
+    """Show the steps from archcalc's number to that of each other counter.
 
     \b
     archcalc reconcile googlenet-bn --units exact
@@ -79,12 +77,13 @@ def export(
         Literal["py", "pt2", "onnx"] | None,
         Option(
             metavar="py|pt2|onnx",
-            help="A plain PyTorch file, a torch.export program, or ONNX. By default, the extension "
-            "of FILE decides.",
+            help="Format: a plain PyTorch file, a torch.export program, or ONNX. By default, "
+            "FILE's extension decides.",
         ),
     ] = None,
     seed: Annotated[
-        int, Option(metavar="N", help="Seed of the weights in a program.", show_default=True)
+        int,
+        Option(metavar="N", help="Seed of the random initial weights.", show_default=True),
     ] = 0,
     output: Annotated[
         str,
@@ -92,7 +91,7 @@ def export(
             "-o",
             "--output",
             metavar="FILE",
-            help="File to write. A PyTorch file can also go to standard output.",
+            help="File to write. A PyTorch file is written to standard output by default.",
             show_default=False,
         ),
     ] = "-",
@@ -117,7 +116,7 @@ def export(
 def _asked(network: Network) -> dict[str, Any]:
     """The options of a command as the library's keywords."""
     return {
-        **parse_settings(network.settings),
+        **network.options,
         "input": network.input,
         "batch": network.batch,
         "training": network.train,

@@ -28,7 +28,7 @@ from archcalc.report.units import Units
 NOT_COUNTED = 1
 
 MANY = 4
-"""Models whose tracing can take more than a second."""
+"""Number of models from which tracing can take more than a second."""
 
 Format = Literal[NAMES]  # type: ignore[valid-type]  # the formats are rows of a table
 Convention = Literal["paper", "torch", "fvcore", "torchinfo", "thop", "ptflops"]
@@ -36,13 +36,14 @@ CONVENTION_NAMES = ", ".join(CONVENTIONS)
 
 
 def complete_model(incomplete: str) -> list[str]:
-    """Names of models that start with this, for the shell."""
+    """Names of models that start with ``incomplete``, for shell completion."""
     return [name for name in registry.names() if name.startswith(incomplete)]
 
 
 WHAT_A_MODEL_IS = (
     "A name from `archcalc list`, with options as in nin,head=fc; or torchvision:resnet50, "
-    "timm:convnext_tiny, ./net.py:Net, package.module:Net, net.pt2, net.onnx, net.graph.json. "
+    "timm:convnext_tiny, hf:FOLDER_OR_ID, diffusers:FOLDER/unet, ./net.py:Net, "
+    "package.module:Net, net.pt2, net.onnx, net.graph.json. "
     "Patterns such as 'timm:convnext_*' name several models."
 )
 Model = Annotated[
@@ -59,7 +60,7 @@ Depth = Annotated[
     Option(
         metavar="N",
         min=1,
-        help="Levels of module names to show. By default, a long table is folded.",
+        help="Levels of module names to show. By default, long tables are folded.",
     ),
 ]
 
@@ -87,7 +88,8 @@ Train = Annotated[
     bool,
     Option(
         "--train",
-        help="Count a training step: auxiliary heads run, and the backward pass follows.",
+        help="Use a training step instead of inference, with auxiliary heads and the backward "
+        "pass.",
         rich_help_panel="Model",
     ),
 ]
@@ -95,7 +97,7 @@ Trust = Annotated[
     bool,
     Option(
         "--trust",
-        help="Load a .pt2 file even where loading runs code that is in it.",
+        help="Load a .pt2 file even if that runs code from the file.",
         rich_help_panel="Model",
     ),
 ]
@@ -104,7 +106,7 @@ Settings = Annotated[
     Option(
         "--set",
         metavar="KEY=VALUE",
-        help="Set an option of the models, as MODEL,KEY=VALUE does for one. Repeatable.",
+        help="Set an option of all models; MODEL,KEY=VALUE sets it for one. Repeatable.",
         rich_help_panel="Model",
     ),
 ]
@@ -129,8 +131,8 @@ class Output:
             "-f",
             "--format",
             metavar="|".join(NAMES),
-            help="Format of the result. By default, the one of the file's extension, else a "
-            "table. CSV is the main table, with raw numbers.",
+            help="Format of the result. By default, FILE's extension decides, else a table. CSV "
+            "is the main table, with raw numbers.",
             rich_help_panel="Output",
         ),
     ] = None
@@ -160,6 +162,48 @@ class Network:
     batch: Batch = 1
     train: Train = False
     settings: Settings = field(default_factory=list)
+    seq: Annotated[
+        int | None,
+        Option(
+            metavar="N",
+            min=1,
+            help="Tokens of a sequence; with --decode the length of the cache.",
+            rich_help_panel="Hugging Face",
+        ),
+    ] = None
+    decode: Annotated[
+        bool,
+        Option(
+            "--decode",
+            help="Count one token against the cache of the sequence.",
+            rich_help_panel="Hugging Face",
+        ),
+    ] = False
+    attention: Annotated[
+        Literal["eager", "sdpa"] | None,
+        Option(
+            metavar="eager|sdpa",
+            help="How transformers computes attention; its own default unless given.",
+            rich_help_panel="Hugging Face",
+        ),
+    ] = None
+    download: Annotated[
+        bool,
+        Option(
+            "--download",
+            help="Fetch the configuration from the hub.",
+            rich_help_panel="Hugging Face",
+        ),
+    ] = False
+
+    @property
+    def options(self) -> dict[str, str]:
+        """The options of the models, as MODEL,KEY=VALUE gives them for one."""
+        found = parse_settings(self.settings)
+        for key in ("seq", "decode", "attention", "download"):
+            if given := getattr(self, key):
+                found[key] = str(given).lower()
+        return found
 
 
 @dataclass(frozen=True)
@@ -180,8 +224,8 @@ class Counting(Network):
         str,
         Option(
             metavar="DTYPE",
-            help="Price floating-point weights and activations as bfloat16, float16, int8, int4, "
-            "mxfp4, ... instead of the model's own dtype.",
+            help="Count floating-point weights and activations as this dtype: bfloat16, float16, "
+            "int8, int4, mxfp4, ... By default, the model's own.",
             show_default=False,
             rich_help_panel="Counting",
         ),
@@ -190,7 +234,7 @@ class Counting(Network):
         list[str],
         Option(
             metavar="FILE",
-            help="Python file with @archcalc.formula for operators that are not counted. "
+            help="Python file that registers formulas of operators with @archcalc.formula. "
             "Repeatable.",
             rich_help_panel="Counting",
         ),
@@ -208,7 +252,7 @@ class Counting(Network):
         bool,
         Option(
             "--no-cache",
-            help="Trace torch models again, even where the cache has them.",
+            help="Trace torch models again, even if the cache has their graphs.",
             rich_help_panel="Counting",
         ),
     ] = False
@@ -232,17 +276,17 @@ class Counting(Network):
 
 
 def price(model: str, counting: Counting) -> Profile:
-    """The profile of a model under the shared options."""
+    """The profile of a model, counted with the shared options."""
     return price_all([model], counting)[0]
 
 
 def price_all(models: Sequence[str], counting: Counting) -> list[Profile]:
-    """The profiles of some models under the shared options."""
+    """The profiles of several models, counted with the shared options."""
     return [profile(graph, convention=counting.convention) for graph in graphs(models, counting)]
 
 
 def graphs(models: Sequence[str], counting: Counting) -> list[Graph]:
-    """The graphs of some models under the shared options."""
+    """The graphs of several models, built or traced with the shared options."""
     _load(counting.formulas)
     with progress(len(expand(models))) as follow:
         found = graphs_of(
@@ -252,7 +296,7 @@ def graphs(models: Sequence[str], counting: Counting) -> list[Graph]:
             batch=counting.batch,
             training=counting.train,
             optimizer=counting.optimizer,
-            options=parse_settings(counting.settings),
+            options=counting.options,
             trust=counting.trust,
             cache=not counting.no_cache,
         )
@@ -268,13 +312,13 @@ def _save(found: Sequence[Graph], path: str) -> None:
     from archcalc.io.graph_file import save
 
     if len(found) != 1:
-        raise UsageError(f"--save-graph writes one graph; {len(found)} models are named")
+        raise UsageError(f"--save-graph writes one graph; name one model, not {len(found)}")
     save(found[0], path)
     tell(f"wrote {path}")
 
 
 def _load(paths: Sequence[str]) -> None:
-    """The formulas of Python files."""
+    """Register the formulas of Python files."""
     if paths:
         from archcalc.ops.formula import load_formulas
 
@@ -283,8 +327,8 @@ def _load(paths: Sequence[str]) -> None:
 
 
 def progress(total: int, *, timed: bool = False) -> AbstractContextManager[Follow]:
-    """A bar for many models on a terminal, or for any number that are ``timed``. Its imports are
-    left out where there is none."""
+    """A progress bar, if standard error is a terminal and there are many models or they are
+    ``timed``. The progress bar's library is imported only if a bar is shown."""
     if (total < MANY and not timed) or not sys.stderr.isatty():
         return nullcontext(lambda done, total, name: None)
     from archcalc.cli.progress import following
@@ -293,14 +337,14 @@ def progress(total: int, *, timed: bool = False) -> AbstractContextManager[Follo
 
 
 def finish(document: Document, counting: Counting, output: Output, *profiles: Profile) -> None:
-    """Write the document, and for operators that are not counted a formula to fill in. With
-    ``--strict``, exit with 1 when there are such operators."""
+    """Write the document, and templates of formulas for operators that are not counted. With
+    ``--strict``, exit with 1 if there are such operators."""
     write(document, output)
     unknown = [node for found in profiles for node in found.nodes_not_counted]
     if unknown:
         from archcalc.pytorch.trace import stub
 
-        tell("archcalc: to count it, fill this in and load it with --formulas FILE:\n")
+        tell("archcalc: to count it, complete this formula and load it with --formulas FILE:\n")
         for node in {node.op: node for node in reversed(unknown)}.values():
             tell(stub(node))
     if counting.strict and unknown:
@@ -308,12 +352,12 @@ def finish(document: Document, counting: Counting, output: Output, *profiles: Pr
 
 
 def write(document: Document, output: Output) -> None:
-    """To standard output or to a file, in the chosen format."""
+    """Write a document to standard output or to a file, in the chosen format."""
     emit(render(document, output), output.output)
 
 
 def emit(text: str, output: str) -> None:
-    """Finished text to a file, or for ``-`` to standard output."""
+    """Write text to a file, or to standard output if ``output`` is ``-``."""
     if output == "-":
         sys.stdout.write(text)
         return
@@ -324,7 +368,7 @@ def emit(text: str, output: str) -> None:
 
 
 def tell(line: str) -> None:
-    """A line on standard error, where messages go."""
+    """Write a line to standard error."""
     from archcalc.report.escape import for_terminal
 
     sys.stderr.write(for_terminal(f"{line}\n"))
@@ -332,7 +376,7 @@ def tell(line: str) -> None:
 
 
 def render(document: Document, output: Output) -> str:
-    """The document in its format. Only the chosen writer is imported."""
+    """The document as text in the chosen format. Only the module of that format is imported."""
     place = Place()
     if output.output == "-":
         place = Place(columns(), sys.stdout.isatty() and not os.environ.get("NO_COLOR"))

@@ -20,9 +20,10 @@ BAR = 24
 
 @contextmanager
 def following(what: str = "") -> Iterator[Follow]:
-    """A bar with the time left, on a terminal; elsewhere nothing is shown.
+    """Show a bar with the remaining time, if standard error is a terminal.
 
-    The block gets a function to call with what is done, what there is to do, and what comes next.
+    The block receives a function to call with the number of finished steps, the number of all
+    steps, and the name of the next one.
     """
     if not sys.stderr.isatty():
         yield lambda done, total, name: None
@@ -44,18 +45,18 @@ def following(what: str = "") -> Iterator[Follow]:
 
 @contextmanager
 def following_runs(folder: Path, speaks: bool, several: bool) -> Iterator[Callable[..., None]]:
-    """A function to call with the settings and each event of runs under ``folder``.
+    """Yield a function to call with the settings and each event of the runs in ``folder``.
 
-    Of several runs each line says which it is about. Only one of the processes that torchrun
-    starts ``speaks``. An interruption says what is kept.
+    With several runs, each line names its run. Of the processes that torchrun starts, only one
+    ``speaks``. On an interruption, a message says what is kept.
     """
     try:
         yield (lambda settings, event: _tell(settings, event, several)) if speaks else _nothing
     except KeyboardInterrupt:
         if speaks:
             _say(
-                f"\narchcalc: interrupted; {folder} keeps every finished epoch; --resume goes on "
-                "from there\n"
+                f"\narchcalc: interrupted; {folder} has every finished epoch; continue with "
+                "--resume\n"
             )
         raise
 
@@ -79,7 +80,7 @@ def _tell(settings: Settings, event: Any, several: bool) -> None:
 
 
 def epoch_line(row: Epoch, epochs: int) -> str:
-    """An epoch in words."""
+    """A finished epoch as one line."""
     said = (
         f"epoch {row.epoch}/{epochs}  lr {row.lr:.3g}  loss {row.train_loss:.4f}  "
         f"accuracy {100 * row.train_accuracy:.2f} %"
@@ -91,7 +92,8 @@ def epoch_line(row: Epoch, epochs: int) -> str:
 
 
 def step_line(step: Any) -> str:
-    """How far an epoch is: a bar, the loss so far, the time left of the run."""
+    """The progress of an epoch as one line: a bar, the loss so far, the remaining time of the
+    run."""
     filled = round(BAR * step.images / step.of)
     left = (step.of - step.images + (step.epochs - step.epoch) * step.of) / step.images_per_second
     return (

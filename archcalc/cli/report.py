@@ -13,7 +13,6 @@ import archcalc
 from archcalc.cli.options import AnyModels, Network, Trust, progress, tell
 from archcalc.errors import UsageError
 from archcalc.lookup.resolve import expand
-from archcalc.lookup.spec import parse_settings
 from archcalc.report.messages import LANGS, Lang
 from archcalc.report.units import UNITS, Units
 
@@ -29,7 +28,7 @@ def report(
         str,
         Option(
             metavar="FILE",
-            help="TOML file that describes the report, instead of models and options.",
+            help="TOML file that describes the report, in place of models and options.",
             show_default=False,
         ),
     ] = "",
@@ -51,7 +50,7 @@ def report(
     ] = [],  # noqa: B006
     bench: Annotated[
         list[str],
-        Option(metavar="FILE", help="Latencies that `archcalc bench` measured. Repeatable."),
+        Option(metavar="FILE", help="File that `archcalc bench -o FILE.json` wrote. Repeatable."),
     ] = [],  # noqa: B006
     predict: Annotated[
         str,
@@ -64,19 +63,19 @@ def report(
     ] = "",
     runs: Annotated[
         list[str],
-        Option(metavar="DIR", help="Training runs of `archcalc train`. Repeatable."),
+        Option(metavar="DIR", help="Folder of training runs. Repeatable."),
     ] = [],  # noqa: B006
     sweep: Annotated[
         str,
         Option(
             metavar="FILE",
-            help="Sweep that `archcalc sweep --format json` wrote, instead of models.",
+            help="File that `archcalc sweep -o FILE.json` wrote, in place of models.",
             show_default=False,
         ),
     ] = "",
     no_charts: Annotated[
         bool,
-        Option("--no-charts", help="Write only text and tables, which need no extra package."),
+        Option("--no-charts", help="Leave out charts, which need the extra `report`."),
     ] = False,
     check: Annotated[
         bool,
@@ -100,15 +99,15 @@ def report(
         Units | None,
         Option(
             metavar="si|zh|exact",
-            help="How tables print numbers: 120.4M, 1.20亿 or 120,422,400. By default, as the "
-            "language does.",
+            help="How tables print numbers: 120.4M, 1.20亿 or 120,422,400. By default, zh in "
+            "Chinese and si in English.",
             rich_help_panel=OUTPUTS,
         ),
     ] = None,
 ) -> None:
     """Write a report on some models: tables, charts, formulas, conventions.
 
-    Beside Markdown, charts are SVG files. An HTML page is one file that needs no network.
+    With Markdown, charts are SVG files beside it. An HTML page is one file that works offline.
 
     \b
     archcalc report nin googlenet -o story.md
@@ -148,7 +147,7 @@ def report(
             input=network.input,
             batch=network.batch,
             training=network.train,
-            options=parse_settings(network.settings),
+            options=network.options,
             trust=trust,
             title=title,
             baseline=baseline,

@@ -131,7 +131,7 @@ class Training:
         Option(
             metavar="N",
             min=1,
-            help="Runs to train at once, each with its share of the cores. By default, one per "
+            help="Number of runs to train at once, which share the cores. By default, one per "
             "core on a CPU and one on a GPU.",
             rich_help_panel=SERIES,
         ),
@@ -140,7 +140,8 @@ class Training:
         bool,
         Option(
             "--staged",
-            help="Train the smaller models that this one grew from first, and grow it from them.",
+            help="First train the smaller models that this one extends; initialize each model "
+            "from the one before.",
             rich_help_panel=SERIES,
         ),
     ] = False
@@ -148,7 +149,7 @@ class Training:
         bool,
         Option(
             "--identity",
-            help="With --staged, start new 1×1 layers as the identity.",
+            help="With --staged, initialize new 1×1 layers as the identity.",
             rich_help_panel=SERIES,
         ),
     ] = False
@@ -217,12 +218,12 @@ class Training:
     ] = ""
     resume: Annotated[
         bool,
-        Option("--resume", help="Continue the run that is in the folder.", rich_help_panel=RUNS),
+        Option("--resume", help="Continue an interrupted run.", rich_help_panel=RUNS),
     ] = False
 
 
 def train(model: Model, training: Training, output: Output) -> None:
-    """Train a model and keep the run.
+    """Train a model and store the run in a folder.
 
     \b
     archcalc train nin-digits
@@ -266,7 +267,7 @@ def evaluate(
         ),
     ] = None,
 ) -> None:
-    """Test a run's best weights again.
+    """Evaluate the best weights of a run on the test images again.
 
     \b
     archcalc evaluate runs/nin-digits-fast-seed0
@@ -296,7 +297,7 @@ def featuremaps(
         ),
     ] = "",
 ) -> None:
-    """Draw where the map of each class is most active: the top 10 % of its activations.
+    """Draw the top 10 % of the activations in each class's feature map.
 
     \b
     archcalc featuremaps runs/nin-digits-fast-seed0
@@ -321,8 +322,8 @@ def _say_finished(settings: Sequence[TrainSettings]) -> None:
     for one in settings:
         if one.resume and runs.is_finished(one.folder, one.recipe.epochs):
             tell(
-                f"archcalc: {one.folder} is finished; its result is shown again. To train it "
-                "further, give more --epochs"
+                f"archcalc: {one.folder} is finished; its result is shown again. To train "
+                "longer, raise --epochs"
             )
 
 
@@ -363,7 +364,7 @@ def _settings(model: str, training: Training) -> TrainSettings:
 
 
 def _label(training: Training) -> str | None:
-    """What the folder of several runs is called after; None for a single run."""
+    """The label in the folder name of several runs; None for a single run."""
     if training.ablate:
         return training.ablate.replace(",", "-")
     if training.staged:
@@ -372,7 +373,7 @@ def _label(training: Training) -> str | None:
 
 
 def _duration(text: str) -> float:
-    """Seconds of ``90s``, ``20m`` or ``1.5h``. Raises UsageError."""
+    """A duration such as ``90s``, ``20m`` or ``1.5h`` in seconds. Raises UsageError."""
     found = re.fullmatch(r"([0-9]{1,6}(?:\.[0-9]{1,3})?)([smh])", text)
     if not found or not float(found[1]):
         raise UsageError(f"--time {shortened(text)} is not a duration, such as 90s, 20m or 1.5h")
@@ -381,9 +382,9 @@ def _duration(text: str) -> float:
 
 def _check(training: Training) -> None:
     if training.time and training.epochs:
-        raise UsageError("--time chooses the number of epochs; give it without --epochs")
+        raise UsageError("--time chooses the number of epochs; leave out --time or --epochs")
     if training.identity and not training.staged:
-        raise UsageError("--identity says how the layers begin that --staged adds; give both")
+        raise UsageError("--identity initializes the layers that --staged adds; add --staged")
 
 
 def _show(
@@ -399,9 +400,8 @@ def _show(
 
 
 def _draw(found: Sequence[Run], settings: TrainSettings, training: Training) -> None:
-    """Each run's learning curves into its folder; of an ablation also the errors of all variants.
-
-    Raises MissingExtraError without altair.
+    """Write each run's learning curves to its folder, and for an ablation also the errors of all
+    variants. Raises MissingExtraError if altair is not installed.
     """
     from archcalc.io.files import write_text
     from archcalc.report.charts.style import svg
@@ -419,7 +419,8 @@ def _draw(found: Sequence[Run], settings: TrainSettings, training: Training) -> 
 
 
 def _variant(run: Run) -> str:
-    """What a run of an ablation is called: by its folder, which a seed's folder may lie in."""
+    """The name of an ablation's variant: the run's folder, or its parent if there is one folder per
+    seed."""
     folder = run.folder.parent if run.folder.name.startswith("seed") else run.folder
     return folder.name
 

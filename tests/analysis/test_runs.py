@@ -205,7 +205,7 @@ def test_the_report_of_runs_has_a_row_a_run_and_their_mean(tmp_path: Path) -> No
         make(tmp_path / f"s{seed}", 0.8 + 0.01 * seed, seed=seed)
     report = trained(*load_all(tmp_path))
     assert len(report.tables[0].rows) == 2
-    assert report.tables[1].rows[0][4] == pytest.approx(0.805)
+    assert report.tables[1].rows[0][3] == pytest.approx(0.805)
     assert json.loads(json.dumps(report.data))["runs"][0]["result"]["accuracy"] == 0.8
 
 

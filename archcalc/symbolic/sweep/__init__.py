@@ -78,6 +78,8 @@ class Sweep(Record):
     """An even sample of those kept; all of them where they are few."""
     everything: tuple[Mapping[str, Any], ...] = ()
     """Every kept candidate, where that was asked for."""
+    predicted_for: str = ""
+    """The machine and setting of predicted latencies, where they were asked for."""
 
     def rows(self) -> list[dict[str, Any]]:
         """Every kept candidate where they were asked for, else the best, else the front."""
@@ -181,10 +183,11 @@ def sweep(
     >>> found.candidates, found.kept
     (16, 4)
     """
+    source = ""
     if predict:
         from archcalc.symbolic.sweep.predicted import LATENCIES, Predicted
 
-        measure = Predicted(
+        predicted = Predicted(
             model,
             predict,
             dict(options or {}),
@@ -192,7 +195,9 @@ def sweep(
             batch,
             measure,
         )
-        measures = (*measures, *LATENCIES)
+        predicted.check()
+        source = predicted.source
+        measure, measures = predicted, (*measures, *LATENCIES)
     space = parse_space(over)
     condition = parse_condition(where) if where else None
     objectives = parse_objectives(pareto or "min:macs,max:params")
@@ -279,6 +284,7 @@ def sweep(
         _listed(kept.best.rows if kept.best else None, space),
         _listed(kept.sample.rows, space),
         tuple(row for each in everything for row in row_values(each, space.axes)),
+        source,
     )
 
 
