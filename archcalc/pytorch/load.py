@@ -65,7 +65,7 @@ def load(
     that is not there, and DefinitionError where the model's own forward fails.
     """
     if optimizer and not training:
-        raise UsageError("--optimizer is a part of --train; give both")
+        raise UsageError("--optimizer needs --train; give both")
     model = find(name, options, trust=trust)
     inputs = call_inputs(input, batch, model, name)
     if model.ready:
@@ -74,7 +74,7 @@ def load(
         with guard(f"{name} cannot be built"):
             module = build_on_meta(model.build)  # type: ignore[arg-type]  # any callable will do
         if not callable(module):
-            raise UsageError(f"{name} makes {type(module).__name__}, which is not a model")
+            raise UsageError(f"{name} returns {type(module).__name__}, which is not a model")
     args, named = inputs
     graph = trace(
         module,
@@ -106,7 +106,7 @@ def make(
         on_meta = device == "meta" and not model.ready
         made = build_on_meta(model.build) if on_meta else model.build()  # type: ignore[arg-type]  # any callable will do
     if not isinstance(made, nn.Module):
-        raise UsageError(f"{name} makes {type(made).__name__}, which is not a torch module")
+        raise UsageError(f"{name} returns {type(made).__name__}, which is not a torch module")
     return made if on_meta else made.to(device)
 
 
@@ -247,7 +247,7 @@ def _from_python(place: str, attribute: str, name: str, options: Mapping[str, An
     found = getattr(module, attribute)
     if isinstance(found, nn.Module):
         if options:
-            raise UsageError(f"{name} is a module that is built already; it has no options")
+            raise UsageError(f"{name} is a module instance, which has no options")
         return Model(lambda: found, ready=True)
     if not callable(found):
         raise UsageError(f"{name} is {type(found).__name__}, not a class, function or module")
@@ -341,7 +341,7 @@ def call_inputs(
 ) -> tuple[list[TensorShape], dict[str, TensorShape]]:
     """What the model is called with, by position and by name. Raises UsageError."""
     if batch < 1:
-        raise UsageError(f"batch {batch}: at least 1 is needed")
+        raise UsageError(f"batch {batch} is not allowed; it must be at least 1")
     if not input:
         if model.input is None:
             raise UsageError(

@@ -78,7 +78,7 @@ def test_a_worker_that_dies_is_one_sentence_and_loses_no_finished_chunk(
     assert run(line) == 2
     said = capsys.readouterr()
     assert said.out == ""
-    assert [each for each in said.err.splitlines() if "a worker of the sweep was lost" in each]
+    assert [each for each in said.err.splitlines() if "a worker of the sweep died" in each]
     assert len(said.err.strip().splitlines()) == 1
     source = Path(net.rpartition(":")[0])
     repaired = NET.replace("os._exit(1)", "pass").replace("width == 13", "width < 30")
@@ -185,7 +185,7 @@ def test_candidates_are_trained_on_a_cluster(cluster: Jobs, tmp_path: Path) -> N
 @pytest.mark.parametrize("cluster", ["dask"], indirect=True)
 def test_a_worker_of_a_cluster_that_dies_is_one_sentence(net: str, cluster: Jobs) -> None:
     """dask gives the candidate to other workers, which it ends as well, and then gives up."""
-    with pytest.raises(ArchcalcError, match="a worker of the sweep was lost") as lost:
+    with pytest.raises(ArchcalcError, match="a worker of the sweep died") as lost:
         sweep(net, ["width=8,66"], input="16x16x3", jobs=cluster)
     assert "\n" not in str(lost.value)
 
