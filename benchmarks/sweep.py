@@ -3,7 +3,8 @@ counters on the same candidates.
 
     python benchmarks/sweep.py [--candidates 1000000] [--peers] [--billion]
 
-By formula means params and MACs with every guard checked. ``--peers`` also asks fvcore, torch's
+Seconds are those of the processor, so that other work on the machine does not count. By formula
+means params and MACs with every guard checked. ``--peers`` also asks fvcore, torch's
 FlopCounterMode and ptflops, each on a few built networks of the same space. ``--billion`` adds a
 sweep of 10⁹ candidates: the memory does not grow with their number.
 """
@@ -40,19 +41,19 @@ SPACES: dict[str, dict[str, range]] = {
 
 
 def timed(function: Callable[[], Any], rounds: int = 5) -> tuple[float, float, float]:
-    """Seconds: least, median, most."""
+    """Processor seconds: least, median, most."""
     samples = []
     for _ in range(rounds):
-        started = time.perf_counter()
+        started = time.process_time()
         function()
-        samples.append(time.perf_counter() - started)
+        samples.append(time.process_time() - started)
     return min(samples), statistics.median(samples), max(samples)
 
 
 def formulas(count: int, peers: bool) -> None:
     draw = np.random.default_rng(0)
     print(
-        f"{'network':30} {'derive, ms':>10} {'formula, /s':>14} {'(slowest)':>12} "
+        f"\n{'network':30} {'derive, ms':>10} {'formula, /s':>14} {'(slowest)':>12} "
         f"{'counted, /s':>12}"
     )
     for spec, over in SPACES.items():
@@ -113,16 +114,16 @@ def others(spec: str, few: list[dict[str, int]]) -> None:
         )
 
     for label, count in (("fvcore", by_fvcore), ("ptflops", by_ptflops), ("torch", by_torch)):
-        started = time.perf_counter()
+        started = time.process_time()
         for sizes in few:
             count(*built(sizes))
-        rate = len(few) / (time.perf_counter() - started)
+        rate = len(few) / (time.process_time() - started)
         print(f"  {label:28} {'':10} {rate:14,.2f}")
 
 
 def memory(billion: bool) -> None:
     """Peak memory of whole processes, by the number of candidates."""
-    print(f"\n{'candidates':>14} {'seconds':>9} {'peak MiB':>9}")
+    print(f"{'candidates':>14} {'seconds':>9} {'peak MiB':>9}")
     axes = ["c5_reduce=1:1000", "c3_reduce=1:1000", "c1=1:1000"]
     for place in range(3 if billion else 2):
         over = axes[: place + 1]
@@ -149,8 +150,8 @@ def main() -> None:
         f"{platform.processor() or platform.machine()}, Python {platform.python_version()}, "
         f"NumPy {np.__version__}, archcalc {archcalc.__version__}"
     )
+    memory(given.billion)  # first: a process inherits the peak of the one that starts it
     formulas(given.candidates, given.peers)
-    memory(given.billion)
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from typing import Literal
 
 from archcalc.analysis.bit_operations import bit_operations
 from archcalc.analysis.conventions import CONVENTIONS, amounts
+from archcalc.analysis.language import active_params, cache_bytes, masked_macs
 from archcalc.analysis.profile import Profile
 from archcalc.analysis.receptive_field import Field, Reach
 from archcalc.errors import UsageError
@@ -37,6 +38,8 @@ class Figure:
     """Every comparison and every saved report has it."""
     is_always_known: bool = True
     """Otherwise ``read`` raises UsageError for some networks."""
+    is_of_tokens: bool = False
+    """Only experts, masks and caches make it another number than figures of every network."""
 
 
 def _moved(profile: Profile) -> int:
@@ -116,6 +119,15 @@ FIGURES: Mapping[str, Figure] = {
             lambda found: max(window_of(found).size),
             is_always_known=False,
         ),
+        Figure("active_params", "active parameters", active_params, is_of_tokens=True),
+        Figure(
+            "masked_macs",
+            "MACs inside masks",
+            masked_macs,
+            is_lower_bound=True,
+            is_of_tokens=True,
+        ),
+        Figure("cache_bytes", "key-value cache", cache_bytes, "bytes", is_of_tokens=True),
         Figure("bops", "bit operations", _bit_operations, is_lower_bound=True),
         Figure("bytes_moved", "memory traffic", _moved, "bytes", is_lower_bound=True),
         *(

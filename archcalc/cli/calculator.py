@@ -29,7 +29,7 @@ from archcalc.cli.options import (
 from archcalc.errors import UsageError
 from archcalc.lookup import registry
 from archcalc.lookup.resolve import declared_input, names
-from archcalc.lookup.spec import ModelSpec, parse_settings
+from archcalc.lookup.spec import ModelSpec
 
 
 def list_models(
@@ -129,7 +129,7 @@ def explain(
         from archcalc import derive
         from archcalc.report.sections.derivation import explained
 
-        settings: dict[str, Any] = dict(parse_settings(counting.settings))
+        settings: dict[str, Any] = dict(counting.options)
         names = [name.strip() for name in over.split(",")]
         formula = derive(
             model,
@@ -253,7 +253,7 @@ def compare(
             baseline=baseline,
             sort=sort or "",
             convention=counting.convention,
-            options=parse_settings(counting.settings),
+            options=counting.options,
             latency=latency,
             bench=bench,
             predict=predict,

@@ -15,7 +15,7 @@ from archcalc.errors import UsageError
 
 @dataclass(frozen=True)
 class Where:
-    """What is calibrated."""
+    """What is calibrated, and for how long."""
 
     device: Annotated[
         str,
@@ -51,11 +51,6 @@ class Where:
             "--channels-last", help="Store tensors as N×H×W×C in memory.", rich_help_panel=PLACE
         ),
     ] = False
-
-
-def calibrate(
-    where: Where,
-    output: Output,
     budget: Annotated[
         float,
         Option(
@@ -65,13 +60,19 @@ def calibrate(
             show_default=True,
             rich_help_panel=TIMING,
         ),
-    ] = 240.0,
+    ] = 240.0
+
+
+def calibrate(
+    where: Where,
+    output: Output,
     save: Annotated[
         str,
         Option(
             metavar="FILE.json",
             help="File to write. By default, a file in the cache folder, where --predict finds it.",
             show_default=False,
+            rich_help_panel="Output",
         ),
     ] = "",
 ) -> None:
@@ -110,7 +111,7 @@ def calibrate(
                 dtype=dtype,
                 threads=count,
                 channels_last=where.channels_last,
-                seconds=budget,
+                seconds=where.budget,
                 output=save,
                 follow=tell_all,
             )

@@ -53,8 +53,8 @@ def explore(
     """Write an interactive page that draws networks, with a slider for every size.
 
     The page is one file that works offline. A declared network has a slider for each numeric
-    option, the height and width of the input, and the batch. A torch model is shown as it was
-    traced.
+    option, the height and width of the input, and the batch. A torch model has sliders for its
+    batch and the sides of its input where its cost is a formula in them.
 
     \b
     archcalc explore nin googlenet inception-reduced -o explore.html
@@ -63,7 +63,6 @@ def explore(
     from archcalc.cli.options import emit
     from archcalc.io.bench_file import load
     from archcalc.lookup.resolve import expand
-    from archcalc.lookup.spec import parse_settings
     from archcalc.report.explore import Asked
     from archcalc.report.explore import explore as made
 
@@ -73,9 +72,7 @@ def explore(
         raise UsageError("give -o FILE, such as explore.html, or --open")
     if output == "-" and open_it:
         raise UsageError("--open needs a file: give -o FILE, or leave -o out")
-    asked = Asked(
-        network.input, network.batch, network.train, parse_settings(network.settings), trust
-    )
+    asked = Asked(network.input, network.batch, network.train, network.options, trust)
     page = made(expand(models), asked, title=title, lang=lang, benches=list(map(load, bench)))
     path = output or _temporary()
     emit(page.html, path)

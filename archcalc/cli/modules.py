@@ -24,7 +24,6 @@ from archcalc.cli.options import (
 from archcalc.errors import needs
 from archcalc.lookup import registry
 from archcalc.lookup.resolve import expand
-from archcalc.lookup.spec import parse_settings
 
 UNEXPLAINED = 1
 
@@ -117,7 +116,7 @@ def export(
 def _asked(network: Network) -> dict[str, Any]:
     """The options of a command as the library's keywords."""
     return {
-        **parse_settings(network.settings),
+        **network.options,
         "input": network.input,
         "batch": network.batch,
         "training": network.train,

@@ -42,7 +42,8 @@ def complete_model(incomplete: str) -> list[str]:
 
 WHAT_A_MODEL_IS = (
     "A name from `archcalc list`, with options as in nin,head=fc; or torchvision:resnet50, "
-    "timm:convnext_tiny, ./net.py:Net, package.module:Net, net.pt2, net.onnx, net.graph.json. "
+    "timm:convnext_tiny, hf:FOLDER_OR_ID, diffusers:FOLDER/unet, ./net.py:Net, "
+    "package.module:Net, net.pt2, net.onnx, net.graph.json. "
     "Patterns such as 'timm:convnext_*' name several models."
 )
 Model = Annotated[
@@ -161,6 +162,48 @@ class Network:
     batch: Batch = 1
     train: Train = False
     settings: Settings = field(default_factory=list)
+    seq: Annotated[
+        int | None,
+        Option(
+            metavar="N",
+            min=1,
+            help="Tokens of a sequence; with --decode the length of the cache.",
+            rich_help_panel="Hugging Face",
+        ),
+    ] = None
+    decode: Annotated[
+        bool,
+        Option(
+            "--decode",
+            help="Count one token against the cache of the sequence.",
+            rich_help_panel="Hugging Face",
+        ),
+    ] = False
+    attention: Annotated[
+        Literal["eager", "sdpa"] | None,
+        Option(
+            metavar="eager|sdpa",
+            help="How transformers computes attention; its own default unless given.",
+            rich_help_panel="Hugging Face",
+        ),
+    ] = None
+    download: Annotated[
+        bool,
+        Option(
+            "--download",
+            help="Fetch the configuration from the hub.",
+            rich_help_panel="Hugging Face",
+        ),
+    ] = False
+
+    @property
+    def options(self) -> dict[str, str]:
+        """The options of the models, as MODEL,KEY=VALUE gives them for one."""
+        found = parse_settings(self.settings)
+        for key in ("seq", "decode", "attention", "download"):
+            if given := getattr(self, key):
+                found[key] = str(given).lower()
+        return found
 
 
 @dataclass(frozen=True)
@@ -253,7 +296,7 @@ def graphs(models: Sequence[str], counting: Counting) -> list[Graph]:
             batch=counting.batch,
             training=counting.train,
             optimizer=counting.optimizer,
-            options=parse_settings(counting.settings),
+            options=counting.options,
             trust=counting.trust,
             cache=not counting.no_cache,
         )

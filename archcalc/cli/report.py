@@ -13,7 +13,6 @@ import archcalc
 from archcalc.cli.options import AnyModels, Network, Trust, progress, tell
 from archcalc.errors import UsageError
 from archcalc.lookup.resolve import expand
-from archcalc.lookup.spec import parse_settings
 from archcalc.report.messages import LANGS, Lang
 from archcalc.report.units import UNITS, Units
 
@@ -148,7 +147,7 @@ def report(
             input=network.input,
             batch=network.batch,
             training=network.train,
-            options=parse_settings(network.settings),
+            options=network.options,
             trust=trust,
             title=title,
             baseline=baseline,

@@ -41,6 +41,7 @@ class _Sweep:
     sample: tuple[Row, ...]
     refusals: Mapping[str, int]
     where: str = ""
+    predicted_for: str | None = None
 
 
 def load(path: str) -> Sweep:
@@ -70,6 +71,7 @@ def load(path: str) -> Sweep:
         found.front,
         found.best,
         found.sample,
+        predicted_for=found.predicted_for or "",
     )
 
 

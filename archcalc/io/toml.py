@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from archcalc.errors import UsageError
-from archcalc.io.limits import check_limits, parse_error, read_text
+from archcalc.io.limits import DEEPEST, check_limits, parse_error, read_text
+
+DEEP_KEY = re.compile(rf"^[ \t]*\[{{0,2}}(?:[ \t]*[\w-]+[ \t]*\.){{{DEEPEST + 1}}}", re.MULTILINE)
+"""A key of too many parts. The parser would take seconds for thousands of them."""
 
 
 def read(path: str | Path, hint: str = "") -> dict[str, Any]:
@@ -18,6 +22,8 @@ def read(path: str | Path, hint: str = "") -> dict[str, Any]:
 
 def parse(text: str, path: str | Path) -> dict[str, Any]:
     """TOML text; ``path`` names it in a refusal. Raises UsageError."""
+    if DEEP_KEY.search(text):
+        raise UsageError(f"{path}: more than {DEEPEST} levels of nesting")
     try:
         found = tomllib.loads(text)
     except RecursionError:

@@ -7,6 +7,8 @@
     package.module:attr      the same in an installed package
     torchvision:resnet50     torchvision's own
     timm:convnext_tiny       timm's own
+    hf:gpt2                  a configuration of transformers, in a folder or in the hub's cache
+    diffusers:./pipe/unet    a model of a pipeline of diffusers
     net.pt2                  a program saved by torch.export
     net.onnx                 an ONNX file, which needs onnx and no torch
     net.graph.json           a graph that --save-graph wrote, which needs no torch
@@ -26,7 +28,8 @@ from typing import Any
 from archcalc.errors import UnknownModelError, UsageError, needs
 from archcalc.graph import Graph, Shape
 from archcalc.lookup import registry
-from archcalc.lookup.spec import Kind, ModelSpec
+from archcalc.lookup.dependencies import digest_of
+from archcalc.lookup.spec import CONFIGURED, Kind, ModelSpec
 
 
 def resolve(
@@ -117,9 +120,9 @@ def _imported(asked: ModelSpec) -> Graph:
 
 def _cached(asked: ModelSpec, optimizer: str, trust: bool, traced: Callable[[], Graph]) -> Graph:
     from archcalc.io import graph_cache
-    from archcalc.lookup.dependencies import digest_of, recorded
+    from archcalc.lookup.dependencies import recorded
 
-    packages = ["torch", *([asked.kind] if asked.kind in ("torchvision", "timm") else [])]
+    packages = ["torch", *PACKAGES.get(asked.kind, ())]
     place = asked.name.rpartition(":")[0] or asked.name
     key = graph_cache.key(
         packages,
@@ -132,7 +135,7 @@ def _cached(asked: ModelSpec, optimizer: str, trust: bool, traced: Callable[[], 
         trust=trust,
         # Another folder has other modules under the same names.
         where=[os.getcwd(), os.environ.get("PYTHONPATH", "")] if asked.kind == "python" else [],
-        content=digest_of(place) if asked.kind == "program" else "",
+        content=_content(asked, place),
     )
     found = graph_cache.find(key)
     if found is not None:
@@ -143,6 +146,24 @@ def _cached(asked: ModelSpec, optimizer: str, trust: bool, traced: Callable[[], 
         graph = traced()
     graph_cache.keep(key, graph, depends())
     return graph
+
+
+PACKAGES: Mapping[Kind, tuple[str, ...]] = {
+    "torchvision": ("torchvision",),
+    "timm": ("timm",),
+    "hf": ("transformers",),
+    "diffusers": ("diffusers", "transformers"),
+}
+"""Whose versions a traced graph depends on, beside torch's."""
+
+
+def _content(asked: ModelSpec, place: str) -> Any:
+    """What is in the file that a model comes from."""
+    if asked.kind in CONFIGURED:
+        from archcalc.importers import huggingface
+
+        return dict(huggingface.read(asked.name, asked.options).fields)
+    return digest_of(place) if asked.kind == "program" else ""
 
 
 def expand(texts: Sequence[str]) -> list[str]:

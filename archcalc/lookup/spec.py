@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +13,12 @@ from archcalc.graph import Shape
 from archcalc.guard import shortened
 
 Input = Shape | str | Sequence[str] | None
-Kind = Literal["registered", "torchvision", "timm", "program", "graph", "onnx", "python"]
+Kind = Literal[
+    "registered", "torchvision", "timm", "hf", "diffusers", "program", "graph", "onnx", "python"
+]
+
+CONFIGURED: tuple[Literal["hf", "diffusers"], ...] = ("hf", "diffusers")
+"""Libraries that build a model from a configuration."""
 
 BRACKETS = {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}
 
@@ -53,6 +59,9 @@ class ModelSpec:
     @property
     def kind(self) -> Kind:
         """Where the model comes from."""
+        for kind in CONFIGURED:
+            if self.name.startswith(f"{kind}:"):
+                return kind
         place, colon, _ = self.name.rpartition(":")
         if self.name.endswith(".pt2"):
             return "program"
@@ -109,6 +118,18 @@ def parse_settings(settings: Sequence[str]) -> dict[str, str]:
             )
         options[key] = value
     return options
+
+
+def typed(text: Any) -> Any:
+    """``"64"`` as 64, ``"(1, 2)"`` as a tuple, ``"true"`` as True; other text stays text."""
+    if not isinstance(text, str):
+        return text
+    if text.lower() in ("true", "false", "none"):
+        return {"true": True, "false": False, "none": None}[text.lower()]
+    try:
+        return ast.literal_eval(text)
+    except (ValueError, SyntaxError):
+        return text
 
 
 def _split(text: str) -> list[str]:

@@ -28,7 +28,7 @@ def attention_shape(
 
 def attention_work(node: Node, training: bool) -> Work:
     """Scores and their product with the values, dense: a causal mask halves what is *needed*, not
-    what the dense kernels and torch's FlopCounterMode count. ``attrs["causal_macs"]`` has the part
+    what the dense kernels and torch's FlopCounterMode count. ``attrs["masked_macs"]`` has the part
     below the diagonal. Softmax counts 5 per score, the scale 1, an additive mask 1."""
     query, key, value = (given.shape for given in node.inputs[:3])
     scores = rows((*query[:-1], key[-2]))
@@ -121,5 +121,5 @@ def scaled_dot_product_attention(
     A causal mask changes nothing of the count: the dense product is computed."""
     attrs: dict[str, object] = {"is_causal": is_causal, "dropout_p": 0.0}
     if is_causal:
-        attrs["causal_macs"] = causal_macs(query.shape, key.shape, value.shape)
+        attrs["masked_macs"] = causal_macs(query.shape, key.shape, value.shape)
     return SDPA.apply(query, key, value, name=name, attrs=attrs)

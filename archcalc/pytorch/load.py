@@ -5,7 +5,6 @@ What the places have in common is a :class:`Model`: how it is built, and what it
 
 from __future__ import annotations
 
-import ast
 import importlib
 import inspect
 import os
@@ -24,10 +23,12 @@ from archcalc.graph import Graph, Shape
 from archcalc.guard import guard
 from archcalc.lookup.inputs import TensorShape, parse_tensor, shape
 from archcalc.lookup.python_file import run
-from archcalc.lookup.spec import ModelSpec
+from archcalc.lookup.spec import CONFIGURED, ModelSpec, typed
 from archcalc.pytorch.program import load as load_program
 from archcalc.pytorch.trace import build_on_meta, trace
 from archcalc.pytorch.trace.inputs import stand_in
+
+PREFIXES = tuple(f"{kind}:" for kind in CONFIGURED)
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,12 @@ class Model:
     """How many such inputs it takes."""
     ready: bool = False
     """It exists already and is not built."""
+    named: Callable[[int], dict[str, Any]] | None = None
+    """What it takes by default at a batch, by name."""
+    finish: Callable[[Any, Graph], Graph] | None = None
+    """Adds to the graph what the module says about it."""
+    decodes: bool = False
+    """It continues from a cache that it fills itself, so it takes no other input."""
 
 
 def load(
@@ -83,9 +90,33 @@ def load(
         name=_short(name),
         train=training,
         optimizer=optimizer or None,
-        real=None if model.ready else model.build,
+        real=None if model.ready else _for_real(model, module, name),
     )
+    if model.finish is not None:
+        graph = model.finish(module, graph)
     return replace(graph, spec=spec)
+
+
+LARGEST_REAL = 2 * 2**30
+"""Bytes of weights that are made where a configuration's model needs values."""
+
+
+def _for_real(model: Model, module: Any, name: str) -> Callable[[], Callable[..., Any]]:
+    """Builds the model with values. A configuration is small however large its model is, so that
+    one of many gigabytes is refused."""
+    if model.named is None or not isinstance(module, nn.Module):
+        return model.build
+    size = sum(each.nbytes for each in module.parameters())
+
+    def build() -> Callable[..., Any]:
+        if size > LARGEST_REAL:
+            raise UsageError(
+                f"{name} cannot be counted without values, and has {size / 2**30:.0f} GiB of "
+                "weights; reduce it, for example with --set num_hidden_layers=2"
+            )
+        return model.build()
+
+    return build
 
 
 def make(
@@ -133,6 +164,8 @@ def find(name: str, options: Mapping[str, Any], *, trust: bool = False) -> Model
         return _program(name, options, trust)
     if name.endswith(".graph.json"):
         raise UsageError(f"{name} is a saved graph, which can be counted but not built or run")
+    if name.startswith(PREFIXES):
+        return _configured(name, options)
     place, _, attribute = name.rpartition(":")
     if place == "torchvision":
         return _torchvision(attribute, options)
@@ -208,10 +241,19 @@ def _timm(name: str, options: Mapping[str, Any]) -> Model:
         raise MissingExtraError("timm is not installed: pip install timm") from error
     if not timm.is_model(name):
         raise UsageError(f"timm has no model {name!r}{_near(name, timm.list_models())}")
-    keywords = {key: _value(value) for key, value in options.items()}
+    keywords = {key: typed(text) for key, text in options.items()}
     size = timm.get_pretrained_cfg(name, allow_unregistered=False)
     shape = size.input_size if size is not None else (3, 224, 224)
     return Model(lambda: timm.create_model(name, pretrained=False, **keywords), tuple(shape))
+
+
+def _configured(name: str, options: Mapping[str, Any]) -> Model:
+    from archcalc.importers.huggingface import read
+    from archcalc.pytorch.huggingface import recipe
+
+    asked = read(name, options)
+    found = recipe(asked)
+    return Model(found.build, named=found.inputs, finish=found.finish, decodes=asked.decode)
 
 
 def _program(path: str, options: Mapping[str, Any], trust: bool) -> Model:
@@ -300,7 +342,7 @@ def _typed(function: Callable[..., Any], options: Mapping[str, Any], name: str) 
             if key not in parameters:
                 has = f"it takes {', '.join(parameters)}" if parameters else "it takes none"
                 raise UsageError(f"{name} has no option {key!r}; {has}")
-    return {key: _value(value) for key, value in options.items()}
+    return {key: typed(text) for key, text in options.items()}
 
 
 def _parameters(function: Any) -> Mapping[str, inspect.Parameter]:
@@ -324,28 +366,20 @@ def _require_arguments(function: Any, keywords: Mapping[str, Any], name: str) ->
         raise UsageError(f"{name} needs {', '.join(missing)}: give {wanted}")
 
 
-def _value(text: Any) -> Any:
-    """``"64"`` as 64, ``"(1, 2)"`` as a tuple, ``"true"`` as True; other text stays text."""
-    if not isinstance(text, str):
-        return text
-    if text.lower() in ("true", "false", "none"):
-        return {"true": True, "false": False, "none": None}[text.lower()]
-    try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text
-
-
 def call_inputs(
     input: Shape | str | Sequence[str] | None, batch: int, model: Model, name: str
-) -> tuple[list[TensorShape], dict[str, TensorShape]]:
+) -> tuple[list[TensorShape], dict[str, Any]]:
     """What the model is called with, by position and by name. Raises UsageError."""
     if batch < 1:
         raise UsageError(f"batch {batch} is not allowed; it must be at least 1")
+    if input and model.decodes:
+        raise UsageError(f"{name}: --decode makes its own inputs; give --seq instead of --input")
     if not input:
+        if model.named is not None:
+            return [], model.named(batch)
         if model.input is None:
             raise UsageError(
-                f"{name} does not say what it takes: write archcalc show {name} --input 224x224x3 "
+                f"{name} does not declare its input; write archcalc show {name} --input 224x224x3 "
                 "for an image, or --input x=1,3,224,224:f32 for each tensor"
             )
         return [shape(batch, *model.input)] * model.images, {}
@@ -354,7 +388,7 @@ def call_inputs(
     if all(isinstance(size, int) for size in input):
         return [shape(batch, *input)], {}
     positional = []
-    named: dict[str, TensorShape] = {}
+    named: dict[str, Any] = {}
     for text in map(str, input):
         key, tensor = parse_tensor(text, batch)
         if key in named:
@@ -368,7 +402,10 @@ def call_inputs(
 
 def _short(name: str) -> str:
     """What the model is called in a table: without its place."""
-    return Path(name).stem if name.endswith(".pt2") else name.rpartition(":")[2]
+    if name.endswith(".pt2"):
+        return Path(name).stem
+    place = name.rpartition(":")[2]
+    return Path(place).absolute().name if name.startswith(PREFIXES) else place
 
 
 def _near(name: str, known: Sequence[str]) -> str:

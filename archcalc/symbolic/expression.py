@@ -249,8 +249,11 @@ class Space:
         """A lower bound of a polynomial with negative terms, such as that of ``(h − 4)·(w − 4)``:
         each atom is taken as its least and something that is not negative. Where the terms that
         are left are not negative either, the constant is the bound."""
-        if len(polynomial) > SMALL or max(map(len, polynomial)) < 2:
+        degree = max(map(len, polynomial))
+        if len(polynomial) > SMALL or degree < 2:
             return None
+        if any(count < 0 for monomial, count in polynomial.items() if len(monomial) == degree):
+            return None  # what is substituted into smaller terms leaves these as they are
         shifted: Polynomial = {}
         for monomial, coefficient in polynomial.items():
             product = constant(coefficient)

@@ -76,6 +76,8 @@ FIGURES: Mapping[str, Read] = {
 """By the key of the figure."""
 
 TOTALS: Mapping[str, Read] = {
-    key: FIGURES[key] for key, figure in TABLE.items() if figure.is_always_known
+    key: FIGURES[key]
+    for key, figure in TABLE.items()
+    if figure.is_always_known and not figure.is_of_tokens
 }
 """The figures that every network has."""

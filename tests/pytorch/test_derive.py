@@ -58,6 +58,7 @@ class Pyramid(nn.Module):
         size = x.shape[-2:]
         small = F.max_pool2d(self.conv(x), 2, ceil_mode=True)[:, :, ::2, 1:]
         rows = torch.arange(x.size(2))[:, None].expand(-1, x.size(3))
+        rows = rows + torch.arange(x.size(3)).repeat(x.size(2), 1)
         large = F.interpolate(small, size=size, mode="bilinear")
         double = F.interpolate(small, scale_factor=1.5)
         return (large * rows).flatten(1).sum(1) + double.mean() + torch.zeros(x.shape[0])

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import csv
 import importlib.util
+import os
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -183,10 +185,17 @@ def test_candidates_are_trained_on_a_cluster(cluster: Jobs, tmp_path: Path) -> N
 
 @pytest.mark.slow
 @pytest.mark.parametrize("cluster", ["dask"], indirect=True)
-def test_a_worker_of_a_cluster_that_dies_is_one_sentence(net: str, cluster: Jobs) -> None:
+def test_a_worker_of_a_cluster_that_dies_is_one_sentence(cluster: Jobs) -> None:
     """dask gives the candidate to other workers, which it ends as well, and then gives up."""
+
+    def measured(candidate: Mapping[str, Any]) -> Mapping[str, float]:
+        if candidate["width"] == 66:
+            os._exit(1)
+        return {"width": candidate["width"]}
+
+    assert cluster.map(measured, [{"width": 8}, {"width": 9}]) == [{"width": 8}, {"width": 9}]
     with pytest.raises(ArchcalcError, match="a worker of the sweep died") as lost:
-        sweep(net, ["width=8,66"], input="16x16x3", jobs=cluster)
+        cluster.map(measured, [{"width": 8}, {"width": 66}])
     assert "\n" not in str(lost.value)
 
 

@@ -591,7 +591,7 @@ def test_causal_attention_tells_its_lower_half() -> None:
     graph = trace(lambda q: F.scaled_dot_product_attention(q, q, q, is_causal=True), q)
     attrs = graph["scaled_dot_product_attention"].attrs
     assert attrs["is_causal"]
-    assert attrs["causal_macs"] == 8 * (1 + 2 + 3 + 4) * (16 + 16)
+    assert attrs["masked_macs"] == 8 * (1 + 2 + 3 + 4) * (16 + 16)
 
 
 def test_the_readings_work_on_a_traced_graph() -> None:

@@ -252,6 +252,7 @@ def test_a_sweep_filters_by_the_predicted_latency(
     one = archcalc.predict("inception-5x5-reduced", "cpu.json", c5_reduce=8)
     assert times[0] == pytest.approx(1e3 * one.seconds)
     assert found.everything[0]["latency_high_ms"] == pytest.approx(1e3 * one.high)
+    assert found.predicted_for == f"{calibration().machine}, cpu, float32, 1 thread"
     limit = f"latency_ms <= {times[2]}"
     kept = archcalc.sweep("inception-5x5-reduced", over, predict="cpu.json", where=limit)
     assert kept.kept == 3
@@ -260,5 +261,5 @@ def test_a_sweep_filters_by_the_predicted_latency(
 def test_a_latency_without_a_calibration_is_refused() -> None:
     with pytest.raises(archcalc.UsageError, match="latency_ms needs a calibration: add --predict"):
         archcalc.sweep("inception-5x5-reduced", ["c5_reduce=8,16"], where="latency_ms <= 2")
-    with pytest.raises(archcalc.UsageError, match=r"there is no file none\.json"):
+    with pytest.raises(archcalc.UsageError, match=r"^there is no file none\.json"):
         archcalc.sweep("inception-5x5-reduced", ["c5_reduce=8,16"], predict="none.json")

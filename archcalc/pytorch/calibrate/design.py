@@ -143,6 +143,19 @@ def chain(builder: Builder, head: Draw, points: Points, name: str) -> Graph:
     return builder.finish(name, {"output": classify(x, head)})
 
 
+def small(builder: Builder, head: Draw, points: Points, name: str) -> Graph:
+    """A convolutional network for small images, in which a call costs as much as its work."""
+    side, width = head.size(6, 40), head.size(4, 48)
+    x = builder.input((head.of((1, 1, 2, 8, 32)), head.of((1, 3, 8, 16)), side, side))
+    for number in range(head.size(3, 7)):
+        draw = points()
+        with x.scope(f"block{number}"):
+            x = draw.of(BLOCKS)(x, draw.channels(4, max(8.0, 2.0 * width)), draw)
+        if x.shape[2] > 3 and draw.chance(0.3):
+            x = pool(x, draw)
+    return builder.finish(name, {"output": classify(x, head)})
+
+
 def transformer(builder: Builder, head: Draw, points: Points, name: str) -> Graph:
     """Tokens of an image through encoder blocks of different widths of attention and MLP."""
     patch = head.of((4, 8, 14, 16, 32))
@@ -188,7 +201,7 @@ def layers(builder: Builder, head: Draw, points: Points, name: str) -> Graph:
     return builder.finish(name, {"output": ops.softmax(x, 1) if head.chance(0.3) else x})
 
 
-FAMILIES = (chain, chain, transformer, chain, chain, layers, chain, chain)
+FAMILIES = (chain, small, transformer, chain, chain, layers, chain, small, chain, transformer)
 """In turns: most networks are convolutional, and convolutions have most sizes."""
 
 
@@ -369,7 +382,7 @@ def norm(x: Handle, draw: Draw) -> Handle:
     choice = draw.share()
     if choice > 0.95 and x.channels % 8 == 0:
         return ops.group_norm(x, 8)
-    if choice < 0.03 and x.shape[2] * x.shape[3] < 4096:
+    if choice < 0.06 and x.shape[2] * x.shape[3] < 8192:
         return ops.local_response_norm(x, 5)
     return ops.batch_norm(x)
 

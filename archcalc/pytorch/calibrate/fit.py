@@ -187,22 +187,22 @@ def plane(sums: Numbers, count: Numbers, whole: Numbers) -> tuple[float, float, 
     are left out of a second fit.
 
     Looking at a node costs time that an undivided pass does not take, so the seconds per call can
-    be below 0. A network whose prediction would not be positive, or a scale far from 1, means that
-    there is too little to learn from; then there is a scale alone.
+    be below 0. Numbers that cannot be (an overhead below 0, a scale far from 1, a network that
+    takes no time) mean that there is too little to learn them from; then there are fewer of them.
     """
     table = np.stack([np.ones(len(whole)), count, sums], axis=1) / whole[:, None]
-    chosen = np.ones(len(whole), bool)
-    found = np.array([0.0, 0.0, float(np.median(whole / sums))])
-    for _ in range(2):
-        fitted = np.linalg.lstsq(table[chosen], np.ones(int(chosen.sum())), rcond=None)[0]
-        ratios = table @ fitted
-        if not 0.5 < fitted[2] < 2 or fitted[0] < 0 or ratios.min() <= 0.1:
-            break
-        found = fitted
-        errors = np.abs(np.log(ratios))
-        chosen = errors <= max(3 * float(np.median(errors)), 0.01)
-    overhead, per_call, scale = map(float, found)
-    return overhead, per_call, scale
+    for columns in ([0, 1, 2], [1, 2]):
+        found = np.zeros(3)
+        chosen = np.ones(len(whole), bool)
+        for _ in range(2):
+            ones = np.ones(int(chosen.sum()))
+            found[columns] = np.linalg.lstsq(table[chosen][:, columns], ones, rcond=None)[0]
+            ratios = np.maximum(table @ found, 1e-9)
+            errors = np.abs(np.log(ratios))
+            chosen = errors <= max(3 * float(np.median(errors)), 0.01)
+        if 0.5 < found[2] < 2 and found[0] >= 0 and ratios.min() > 0.1:
+            return float(found[0]), float(found[1]), float(found[2])
+    return 0.0, 0.0, float(np.median(whole / sums))
 
 
 def conformal(scores: Numbers) -> float:

@@ -207,7 +207,9 @@ def _run(
             raise _failure(tracer, name, training, error) from error
     outputs = {
         label: tracer.value(tensor)
-        for label, tensor in walk(out, "" if not isinstance(out, torch.Tensor) else "output")
+        for label, tensor in walk(
+            out, "" if not isinstance(out, torch.Tensor) else "output", objects=True
+        )
     }
     if tracer.modules.fixed:
         training = any(record.attrs.get("training") for record in recorder.records)

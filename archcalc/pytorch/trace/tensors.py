@@ -362,7 +362,7 @@ def attention(
         raise UnusualCallError
     attrs = {"is_causal": is_causal, "dropout_p": dropout_p}
     if is_causal:
-        attrs["causal_macs"] = causal_macs(q.shape, k.shape, v.shape)
+        attrs["masked_macs"] = causal_macs(q.shape, k.shape, v.shape)
     inputs = (q, k, v) if attn_mask is None else (q, k, v, t.value(attn_mask))
     scores = (*q.shape[:-1], k.shape[-2])
     if broadcast((scores, *[value.shape for value in inputs[3:]])) != scores:

@@ -151,6 +151,18 @@ def expand(t: Tracer, input: Tensor, *sizes: Any, **kwargs: Any) -> Tensor:
     return spread(t, "expand", x, shape, shape=wanted)
 
 
+@answers("repeat")
+def repeat(t: Tracer, input: Tensor, *sizes: Any, **kwargs: Any) -> Tensor:
+    if kwargs:
+        raise UnusualCallError
+    x, repeats = t.value(input), whole(sizes)
+    old = (1,) * (len(repeats) - len(x.shape)) + x.shape
+    if len(old) != len(repeats):
+        raise UnusualCallError
+    shape = tuple([size * times for size, times in zip(old, repeats, strict=True)])
+    return spread(t, "repeat", x, shape, repeats=repeats)
+
+
 @answers("expand_as")
 def expand_as(t: Tracer, input: Tensor, other: Tensor) -> Tensor:
     t.call = (Tensor.expand, (input, *t.value(other).shape), {})

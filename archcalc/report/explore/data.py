@@ -484,4 +484,6 @@ def _structure(record: Any, region: Region, places: dict[ex.Key, int]) -> Any:
 LABELS: Mapping[str, str] = {key: table.FIGURES[key].label for key in TOTALS}
 """Of the totals, in English."""
 
-IN_BYTES = tuple(key for key, figure in table.FIGURES.items() if figure.unit == "bytes")
+IN_BYTES = tuple(
+    key for key, figure in table.FIGURES.items() if figure.unit == "bytes" and key in TOTALS
+)

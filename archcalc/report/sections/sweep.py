@@ -34,6 +34,11 @@ def show(found: Sweep) -> Document:
         f"{found.candidates:,} candidates, {found.valid:,} that the network takes"
         + (f", {found.kept:,} where {found.where}." if found.where else ".")
     )
+    if found.predicted_for:
+        notes.append(
+            f"latency_ms is predicted for {found.predicted_for}; 90 % of networks lie between "
+            "latency_low_ms and latency_high_ms."
+        )
     for reason, times in list(found.refusals.items())[:3]:
         notes.append(f"{times:,} refused: {reason}.")
     if len(found.refusals) > 3:
@@ -81,6 +86,7 @@ def record(found: Sweep) -> dict[str, Any]:
         valid=found.valid,
         kept=found.kept,
         refusals=dict(found.refusals),
+        predicted_for=found.predicted_for or None,
         front=[dict(row) for row in found.front],
         best=[dict(row) for row in found.best],
         sample=[dict(row) for row in found.sample],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from archcalc.analysis.bit_operations import is_quantised
+from archcalc.analysis.figures import FIGURES, read
 from archcalc.analysis.profile import Profile
 from archcalc.report import records
 from archcalc.report.document import Document, answer
@@ -16,6 +17,7 @@ from archcalc.report.table import AtLeast, Cell, Column, Table
 def show(profiles: Sequence[Profile]) -> Document:
     tables = (
         _totals(profiles),
+        *beside(profiles),
         *map(by_class, profiles),
         *by_phase(profiles),
         *by_convention(profiles),
@@ -48,6 +50,28 @@ def _totals(profiles: Sequence[Profile]) -> Table:
         for found in profiles
     ]
     return Table(tuple(columns), tuple(rows))
+
+
+BESIDE = tuple(key for key, figure in FIGURES.items() if figure.is_of_tokens)
+"""Figures of language models that differ from the totals, or that others do not have."""
+
+
+def beside(profiles: Sequence[Profile]) -> list[Table]:
+    """Of networks with experts, masks or caches: what a token uses, what the masks leave, and the
+    cache."""
+    rows: list[tuple[Cell, ...]] = []
+    for found in profiles:
+        same = {"active_params": found.params_executed, "masked_macs": found.macs, "cache_bytes": 0}
+        told = {key: read(found, key) for key in BESIDE}
+        if told != same:
+            rows.append((found.spec, *told.values()))
+    if not rows:
+        return []
+    columns = [Column("model", "model")]
+    columns += [
+        Column(key, FIGURES[key].label, "bytes" if FIGURES[key].unit else "count") for key in BESIDE
+    ]
+    return [Table(tuple(columns), tuple(rows), "Experts, masks and caches")]
 
 
 def by_class(found: Profile) -> Table:

@@ -1,17 +1,19 @@
-"""Candidates run side by side by joblib: in processes here, or on dask's or ray's machines."""
+"""Candidates run side by side: in processes here by joblib, or on dask's or ray's machines."""
 
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 from archcalc.errors import ArchcalcError, UsageError, needs
 from archcalc.symbolic.sweep.count import Measure
 
 Backend = Literal["loky", "dask", "ray"]
+Map = Callable[[Callable[[Any], Any], Sequence[Any]], Any]
 BACKENDS: tuple[Backend, ...] = ("loky", "dask", "ray")
 
 
@@ -33,13 +35,9 @@ class Jobs:
         """
         if self.count == 1 and self.backend == "loky":
             return [_measured(measure, candidate) for candidate in candidates]
-        with needs("sweep", "running candidates side by side"):
-            from joblib import Parallel, delayed
-        with self._backend():
+        with self._all() as run:
             try:
-                found = Parallel(n_jobs=self.count)(
-                    delayed(_measured)(measure, candidate) for candidate in candidates
-                )
+                found = run(partial(_measured, measure), candidates)
             except (ArchcalcError, KeyboardInterrupt):
                 raise
             except Exception as error:  # joblib, dask and ray each lose workers in their own way
@@ -50,9 +48,8 @@ class Jobs:
         return list(found)
 
     @contextmanager
-    def _backend(self) -> Iterator[None]:
-        from joblib import parallel_config
-
+    def _all(self) -> Iterator[Map]:
+        """A function that runs candidates on the workers."""
         if self.backend == "dask":
             with needs("cluster", "--backend dask"):
                 from distributed import Client
@@ -63,9 +60,18 @@ class Jobs:
                     f"no dask scheduler answers at {self.address}: {error}; start one with "
                     "`dask scheduler` and workers with `dask worker ADDRESS`"
                 ) from None
-            with client, parallel_config(backend="dask"):
-                yield
-        elif self.backend == "ray":
+            with client:
+                # Not by way of joblib, which waits for ever for a task whose workers died
+                # (joblib 1.6: DaskDistributedBackend calls nobody back where a future failed).
+                yield lambda one, each: client.gather(client.map(one, each, pure=False))
+            return
+        with needs("sweep", "running candidates side by side"):
+            from joblib import Parallel, delayed, parallel_config
+
+        def side_by_side(one: Callable[[Any], Any], each: Iterable[Any]) -> Any:
+            return Parallel(n_jobs=self.count)(delayed(one)(item) for item in each)
+
+        if self.backend == "ray":
             with needs("cluster", "--backend ray"):
                 import ray
                 from ray.util.joblib import register_ray
@@ -78,10 +84,10 @@ class Jobs:
             )
             register_ray()
             with parallel_config(backend="ray"):
-                yield
+                yield side_by_side
         else:
             with parallel_config(backend="loky", inner_max_num_threads=1):
-                yield
+                yield side_by_side
 
     def _require_ray(self) -> None:
         """Ray itself waits for minutes where nobody answers, and then ends the process."""

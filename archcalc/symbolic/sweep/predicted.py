@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 from archcalc.analysis.prediction.calibration import Calibration, dtype_of
 from archcalc.analysis.prediction.predict import predict
+from archcalc.errors import UsageError
 from archcalc.io.calibrations import find
+from archcalc.lookup.resolve import find_declared
+from archcalc.lookup.spec import ModelSpec
 from archcalc.symbolic.sweep.count import Measure, candidate_graph
 
 LATENCIES = ("latency_ms", "latency_low_ms", "latency_high_ms")
@@ -28,6 +32,21 @@ class Predicted:
     batch: int = 1
     further: Measure | None = None
     """What else is measured of the candidate."""
+
+    def check(self) -> None:
+        """Raise UsageError before the first candidate where there is no calibration. Declared
+        networks are in float32; of others the dtype shows when one is traced."""
+        if find_declared(ModelSpec.parse(self.spec, options=self.options)) is not None:
+            _calibration(self.calibration, "float32")
+
+    @property
+    def source(self) -> str:
+        """The machine and the setting of the predictions; what was asked for where a traced
+        model's dtype is not known here."""
+        with suppress(UsageError):
+            found = _calibration(self.calibration, "float32")
+            return f"{found.machine}, {found.setting}"
+        return self.calibration
 
     def __call__(self, candidate: Mapping[str, Any]) -> dict[str, float]:
         graph = candidate_graph(self.spec, candidate, self.options, self.input, self.batch)
