@@ -467,10 +467,12 @@ def reconcile(
     batch: int = 1,
     training: bool = False,
     trust: bool = False,
+    follow: Follow | None = None,
     **options: Any,
 ) -> Crosscheck:
     """The steps from archcalc's count of any model to each other counter's. Needs torch.
 
+    ``follow(done, total, name)`` is called before each counter.
     ``.explained`` says whether the steps reach every number, ``.failed`` names the counters that
     cannot run the model. ``trust`` loads a ``.pt2`` file even where loading runs code that is in
     it. Raises what :func:`graph` does.
@@ -478,7 +480,13 @@ def reconcile(
     with needs("torch", "archcalc.reconcile"):
         from archcalc.pytorch.crosscheck import check_model
     return check_model(
-        model, input=input, batch=batch, training=training, options=options, trust=trust
+        model,
+        input=input,
+        batch=batch,
+        training=training,
+        options=options,
+        trust=trust,
+        follow=follow,
     )
 
 

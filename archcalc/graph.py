@@ -393,8 +393,9 @@ class DType(NamedTuple):
 
 DTYPES: Mapping[str, DType] = {
     "bool": DType(8),
-    **{f"int{bits}": DType(bits) for bits in (1, 2, 3, 4, 8, 16, 32, 64)},
-    **{f"uint{bits}": DType(bits) for bits in (1, 2, 3, 4, 8, 16, 32, 64)},
+    **{f"int{bits}": DType(bits) for bits in (*range(1, 9), 16, 32, 64)},
+    **{f"uint{bits}": DType(bits) for bits in (*range(1, 9), 16, 32, 64)},
+    "float4": DType(4, floating=True),
     "float8": DType(8, floating=True),
     "bfloat16": DType(16, floating=True),
     "float16": DType(16, floating=True),

@@ -98,7 +98,19 @@ def test_a_search_finds_the_corner_of_a_small_space(
     least = archcalc.graph("inception-reduced", c5_reduce=1).profile().macs
     assert code == 0
     assert [row["macs"] for row in json.loads(out)["front"]] == [least]
-    assert ran(capsys, *line, "3")[0] == 0  # goes on in the same file
+    again = json.loads(ran(capsys, *line, "3")[1])  # continues in the same file
+    assert again["candidates"] == 60 + 3
+    assert [row["macs"] for row in again["front"]] == [least]
+    line[3] = "c3_reduce=1:8"
+    code, _, err = ran(capsys, *line, "3")
+    assert (code, "has a search of other axes: c5_reduce" in err) == (2, True)
+
+
+def test_a_space_declared_in_a_file_needs_no_axes(capsys: pytest.CaptureFixture[str]) -> None:
+    path = Path(__file__).parents[1] / "docs" / "spaces" / "nats_bench_size.py"
+    code, out, _ = ran(capsys, "sweep", f"{path}:net", "-f", "json")
+    assert code == 0
+    assert json.loads(out)["candidates"] == 8**5
 
 
 def test_a_saved_sweep_becomes_a_report(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -121,7 +121,7 @@ def grid_sample_backward_work(node: Node, training: bool) -> Work:
     return {"elementwise": (((each, places), extent(node.inputs[0].shape)),)} if each else {}
 
 
-NEAREST, BICUBIC = 1, 2
+LINEAR, NEAREST, BICUBIC = 0, 1, 2
 """Values of aten's ``interpolation_mode``."""
 
 
