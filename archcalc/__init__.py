@@ -469,18 +469,25 @@ def reconcile(
     batch: int = 1,
     training: bool = False,
     trust: bool = False,
+    follow: Follow | None = None,
     **options: Any,
 ) -> Crosscheck:
     """The steps from archcalc's count of a model to that of each other counter. Needs torch.
 
-    ``.explained`` is true if the steps reach every number; ``.failed`` names the counters that
-    cannot run the model. ``trust`` loads a ``.pt2`` file even if that runs code from the file.
-    Raises what :func:`graph` raises.
+    ``follow(done, total, name)`` is called before each counter runs. ``.explained`` is true if the
+    steps reach every number; ``.failed`` names the counters that cannot run the model. ``trust``
+    loads a ``.pt2`` file even if that runs code from the file. Raises what :func:`graph` raises.
     """
     with needs("torch", "archcalc.reconcile"):
         from archcalc.pytorch.crosscheck import check_model
     return check_model(
-        model, input=input, batch=batch, training=training, options=options, trust=trust
+        model,
+        input=input,
+        batch=batch,
+        training=training,
+        options=options,
+        trust=trust,
+        follow=follow,
     )
 
 
