@@ -368,8 +368,8 @@ def sweep(
     if chart:
         if not found.kept:
             raise UsageError(
-                f"none of the {found.valid:,} candidates meets {candidates.where}: there is nothing "
-                "to draw"
+                f"none of the {found.valid:,} candidates meets {candidates.where}, so there is "
+                "nothing to draw"
             )
         from archcalc.report.charts import svg
         from archcalc.report.charts.sweep import distribution, front
