@@ -103,7 +103,7 @@ def test_the_site_builds_strictly(tmp_path: Path) -> None:
         assert (tmp_path / "site" / f"{page}.html").is_file()
     assert (tmp_path / "site" / "reports" / "story-waterfall.svg").is_file()
     front = (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
-    assert '<iframe src="explorer.html"' in front
+    assert '<iframe src="explorer.html#' in front
     assert "inception-reduced" in (tmp_path / "site" / "explorer.html").read_text(encoding="utf-8")
 
 

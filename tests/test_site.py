@@ -35,7 +35,7 @@ def test_reports_of_this_machine_become_a_site(tmp_path: Path) -> None:
     step("build", str(made), str(site))
     front = (site / "index.html").read_text(encoding="utf-8")
     assert "made-here/latency.html" in front
-    assert 'src="explorer.html"' in front
+    assert 'src="explorer.html#' in front
     assert (site / "explorer.html").stat().st_size < 2_000_000
 
 

@@ -33,8 +33,18 @@ def reports(folder: Path, seconds: float) -> None:
     archcalc("report", *STORY, "--title", "The story", "-o", story)
     archcalc("claims", "-o", claims)
     archcalc("bench", *STORY, "--device", "cpu", "--layers", "--time", str(seconds), "-o", bench)
-    only = ("--section", "comparison", "--section", "latency")
-    archcalc("report", *STORY, *only, "--bench", bench, "--title", "Latency here", "-o", latency)
+    only = ("--section", "summary", "--section", "latency")
+    archcalc(
+        "report",
+        *STORY,
+        *only,
+        "--bench",
+        bench,
+        "--title",
+        "Latency on the machine that built this site",
+        "-o",
+        latency,
+    )
     archcalc("explore", *STORY, "-o", explorer)
 
 

@@ -53,8 +53,8 @@ def explore(
     """Write an interactive page that draws networks, with a slider for every size.
 
     The page is one file that works offline. A declared network has a slider for each numeric
-    option, the height and width of the input, and the batch. A torch model is shown as it was
-    traced.
+    option, the height and width of the input, and the batch. A torch model has sliders for its
+    batch and the sides of its input where its cost is a formula in them.
 
     \b
     archcalc explore nin googlenet inception-reduced -o explore.html

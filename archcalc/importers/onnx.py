@@ -12,8 +12,10 @@ import onnx.inliner
 from archcalc.errors import UsageError
 from archcalc.graph import Attributes, Graph, Node, Shape, Value, Weight, numel, times
 from archcalc.guard import first_line, shortened
-from archcalc.importers.onnx_nodes import CONTRIB, RULES
-from archcalc.importers.onnx_shapes import Shapes, attributes, is_small
+from archcalc.importers.onnx_contrib import CONTRIB
+from archcalc.importers.onnx_nodes import EXPANDED, RULES
+from archcalc.importers.onnx_quant import DOMAINS, QONNX, annotated, keeps_bits
+from archcalc.importers.onnx_shapes import Shapes, attributes, is_small, split_fused
 from archcalc.lookup.inputs import ADDRESSABLE, parse_input, parse_tensor
 
 DTYPES: Mapping[int, str] = {
@@ -38,8 +40,23 @@ DTYPES: Mapping[int, str] = {
     20: "float8",
     21: "uint4",
     22: "int4",
+    23: "float4",
+    24: "float8",
+    25: "uint2",
+    26: "int2",
 }
 """Element types of ONNX, and their names here."""
+
+NOTHING: Shape = (0,)
+"""Stands for a shape that does not follow from the inputs."""
+
+TABLES = {
+    "": RULES,
+    "ai.onnx": RULES,
+    "com.microsoft": CONTRIB,
+    **dict.fromkeys(DOMAINS, QONNX),
+}
+"""The rules of each domain of operators."""
 
 Given = Shape | str | Sequence[str] | None
 
@@ -50,6 +67,8 @@ def load(path: str, *, input: Given = None, batch: int = 1, spec: str = "") -> G
     model = _read(path)
     try:
         _set_inputs(model, path, input, batch)
+        split_fused(model)
+        model = _expanded(model)
         shapes = Shapes(model)
         return _Reader(path, model, shapes).graph(spec or path)
     except UsageError:
@@ -69,10 +88,22 @@ def _read(path: str) -> onnx.ModelProto:
     if not model.graph.node or not model.graph.output:
         raise UsageError(f"{path} is not an ONNX file: it has no graph")
     _drop_data(model)
+    imported = {opset.domain for opset in model.opset_import}
+    for domain in sorted({node.domain for node in model.graph.node} - imported - {"", "ai.onnx"}):
+        model.opset_import.append(onnx.helper.make_opsetid(domain, 1))
     try:
         return onnx.inliner.inline_local_functions(model) if model.functions else model
     except Exception as error:
         raise UsageError(f"{path}: its functions cannot be read: {first_line(error)}") from error
+
+
+def _expanded(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model with the operators that onnx defines by others in terms of these."""
+    found = {node.op_type for node in model.graph.node if node.domain in ("", "ai.onnx")}
+    names = [("", name) for name in EXPANDED if name in found]
+    if not names:
+        return model
+    return onnx.inliner.inline_selected_functions(model, names, inline_schema_functions=True)
 
 
 def _drop_data(model: onnx.ModelProto) -> None:
@@ -100,7 +131,7 @@ def _set_inputs(model: onnx.ModelProto, path: str, input: Given, batch: int) -> 
         )
     rest = [info.name for info in infos if info.name not in asked]
     if len(unnamed) > len(rest):
-        raise UsageError(f"{path} has {len(infos)} inputs, got {len(unnamed) + len(asked)}")
+        raise UsageError(f"{path} has {len(infos)} inputs; got {len(unnamed) + len(asked)}")
     sizes = {name: one for name, (one,) in asked.items()} | dict(zip(rest, unnamed, strict=False))
     missing = []
     for info in infos:
@@ -131,7 +162,7 @@ def _set_inputs(model: onnx.ModelProto, path: str, input: Given, batch: int) -> 
             for name, dims in missing
         )
         raise UsageError(
-            f"{path} leaves sizes open: {shortened(shown)}; give them, such as {shortened(options)}"
+            f"{path} leaves sizes open: {shortened(shown)}; set them with {shortened(options)}"
         )
 
 
@@ -179,7 +210,11 @@ class _Reader:
         self.exact: dict[str, Value] = {}
         """For the output of DequantizeLinear, the quantised tensor."""
         self.weights = {tensor.name: tensor.name for tensor in model.graph.initializer}
+        self.dtypes = annotated(model)
+        """Of the tensors that QONNX quantises."""
         self.names: dict[str, int] = {}
+        self.unknown: list[str] = []
+        """Tensors whose shapes do not follow from the inputs."""
 
     def graph(self, spec: str) -> Graph:
         for info in self.model.graph.input:
@@ -204,29 +239,34 @@ class _Reader:
                 "the file has no BatchNormalization: if the source model has, the exporter folded "
                 "it into the convolutions, whose macs stay the same"
             )
+        if self.unknown:
+            found.append(
+                f"the shapes of {len(self.unknown)} tensors do not follow from the inputs, "
+                f"{shortened(self.unknown[0])} first; what makes or reads them is listed and not "
+                "counted"
+            )
         return found
+
+    def is_known(self, name: str) -> bool:
+        kind, shape = self.shapes.known.get(self.weights.get(name, name), (0, None))
+        return shape is not None and kind in DTYPES
 
     def known(self, name: str) -> tuple[str, Shape]:
         kind, shape = self.shapes.known.get(name, (0, None))
-        if shape is None:
-            raise UsageError(
-                f"{self.path}: the shape of {shortened(name)!r} does not follow from the inputs"
-            )
-        if kind not in DTYPES:
-            raise UsageError(
-                f"{self.path}: {shortened(name)!r} has an element type that is not known"
-            )
+        if shape is None or kind not in DTYPES:
+            self.unknown.append(name)
+            return "float32", NOTHING
         if numel(shape) >= ADDRESSABLE // 16:
             raise UsageError(f"{self.path}: {shortened(name)!r} is larger than can be addressed")
-        return DTYPES[kind], shape
+        return self.dtypes.get(name, DTYPES[kind]), shape
 
     def value(self, name: str) -> Value:
         """A tensor as an input; a constant becomes a node of its own when it is first read."""
         if name not in self.values:
             if name not in self.weights:
                 raise UsageError(
-                    f"{self.path}: {shortened(name)!r} is read before a node makes it: the nodes "
-                    "are out of order or in a cycle"
+                    f"{self.path}: {shortened(name)!r} is read before a node produces it: the "
+                    "nodes are out of order or in a cycle"
                 )
             source = self.weights[name]
             dtype, shape = self.known(source)
@@ -245,11 +285,19 @@ class _Reader:
         attrs: Mapping[str, Any],
         weights: Sequence[Weight],
     ) -> list[Value]:
+        return self.append_made(op, name, inputs, list(map(self.known, outputs)), attrs, weights)
+
+    def append_made(
+        self,
+        op: str,
+        name: str,
+        inputs: Sequence[Value],
+        outputs: Sequence[tuple[str, Shape]],
+        attrs: Mapping[str, Any],
+        weights: Sequence[Weight],
+    ) -> list[Value]:
         at = len(self.nodes)
-        made = []
-        for port, each in enumerate(outputs):
-            dtype, shape = self.known(each)
-            made.append(Value(shape, dtype, at, port))
+        made = [Value(shape, dtype, at, port) for port, (dtype, shape) in enumerate(outputs)]
         seen = self.names.get(name, 0) + 1
         self.names[name] = seen
         unique = name if seen == 1 else f"{name}_{seen}"
@@ -273,8 +321,12 @@ class Call:
         )
 
     def read(self) -> None:
-        rules = {"": RULES, "ai.onnx": RULES, "com.microsoft": CONTRIB}.get(self.node.domain, {})
-        rule = rules.get(self.node.op_type)
+        rule = TABLES.get(self.node.domain, {}).get(self.node.op_type)
+        if rule is None and self.node.op_type == "SimplifiedLayerNormalization":
+            rule = CONTRIB[self.node.op_type]  # onnxruntime writes it without its domain
+        bits = self.reader.dtypes.get(self.input(0))
+        if bits and keeps_bits(self.node.op_type, self.attrs.get("mode", "nearest")):
+            self.reader.dtypes[self.node.output[0]] = bits
         if self.node.op_type == "Constant" and len(self.node.output) == 1:
             name = self.node.output[0]
             self.reader.weights[name] = name
@@ -282,10 +334,16 @@ class Call:
             self.alias(self.input(0))
         elif self.node.op_type == "Identity":
             self.reader.values[self.node.output[0]] = self.value(self.input(0))
-        elif rule is None:
+        elif rule is None or not self.is_known:
             self.not_counted()
         else:
             rule(self)
+
+    @property
+    def is_known(self) -> bool:
+        """Whether the shapes of all inputs and outputs follow from the model's inputs."""
+        names = (*self.node.input, *self.node.output[:1])
+        return all(self.reader.is_known(name) for name in names if name)
 
     def input(self, at: int) -> str:
         return self.node.input[at] if at < len(self.node.input) else ""
@@ -326,6 +384,23 @@ class Call:
         names = [name for name in self.node.output if name]
         made = self.reader.append(op, self.name, inputs, names, attrs or {}, weights)
         self.reader.values.update(zip(names, made, strict=True))
+
+    def inner(
+        self,
+        name: str,
+        op: str,
+        inputs: Sequence[Value],
+        shape: Shape,
+        dtype: str = "",
+        weights: Sequence[Weight] = (),
+    ) -> Value:
+        """A node for a part of a fused operator."""
+        made = [(dtype or inputs[0].dtype, shape)]
+        return self.reader.append_made(op, f"{self.name}.{name}", inputs, made, {}, weights)[0]
+
+    def weight(self, name: str) -> Weight:
+        """A constant that a layer reads."""
+        return Weight(self.reader.weights.get(name, name), self.shape(name), self.dtype(name))
 
     def layer(
         self,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from archcalc.graph import Shape, Value, Weight, numel
+from archcalc.ops.transform import BICUBIC, LINEAR, NEAREST
 
 if TYPE_CHECKING:
     from archcalc.importers.onnx import Call
@@ -29,6 +30,8 @@ SAME: Mapping[str, str] = {
     "HardSwish": "hardswish",
     "Swish": "silu",
     "LogSoftmax": "log_softmax",
+    "ThresholdedRelu": "threshold",
+    "Shrink": "softshrink",
     "PRelu": "prelu",
     "Clip": "clamp",
     "Min": "minimum",
@@ -69,6 +72,24 @@ SAME: Mapping[str, str] = {
     "ReduceProd": "prod",
     "ReduceL2": "norm",
     "ReduceLogSumExp": "logsumexp",
+    "BitwiseAnd": "bitwise_and",
+    "BitwiseOr": "bitwise_or",
+    "BitwiseXor": "bitwise_xor",
+    "BitwiseNot": "bitwise_not",
+    "BitShift": "bitwise_left_shift",
+    "CumProd": "cumprod",
+    "CastLike": "to",
+    "NonZero": "nonzero",
+    "Unique": "unique",
+    "Range": "arange",
+    "ConstantOfShape": "fill",
+    "EyeLike": "fill",
+    "ReverseSequence": "flip",
+    "Scatter": "scatter",
+    "Col2Im": "col2im",
+    "Multinomial": "multinomial",
+    **dict.fromkeys(("RandomNormal", "RandomUniform"), "random"),
+    **dict.fromkeys(("RandomNormalLike", "RandomUniformLike", "Bernoulli"), "random"),
 }
 """Operators whose row needs the tensors, and of the attributes at most axes."""
 
@@ -77,6 +98,7 @@ SETTINGS = frozenset(
         *("Expand", "Reshape", "Flatten", "Split", "Slice", "Pad", "Tile", "Squeeze", "Unsqueeze"),
         *("Clip", "TopK", "OneHot", "Dropout", "ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin"),
         *("ReduceProd", "ReduceL2", "CumSum", "ReduceLogSumExp", "QuantizeLinear", "Trilu"),
+        *("CumProd", "CastLike", "ConstantOfShape", "EyeLike", "ReverseSequence", "Col2Im"),
     ]
 )
 """Operators whose inputs after the first are settings."""
@@ -315,6 +337,19 @@ def embed_or_gather(call: Call) -> None:
     call.add("index_select", [call.value(table), call.value(indices)])
 
 
+def grid_sample(call: Call) -> None:
+    modes = {"nearest": NEAREST, "cubic": BICUBIC, "bicubic": BICUBIC}
+    mode = modes.get(call.attrs.get("mode", "linear"), LINEAR)
+    given = [call.value(call.input(at)) for at in range(2)]
+    call.add("grid_sample", given, attrs={"interpolation_mode": mode})
+
+
+EXPANDED = (
+    *("ReduceL1", "ReduceSumSquare", "ReduceLogSum", "SwiGLU", "RotaryEmbedding"),
+    "DynamicQuantizeLinear",
+)
+"""Operators that onnx itself defines by others; the others are counted."""
+
 RULES: Mapping[str, Rule] = {
     **dict.fromkeys(SAME, simple),
     **dict.fromkeys(("Conv", "ConvTranspose", "QLinearConv", "ConvInteger"), conv),
@@ -324,6 +359,7 @@ RULES: Mapping[str, Rule] = {
     **dict.fromkeys(("LSTM", "GRU", "RNN"), recurrent),
     **dict.fromkeys(("Resize", "Upsample"), resize),
     **{f"{name}Normalization": norm for name in ("Batch", "Layer", "Group", "Instance", "RMS")},
+    "GridSample": grid_sample,
     "LRN": local_response,
     "Gemm": gemm,
     "Einsum": einsum,
@@ -332,6 +368,3 @@ RULES: Mapping[str, Rule] = {
     "Gather": embed_or_gather,
 }
 """Operators of ONNX's own domain."""
-
-CONTRIB: Mapping[str, Rule] = {"FusedConv": conv, "FusedMatMul": matmul}
-"""Operators of the domain com.microsoft."""

@@ -15,6 +15,8 @@ import onnx
 from onnx import numpy_helper
 
 from archcalc.graph import Shape, numel
+from archcalc.importers.onnx_contrib import OPERATORS, TO_FLOAT, ShapeRule, same
+from archcalc.importers.onnx_quant import DOMAINS
 
 SMALL = 4096
 """Elements of a constant that is folded; a shape computation needs a few dozen."""
@@ -38,7 +40,8 @@ class Shapes:
         self.known: dict[str, tuple[int, Shape | None]] = {}
         for _ in range(PASSES):
             self._infer(model)
-            if not self._fold(model):
+            settled = self._settle(model)
+            if not self._fold(model) and not settled:
                 return
 
     def _infer(self, model: onnx.ModelProto) -> None:
@@ -49,6 +52,39 @@ class Shapes:
                 self.known[info.name] = (kind.elem_type, _sizes(kind))
         for tensor in graph.initializer:
             self.known[tensor.name] = (tensor.data_type, tuple(tensor.dims))
+
+    def _settle(self, model: onnx.ModelProto) -> bool:
+        """Give operators that onnx has no schema for their shapes; whether there was anything
+        new. Neighbours settle in one pass."""
+        new = False
+        for node in model.graph.node:
+            wanted = [name for name in node.output if name and self._shape(name) is None]
+            rule = self._rule(node) if wanted else None
+            if rule is None:
+                continue
+            shapes = [self._shape(name) if name else None for name in node.input]
+            kind = self.known.get(node.input[0], (0, None))[0]
+            if node.op_type in TO_FLOAT:
+                kind = onnx.TensorProto.FLOAT
+            elif node.op_type == "CastLike":
+                kind = self.known.get(node.input[1], (0, None))[0]
+            for name, shape in zip(node.output, rule(shapes, attributes(node)), strict=False):
+                if shape is not None and name in wanted:
+                    info = onnx.helper.make_tensor_value_info(name, kind, shape)
+                    model.graph.value_info.append(info)
+                    self.known[name] = (kind, shape)
+                    new = True
+        return new
+
+    def _rule(self, node: onnx.NodeProto) -> ShapeRule | None:
+        if node.domain in DOMAINS or node.op_type in ("GroupNormalization", "CastLike"):
+            return same
+        if node.domain == "com.microsoft" or node.op_type == "SimplifiedLayerNormalization":
+            return OPERATORS.get(node.op_type, (None, None))[1]
+        return None
+
+    def _shape(self, name: str) -> Shape | None:
+        return self.known.get(name, (0, None))[1]
 
     def _fold(self, model: onnx.ModelProto) -> bool:
         """Fold what is constant now; whether there was anything new."""
@@ -117,6 +153,33 @@ class Shapes:
                 return np.asarray(rule(given, attrs))
         except (ValueError, IndexError, TypeError, KeyError, OverflowError):
             return None  # inference says what does not fit
+
+
+def split_fused(model: onnx.ModelProto) -> None:
+    """Put an operator and its activation in the place of FusedConv and FusedGemm."""
+    nodes: list[onnx.NodeProto] = []
+    for node in model.graph.node:
+        plain = {"FusedConv": "Conv", "FusedGemm": "Gemm"}.get(node.op_type)
+        if node.domain != "com.microsoft" or plain is None:
+            nodes.append(node)
+            continue
+        attrs = attributes(node)
+        activation = attrs.get("activation") or "Relu"
+        kept = [given for given in node.attribute if not given.name.startswith("activation")]
+        before = f"{node.output[0]}.{plain}"
+        first = onnx.helper.make_node(plain, node.input[:3], [before], node.name)
+        first.attribute.extend(kept)
+        added = [before, *node.input[3:4]]  # FusedConv adds a fourth input before the activation
+        if len(added) == 2 and added[1]:
+            nodes += [first, onnx.helper.make_node("Add", added, [f"{before}.sum"])]
+            before = f"{before}.sum"
+        else:
+            nodes.append(first)
+        nodes.append(onnx.helper.make_node(activation, [before], node.output))
+    if len(nodes) != len(model.graph.node):
+        copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
+        del model.graph.node[:]
+        model.graph.node.extend(copies)
 
 
 def is_small(tensor: onnx.TensorProto) -> bool:

@@ -85,7 +85,7 @@ def interpolation(
             "elementwise",
             window=window,
             counters=seen,
-            formula=f"{per_output_element} an element: {why}",
+            formula=f"{per_output_element} per element: {why}",
             work=per_output("elementwise", per_output_element),
             shape=upsample_shape,
             saves="nothing",
@@ -121,7 +121,7 @@ def grid_sample_backward_work(node: Node, training: bool) -> Work:
     return {"elementwise": (((each, places), extent(node.inputs[0].shape)),)} if each else {}
 
 
-NEAREST, BICUBIC = 1, 2
+LINEAR, NEAREST, BICUBIC = 0, 1, 2
 """Values of aten's ``interpolation_mode``."""
 
 
@@ -130,7 +130,7 @@ operator(
     "elementwise",
     window=Untold("transform"),
     counters=counters.NOTHING,
-    formula="5×n×⌈log₂ n⌉ real operations a transform of length n, half for real input or output",
+    formula="5×n×⌈log₂ n⌉ real operations per transform of length n, half for real input or output",
     work=fft_work,
     saves="nothing",
 )
@@ -186,7 +186,7 @@ operator(
     "elementwise",
     window=Untold("values"),
     counters=counters.GRID_SAMPLE,
-    formula="2×places − 1 an element: 4 places in two dimensions, 8 in three, 16 bicubic",
+    formula="2×places − 1 per element: 4 places in two dimensions, 8 in three, 16 bicubic",
     work=grid_sample_work,
     free="nearest copies a value, no arithmetic",
     saves="inputs",
@@ -196,7 +196,7 @@ operator(
     "elementwise",
     window=Untold("values"),
     counters=counters.NOTHING,
-    formula="2 a place for the input's gradient, 3 a place and dimension for the grid's",
+    formula="2 per place for the input's gradient, 3 per place and dimension for the grid's",
     work=grid_sample_backward_work,
     free="no gradient was asked for",
     saves="nothing",
@@ -206,7 +206,7 @@ operator(
     "elementwise",
     window=Untold("values"),
     counters=counters.NOTHING,
-    formula="4 an element: two products, two sums",
+    formula="4 per element: two products, two sums",
     work=per_output("elementwise", 4),
     saves="nothing",
 )

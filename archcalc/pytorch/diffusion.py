@@ -23,7 +23,13 @@ def recipe(asked: Configuration) -> Recipe:
         raise UsageError(f"{asked.name} is a model of diffusers; it takes --input and --batch")
     with needs("hf", f"{asked.name} is a configuration of diffusers and"), quiet():
         import diffusers
-    kind = _class(asked, diffusers)
+    found = getattr(diffusers, asked.architecture, None)
+    if not (isinstance(found, type) and issubclass(found, nn.Module)):
+        raise UsageError(
+            f"{asked.name}: diffusers {diffusers.__version__} has no model {asked.architecture!r}"
+        )
+
+    kind: Any = found  # the class says nothing of from_config
 
     def build() -> nn.Module:
         with quiet():
@@ -35,15 +41,6 @@ def recipe(asked: Configuration) -> Recipe:
             return _inputs(kind, asked.fields, batch, asked.name)
 
     return Recipe(build, inputs, lambda module, graph: graph)
-
-
-def _class(asked: Configuration, diffusers: Any) -> Any:
-    found = getattr(diffusers, asked.architecture, None)
-    if not (isinstance(found, type) and issubclass(found, nn.Module)):
-        raise UsageError(
-            f"{asked.name}: diffusers {diffusers.__version__} has no model {asked.architecture!r}"
-        )
-    return found
 
 
 def _inputs(kind: Any, fields: Any, batch: int, name: str) -> dict[str, Any]:

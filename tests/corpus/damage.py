@@ -9,7 +9,9 @@ from typing import Any
 from hypothesis import strategies as st
 
 import archcalc
+from archcalc.io.calibrations import record
 from archcalc.report import records
+from tests.analysis.calibrations import calibration
 from tests.analysis.run_on_disk import make
 
 NUMBERS = (
@@ -102,6 +104,7 @@ FILES = (
         "claims.toml",
         "report.toml",
         "bench.json",
+        "cpu.json",
         "deep.json",
         "deep.toml",
         "nan.json",
@@ -186,6 +189,7 @@ def furnish(folder: Path) -> None:
     (folder / "report.toml").write_text('models = ["nin"]\noutput = "out.csv"\n')
     (folder / "good.json").write_text(json.dumps(report()))
     (folder / "bench.json").write_text('{"kind": "archcalc bench", "schema_version": 1}')
+    (folder / "cpu.json").write_text(json.dumps(record(calibration())))
     (folder / "deep.json").write_text("[" * 20_000)
     (folder / "deep.toml").write_text("a = " + "[" * 20_000)
     (folder / "wide.toml").write_text(f"{'a.' * 5_000}b = 1\n")
@@ -245,6 +249,7 @@ COMMANDS: dict[str, tuple[st.SearchStrategy[list[str]], ...]] = {
         option("--sort", of("macs", "params", "none")),
         option("--runs", of(*FILES)),
         option("--bench", of(*FILES)),
+        option("--predict", of("cpu", "cuda", "tpu", "cpu,threads=x", "gone.json", *FILES)),
     ),
     "params": (MODEL.map(lambda name: [name]), *COUNTING),
     "memory": (MODEL.map(lambda name: [name]), *COUNTING),
@@ -264,6 +269,7 @@ COMMANDS: dict[str, tuple[st.SearchStrategy[list[str]], ...]] = {
         option("--lang", of("en", "zh", "fr")),
         option("--units", of("si", "zh", "exact", "none")),
         option("--bench", of(*FILES)),
+        option("--predict", of("cpu", *FILES)),
         option("--runs", of(*FILES)),
         flag("--check"),
         flag("--no-charts"),
@@ -282,6 +288,12 @@ NEEDS_TORCH: dict[str, tuple[st.SearchStrategy[list[str]], ...]] = {
         option("--threads", of(*NUMBERS)),
         option("--warmup", of(*NUMBERS)),
         option("--dtype", of("float32", "int7")),
+    ),
+    "calibrate": (
+        of("0", "-1", "nan", "inf", "1e400").map(lambda seconds: ["--time", seconds]),
+        option("--threads", of(*NUMBERS)),
+        option("--dtype", of("float32", "int7")),
+        option("--save", of("made.json", "gone/made.json", "folder", "made.txt")),
     ),
     "train": (
         MODEL.map(lambda name: [name]),

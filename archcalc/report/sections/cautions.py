@@ -26,7 +26,7 @@ CAUTIONS: Mapping[CautionKind, Words] = {
     "few": Words("There are few samples", "{samples}", "Give a longer --time"),
     "two speeds": Words(
         "There are two speeds, so that the median is of a mixture",
-        "{low:.3g} ms and {high:.3g} ms",
+        "{low:,.4g} ms and {high:,.4g} ms",
         "Look at the samples",
     ),
     "spread": Words(

@@ -1,0 +1,62 @@
+"""``benchmarks/predict.py``, over two small models and a calibration whose numbers are known."""
+
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from archcalc.io import calibrations
+from tests.analysis.calibrations import calibration
+
+SCRIPT = Path(__file__).parents[2] / "benchmarks" / "predict.py"
+
+
+@pytest.fixture
+def script() -> ModuleType:
+    spec = importlib.util.spec_from_file_location("predict_benchmark", SCRIPT)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["predict_benchmark"] = module  # its NamedTuple looks itself up
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_the_page_has_all_of_its_parts_and_a_second_run_measures_nothing(
+    script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(script, "QUICK", ("inception-5x5", "inception-5x5-reduced", "nin-digits"))
+    monkeypatch.setattr(script, "BATCHES", (1,))
+    work, target = tmp_path / "work", tmp_path / "predict-cpu.md"
+    work.mkdir()
+    calibrations.save(calibration(), str(work / "calibration-float32-1.json"))
+    arguments = ["--quick", "--busy", "--samples", "0.01", "--dtype", "float32"]
+    arguments += ["--work", str(work), "--since", str(work), "-o", str(target)]
+    monkeypatch.setattr(sys, "argv", ["predict.py", *arguments])
+    script.main()
+    page = target.read_text(encoding="utf-8")
+    for part in (
+        "## cpu, float32, 1 thread",
+        "| prediction ",
+        "| MACs × constant ",
+        "### Where it errs",
+        "of 3 measured times",
+        "The same 3 measurements",
+        "They were not taken from the clock.",
+    ):
+        assert part in page
+    assert len(target.with_suffix(".csv").read_text().splitlines()) == 1 + 3
+    monkeypatch.setattr(script.archcalc, "bench", None)  # everything is there already
+    script.main()
+    assert target.read_text(encoding="utf-8") == page
+
+
+def test_several_threads_have_no_clock_of_their_own(
+    script: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sys, "argv", ["predict.py", "--busy", "--threads", "2"])
+    with pytest.raises(SystemExit, match="2"):
+        script.main()
+    assert "--busy takes one thread" in capsys.readouterr().err
