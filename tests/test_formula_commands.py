@@ -98,7 +98,19 @@ def test_a_search_finds_the_corner_of_a_small_space(
     least = archcalc.graph("inception-reduced", c5_reduce=1).profile().macs
     assert code == 0
     assert [row["macs"] for row in json.loads(out)["front"]] == [least]
-    assert ran(capsys, *line, "3")[0] == 0  # goes on in the same file
+    again = json.loads(ran(capsys, *line, "3")[1])  # continues in the same file
+    assert again["candidates"] == 60 + 3
+    assert [row["macs"] for row in again["front"]] == [least]
+    line[3] = "c3_reduce=1:8"
+    code, _, err = ran(capsys, *line, "3")
+    assert (code, "has a search of other axes: c5_reduce" in err) == (2, True)
+
+
+def test_a_space_declared_in_a_file_needs_no_axes(capsys: pytest.CaptureFixture[str]) -> None:
+    path = Path(__file__).parents[1] / "docs" / "spaces" / "nats_bench_size.py"
+    code, out, _ = ran(capsys, "sweep", f"{path}:net", "-f", "json")
+    assert code == 0
+    assert json.loads(out)["candidates"] == 8**5
 
 
 def test_a_saved_sweep_becomes_a_report(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -145,10 +157,10 @@ def test_a_damaged_sweep_is_one_sentence(
 @pytest.mark.parametrize(
     ("line", "why"),
     [
-        (["derive", "nin"], "derive needs the sizes that stay variables"),
+        (["derive", "nin"], "derive needs the sizes to keep as variables"),
         (["derive", "nin", "--over", "head"], "head is gap or fc, not a size"),
         (["derive", "nin", "--over", "input", "--metric", "beauty"], "unknown figure 'beauty'"),
-        (["derive", "nin", "googlenet", "--over", "batch"], "give two models, one size"),
+        (["derive", "nin", "googlenet", "--over", "batch"], "give two models, one --over"),
         (["derive", "nni", "--over", "input"], "unknown model 'nni': did you mean nin"),
         (["sweep", "nin"], "a sweep needs at least one axis"),
         (["sweep", "nin", "--over", "input=9:3"], "is empty"),
@@ -157,15 +169,19 @@ def test_a_damaged_sweep_is_one_sentence(
         (["sweep", "nin", "--over", "input=3:9", "-o", "/nowhere/x.csv"], "cannot write"),
         (["derive", "nin", "--over", "heigth"], "nin has no size 'heigth': one of"),
         (["derive", "nin", "--over", "height", "--node", "x"], "no node of nin matches 'x'"),
+        (
+            ["sweep", "nin", "--over", "height=8:9", "--where", "macs < 1", "-o", "x.svg"],
+            "none of the 2 candidates meets macs < 1",
+        ),
         (["sweep", "nin", "--over", "widht=1:3"], "nin has no option 'widht'"),
         (["sweep", "nin", "--over", "height="], "write NAME=FIRST:LAST:STEP"),
         (["sweep", "nin", "--over", "height=1:9:0"], "a step of 1 or more"),
         (["sweep", "nin", "--over", "mlp=perhaps"], "option mlp=perhaps is not"),
         (["sweep", "nin", "--over", "head=gap,fcc"], "option head=fcc is not gap or fc"),
-        (["sweep", "nin", "--over", "height=9", "--by", "macs"], "--by belongs to --top N"),
-        (["sweep", "nin", "--over", "height=9", "--trials", "9"], "belongs to --search optuna"),
-        (["sweep", "nin", "--over", "height=9", "--replacement"], "belongs to --sample N"),
-        (["sweep", "nin", "--over", "height=9", "--address", "x:1"], "belongs to --backend"),
+        (["sweep", "nin", "--over", "height=9", "--by", "macs"], "--by needs --top N"),
+        (["sweep", "nin", "--over", "height=9", "--trials", "9"], "needs --search optuna"),
+        (["sweep", "nin", "--over", "height=9", "--replacement"], "needs --sample N"),
+        (["sweep", "nin", "--over", "height=9", "--address", "x:1"], "needs --backend"),
         (["sweep", "nin", "--over", "height=9", "-o", "x.png"], ".html, .tex, .jsonl, .parquet"),
         (["sweep", "googlenet", "--over", "input=8:16:4"], "2 because pool3: 3×3 window"),
     ],

@@ -59,9 +59,11 @@ def reconcile(model: Model, network: Network, output: Output, trust: Trust = Fal
     \b
     archcalc reconcile googlenet-bn --units exact
     """
+    from archcalc.cli.progress import following
     from archcalc.report.sections.reconciliation import show
 
-    check = archcalc.reconcile(model, trust=trust, **_asked(network))
+    with following() as follow:
+        check = archcalc.reconcile(model, trust=trust, follow=follow, **_asked(network))
     write(show(check), output)
     if not check.explained:
         sys.exit(UNEXPLAINED)

@@ -13,9 +13,9 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
@@ -53,6 +53,8 @@ class Architecture:
     aliases: tuple[str, ...] = ()
     how_to_train: Callable[[], Mapping[str, Recipe]] = dict
     """Makes :attr:`recipes`; called only when somebody trains."""
+    space: Mapping[str, Sequence[Any]] = field(default_factory=dict, hash=False)
+    """The axes of a sweep that is given none."""
 
     @property
     def recipes(self) -> Mapping[str, Recipe]:
@@ -94,9 +96,9 @@ class Architecture:
         if isinstance(input, str):
             input = parse_input(input)
         if batch < 1:
-            raise UsageError(f"batch {batch}: at least 1 is needed")
+            raise UsageError(f"batch {batch} is not allowed; it must be at least 1")
         if batch >= LARGEST:
-            raise UsageError(f"batch {shortened(batch)}: less than 10^18 is needed")
+            raise UsageError(f"batch {shortened(batch)} is not allowed; it must be less than 10^18")
         settings = "".join(f",{key}={_text(value)}" for key, value in given.items())
         return self.declare(
             (batch, *(input or self.input)), given, training=training, spec=self.name + settings
@@ -184,15 +186,18 @@ def architecture(
     source: str,
     aliases: tuple[str, ...] = (),
     recipes: Callable[[], Mapping[str, Recipe]] = dict,
+    space: Mapping[str, Sequence[Any]] | None = None,
 ) -> Callable[[Definition], Architecture]:
     """Make a definition an Architecture: ``@architecture("nin", input="32x32x3", ...)``.
 
     ``recipes`` is a function, so that a model that is only counted does not import what it takes
-    to train one.
+    to train one. ``space`` has the values of the options that a sweep combines unless it is given
+    axes.
     """
 
     def wrap(definition: Definition) -> Architecture:
-        return Architecture(name, definition, parse_input(input), source, aliases, recipes)
+        shape = parse_input(input)
+        return Architecture(name, definition, shape, source, aliases, recipes, space or {})
 
     return wrap
 

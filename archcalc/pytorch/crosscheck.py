@@ -23,6 +23,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from archcalc.analysis.conventions import CONVENTIONS, total
 from archcalc.analysis.profile import profile
+from archcalc.analysis.profiles import Follow
 from archcalc.analysis.record import Record
 from archcalc.errors import MissingExtraError, UsageError
 from archcalc.graph import Graph
@@ -148,10 +149,15 @@ def crosscheck(
         yield check(registry.find(name).graph(), asked)
 
 
-def check(graph: Graph, tools: Iterable[str] | None = None) -> Crosscheck:
+def check(
+    graph: Graph, tools: Iterable[str] | None = None, follow: Follow | None = None
+) -> Crosscheck:
     """Build a declared graph and count it with every tool that can take it."""
     traced = _traced(graph, sum(weight.numel for weight in graph.weights))
-    counts = [_counted(graph, name, partial(_prepared, graph)) for name in _tools(graph, tools)]
+    counts = [
+        _counted(graph, name, partial(_prepared, graph))
+        for name in _followed(_tools(graph, tools), follow)
+    ]
     return _crosscheck(graph, (traced, *counts))
 
 
@@ -164,9 +170,11 @@ def check_model(
     options: Mapping[str, Any] | None = None,
     tools: Iterable[str] | None = None,
     trust: bool = False,
+    follow: Follow | None = None,
 ) -> Crosscheck:
     """Count any model with every tool that can take it: a registered one, one in a file, a torch
     model. A torch model's forward pass is traced, in training mode with ``training``.
+    ``follow(done, total, name)`` is called before each tool.
 
     Raises what :func:`archcalc.lookup.resolve.resolve` raises.
     """
@@ -175,12 +183,14 @@ def check_model(
     if architecture is not None:
         given = declared_input(input)
         return check(
-            architecture.graph(given, batch=batch, training=training, options=asked.options), tools
+            architecture.graph(given, batch=batch, training=training, options=asked.options),
+            tools,
+            follow,
         )
     model = load.find(asked.name, asked.options, trust=trust)
     shapes, named = load.call_inputs(input, batch, model, asked.name)
     if named:
-        raise UsageError("the counters take inputs by position: omit their names")
+        raise UsageError("the counters take positional inputs; omit the names of the inputs")
 
     def prepared(device: str) -> tuple[nn.Module, Inputs]:
         net = _module(model, device, asked.name)
@@ -198,7 +208,7 @@ def check_model(
     graph = replace(graph, spec=spec, notes=())
     counts = []
     failed = []
-    for name in _tools(graph, tools):
+    for name in _followed(_tools(graph, tools), follow):
         try:
             with guard(f"{name} cannot count it"):
                 counts.append(_counted(graph, name, prepared))
@@ -207,6 +217,14 @@ def check_model(
         except UsageError as error:
             failed.append((name, str(error)))
     return replace(_crosscheck(graph, counts), failed=tuple(failed))
+
+
+def _followed(tools: Iterable[str], follow: Follow | None) -> Iterator[str]:
+    names = tuple(tools)
+    for place, name in enumerate(names):
+        if follow is not None:
+            follow(place, len(names), name)
+        yield name
 
 
 def _module(model: load.Model, device: str, name: str) -> nn.Module:

@@ -41,14 +41,14 @@ def size(nbytes: int, units: Units = "si") -> str:
 def ratio(value: float) -> str:
     """A ratio in three figures.
 
-    >>> ratio(9.6774), ratio(0.04219), ratio(1234.5)
-    ('9.68×', '0.0422×', '1,234×')
+    >>> ratio(9.6774), ratio(0.5), ratio(20.03), ratio(1234.5)
+    ('9.68×', '0.500×', '20.0×', '1,234×')
     """
     if value >= 100:
         return f"{value:,.0f}×"
     if value >= 1:
-        return f"{value:.3g}×" if value >= 10 else f"{value:.2f}×"
-    return f"{value:.3g}×" if value else "0×"
+        return f"{value:.1f}×" if value >= 10 else f"{value:.2f}×"
+    return f"{value:#.3g}×" if value else "0×"
 
 
 def duration(seconds: float) -> str:

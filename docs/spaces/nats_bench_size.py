@@ -6,15 +6,17 @@ convolution of node 0; node 2 adds 3×3 convolutions of nodes 0 and 1; node 3 ad
 where the widths differ, to 3×3 convolutions of nodes 1 and 2. Convolutions follow ReLU, come before
 batch normalisation, and have no bias.
 
-    archcalc sweep docs/spaces/nats_bench_size.py:net --over c0=8:64:8 --over c1=8:64:8 \\
-        --over c2=8:64:8 --over c3=8:64:8 --over c4=8:64:8 --pareto min:macs,max:params
+    archcalc sweep docs/spaces/nats_bench_size.py:net --pareto min:macs,max:params
 """
 
 from archcalc import Handle, architecture, ops
 
 
 @architecture(
-    "nats-bench-size", input="32x32x3", source="Dong et al. 2021 (arXiv:2009.00437), section 3.2"
+    "nats-bench-size",
+    input="32x32x3",
+    source="Dong et al. 2021 (arXiv:2009.00437), section 3.2",
+    space={f"c{place}": range(8, 65, 8) for place in range(5)},
 )
 def net(
     x: Handle,

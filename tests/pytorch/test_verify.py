@@ -105,3 +105,10 @@ def test_the_tables_of_both_commands_fit_every_terminal() -> None:
     widths.check(verification(checks))
     for found in checks:
         widths.check(reconciliation(found))
+
+
+def test_counters_are_followed_one_by_one() -> None:
+    seen: list[tuple[int, int, str]] = []
+    found = archcalc.reconcile("nin-digits", follow=lambda *at: seen.append(at))
+    names = [count.counter for count in found.counts if count.counter != "traced"]
+    assert seen == [(place, len(names), name) for place, name in enumerate(names)]

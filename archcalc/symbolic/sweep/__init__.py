@@ -137,7 +137,7 @@ class _Kept:
 
 def sweep(
     model: str,
-    over: Sequence[str] | Mapping[str, Sequence[Any]],
+    over: Sequence[str] | Mapping[str, Sequence[Any]] = (),
     *,
     input: str | tuple[int, ...] | None = None,
     batch: int = 1,
@@ -164,7 +164,8 @@ def sweep(
     """Count every combination of some axes, or ``sample`` of them.
 
     ``over`` is texts (``"c5_reduce=4:64:4"``) or values by name: the model's options, ``input``
-    (square), ``height``, ``width``, ``batch``. ``where`` is a condition on figures and axes,
+    (square), ``height``, ``width``, ``batch``; by default the space of the network's declaration.
+    ``where`` is a condition on figures and axes,
     ``pareto`` the objectives of the front (``"min:macs,max:params"``), ``top`` and ``by`` keep the
     first so many by a figure. ``rows`` keeps every candidate in the record, ``output`` writes them
     to a ``.csv``, ``.jsonl`` or ``.parquet`` file as they come. ``trials`` looks at so many
@@ -198,14 +199,14 @@ def sweep(
         predicted.check()
         source = predicted.source
         measure, measures = predicted, (*measures, *LATENCIES)
-    space = parse_space(over)
+    asked = ModelSpec.parse(model, options=options)
+    declared = find_declared(asked)
+    space = parse_space(over or (declared.space if declared else ()))
     condition = parse_condition(where) if where else None
     objectives = parse_objectives(pareto or "min:macs,max:params")
     order = parse_objectives(by)[0] if by else Objective("min", objectives[0].figure)
     wanted = _wanted(space, condition, (*objectives, order), (*SHOWN, *figures), measures)
-    asked = ModelSpec.parse(model, options=options)
     chosen = dict(asked.options)
-    declared = find_declared(asked)
     if declared is not None:
         _check_choices(declared, space)
     run_jobs = jobs or Jobs()
@@ -223,7 +224,7 @@ def sweep(
         count = OneByOne(space, wanted, _Both(one, measure), run_jobs.map)
         chunk = max(16, 4 * run_jobs.count)
     if trials and (sample or output):
-        raise UsageError("a search takes neither --sample nor a file of rows")
+        raise UsageError("--search cannot be combined with --sample or a file of rows")
     if sample:
         chunks = space.sample(sample, seed=seed, replacement=replacement, chunk=chunk)
     else:

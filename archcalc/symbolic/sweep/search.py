@@ -30,22 +30,21 @@ def search(
     """Look at ``trials`` candidates that optuna proposes; ``look`` keeps what it sees.
 
     A candidate that does not exist or does not meet the condition violates a constraint. ``study``
-    is an SQLite file that the search goes on from. Raises MissingExtraError without optuna, and
-    UsageError for a study of other objectives.
+    is an SQLite file that the search continues: its earlier candidates are looked at as well, and
+    are not proposed again in the same order. Raises MissingExtraError without optuna, and
+    UsageError for a study of another space or of other objectives.
     """
     with needs("sweep", "--search optuna"):
         import optuna
     import numpy as np
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    sampler = optuna.samplers.NSGAIISampler(seed=seed)
     storage = f"sqlite:///{study}" if study else None
     directions: Any = ["minimize" if each.direction == "min" else "maximize" for each in objectives]
     try:
         made = optuna.create_study(
             study_name="archcalc",
             storage=storage,
-            sampler=sampler,
             directions=directions,
             load_if_exists=True,
         )
@@ -53,6 +52,10 @@ def search(
         raise UsageError(f"{study} is not a study that optuna can open: {error}") from error
     if len(made.directions) != len(objectives):
         raise UsageError(f"{study} has {len(made.directions)} objectives, not {len(objectives)}")
+    earlier = [trial.params for trial in made.trials if trial.state.is_finished()]
+    for params in earlier:
+        look([np.array([position]) for position in _positions(space, params, study)])
+    made.sampler = optuna.samplers.NSGAIISampler(seed=seed + len(earlier))
     for _ in range(trials):
         trial = made.ask()
         at = [trial.suggest_int(axis.name, 0, len(axis.values) - 1) for axis in space.axes]
@@ -62,3 +65,11 @@ def search(
             made.tell(trial, [float(figures[each.figure]) for each in objectives])
         else:
             made.tell(trial, state=optuna.trial.TrialState.FAIL)
+
+
+def _positions(space: Space, params: Mapping[str, Any], study: str) -> list[int]:
+    """An earlier candidate's positions on the axes."""
+    sizes = {axis.name: len(axis.values) for axis in space.axes}
+    if params.keys() != sizes.keys() or any(params[name] >= sizes[name] for name in sizes):
+        raise UsageError(f"{study} has a search of other axes: {', '.join(params)}")
+    return [params[name] for name in sizes]
