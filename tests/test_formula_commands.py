@@ -169,6 +169,10 @@ def test_a_damaged_sweep_is_one_sentence(
         (["sweep", "nin", "--over", "input=3:9", "-o", "/nowhere/x.csv"], "cannot write"),
         (["derive", "nin", "--over", "heigth"], "nin has no size 'heigth': one of"),
         (["derive", "nin", "--over", "height", "--node", "x"], "no node of nin matches 'x'"),
+        (
+            ["sweep", "nin", "--over", "height=8:9", "--where", "macs < 1", "-o", "x.svg"],
+            "none of the 2 candidates meets macs < 1",
+        ),
         (["sweep", "nin", "--over", "widht=1:3"], "nin has no option 'widht'"),
         (["sweep", "nin", "--over", "height="], "write NAME=FIRST:LAST:STEP"),
         (["sweep", "nin", "--over", "height=1:9:0"], "a step of 1 or more"),

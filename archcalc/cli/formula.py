@@ -366,6 +366,11 @@ def sweep(
             progress=lambda at: follow(at.done, at.total, ""),
         )
     if chart:
+        if not found.kept:
+            raise UsageError(
+                f"none of the {found.valid:,} candidates meets {candidates.where}, so there is "
+                "nothing to draw"
+            )
         from archcalc.report.charts import svg
         from archcalc.report.charts.sweep import distribution, front
 
