@@ -4,8 +4,8 @@
 
 prints, for a page of googlenet, its size, the time to the first paint, the time of one slider step
 (numbers, panel and picture), and for a page of densenet201, convnext_large and vit_h_14 as traced,
-over again to 5,000 nodes, every module open, the frames per second while the picture is dragged. The
-frames of the same page at rest are the most that the machine gives. It needs Chromium and
+over again to 5,000 nodes, every module open, the frames per second while the picture is dragged.
+The frames of the same page at rest are the most that the machine gives. It needs Chromium and
 torchvision.
 """
 

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 from math import prod
 
+from archcalc.analysis.language import active_params
 from archcalc.analysis.profile import Layer, Profile
 from archcalc.errors import UsageError
 from archcalc.graph import Node, numel
@@ -87,19 +88,21 @@ class _Evaluation:
                 return self.call(name, *(str(self.value(argument)) for argument in arguments))
         part = ast.get_source_segment(self.text, node) or self.text
         raise UsageError(
-            f"{self.text!r}: {part!r} is none of numbers, + - * / // % **, "
+            f"{self.text!r}: {part!r} is not one of numbers, + - * / // % **, "
             f'of("model", ...), at("input", ...), conv_out(...), {", ".join(FUNCTIONS)}'
         )
 
     def number(self, node: ast.expr) -> Number:
         found = self.value(node)
         if isinstance(found, str):
-            raise UsageError(f"{self.text!r}: {found!r} is text where a number is needed")
+            raise UsageError(f"{self.text!r}: {found!r} is text, but a number is needed")
         return found
 
     def _power_checked(self, sign: type[ast.operator], left: Number, right: Number) -> Number:
         if sign is ast.Pow and (right != int(right) or abs(int(right)) > LARGEST_POWER):
-            raise UsageError(f"{self.text!r}: an exponent is a whole number up to {LARGEST_POWER}")
+            raise UsageError(
+                f"{self.text!r}: an exponent must be a whole number of at most {LARGEST_POWER}"
+            )
         if sign in (ast.Div, ast.Pow):
             left = Fraction(left)
         return SIGNS[sign](left, right)
@@ -159,7 +162,7 @@ def _node(found: Profile, name: str) -> Node:
 def _known(counts: list[int | None], what: str, found: Profile) -> int:
     known = [count for count in counts if count is not None]
     if len(known) < len(counts):
-        raise UsageError(f"{found.spec}: some operations are not counted, so {what} is not known")
+        raise UsageError(f"{found.spec}: some operations are not counted, so {what} is unknown")
     return sum(known)
 
 
@@ -248,6 +251,7 @@ def _span(found: Profile, name: str) -> Number:
 FUNCTIONS: Mapping[str, tuple[Callable[[Profile, str], Number], bool]] = {
     "params": (_params, False),
     "params_all": (_params_all, False),
+    "active_params": (lambda found, name: active_params(found), False),
     "weights": (_weights, False),
     "macs": (_macs, False),
     "macs_training": (_macs_training, False),
