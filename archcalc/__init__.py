@@ -7,7 +7,7 @@
 >>> round(comparison.ratio(comparison.profiles[1], "macs"), 3)
 0.422
 
-Importing it costs milliseconds; what needs torch imports it when it is called.
+Importing archcalc takes milliseconds. Functions that need torch import it when they are called.
 """
 
 from __future__ import annotations
@@ -136,11 +136,12 @@ def graph(
     optimizer: str = "",
     **options: Any,
 ) -> Graph:
-    """The Graph of a model by its name.
+    """The Graph of a model by name.
 
-    ``input`` is (C, H, W) or text such as ``"32x32x3"``, the model's own unless given; ``options``
-    are the model's. With ``training`` it is a whole training step: the forward pass in training
-    mode, the backward pass, and the update of the ``optimizer`` (``"adam"``) where one is named.
+    ``input`` is (C, H, W) or text such as ``"32x32x3"``; by default, the model's own. ``options``
+    are the model's options. With ``training``, the graph is a whole training step: the forward pass
+    in training mode, the backward pass, and the step of the ``optimizer`` (``"adam"``) if one is
+    given.
 
     Raises UnknownModelError, UsageError, or DefinitionError, which names the node that cannot take
     its input.
@@ -172,18 +173,19 @@ def compare(
     differences: bool = False,
     follow: Follow | None = None,
 ) -> Comparison:
-    """Models by name, or graphs, side by side; ratios are to ``baseline``, the first unless given.
+    """Compare models, given by name or as graphs. Ratios refer to ``baseline``, by default the
+    first.
 
-    ``training`` and ``optimizer`` are those of :func:`graph`. Latencies are measured now on the
-    device ``latency``, or read from the file ``bench``; ``predict`` names the calibration that they
-    are predicted from, as for :func:`predict`. ``runs`` is a folder of training runs, whose
-    accuracies are shown. With ``differences``, two models are compared node by node.
-    ``follow(done, total, name)`` is called as the work goes on.
+    ``training`` and ``optimizer`` are those of :func:`graph`. Latencies are measured on the device
+    ``latency``, or read from the file ``bench``, or predicted from the calibration ``predict``, as
+    by :func:`predict`. ``runs`` is a folder of training runs, whose accuracies are included. With
+    ``differences``, two models are compared node by node. ``follow(done, total, name)`` is called
+    to report progress.
 
     Raises what :func:`graph` raises, and UsageError for an unknown baseline, metric or convention.
     """
     if latency and bench:
-        raise UsageError("--latency measures now and --bench reads a file; give one of them")
+        raise UsageError("--latency measures and --bench reads a file; give only one of them")
     asked = {"input": input, "options": options, "optimizer": optimizer}
     found = profiles(
         models,
@@ -249,12 +251,12 @@ def report(
     predict: str = "",
     follow: Follow | None = None,
 ) -> Report:
-    """The records of a whole report on some models, or on those of a TOML file ``config``.
+    """The records of a report on some models, or on those of a TOML file ``config``.
 
     ``bench`` are files of ``archcalc bench`` and ``runs`` folders of ``archcalc train``;
-    ``predict`` names a calibration, as for :func:`predict`. The report's ``write`` puts it into
-    files, in the format of each file's extension. Raises UsageError for a section that does not
-    exist and for measurements of other models, and what :func:`graph` raises.
+    ``predict`` names a calibration, as for :func:`predict`. The ``write`` method of the result
+    writes a file in the format of its extension. Raises UsageError for an unknown section or for
+    measurements of other models, and what :func:`graph` raises.
 
     >>> found = report(["inception-naive", "inception-reduced"], sections=["summary"])
     >>> [profile.macs for profile in found.profiles]
@@ -287,11 +289,12 @@ def claims(
     measured: Mapping[str, Measurement] | None = None,
     runs: Mapping[str, Sequence[str]] | None = None,
 ) -> Claims:
-    """Published figures against what the definitions count: the built-in ones, or a TOML file's.
+    """Check published figures against archcalc's counts: the built-in ones, or those of a TOML
+    file.
 
-    ``runs`` has, by the id of a claim about an accuracy, the folders of the runs that follow it;
-    ``measured`` the same from anywhere else. Raises UsageError for a file or a folder that is
-    wrong, and where there are no claims about ``model``.
+    ``runs`` maps the id of an accuracy claim to the folders of training runs that reproduce it, and
+    ``measured`` maps it to accuracies from elsewhere. Raises UsageError for an invalid file or
+    folder, and if there are no claims about ``model``.
 
     >>> claims("inception-5x5").counts["rounds to it"]
     1
@@ -314,7 +317,7 @@ def claims(
 def lint(
     model: str | Graph, *, input: Shape | str | Sequence[str] | None = None, **options: Any
 ) -> Lint:
-    """What a reader of an architecture would have wanted to know. Raises what :func:`graph` does.
+    """Likely mistakes and missed savings in an architecture. Raises what :func:`graph` raises.
 
     >>> [found.rule for found in lint("nin-mnist-v2").warnings]
     ['relu-on-logits', 'global-pooling']
@@ -325,12 +328,11 @@ def lint(
 
 
 def check(budget: str = "archcalc.toml", *, follow: Follow | None = None) -> Checks:
-    """Every limit of a budget file; ``.breaches`` is empty when all were kept.
+    """Check every limit of a budget file. ``.breaches`` is empty if all are met.
 
-    ``follow(done, total, name)`` is called before each model is counted.
-
-    Times are taken from the files of ``archcalc bench`` that the budget names, where they are
-    there. Raises UsageError for a file that is wrong, and what :func:`graph` raises.
+    ``follow(done, total, name)`` is called before each model is counted. Times are read from the
+    files of ``archcalc bench`` that the budget names, if they exist. Raises UsageError for an
+    invalid file, and what :func:`graph` raises.
 
     >>> check("archcalc.toml").breaches  # of this repository
     ()
@@ -353,8 +355,8 @@ def check(budget: str = "archcalc.toml", *, follow: Follow | None = None) -> Che
 
 
 def _forecast(limits: Budget, found: Profile) -> Forecast | str:
-    """The predicted time that a budget asks for, or why there is none. A file that is there and
-    cannot be read is an error."""
+    """The predicted time that a budget limits, or the reason why there is none. An existing file
+    that cannot be read raises an error."""
     if limits.latency is None or not limits.latency.predict:
         return ""
     from pathlib import Path
@@ -382,15 +384,15 @@ def trace(
     optimizer: str | Callable[..., Any] | None = None,
     **named: Any,
 ) -> Graph:
-    """The Graph of one run of a torch module or callable, on ``meta``: nothing is multiplied.
+    """Run a torch module or callable once on the ``meta`` device and return its Graph.
 
-    Inputs are tensors, shapes ``(1, 3, 224, 224)``, texts ``"ids=1,128:i64"``, or whatever the
-    model takes; :func:`shape` states a shape anywhere among them. ``inputs`` and ``kwargs`` are
-    passed on without interpretation, also under names that this function uses.
+    Inputs are tensors, shapes such as ``(1, 3, 224, 224)``, strings such as ``"ids=1,128:i64"``, or
+    anything else that the model takes; use :func:`shape` for shapes inside structures. ``inputs``
+    and ``kwargs`` are passed on without interpretation, including names that this function uses.
 
-    The run is in evaluation mode. With ``train`` it is a training step: training mode, the backward
-    pass, and then the step of the ``optimizer``. With ``train=None`` each module keeps its own mode
-    and only the forward pass runs. The model is afterwards as it was. Needs torch; see
+    The model runs in evaluation mode. With ``train=True``, it runs a training step: training mode,
+    the backward pass, and the step of the ``optimizer``. With ``train=None``, each module keeps its
+    own mode and only the forward pass runs. The model is not changed. Needs torch; see
     :func:`archcalc.pytorch.trace.trace`.
 
     >>> import torch
@@ -412,10 +414,9 @@ def trace(
 
 
 def weights(path: str) -> Checkpoint:
-    """The parameters and bytes of a safetensors file, a folder of shards, or an index. Only
-    headers are read, and torch is not needed.
+    """The parameters and bytes of a safetensors file, a folder of shards, or an index.
 
-    Raises UsageError for a file that is missing or damaged.
+    Only headers are read, and torch is not needed. Raises UsageError for a missing or damaged file.
     """
     from archcalc.importers.safetensors import load
 
@@ -430,7 +431,8 @@ def memory(
     training: bool = False,
     **options: Any,
 ) -> Memory:
-    """The memory of weights and activations, and the peak. Raises what :func:`graph` does.
+    """The memory of weights and activations in bytes, and the peak. Raises what :func:`graph`
+    raises.
 
     >>> memory("inception-5x5").peak_bytes == 4 * (28 * 28 * 192 + 28 * 28 * 32)
     True
@@ -446,9 +448,9 @@ def verify(
     follow: Follow | None = None,
     **asked: Any,
 ) -> tuple[Crosscheck, ...]:
-    """Declared models counted again by every other counter that is installed.
+    """Count models again with every other installed counter.
 
-    Every registered model unless some are named; ``asked`` are the keywords of :func:`reconcile`,
+    By default, all registered models are counted. ``asked`` are the keywords of :func:`reconcile`,
     and ``follow(done, total, name)`` is called before each model is counted. Needs torch.
     """
     found = []
@@ -470,12 +472,11 @@ def reconcile(
     follow: Follow | None = None,
     **options: Any,
 ) -> Crosscheck:
-    """The steps from archcalc's count of any model to each other counter's. Needs torch.
+    """The steps from archcalc's count of a model to that of each other counter. Needs torch.
 
-    ``follow(done, total, name)`` is called before each counter.
-    ``.explained`` says whether the steps reach every number, ``.failed`` names the counters that
-    cannot run the model. ``trust`` loads a ``.pt2`` file even where loading runs code that is in
-    it. Raises what :func:`graph` does.
+    ``follow(done, total, name)`` is called before each counter runs. ``.explained`` is true if the
+    steps reach every number; ``.failed`` names the counters that cannot run the model. ``trust``
+    loads a ``.pt2`` file even if that runs code from the file. Raises what :func:`graph` raises.
     """
     with needs("torch", "archcalc.reconcile"):
         from archcalc.pytorch.crosscheck import check_model
@@ -501,12 +502,12 @@ def export(
     trust: bool = False,
     **options: Any,
 ) -> str:
-    """A model as a file that does not need archcalc. Needs torch.
+    """Export a model as a file that does not need archcalc. Needs torch.
 
-    ``to`` is ``"py"``, ``"pt2"`` or ``"onnx"``; by default, the extension of ``path`` decides. The
-    text of a Python file is returned, and written where there is a ``path``; of the other two the
-    path is returned. ``trust`` loads a ``.pt2`` file even where loading runs code that is in it.
-    Raises UsageError, and what :func:`graph` does.
+    ``to`` is ``"py"``, ``"pt2"`` or ``"onnx"``; by default, the extension of ``path`` decides. For
+    ``"py"``, the text is returned, and written if there is a ``path``; for the other two the path
+    is returned. ``trust`` loads a ``.pt2`` file even if that runs code from the file. Raises
+    UsageError, and what :func:`graph` raises.
     """
     ending = path.rpartition(".")[2]
     form = to or (ending if ending in ("pt2", "onnx") else "py")
@@ -521,7 +522,7 @@ def export(
     architecture = find_declared(asked)
     if architecture is None and form == "py":
         raise UsageError(
-            f"{asked.name} is a torch model, so its source is Python already; "
+            f"{asked.name} is a torch model, whose source is already Python; "
             "--to pt2 and --to onnx write it as a program"
         )
     with needs("torch", "archcalc.export"):
@@ -583,11 +584,11 @@ def explore(
     trust: bool = False,
     **options: Any,
 ) -> Explorer:
-    """An interactive page of some models: drawn, with a slider for every size of a declared one.
+    """An interactive page that draws some models, with a slider for every size of a declared one.
 
-    A notebook shows the result in a frame; ``.save("explore.html")`` writes it to a file.
-    ``bench`` names files of ``archcalc bench --layers``, for heat by time. Raises what
-    :func:`graph` does, and MissingExtraError without jinja2.
+    A notebook shows the result in a frame; ``.save("explore.html")`` writes it to a file. ``bench``
+    names files of ``archcalc bench --layers``, to colour nodes by time. Raises what :func:`graph`
+    raises, and MissingExtraError if jinja2 is not installed.
 
     >>> explore("inception-5x5")  # doctest: +ELLIPSIS
     <Explorer of inception-5x5: ... characters>
@@ -609,9 +610,10 @@ def summary(
 ) -> Profile:
     """Print a model's modules as an indented tree, with its totals, and return its Profile.
 
-    ``model`` is a torch module or callable with the inputs that :func:`trace` takes, or the name or
-    the Graph of a model. ``depth`` is the number of levels, all of them for None; ``options`` are
-    those of :func:`trace` or of the named model. Raises what :func:`graph` and :func:`trace` raise.
+    ``model`` is a torch module or callable, with the inputs that :func:`trace` takes, or the name
+    or the Graph of a model. ``depth`` is the number of levels to print; None prints all.
+    ``options`` are those of :func:`trace` or of the named model. Raises what :func:`graph` and
+    :func:`trace` raise.
 
         archcalc.summary(model, (1, 3, 224, 224))
         archcalc.summary("nin", "64x64x3", head="fc")
@@ -643,10 +645,10 @@ def build(
     seed: int = 0,
     **options: Any,
 ) -> Module:
-    """A torch module from a model's name or a declared Graph, its weights by ``seed``.
+    """Build a torch module from a model's name or a declared Graph. ``seed`` sets its weights.
 
-    Of a declared network the submodules have the names of the nodes, and weights are
-    Kaiming-normal. A torch model is built by its own code. Needs torch; see
+    The submodules of a declared network have the names of its nodes, and its weights are
+    initialized Kaiming-normal. A torch model is built by its own code. Needs torch; see
     :func:`archcalc.pytorch.build.build`.
 
     >>> build("nin").get_submodule("mlpconv1.conv")
@@ -670,16 +672,16 @@ def derive(
     node: str = "",
     **options: Any,
 ) -> Formula:
-    """What a network costs, as a function of the sizes named by ``over``.
+    """The cost of a network as a function of the sizes named by ``over``.
 
-    Of a declared network ``over`` names numeric options, and ``height``, ``width``, ``input``
-    (both), ``batch`` and ``channels``; of a torch model ``batch``, ``height``, ``width``,
-    ``length`` and ``frames``, as its inputs have them. ``input``, ``batch`` and ``options`` say
-    where the formula starts, ``node`` that it is of one module. A torch module or function is given
-    with the ``inputs`` and ``kwargs`` of :func:`trace`.
+    For a declared network, ``over`` names numeric options, ``height``, ``width``, ``input`` (both),
+    ``batch`` and ``channels``; for a torch model ``batch``, ``height``, ``width``, ``length`` and
+    ``frames``, as far as its inputs have them. ``input``, ``batch`` and ``options`` are the sizes
+    at which the formula is first derived; ``node`` restricts it to one module. For a torch module
+    or function, give the ``inputs`` and ``kwargs`` of :func:`trace`.
 
-    Raises UsageError for a name that is not a size, for a torch model that takes a size for an
-    ordinary number (with its line), and what :func:`graph` raises.
+    Raises UsageError for a name that is not a size, NoFormulaError for a torch model that uses a
+    size as an ordinary number (with its line), and what :func:`graph` raises.
 
     >>> formula = derive("inception-reduced", over=["c5_reduce"])
     >>> formula["macs"]
@@ -697,7 +699,9 @@ def derive(
         found = find_declared(asked)
     if found is None:
         if training:
-            raise UsageError("a torch model has formulas of its evaluation pass alone")
+            raise UsageError(
+                "formulas of a torch model need evaluation mode; leave out training=True"
+            )
         with needs("torch", f"{model} is a torch model and"):
             from archcalc.pytorch.derive import derive as run_torch
         return run_torch(
@@ -725,11 +729,11 @@ def derive(
 
 
 def sweep(model: str, over: Sequence[str] | Mapping[str, Sequence[Any]], **choice: Any) -> Sweep:
-    """Count every combination of some sizes and options of a model, or a sample of them.
+    """Count every combination of sizes and options of a model, or a sample of them.
 
-    ``over`` is texts such as ``"c5_reduce=4:64:4"``, or values by name. ``choice`` is that of
-    :func:`archcalc.symbolic.sweep.sweep`: ``where``, ``pareto``, ``top``, ``by``, ``figures``,
-    ``sample``, ``seed``, ``rows``, ``output``, ``jobs``.
+    ``over`` is a list of strings such as ``"c5_reduce=4:64:4"``, or a mapping from names to values.
+    ``choice`` are keywords of :func:`archcalc.symbolic.sweep.sweep`: ``where``, ``pareto``,
+    ``top``, ``by``, ``figures``, ``sample``, ``seed``, ``rows``, ``output``, ``jobs``.
 
     >>> found = sweep("inception-5x5-reduced", {"c5_reduce": range(8, 33, 8)}, rows=True)
     >>> found.to_frame()["macs"].tolist()
@@ -741,9 +745,9 @@ def sweep(model: str, over: Sequence[str] | Mapping[str, Sequence[Any]], **choic
 
 
 def bench(models: Sequence[str] = STORY, **choice: Any) -> Bench:
-    """Time models by name, in turns: a record with every sample and what made it.
+    """Time models by name, in turns. The record has every sample and the environment.
 
-    Without models, nin, inception-naive, inception-reduced and googlenet.
+    Without models, times nin, inception-naive, inception-reduced and googlenet.
 
     ``choice``: ``device="auto"``, ``batches=(1,)``, ``dtypes=("float32",)``, ``threads=()``,
     ``input``, ``options``, ``train``, ``compiled``, ``channels_last``, ``graphs``, ``layers``,
@@ -767,10 +771,10 @@ def calibrate(
     output: str = "",
     follow: Follow | None = None,
 ) -> Calibration:
-    """Learn what this machine takes for the operators of networks, for :func:`predict`.
+    """Time the operators of networks on this machine, for :func:`predict`.
 
-    Designed networks are timed for ``seconds``, which should pass on a quiet machine. ``threads``
-    are of the CPU, torch's own number unless given. The result is kept in the cache folder, or
+    Sampled networks are timed for ``seconds``; keep the machine idle meanwhile. ``threads`` is the
+    number of CPU threads, by default torch's own. The result is kept in the cache folder, or
     written to the file ``output``. Needs torch and scikit-learn; predictions need neither.
 
         archcalc.calibrate(device="cpu", threads=1)
@@ -802,11 +806,12 @@ def predict(
     dtype: str = "",
     **options: Any,
 ) -> Prediction:
-    """How long a forward pass of a model takes on a calibrated machine, with an interval.
+    """Predict the time of a model's forward pass on a calibrated machine, with an interval, in
+    seconds.
 
     ``calibration`` is one from :func:`calibrate`, its file, or a device of this machine with
-    settings, such as ``"cpu"`` or ``"cpu,threads=1"``. ``dtype`` is the model's own unless given.
-    Raises UsageError where there is no such calibration, and what :func:`graph` raises.
+    settings, such as ``"cpu"`` or ``"cpu,threads=1"``. ``dtype`` is by default the model's own.
+    Raises UsageError if there is no such calibration, and what :func:`graph` raises.
 
         found = archcalc.predict("googlenet", batch=8)
         found.low, found.seconds, found.high
@@ -821,7 +826,7 @@ def predict(
 
 
 def _calibration(asked: str | Calibration, graph: Graph) -> Calibration:
-    """The calibration that was asked for; by a device, that of the graph's dtype."""
+    """The named calibration; for a device, the one with the graph's dtype."""
     if not isinstance(asked, str):
         return asked
     from archcalc.analysis.prediction.calibration import dtype_of
@@ -831,14 +836,14 @@ def _calibration(asked: str | Calibration, graph: Graph) -> Calibration:
 
 
 def train(model: str, *, recipe: str = "", data: str = "", **choice: Any) -> Run:
-    """Train a model by name to the end, and return the run's record.
+    """Train a model by name and return the run's record.
 
-    ``recipe`` is one of the model's own, and ``data`` what ``archcalc train --data`` takes.
+    ``recipe`` names a recipe of the model, and ``data`` is what ``archcalc train --data`` takes.
     ``choice``: ``changes`` (fields of the recipe), ``options``, ``input``, ``folder`` or ``runs``,
     ``seed=0``, ``precision="fp32"``, ``device="auto"``, ``resume``, ``download``, ``stop_at`` (a
-    validation accuracy), ``time`` (seconds that the schedule is fitted into), and further fields
-    of :class:`archcalc.pytorch.train.Settings`. Raises UsageError, and ArchcalcError for a run
-    that breaks off, with everything that was finished kept. Needs torch.
+    validation accuracy), ``time`` (seconds that the run may take), and further fields of
+    :class:`archcalc.pytorch.train.Settings`. Raises UsageError, and ArchcalcError for a run that
+    fails; every finished epoch is kept. Needs torch.
 
         run = archcalc.train("nin-digits", changes={"epochs": 3})
         run.result.accuracy, run.history[-1].train_loss
@@ -858,12 +863,13 @@ def train_all(
     jobs: int = 0,
     **choice: Any,
 ) -> list[Run]:
-    """Train a model several times to the end, and return the records of all runs.
+    """Train a model several times and return the records of all runs.
 
-    ``seeds`` are counted up from ``seed``; ``staged`` trains the smaller models that this one
-    grew from first; ``ablate`` trains with and without parts of the network or the recipe, as
-    ``archcalc train --ablate`` does. ``jobs`` runs are trained at once (0: one per core on a CPU,
-    one on a GPU). ``choice`` and errors as for :func:`train`. Needs torch.
+    ``seeds`` is the number of runs, with seeds counting up from ``seed``. ``staged`` first trains
+    the smaller models that this one extends. ``ablate`` trains with and without parts of the
+    network or the recipe, as ``archcalc train --ablate`` does. ``jobs`` is the number of runs to
+    train at once (0: one per core on a CPU, one on a GPU). ``choice`` and errors are those of
+    :func:`train`. Needs torch.
 
         runs = archcalc.train_all("nin-digits", seeds=3, changes={"epochs": 3})
         [run.result.accuracy for run in runs]

@@ -1,4 +1,4 @@
-"""What archcalc raises. The tree, with the built-in that each class also is:
+"""The exceptions of archcalc, each with the built-in class that it also derives from:
 
     ArchcalcError
     ├── UsageError (ValueError)       a wrong option, shape, unit or file name
@@ -9,8 +9,8 @@
     │   └── DefinitionError           the same, with the node's name and the graph up to it
     └── MissingExtraError (ImportError)   a command needs an extra that is not installed
 
-A message is one sentence that says what was asked, what was got, and what would be valid. The
-command line prints it on stderr and exits with 2; the library lets the caller catch it.
+A message is one sentence that says what is wrong, what was expected and what to do. The command
+line prints it to standard error and exits with 2.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ if TYPE_CHECKING:
 
 
 class ArchcalcError(Exception):
-    """Anything that archcalc refuses, in one sentence."""
+    """Base class of all errors that archcalc raises. The message is one sentence."""
 
 
 class UsageError(ArchcalcError, ValueError):
-    """A wrong option, shape, unit or file."""
+    """An option, shape, unit or file is wrong."""
 
 
 class UnknownModelError(UsageError, LookupError):
@@ -38,11 +38,11 @@ class UnknownModelError(UsageError, LookupError):
 class UnknownLayerError(UsageError, KeyError):
     """A profile has no layer or module of this name."""
 
-    __str__ = Exception.__str__  # KeyError would show the sentence in quotes
+    __str__ = Exception.__str__  # KeyError would put the sentence in quotes
 
 
 class NoFormulaError(UsageError):
-    """What a torch model costs is not known as a function of the sizes of its inputs."""
+    """The cost of a torch model cannot be expressed as a function of its input sizes."""
 
 
 class ShapeError(ArchcalcError, ValueError):
@@ -50,7 +50,7 @@ class ShapeError(ArchcalcError, ValueError):
 
 
 class DefinitionError(ShapeError):
-    """A ShapeError with its place: the node's name, and the graph as far as it went."""
+    """A ShapeError in a definition, with the node's name and the graph up to that node."""
 
     def __init__(self, message: str, node: str, partial: Graph) -> None:
         super().__init__(message)
@@ -64,7 +64,7 @@ class MissingExtraError(ArchcalcError, ImportError):
 
 @contextmanager
 def needs(extra: str, what: str, *, otherwise: str = "") -> Iterator[None]:
-    """Around imports: raises MissingExtraError, which names the extra of archcalc that has them.
+    """Convert import errors in the block to MissingExtraError, which names the extra to install.
 
     >>> with needs("report", "the page"):
     ...     import no_such_module
@@ -81,7 +81,7 @@ install 'archcalc[report]'
 
 
 def missing(extra: str, what: str, name: str | None, *, otherwise: str = "") -> MissingExtraError:
-    """The one sentence about something that is not installed."""
+    """The error about a package that is not installed, with the command that installs it."""
     instead = f", or {otherwise}" if otherwise else ""
     return MissingExtraError(
         f"{what} needs {name}, which is not installed: pip install 'archcalc[{extra}]'{instead}"

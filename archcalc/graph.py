@@ -1,7 +1,7 @@
-"""The Graph: the one record that everything in archcalc reads.
+"""The Graph: the record that every part of archcalc reads.
 
-A declared architecture makes one through :class:`Handle`; a traced module makes one by running.
-It is plain data: strings, integers, tuples. It knows neither prices nor how it is printed.
+Declared architectures build a graph through :class:`Handle`; the tracer builds one by running a
+module. A graph is plain data (strings, integers, tuples). It contains no costs and no formatting.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ Phase = Literal["forward", "backward", "optimizer"]
 
 
 class Value(NamedTuple):
-    """One tensor: its shape and dtype, and the node that makes it."""
+    """One tensor: its shape and dtype, and the node that produces it."""
 
     shape: Shape
     dtype: str
     source: int
-    """Position in ``Graph.nodes`` of the node that makes this tensor."""
+    """Index in ``Graph.nodes`` of the node that produces this tensor."""
     port: int = 0
-    """Which of that node's outputs it is."""
+    """Index among the outputs of that node."""
 
     @property
     def numel(self) -> int:
@@ -45,7 +45,7 @@ class Value(NamedTuple):
 
 
 class Weight(NamedTuple):
-    """One learnable parameter. Two nodes that share it give the same name."""
+    """One learnable parameter. Nodes that share a parameter use the same name."""
 
     name: str
     shape: Shape
@@ -81,16 +81,17 @@ class Node(NamedTuple):
     name: str
     """Dotted, as the paper names its modules: ``inception_3a.b5.reduce.conv``."""
     op: str
-    """A name of the operator table; a name that is not there is an operation not counted."""
+    """The operator's name in the table. An operation whose name is not in the table is not
+    counted."""
     inputs: tuple[Value, ...]
     outputs: tuple[Value, ...]
     attrs: Attributes
     weights: tuple[Weight, ...] = ()
     training_only: bool = False
-    """Runs in training alone, as auxiliary heads do."""
+    """Whether the node runs only in training, as auxiliary heads do."""
     phase: Phase = "forward"
     where: str = ""
-    """The line of the user's code that made the call, where the tracer knows it."""
+    """The line of the user's code that made the call, if the tracer knows it."""
 
     @property
     def output(self) -> Value:
@@ -102,18 +103,18 @@ class Node(NamedTuple):
 
 
 class Maker(NamedTuple):
-    """The layer of torch.nn in whose own call a node was made."""
+    """The layer of torch.nn whose call produced a node."""
 
     family: str
-    """Where torch defines the layer: "conv", "batchnorm", "activation"; "tensor" where a tensor's
-    method did the work of a function of torch.nn."""
+    """The file of torch.nn that defines the layer: "conv", "batchnorm", "activation"; or "tensor"
+    if a tensor method did the work."""
     exact: bool
-    """It is one of torch's classes, not one derived from it."""
+    """Whether the layer is an instance of torch's own class, not of a derived one."""
 
 
 @dataclass(frozen=True, slots=False, repr=False)
 class Graph:
-    """Nodes in topological order, the outputs by name, and whether it trains.
+    """Nodes in topological order, the outputs by name, and the mode.
 
     >>> import archcalc
     >>> graph = archcalc.graph("nin")
@@ -126,26 +127,26 @@ class Graph:
     name: str
     nodes: tuple[Node, ...]
     outputs: Mapping[str, Value]
-    """The main output comes first; the others run in training alone or come beside it."""
+    """The main output comes first. The others are further outputs, or run only in training."""
     training: bool = False
     unused: tuple[Weight, ...] = ()
-    """Parameters that belong to the model and that no node of this graph reads."""
+    """Parameters of the model that no node of this graph reads."""
     spec: str = ""
-    """How the model was asked for, options and all: ``nin,head=fc``."""
+    """The specification that named the model, with its options: ``nin,head=fc``."""
     notes: tuple[str, ...] = field(default=())
-    """What a reader of the numbers should be told, a sentence each."""
+    """Sentences about the numbers that reports print below them."""
     lifetimes: Mapping[tuple[int, int], int] = field(default_factory=dict, compare=False)
-    """For a value, (node, port), the position of the last node that ran while Python still had a
-    reference to the tensor. Only a run that keeps no tensor alive itself can tell."""
+    """For a value (node, port), the index of the last node that ran while Python still held a
+    reference to the tensor. Known only if the tracer itself kept no tensor alive."""
     made_by: Mapping[str, Maker] | None = field(default=None, compare=False)
-    """Of a traced graph, what made a node, by the node's name; a node that a function made outside
-    any layer is not there. None where every operator stands for a layer."""
+    """For a traced graph, the layer that produced each node, by the node's name. Nodes produced
+    outside any layer are missing. None for a declared graph, where every operator is a layer."""
     declared: bool = False
-    """Its four-dimensional tensors are images, (N, C, H, W); of a traced one nobody knows."""
+    """Whether four-dimensional tensors are images, (N, C, H, W). Unknown for a traced graph."""
 
     @cached_property
     def executed(self) -> tuple[Node, ...]:
-        """The nodes that run in this mode, in order. Evaluation is a forward pass alone."""
+        """The nodes that run in this mode, in order. Evaluation is only a forward pass."""
         if self.training:
             return self.nodes
         return tuple(
@@ -154,7 +155,8 @@ class Graph:
 
     @property
     def forward(self) -> Graph:
-        """The forward pass of a training step, in the same mode; of any other graph itself."""
+        """The forward pass of a training step, in the same mode. Any other graph is returned
+        unchanged."""
         nodes = tuple(node for node in self.nodes if node.phase == "forward")
         return self if len(nodes) == len(self.nodes) else replace(self, nodes=nodes)
 
@@ -169,13 +171,13 @@ class Graph:
 
     @cached_property
     def weights(self) -> tuple[Weight, ...]:
-        """Every parameter once, executed or not."""
+        """Every parameter once, whether a node reads it or not."""
         by_name = {weight.name: weight for node in self.nodes for weight in node.weights}
         by_name.update((weight.name, weight) for weight in self.unused)
         return tuple(by_name.values())
 
     def train(self, mode: bool = True) -> Graph:
-        """The same graph in training mode: auxiliary heads run, dropout drops."""
+        """The same graph in training mode, with auxiliary heads and active dropout."""
         return self if mode == self.training else replace(self, training=mode)
 
     def eval(self) -> Graph:
@@ -183,11 +185,11 @@ class Graph:
         return self.train(False)
 
     def to(self, dtype: str) -> Graph:
-        """The graph with its floating-point weights and tensors in another dtype, as
-        ``module.to`` does; also in ``int8``, ``int4``, ``mxfp4`` and the others of :data:`DTYPES`.
+        """The graph with its floating-point weights and tensors in another dtype, as with
+        ``module.to``. ``dtype`` is any of :data:`DTYPES`, such as ``int8``, ``int4`` or ``mxfp4``.
 
-        The operations and their number stay the same; bytes and bit operations follow the dtype.
-        Integers, such as indices, keep theirs. Raises UsageError for an unknown dtype.
+        The operations stay the same; bytes and bit operations follow the dtype. Integer tensors,
+        such as indices, keep theirs. Raises UsageError for an unknown dtype.
 
         >>> import archcalc
         >>> graph = archcalc.graph("nin")
@@ -218,14 +220,14 @@ class Graph:
         return replace(self, nodes=nodes, outputs=outputs, unused=unused)
 
     def profile(self, convention: str = "paper") -> Profile:
-        """Counts of everything; the short way to :func:`archcalc.profile`."""
-        # The record looks forward to its readings only here, when a caller asks.
+        """All counts of the graph. Short for :func:`archcalc.profile`."""
+        # Imported on demand: analysis imports this module.
         from archcalc.analysis.profile import profile
 
         return profile(self, convention=convention)
 
     def __getitem__(self, name: str) -> Node:
-        """The node of this name. Raises KeyError."""
+        """The node with this name. Raises KeyError."""
         return self._by_name[name]
 
     @cached_property
@@ -248,8 +250,8 @@ class Graph:
 class Handle:
     """The shape of a tensor in a network that is being declared.
 
-    Definitions are functions over handles; they read their input channels off the handle, so that
-    they work at any input. ``archcalc.ops`` has the operators that take and return handles.
+    Definitions are functions over handles. They take the number of input channels from the handle,
+    so they work for any input. The operators of ``archcalc.ops`` take and return handles.
     """
 
     __slots__ = ("builder", "training_only", "value")
@@ -265,15 +267,16 @@ class Handle:
 
     @property
     def channels(self) -> int:
-        """C of (N, C, ...)."""
+        """The number of channels: C of (N, C, ...)."""
         return self.value.shape[1]
 
     def scope(self, name: str) -> Scope:
-        """``with x.scope("b5"):`` puts ``b5.`` before the names of the nodes inside."""
+        """``with x.scope("b5"):`` prefixes the names of the nodes inside with ``b5.``."""
         return Scope(self.builder, name)
 
     def in_training_only(self) -> Handle:
-        """The same tensor; what is built on it runs in training alone (auxiliary heads)."""
+        """The same tensor. Nodes built on the result run only in training, as auxiliary heads
+        do."""
         return Handle(self.builder, self.value, training_only=True)
 
     def __repr__(self) -> str:
@@ -296,14 +299,14 @@ class Builder:
         return Handle(self, value)
 
     def unique(self, name: str) -> str:
-        """The full dotted name, numbered from 2 where a scope repeats itself: relu, relu_2."""
+        """The full dotted name. Repeated names in a scope are numbered from 2: relu, relu_2."""
         full = self.prefix + name
         taken = self.taken
         if full not in taken:
             taken[full] = 1
             return full
         number = taken[full] + 1
-        while f"{full}_{number}" in taken:  # somebody has numbered one by hand
+        while f"{full}_{number}" in taken:  # a definition already uses the numbered name
             number += 1
         taken[full] = number
         taken[f"{full}_{number}"] = 1
@@ -320,8 +323,8 @@ class Builder:
         dtype: str,
         training_only: bool = False,
     ) -> Handle:
-        """Append the node and return the handle of its output. ``name`` is already unique. A weight
-        without a key of its own has the name of the node."""
+        """Append the node and return the handle of its output. ``name`` must be unique. A weight
+        without its own key gets the name of the node."""
         value = Value(shape, dtype, len(self.nodes))
         for handle in inputs:
             training_only = training_only or handle.training_only
@@ -383,12 +386,12 @@ class DType(NamedTuple):
     """How the elements of a tensor are stored."""
 
     bits: int
-    """Of one element, without the scales."""
+    """Bits per element, without the scales."""
     block: int = 0
-    """Elements that share a scale; 0 where there are no scales."""
+    """Number of elements that share a scale; 0 without scales."""
     scale_bits: int = 0
     floating: bool = False
-    """Whether a change of precision applies to it."""
+    """Whether :meth:`Graph.to` converts tensors of this dtype."""
 
 
 DTYPES: Mapping[str, DType] = {
@@ -404,18 +407,19 @@ DTYPES: Mapping[str, DType] = {
     "complex32": DType(32),
     "complex64": DType(64),
     "complex128": DType(128),
-    # The OCP microscaling formats 1.0: a scale of 8 bits for 32 elements.
+    # OCP Microscaling Formats 1.0: an 8-bit scale per 32 elements.
     "mxfp8": DType(8, 32, 8, floating=True),
     "mxfp6": DType(6, 32, 8, floating=True),
     "mxfp4": DType(4, 32, 8, floating=True),
-    # NVIDIA's: a scale in float8 for 16 elements.
+    # NVIDIA's format: a float8 scale per 16 elements.
     "nvfp4": DType(4, 16, 8, floating=True),
 }
-"""torch's dtypes, and formats whose blocks share a scale. Elements below a byte are packed."""
+"""torch's dtypes, and formats whose blocks share a scale. Elements smaller than a byte are
+packed."""
 
 
 def nbytes(elements: int, dtype: str) -> int:
-    """Bytes of so many packed elements with their scales; each part is rounded up to whole bytes.
+    """Bytes of ``elements`` packed elements and of their scales, each rounded up to whole bytes.
 
     >>> nbytes(1000, "float32"), nbytes(3, "int4"), nbytes(64, "mxfp4")
     (4000, 2, 34)
@@ -429,7 +433,7 @@ def nbytes(elements: int, dtype: str) -> int:
 
 
 def numel(shape: Shape) -> int:
-    """Elements of a tensor of this shape; 1 for a scalar."""
+    """Number of elements of a tensor of this shape; 1 for a scalar."""
     return prod(shape)
 
 

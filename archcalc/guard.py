@@ -1,10 +1,10 @@
 """The guard around users' code: model files, constructors, forwards, formulas, entry points and
 declared definitions.
 
-Users' code can fail in any way, and can even end the process with ``sys.exit()``, which would let
-`archcalc check` pass over its budget. Whatever it raises becomes one :class:`UsageError` that says
-what was run and gives the first line of the error. Errors of archcalc's own pass unchanged, and so
-does KeyboardInterrupt: the person at the keyboard wants to stop.
+Users' code can fail in any way. It can even call ``sys.exit()``, which would let `archcalc check`
+pass without checking a budget. Whatever it raises becomes a :class:`UsageError` that says what was
+run and quotes the first line of the error. archcalc's own errors and KeyboardInterrupt pass
+unchanged.
 
 >>> with guard("net.py cannot be run"):
 ...     raise SystemExit(0)
@@ -20,16 +20,16 @@ from contextlib import contextmanager
 from archcalc.errors import ArchcalcError, UsageError
 
 PASS = (KeyboardInterrupt, GeneratorExit)
-"""What ends a run and is no error of the code that runs."""
+"""Exceptions that pass unchanged."""
 
 LONGEST = 300
-"""Characters of an error that a sentence quotes."""
+"""Longest quotation of an error, in characters."""
 
 
 @contextmanager
 def guard(what: str) -> Iterator[None]:
-    """Run users' code; ``what`` starts the sentence, such as ``net.py cannot be run``. Raises
-    UsageError."""
+    """Run users' code in the block. ``what`` is the beginning of the message, such as ``net.py
+    cannot be run``. Raises UsageError."""
     try:
         yield
     except (ArchcalcError, *PASS):
@@ -39,7 +39,7 @@ def guard(what: str) -> Iterator[None]:
 
 
 def first_line(error: BaseException) -> str:
-    """The type of an error and the first line of its message, even where the message is broken.
+    """The type of an error and the first line of its message, even if its ``__str__`` fails.
 
     >>> first_line(ValueError("too small\\n  at line 3")), first_line(KeyError())
     ('ValueError: too small', 'KeyError')
@@ -56,12 +56,12 @@ def first_line(error: BaseException) -> str:
 def _text(error: BaseException) -> str:
     try:
         return str(error)
-    except Exception:  # an exception class of the user's own, whose __str__ fails
+    except Exception:  # a user's exception class whose __str__ fails
         return ""
 
 
 def shortened(value: object) -> str:
-    """A value as a sentence quotes it: in full, unless it is very long.
+    """A value as quoted in messages: in full, unless it is very long.
 
     >>> shortened(12), len(shortened("9" * 20_000))
     ('12', 303)

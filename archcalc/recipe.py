@@ -135,9 +135,7 @@ class Recipe:
         if self.nesterov and not (self.optimizer == "sgd" and self.momentum):
             raise UsageError("recipe: nesterov=true needs optimizer=sgd and a momentum above 0")
         if self.frozen and not self.whiten:
-            raise UsageError(
-                "recipe: frozen is about a whitened first convolution; set whiten=true"
-            )
+            raise UsageError("recipe: frozen needs a whitened first convolution; set whiten=true")
 
     def lr_at(self, epoch: float) -> float:
         """The learning rate after this many epochs, parts of one included.
@@ -248,7 +246,7 @@ def find(architecture: Architecture, name: str = "") -> tuple[str, Recipe]:
     known = architecture.recipes
     if not known:
         raise UsageError(
-            f"{architecture.name} has no recipe; take another model's with --recipe MODEL:NAME"
+            f"{architecture.name} has no recipe; use that of another model with --recipe MODEL:NAME"
         )
     chosen = name or ("article" if "article" in known else next(iter(known)))
     if chosen not in known:

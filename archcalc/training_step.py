@@ -90,7 +90,7 @@ def training_step(graph: Graph, optimizer: str = "") -> Graph:
     Raises UsageError for an unknown optimizer, and for an operator without a backward rule.
     """
     if optimizer and optimizer not in OPTIMIZERS:
-        raise UsageError(f"unknown optimizer {optimizer!r}: it is one of {', '.join(OPTIMIZERS)}")
+        raise UsageError(f"unknown optimizer {optimizer!r}: one of {', '.join(OPTIMIZERS)}")
     graph = graph.train()
     tape = Tape(graph)
     differentiate(graph, tape)

@@ -172,9 +172,12 @@ def test_a_model_that_the_base_does_not_have_is_new(
     [
         (["HEAD~9", "--", "./net.py:small"], "there is no commit 'HEAD~9' in this repository"),
         (["HEAD", "--", "./net.py:large"], "large"),
-        (["HEAD", "--", "nin"], "nin is of an installed package, the same at both commits"),
+        (
+            ["HEAD", "--", "nin"],
+            "nin is part of an installed package, which is the same at both commits",
+        ),
         (["HEAD", "--", "/net.py:small"], "write the path from here, as ./net.py:Net"),
-        (["--", "./net.py:small"], "give two reports, as base.json head.json, or a commit"),
+        (["--", "./net.py:small"], "give two reports, such as base.json head.json, or a commit"),
         (["HEAD", "HEAD", "HEAD", "--", "./net.py:small"], "give two reports"),
         (["HEAD", "--budget", "none.toml"], "there is no file none.toml"),
         (["--upload-pack=x", "--", "./net.py:small"], "No such option"),

@@ -185,7 +185,7 @@ def test_no_command_shows_the_help_and_the_version_is_short(cli) -> None:
         ("show nin --input -1x28x3", "is not a shape of positive whole numbers"),
         ("show nin --input axbxc", "is not a shape of positive whole numbers"),
         ("show nin --input nchw:1x2x3", "'nchw' is not a layout"),
-        ("show nin --batch 0", "batch 0: at least 1 is needed"),
+        ("show nin --batch 0", "batch 0 is not allowed; it must be at least 1"),
         ("show nin --batch two", "'two' is not a valid integer"),
         ("show nin --units imperial", "'imperial' is not one of 'si', 'zh', 'exact'"),
         ("show nin --format pdf", "'pdf' is not one of 'table', 'md', 'csv', 'json'"),
@@ -193,7 +193,7 @@ def test_no_command_shows_the_help_and_the_version_is_short(cli) -> None:
         ("show nin --depth 0", "0 is not in the range x>=1"),
         ("explain nin --node nothing", "no node of nin matches 'nothing'; its modules: input"),
         ("compare nin googlenet --baseline vgg16", "baseline 'vgg16' is not one of the compared"),
-        ("compare nin --diff", "--diff takes two models, got 1"),
+        ("compare nin --diff", "--diff takes two models; got 1"),
         ("compare nin googlenet --set stride_in=3x3", "nin has no option 'stride_in'"),
         ("flops --set head=fc", "the worked example takes neither --set nor --train"),
         ("completion tcsh", "'tcsh' is not one of 'bash', 'zsh', 'fish'"),
@@ -338,8 +338,8 @@ def test_a_pattern_names_several_models(cli) -> None:
     [
         ("list nothing*", "no name of registered models matches 'nothing*'"),
         ("compare nothing*", "no name of registered models matches 'nothing*'"),
-        ("list nin fc*", "a second pattern belongs to torchvision or timm, got nin fc*"),
-        ("flops nin --optimizer sgd", "--optimizer is a part of --train; give both"),
+        ("list nin fc*", "only torchvision and timm take a second pattern; got nin fc*"),
+        ("flops nin --optimizer sgd", "--optimizer needs --train; give both"),
     ],
 )
 def test_a_pattern_without_a_match_is_refused(cli, line: str, words: str) -> None:

@@ -154,8 +154,8 @@ def test_the_output_of_a_module_is_that_of_its_forward_pass() -> None:
 @pytest.mark.parametrize(
     ("training", "optimizer", "said"),
     [
-        (False, "adam", "--optimizer is a part of --train; give both"),
-        (True, "adma", "unknown optimizer 'adma': it is one of sgd, sgd-momentum,"),
+        (False, "adam", "--optimizer needs --train; give both"),
+        (True, "adma", "unknown optimizer 'adma': one of sgd, sgd-momentum,"),
     ],
 )
 def test_an_optimizer_needs_a_training_step_and_a_known_name(

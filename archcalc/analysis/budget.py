@@ -143,7 +143,7 @@ def _shape(name: str, node: str, wanted: str, found: Profile) -> Check:
     shape = _output_of(found, node)
     what = f"shape of {node}"
     if shape is None:
-        sentence = f"{name}: there is no node {node}, whose shape is to be {wanted}"
+        sentence = f"{name}: there is no node {node}; its shape is limited to {wanted}"
         return Check(name, what, None, wanted, "exactly", "breach", sentence)
     written = times(extent(shape))
     kept = wanted.replace("x", "×") in (written, times(shape))
@@ -152,7 +152,7 @@ def _shape(name: str, node: str, wanted: str, found: Profile) -> Check:
 
 
 def _output_of(found: Profile, node: str) -> Shape | None:
-    """Of a node, of a module's last node, or under ``output`` of the model."""
+    """The output shape of a node, of a module's last node, or for ``output`` of the model."""
     layers = [
         layer for layer in found.layers if layer.name == node or layer.name.startswith(f"{node}.")
     ]
@@ -178,13 +178,13 @@ def _latency(budget: Budget, limit: TimeLimit, found: Profile, measured: Bench |
     outcome: Outcome = "kept" if not over else "breach" if named else "advice"
     if over and not named:
         other = f"not {limit.machine}" if limit.machine else "which the budget does not name"
-        told += f"; advice alone, since the machine is {machine}, {other}"
+        told += f"; advisory, because the machine is {machine}, {other}"
     return Check(name, "latency", row.median, allowed, "at most", outcome, told)
 
 
 def _predicted(budget: Budget, limit: TimeLimit, forecast: Forecast | str) -> Check:
-    """A predicted time gates where its whole interval is over the limit of a machine that the
-    budget names."""
+    """Check a predicted time. It is a breach only if its whole interval is over the limit, and only
+    on a machine that the budget names."""
     name, allowed = budget.model, limit.seconds
     if isinstance(forecast, str):
         sentence = f"{name}: its time is not predicted: {forecast or 'there is no calibration'}"
@@ -201,9 +201,9 @@ def _predicted(budget: Budget, limit: TimeLimit, forecast: Forecast | str) -> Ch
         outcome = "breach" if named and found.low > allowed else "advice"
         if not named:
             other = f"not {limit.machine}" if limit.machine else "which the budget does not name"
-            told += f"; advice alone, since the machine is {machine}, {other}"
+            told += f"; advisory, because the machine is {machine}, {other}"
         elif outcome == "advice":
-            told += "; advice alone, since the interval reaches down to the limit"
+            told += "; advisory, because the interval includes the limit"
     return Check(name, "predicted latency", found.seconds, allowed, "at most", outcome, told)
 
 

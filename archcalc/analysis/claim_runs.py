@@ -28,12 +28,12 @@ def measurements(
     for name, made in runs.items():
         if name not in known:
             raise UsageError(
-                f"claim {name!r} is none that training can tell; those are {', '.join(known)}"
+                f"claim {name!r} is not a claim about an accuracy; those are {', '.join(known)}"
             )
         values = []
         for run in made:
             if run.result is None:
-                raise UsageError(f"run {run.folder} has no result yet; go on with --resume")
+                raise UsageError(f"run {run.folder} has no result yet; continue it with --resume")
             values.append(round(PERCENT[known[name].unit](run.result.accuracy), 6))
         deviation = statistics.stdev(values) if len(values) > 1 else 0.0
         folders = ", ".join(str(run.folder) for run in made)

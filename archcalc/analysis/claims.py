@@ -247,5 +247,5 @@ def about(claims: Sequence[Claim], model: str) -> tuple[Claim, ...]:
     found = tuple(claim for claim in claims if claim.base_model == model)
     if not found:
         known = ", ".join(dict.fromkeys(claim.base_model for claim in claims))
-        raise UsageError(f"there are no claims about {model}; there are about {known}")
+        raise UsageError(f"there are no claims about {model}; models with claims: {known}")
     return found

@@ -149,7 +149,7 @@ def compare(
     if sort and sort not in FIGURES:
         raise UsageError(f"cannot sort by {sort!r}: one of {', '.join(FIGURES)}")
     if differences and len(profiles) != 2:
-        raise UsageError(f"--diff takes two models, got {len(profiles)}")
+        raise UsageError(f"--diff takes two models; got {len(profiles)}")
     changed = diff(profiles[0], profiles[1]) if differences else None
     chosen = names[baseline] if baseline else profiles[0]
     if sort:

@@ -87,19 +87,21 @@ class _Evaluation:
                 return self.call(name, *(str(self.value(argument)) for argument in arguments))
         part = ast.get_source_segment(self.text, node) or self.text
         raise UsageError(
-            f"{self.text!r}: {part!r} is none of numbers, + - * / // % **, "
+            f"{self.text!r}: {part!r} is not one of numbers, + - * / // % **, "
             f'of("model", ...), at("input", ...), conv_out(...), {", ".join(FUNCTIONS)}'
         )
 
     def number(self, node: ast.expr) -> Number:
         found = self.value(node)
         if isinstance(found, str):
-            raise UsageError(f"{self.text!r}: {found!r} is text where a number is needed")
+            raise UsageError(f"{self.text!r}: {found!r} is text, but a number is needed")
         return found
 
     def _power_checked(self, sign: type[ast.operator], left: Number, right: Number) -> Number:
         if sign is ast.Pow and (right != int(right) or abs(int(right)) > LARGEST_POWER):
-            raise UsageError(f"{self.text!r}: an exponent is a whole number up to {LARGEST_POWER}")
+            raise UsageError(
+                f"{self.text!r}: an exponent must be a whole number of at most {LARGEST_POWER}"
+            )
         if sign in (ast.Div, ast.Pow):
             left = Fraction(left)
         return SIGNS[sign](left, right)
@@ -159,7 +161,7 @@ def _node(found: Profile, name: str) -> Node:
 def _known(counts: list[int | None], what: str, found: Profile) -> int:
     known = [count for count in counts if count is not None]
     if len(known) < len(counts):
-        raise UsageError(f"{found.spec}: some operations are not counted, so {what} is not known")
+        raise UsageError(f"{found.spec}: some operations are not counted, so {what} is unknown")
     return sum(known)
 
 

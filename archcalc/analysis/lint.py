@@ -1,9 +1,9 @@
-"""What a reader of an architecture's code would have wanted to know.
+"""Rules that find likely mistakes and missed savings in an architecture.
 
-Every rule looks at the graph alone. A warning is about something that does other than it seems to,
-or costs without giving: a bias that batch normalisation takes away, "global" pooling that is not. A
-note tells what may be as it is wanted: widths that tensor cores pad, heads that run in training
-alone, one layer with most of the parameters. A network may have a hundred notes and be right.
+Every rule reads only the graph. A warning marks something that probably does not do what its author
+expects, or costs without any effect: a bias that batch normalisation cancels, "global" pooling that
+is not global. A note marks something that may be intended: widths that tensor cores pad, heads that
+run only in training, one layer with most of the parameters.
 """
 
 from __future__ import annotations
@@ -23,13 +23,13 @@ from archcalc.ops.window import Slides, Window
 Severity = Literal["warning", "note"]
 
 TENSOR_CORE = 8
-"""Channels that a tensor core takes at once in half precision; other widths are padded up."""
+"""Channels that a tensor core processes at once in half precision; other widths are padded."""
 
 MOST, LITTLE = 0.5, 0.1
-"""Shares of the whole: most of the parameters and little of the work, or the reverse."""
+"""Shares of the total that count as most and as little, for parameters and work."""
 
 MANY = 3
-"""Layers with weights that a network has at least, before one of them can stand out."""
+"""Fewest layers with weights for which one layer can be called lopsided."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +39,14 @@ class Finding:
     rule: str
     severity: Severity
     node: str
-    """Of the graph; the head's name for a head, the weight's where no node reads it."""
+    """The name of the node, of the head, or of the weight that no node reads."""
     reason: str
     remedy: str
-    """What to write, and what it saves."""
+    """The change to make, and what it saves."""
     params: int = 0
-    """Parameters that the remedy saves, or that the finding is about where it saves none."""
+    """Parameters that the remedy saves or, if it saves none, that the finding concerns."""
     macs: int = 0
-    """Multiply-adds, likewise."""
+    """Multiply-adds that the remedy saves or that the finding concerns."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -152,7 +152,7 @@ class Pair(NamedTuple):
 
 
 def is_layer(node: Node) -> bool:
-    """A convolution or linear layer with weights of its own."""
+    """Whether a node is a convolution or linear layer that has its own weights."""
     return node.op in TABLE and TABLE[node.op].kind in ("conv", "linear") and bool(node.weights)
 
 
@@ -173,7 +173,7 @@ def is_batch_norm(node: Node) -> bool:
 
 
 def global_pooling(view: View) -> Iterator[Finding]:
-    """Logits that are flattened windows: averaging was meant to leave one number a channel."""
+    """Logits that are flattened windows, where averaging should leave one number per channel."""
     if not view.classifies:
         return
     node = view.back(view.graph.output, is_view)
@@ -187,9 +187,9 @@ def global_pooling(view: View) -> Iterator[Finding]:
         "global-pooling",
         "warning",
         node.name,
-        f"the pool leaves {times(left)} of a {times(node.inputs[0].shape[2:])} map, so that "
-        f"{channels} channels become {logits} logits; cross entropy takes them without a word",
-        f"adaptive_avg_pool2d(x, 1): {channels} logits in place of {logits}",
+        f"the pool reduces a {times(node.inputs[0].shape[2:])} map to {times(left)}, so {channels} "
+        f"channels become {logits} logits, which cross entropy accepts silently",
+        f"adaptive_avg_pool2d(x, 1): {channels} logits instead of {logits}",
     )
 
 
@@ -207,9 +207,8 @@ def relu_on_logits(view: View) -> Iterator[Finding]:
         "relu-on-logits",
         "warning",
         node.name,
-        "the logits are cut at 0: nothing can speak against a class, and where all are 0 no "
-        "gradient flows",
-        f"leave it out: {prod(node.output.shape):,} comparisons fewer",
+        "the logits cannot be negative, and no gradient flows where they are 0",
+        f"remove it: {prod(node.output.shape):,} fewer comparisons",
     )
 
 
@@ -226,8 +225,8 @@ def bias_before_norm(view: View) -> Iterator[Finding]:
             "bias-before-norm",
             "warning",
             node.name,
-            f"{reader.name} subtracts the mean, and this bias with it",
-            f"bias=False: {bias:,} parameters and {prod(node.output.shape):,} additions fewer",
+            f"{reader.name} subtracts the mean, which cancels this bias",
+            f"bias=False: {bias:,} fewer parameters, {prod(node.output.shape):,} fewer additions",
             params=bias,
         )
 
@@ -240,7 +239,7 @@ def linear_in_a_row(view: View) -> Iterator[Finding]:
     )
     for first, second in _pairs(view):
         if first.attrs.get("groups", 1) != 1 or second.attrs.get("groups", 1) != 1:
-            continue  # depthwise and pointwise: a factorisation that is meant
+            continue  # depthwise and pointwise: an intended factorisation
         given, middle = _width(first, 1), _width(first, 0)
         made = _width(second, 0)
         merged = _merged(first, second)
@@ -250,7 +249,7 @@ def linear_in_a_row(view: View) -> Iterator[Finding]:
             _is_pointwise(first) and _is_pointwise(second) and middle == given < made
         )
         if saved > 0:
-            remedy = f"a ReLU between them, or one layer: {saved:,} parameters fewer"
+            remedy = f"a ReLU between them, or one layer with {saved:,} fewer parameters"
         else:
             remedy = "a ReLU between them; it has no parameters"
         yield Finding(
@@ -259,7 +258,7 @@ def linear_in_a_row(view: View) -> Iterator[Finding]:
             # MobileNetV2: it saves what one layer would cost.
             "note" if narrow and bends else "warning",
             second.name,
-            f"nothing between {first.name} and it bends: together they are one linear map "
+            f"there is no nonlinearity after {first.name}: together they are one linear map "
             f"{given}→{made}" + (f", through {middle}" if narrow else ""),
             remedy,
             params=max(saved, 0),
@@ -288,7 +287,7 @@ def _width(node: Node, side: int) -> int:
 
 
 def _merged(first: Node, second: Node) -> int | None:
-    """Weights of the one layer that does the same; None where that is not simply told."""
+    """Number of weights of one layer that replaces both; None if it is not easily computed."""
     if first.op != second.op or TABLE[first.op].transposed:
         return None
     if TABLE[first.op].kind == "conv":
@@ -300,7 +299,7 @@ def _merged(first: Node, second: Node) -> int | None:
 
 
 def rows_dropped(view: View) -> Iterator[Finding]:
-    """A window that does not come out even leaves the last rows unread."""
+    """A window and stride that do not divide the input evenly never read the last rows."""
     for node in view.nodes:
         if node.op not in TABLE or TABLE[node.op].kind not in ("conv", "pooling"):
             continue
@@ -308,7 +307,7 @@ def rows_dropped(view: View) -> Iterator[Finding]:
         if not isinstance(row, Slides) or not node.inputs:
             continue
         if is_layer(node) is False and TABLE[node.op].kind == "conv":
-            continue  # weights that are computed: no window to read off
+            continue  # computed weights: the node does not have the window
         windows = [each for each in row.windows(node) if isinstance(each, Window)]
         if not windows:
             continue
@@ -329,15 +328,15 @@ def rows_dropped(view: View) -> Iterator[Finding]:
             "warning",
             node.name,
             f"the last {rows} of {times(node.inputs[0].shape[2:])} are never read: a "
-            f"{times(span)} window at stride {times(stride)} does not come out even",
+            f"{times(span)} window at stride {times(stride)} does not divide them evenly",
             "another input size or padding"
             + (", or ceil_mode" if TABLE[node.op].kind == "pooling" else ""),
         )
 
 
 def _unread(before: Shape, after: Shape, span: Shape, stride: Shape, left: Shape) -> Shape:
-    """Positions at the end of each axis that no window reaches. A stride longer than the window
-    skips positions everywhere, which is no accident of the size."""
+    """Number of positions at the end of each axis that no window reads. A stride longer than the
+    window skips positions everywhere, whatever the size, so those are not counted."""
     return tuple(
         max(size - ((count - 1) * step - pad + reach), 0) if step <= reach else 0
         for size, count, reach, step, pad in zip(before, after, span, stride, left, strict=True)
@@ -345,7 +344,7 @@ def _unread(before: Shape, after: Shape, span: Shape, stride: Shape, left: Shape
 
 
 def padded_channels(view: View) -> Iterator[Finding]:
-    """Widths that tensor cores pad. The image's channels and the classes are as they are."""
+    """Widths that tensor cores pad, except the channels of the image and the classes."""
     classes = {_width(node, 0) for node in view.nodes if node.name in view.last_layers}
     for node in view.nodes:
         if not is_layer(node) or node.attrs.get("groups", 1) != 1:
@@ -358,15 +357,15 @@ def padded_channels(view: View) -> Iterator[Finding]:
             "channels",
             "note",
             node.name,
-            f"{width} channels are no multiple of {TENSOR_CORE}: in half precision tensor cores "
-            f"pad them to {full}",
+            f"{width} channels are not a multiple of {TENSOR_CORE}: in half precision, tensor "
+            f"cores pad them to {full}",
             f"{full} or {full - TENSOR_CORE} channels; now {100 * (full - width) / full:.0f} % of "
-            "such work is padding",
+            "that work is padding",
         )
 
 
 def auxiliary_heads(view: View) -> Iterator[Finding]:
-    """What is in the model and not in the figures of evaluation."""
+    """Parts of the model that evaluation does not use."""
     training = profile(view.graph.train())
     for name, value in view.graph.outputs.items():
         if not view.maker(value).training_only:
@@ -382,9 +381,9 @@ def auxiliary_heads(view: View) -> Iterator[Finding]:
             "auxiliary-heads",
             "note",
             name,
-            f"a head that runs in training alone: {params:,} parameters and {macs:,} MACs are in "
-            "the model and not in its evaluation",
-            "say which is meant when a figure is quoted; aux=false leaves them out",
+            f"a head that runs only in training: evaluation does not use its {params:,} parameters "
+            f"and {macs:,} MACs",
+            "state whether quoted figures include it; aux=false leaves it out",
             params=params,
             macs=macs,
         )
@@ -398,7 +397,7 @@ def auxiliary_heads(view: View) -> Iterator[Finding]:
             "note",
             name,
             f"{params:,} parameters that this pass does not read",
-            "an auxiliary head, or a layer that was forgotten",
+            "check whether this is an auxiliary head or a forgotten layer",
             params=params,
         )
 
@@ -416,7 +415,7 @@ def lopsided(view: View) -> Iterator[Finding]:
             yield _lopsided(layer, params, macs, "parameters", _smaller(layer))
         elif macs > MOST and params < LITTLE:
             yield _lopsided(
-                layer, params, macs, "work", "a stride or a pool in front of it, or fewer channels"
+                layer, params, macs, "work", "a stride or a pool before it, or fewer channels"
             )
 
 

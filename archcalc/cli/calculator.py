@@ -67,7 +67,7 @@ def list_models(
             catalogue.names(names(ModelSpec.parse(f"{model}:").kind, f"{model}:{pattern}")), output
         )
     elif pattern != "*":
-        raise UsageError(f"a second pattern belongs to torchvision or timm, got {model} {pattern}")
+        raise UsageError(f"only torchvision and timm take a second pattern; got {model} {pattern}")
     elif (asked := ModelSpec.parse(model)).is_pattern:
         found = names(asked.kind, model)
         if asked.kind == "registered":

@@ -88,7 +88,7 @@ def diff(
         place = sides.index("--")
         sides, models = sides[:place], sides[place + 1 :]
     if models is None and len(sides) != 2 and any(side.endswith(".json") for side in sides):
-        raise UsageError(f"two reports are compared, as base.json head.json; got {len(sides)}")
+        raise UsageError(f"give two reports, such as base.json head.json; got {len(sides)}")
     if models is None and not budget and len(sides) == 2 and all(map(_is_report, sides)):
         found = _of_reports(sides[0], sides[1])
     else:
@@ -118,8 +118,8 @@ def _of_commits(sides: Sequence[str], asked: Sequence[Asked]) -> ReportDiff:
         sides = tuple(side or "HEAD" for side in sides[0].split("..", 1))
     if not 1 <= len(sides) <= 2:
         raise UsageError(
-            "give two reports, as base.json head.json, or a commit and models, "
-            f"as HEAD~1 -- ./net.py:Net; got {' '.join(sides) or 'nothing'}"
+            "give two reports, such as base.json head.json, or a commit and models, "
+            f"such as HEAD~1 -- ./net.py:Net; got {' '.join(sides) or 'nothing'}"
         )
     before, after = (*sides, revisions.WORKING_TREE)[:2]
     old, new = revisions.count(before, asked), revisions.count(after, asked)
@@ -147,12 +147,12 @@ def _asked(
         for each in asked:
             if not each.in_repository:
                 raise UsageError(
-                    f"{each.spec} is of an installed package, the same at both commits; "
-                    "name a file's, as ./net.py:Net"
+                    f"{each.spec} is part of an installed package, which is the same at both "
+                    "commits; name a model in a file, such as ./net.py:Net"
                 )
         return asked
     if not budget and not os.path.exists(BUDGET):
-        raise UsageError("which models? name them behind --, as HEAD~1 -- ./net.py:Net")
+        raise UsageError("no model is named; name models after --, such as HEAD~1 -- ./net.py:Net")
     from archcalc.io import budget_file
 
     found = [Asked(each.model, each.input) for each in budget_file.load(budget or BUDGET)]

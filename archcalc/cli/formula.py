@@ -110,7 +110,7 @@ def derive(
     names = sizes(over)
     if not names:
         raise UsageError(
-            "derive needs the sizes that stay variables: --over c5_reduce or --over input"
+            "derive needs the sizes to keep as variables, such as --over c5_reduce or --over input"
         )
     chosen: dict[str, Any] = dict(parse_settings(settings))
     figures = sizes([metric])
@@ -137,7 +137,8 @@ def _equal(models: list[str], names: list[str], figure: str, written: Written) -
 
     if len(models) != 2 or len(names) != 1 or not figure:
         raise UsageError(
-            "to find where networks cost the same, give two models, one size and --equal FIGURE"
+            "--equal compares two models over one size; give two models, one --over and --equal "
+            "FIGURE"
         )
     (size,) = names
     formulas = []
@@ -365,6 +366,11 @@ def sweep(
             progress=lambda at: follow(at.done, at.total, ""),
         )
     if chart:
+        if not found.kept:
+            raise UsageError(
+                f"none of the {found.valid:,} candidates meets {candidates.where}, so there is "
+                "nothing to draw"
+            )
         from archcalc.report.charts import svg
         from archcalc.report.charts.sweep import distribution, front
 
@@ -387,7 +393,7 @@ def _check_pairs(candidates: Candidates, keeping: Keeping, running: Running) -> 
         (running.address and running.backend == "loky", "--address", "--backend dask or ray"),
     ):
         if given:
-            raise UsageError(f"{option} belongs to {missing}")
+            raise UsageError(f"{option} needs {missing}")
 
 
 def _check_output(output: Output, chart: bool) -> None:

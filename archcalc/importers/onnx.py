@@ -131,7 +131,7 @@ def _set_inputs(model: onnx.ModelProto, path: str, input: Given, batch: int) -> 
         )
     rest = [info.name for info in infos if info.name not in asked]
     if len(unnamed) > len(rest):
-        raise UsageError(f"{path} has {len(infos)} inputs, got {len(unnamed) + len(asked)}")
+        raise UsageError(f"{path} has {len(infos)} inputs; got {len(unnamed) + len(asked)}")
     sizes = {name: one for name, (one,) in asked.items()} | dict(zip(rest, unnamed, strict=False))
     missing = []
     for info in infos:
@@ -162,7 +162,7 @@ def _set_inputs(model: onnx.ModelProto, path: str, input: Given, batch: int) -> 
             for name, dims in missing
         )
         raise UsageError(
-            f"{path} leaves sizes open: {shortened(shown)}; give them, such as {shortened(options)}"
+            f"{path} leaves sizes open: {shortened(shown)}; set them with {shortened(options)}"
         )
 
 
@@ -265,8 +265,8 @@ class _Reader:
         if name not in self.values:
             if name not in self.weights:
                 raise UsageError(
-                    f"{self.path}: {shortened(name)!r} is read before a node makes it: the nodes "
-                    "are out of order or in a cycle"
+                    f"{self.path}: {shortened(name)!r} is read before a node produces it: the "
+                    "nodes are out of order or in a cycle"
                 )
             source = self.weights[name]
             dtype, shape = self.known(source)

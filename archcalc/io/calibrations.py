@@ -95,8 +95,8 @@ def find(asked: str, dtype: str) -> Calibration:
     folder = cache_folder()
     if folder is None:
         raise UsageError(
-            f"{VARIABLE}=off leaves no folder for calibrations; give the file of one, as in "
-            "--predict cpu.json"
+            f"{VARIABLE}=off turns off the folder of calibrations; name a calibration file, such "
+            "as --predict cpu.json"
         )
     files = sorted(
         (folder / FOLDER).glob(f"{device}-{dtype}-*.json"),
@@ -154,7 +154,7 @@ def place(setting: CalibratedSetting) -> Path:
     folder = cache_folder()
     if folder is None:
         raise UsageError(
-            f"{VARIABLE}=off leaves no folder for calibrations; name a file with --save"
+            f"{VARIABLE}=off turns off the folder of calibrations; name a file with --save"
         )
     device = setting.device.partition(":")[0]
     threads = "" if setting.threads is None else f"{setting.threads}-threads-"
@@ -166,7 +166,7 @@ def _folder() -> Path:
     folder = cache_folder()
     if folder is None:
         raise UsageError(
-            f"{VARIABLE}=off leaves no folder for calibrations; name a file with --save"
+            f"{VARIABLE}=off turns off the folder of calibrations; name a file with --save"
         )
     return folder / FOLDER
 

@@ -75,7 +75,8 @@ def parse(text: str, path: str) -> tuple[Claim, ...]:
         data.pop(key, None)
     if data:
         raise UsageError(
-            f"{path}: {shortened(next(iter(data)))!r} is none of {_either(DEFAULTS)}, claim, table"
+            f"{path}: {shortened(next(iter(data)))!r} is not one of {_either(DEFAULTS)}, claim, "
+            "table"
         )
     records = [*written]
     for table in tables:
@@ -106,8 +107,8 @@ def _rows(table: Mapping[str, Any], path: str) -> Iterator[dict[str, Any]]:
     for row in toml.tables(table, "rows", path):
         if unknown := set(row) - set(ROW) - set(columns):
             raise UsageError(
-                f"{path}: row {row.get('row')!r} of table {name}: {min(unknown)!r} is none of its "
-                f"columns {_either(columns)}"
+                f"{path}: row {row.get('row')!r} of table {name}: {min(unknown)!r} is not one of "
+                f"its columns {_either(columns)}"
             )
         label = str(row.get("row", ""))
         words = {"row": label, "node": str(row.get("node", label))}

@@ -80,7 +80,7 @@ def save(graph: Graph, path: str | Path) -> None:
     """Write a graph. Raises UsageError where the file cannot be written, or where an attribute of a
     node is nothing that JSON can hold."""
     if not str(path).endswith(SUFFIX):
-        raise UsageError(f"{path}: a graph's file ends in {SUFFIX}, by which commands know it")
+        raise UsageError(f"{path}: the name of a graph's file must end in {SUFFIX}")
     write_text(path, encode(graph).decode() + "\n")
 
 
@@ -95,7 +95,7 @@ def load(path: str | Path) -> Graph:
             TABLE[node.op].bytes_moved(node, graph.training)
         except Exception as error:  # of any operator's rule: an attribute or an input is missing
             raise UsageError(
-                f"{path}: the node {node.name[:80]!r} is not a {node.op} that can be priced "
+                f"{path}: the node {node.name[:80]!r} is not a {node.op} that can be counted "
                 f"({type(error).__name__}: {first_line(error)})"
             ) from None
     return graph
@@ -259,5 +259,5 @@ def _checked(shape: Shape, dtype: str) -> tuple[Shape, str]:
     if dtype not in DTYPES:
         raise ValueError(f"unknown dtype {dtype[:40]!r}")
     if not all(0 <= size <= LARGEST_SIZE for size in shape):
-        raise ValueError("a size is negative or absurd")
+        raise ValueError("a size is negative or too large")
     return shape, dtype

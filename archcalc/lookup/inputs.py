@@ -56,7 +56,7 @@ def shape(*sizes: int, dtype: str = "f32") -> TensorShape:
         raise UsageError(f"dtype {shortened(dtype)!r}: choose one of {', '.join(DTYPES)}")
     for size in sizes:
         if type(size) is not int or size < 0:
-            raise UsageError(f"shape: {shortened(size)} is not a size; write shape(1, 3, 224, 224)")
+            raise UsageError(f"{shortened(size)} is not a size; write shape(1, 3, 224, 224)")
     if prod(sizes) >= ADDRESSABLE // 16:
         text = shortened(times(sizes)) if max(sizes) < 10**DIGITS else "of such sizes"
         raise UsageError(f"an input {text} is larger than torch can address")
@@ -84,7 +84,7 @@ def parse_tensor(text: str, batch: int = 1) -> tuple[str, TensorShape]:
     if image:
         return name, shape(batch, *parse_input(rest))
     if batch != 1:
-        raise UsageError(f"input {shown!r} gives the batch itself; omit --batch")
+        raise UsageError(f"input {shown!r} includes the batch; omit --batch")
     if kind and kind not in DTYPES:
         raise UsageError(
             f"input {shown!r}: {shortened(kind)!r} is not a dtype; choose one of "

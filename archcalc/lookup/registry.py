@@ -96,9 +96,9 @@ class Architecture:
         if isinstance(input, str):
             input = parse_input(input)
         if batch < 1:
-            raise UsageError(f"batch {batch}: at least 1 is needed")
+            raise UsageError(f"batch {batch} is not allowed; it must be at least 1")
         if batch >= LARGEST:
-            raise UsageError(f"batch {shortened(batch)}: less than 10^18 is needed")
+            raise UsageError(f"batch {shortened(batch)} is not allowed; it must be less than 10^18")
         settings = "".join(f",{key}={_text(value)}" for key, value in given.items())
         return self.declare(
             (batch, *(input or self.input)), given, training=training, spec=self.name + settings

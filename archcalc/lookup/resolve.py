@@ -54,7 +54,7 @@ def resolve(
     Raises UnknownModelError, UsageError, DefinitionError, or MissingExtraError without torch.
     """
     if optimizer and not training:
-        raise UsageError("--optimizer is a part of --train; give both")
+        raise UsageError("--optimizer needs --train; give both")
     asked = ModelSpec.parse(spec, options=options, input=input, batch=batch, training=training)
     if asked.is_checkpoint:
         raise UsageError(
@@ -103,7 +103,7 @@ def saved(asked: ModelSpec) -> Graph:
         )
     graph = graph_file.load(asked.name)
     if asked.training and not graph.training:
-        raise UsageError(f"{asked.name} is of evaluation mode; save it again with --train")
+        raise UsageError(f"{asked.name} was saved in evaluation mode; save it again with --train")
     return replace(graph, spec=asked.text)
 
 
@@ -237,6 +237,6 @@ def declared_input(input: Shape | str | Sequence[str] | None) -> Shape | str | N
         return input  # type: ignore[return-value]  # a text or a tuple of integers
     if len(input) > 1:
         raise UsageError(
-            f"a declared network has one input, got {len(input)}: {', '.join(map(str, input))}"
+            f"a declared network has one input; got {len(input)}: {', '.join(map(str, input))}"
         )
     return str(input[0])

@@ -49,7 +49,7 @@ def _activation(
     rectifies: bool = False,
     backward: str = "",
 ) -> Operator:
-    text = f"{count} an element" + (f": {why}" if why else "")
+    text = f"{count} per element" + (f": {why}" if why else "")
     return operator(
         name,
         "activation",
@@ -91,7 +91,7 @@ DROPOUT = operator(
     "activation",
     window="pointwise",
     counters=counters.NOTHING,
-    formula="2 an element in training",
+    formula="2 per element in training",
     work=dropout_work,
     free="identity in evaluation",
     saves="nothing",
@@ -122,7 +122,7 @@ hardswish = activation_function(HARDSWISH)
 
 
 def softmax(x: Handle, dim: int, *, name: str = "softmax") -> Handle:
-    """As ``torch.nn.functional.softmax``. Counted: 5 an element."""
+    """As ``torch.nn.functional.softmax``. Counted: 5 per element."""
     return SOFTMAX.apply(x, name=name, attrs={"dim": dim})
 
 

@@ -19,7 +19,7 @@ def attention_shape(
     query, key, value = inputs[:3]
     if query[-1] != key[-1] or key[-2] != value[-2]:
         raise ShapeError(
-            f"attention needs queries and keys of one width, and as many values as keys; got "
+            f"attention needs queries and keys of equal width, and as many values as keys; got "
             f"{times(query)}, {times(key)} and {times(value)}"
         )
     lead = broadcast((query[:-2], key[:-2], value[:-2])) if len(query) > 2 else ()
@@ -29,7 +29,7 @@ def attention_shape(
 def attention_work(node: Node, training: bool) -> Work:
     """Scores and their product with the values, dense: a causal mask halves what is *needed*, not
     what the dense kernels and torch's FlopCounterMode count. ``attrs["masked_macs"]`` has the part
-    below the diagonal. Softmax 5 a score, the scale 1, an additive mask 1."""
+    below the diagonal. Softmax counts 5 per score, the scale 1, an additive mask 1."""
     query, key, value = (given.shape for given in node.inputs[:3])
     scores = rows((*query[:-1], key[-2]))
     factor = real_macs(node)
@@ -91,7 +91,7 @@ SDPA = operator(
     "matmul",
     window="attention",
     counters=counters.ATTENTION,
-    formula="(heads×queries×keys)×(E + E_v) macs, dense also where causal; 5 a score for softmax",
+    formula="(heads×queries×keys)×(E + E_v) macs, dense even if causal; 5 per score for softmax",
     work=attention_work,
     shape=attention_shape,
     saves=kept_by_attention,

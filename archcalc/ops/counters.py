@@ -310,7 +310,7 @@ def ptflops_norm(layer: str, weighted: int) -> Rule:
 
 
 def norm(layer: str, *, weighted: int, batch_statistics: bool = False) -> Counters:
-    """A normalisation; ptflops counts ``weighted`` an element where it has parameters."""
+    """A normalisation; ptflops counts ``weighted`` per element if it has parameters."""
     return NOTHING.but(
         fvcore=fvcore_norm(layer, batch_statistics=batch_statistics),
         torchinfo=torchinfo_batch_norm if batch_statistics else torchinfo_norm,
@@ -436,7 +436,7 @@ NEAREST = UPSAMPLE.but(fvcore=fvcore_nearest)
 
 
 def upsample(mode: str, thop: int) -> Counters:
-    """An interpolation, for which thop counts so much an output element."""
+    """An interpolation, for which thop counts this much per output element."""
     return UPSAMPLE.but(thop=per_output(f"{mode} Upsample output", thop))
 
 

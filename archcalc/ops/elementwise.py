@@ -17,7 +17,7 @@ def broadcast_shape(
 
 
 def pairwise_work(node: Node, training: bool) -> Work:
-    """One operation an element for each input after the first, and one for a factor ``alpha``.
+    """One operation per element for each input after the first, and one for a factor ``alpha``.
 
     The inputs are joined one after another; small ones that come first stay small until a larger
     one follows.
@@ -37,7 +37,7 @@ def _pairwise(name: str, saves: Saves, backward: Rule, factor: str = "") -> Oper
         "elementwise",
         window="pointwise",
         counters=counters.NOTHING,
-        formula=f"1 an element for each input after the first{factor}",
+        formula=f"1 per element for each input after the first{factor}",
         work=pairwise_work,
         shape=broadcast_shape,
         saves=saves,

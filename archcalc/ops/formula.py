@@ -36,7 +36,9 @@ def formula(name: str) -> Callable[[Formula], Formula]:
     Given twice, the later one counts. Raises UsageError for an operator of archcalc's own.
     """
     if name in TABLE and name not in USERS:
-        raise UsageError(f"operator {name!r} has a formula of archcalc's own; it stays as it is")
+        raise UsageError(
+            f"operator {name!r} already has a built-in formula, which cannot be replaced"
+        )
 
     def wrap(function: Formula) -> Formula:
         USERS[name] = function
@@ -93,8 +95,8 @@ def _work(name: str, function: Formula) -> Callable[[Node, bool], Work]:
             cost = Cost(macs=cost)
         if not isinstance(cost, Cost) or min(cost) < 0:
             raise UsageError(
-                f"formula for {name!r} returned {cost!r}: a number of macs or an archcalc.Cost "
-                "is needed"
+                f"formula for {name!r} returned {cost!r}; return a number of MACs or an "
+                "archcalc.Cost"
             )
         return {field: (((count,),),) for field, count in cost._asdict().items() if count}
 

@@ -51,7 +51,7 @@ def matmul_work(node: Node, training: bool) -> Work:
 
 def added_matmul_work(node: Node, training: bool) -> Work:
     """``addmm(input, a, b)``: every value of a meets every column of b; then the sum with input,
-    which a beta of 0 leaves out. A factor alpha or beta is one operation an element."""
+    which a beta of 0 leaves out. A factor alpha or beta is one operation per element."""
     given, a, b = (value.shape for value in node.inputs[:3])
     out, beta = rows(node.outputs[0].shape), node.attrs.get("beta", 1)
     macs = ((*real_macs(node), rows(a), (b[-1] if len(b) > 1 else 1,)),)
@@ -162,7 +162,7 @@ ADDMM = operator(
     "matmul",
     window=Untold("layout"),
     counters=counters.ADDMM,
-    formula="(batch×rows×columns)×inner macs, 1 an output element, 1 for a factor alpha or beta",
+    formula="(batch×rows×columns)×inner macs, 1 per output element, 1 for a factor alpha or beta",
     work=added_matmul_work,
     saves="others",
     layout="contiguous",

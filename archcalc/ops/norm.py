@@ -13,8 +13,8 @@ from archcalc.ops.window import Mixes
 
 
 def batch_norm_work(node: Node, training: bool) -> Work:
-    """Evaluation: a multiply and an add an element, the constants folded. Training adds the batch's
-    mean (1) and variance (3: subtract, square, add)."""
+    """Evaluation: a multiply and an addition per element, the constants folded. Training adds the
+    batch's mean (1) and variance (3: subtract, square, add)."""
     count = 6 if node.attrs.get("training", training) else 2
     return {"norm": (((count,), extent(node.outputs[0].shape)),)}
 
@@ -103,7 +103,7 @@ BATCH_NORM = operator(
     window="pointwise",
     counters=counters.norm("BatchNorm", weighted=2, batch_statistics=True),
     normalises="batch",
-    formula="2 an element in evaluation (scale and shift), 6 in training",
+    formula="2 per element in evaluation (scale and shift), 6 in training",
     work=batch_norm_work,
     saves="input",
     saves_also=batch_statistics,
@@ -117,7 +117,7 @@ LAYER_NORM = operator(
     window=Mixes(normalized_dims, keeps=True),
     counters=counters.norm("LayerNorm", weighted=1),
     normalises="sample",
-    formula="8 an element, 6 without weight and bias",
+    formula="8 per element, 6 without weight and bias",
     work=statistics_work,
     shape=layer_norm_shape,
     saves="input",
@@ -131,7 +131,7 @@ GROUP_NORM = operator(
     window=Mixes(all_but_the_batch, keeps=True),
     counters=counters.norm("GroupNorm", weighted=2),
     normalises="sample",
-    formula="8 an element, 6 without weight and bias",
+    formula="8 per element, 6 without weight and bias",
     work=statistics_work,
     shape=group_norm_shape,
     saves="input",
@@ -144,7 +144,7 @@ LOCAL_RESPONSE_NORM = operator(
     "norm",
     window=Mixes(lambda node: (1,), keeps=True),
     counters=counters.LOCAL_RESPONSE,
-    formula="size + 4 an element",
+    formula="size + 4 per element",
     work=local_response_work,
     saves="input",
     saves_also=local_response_steps,
@@ -155,7 +155,7 @@ operator(
     "norm",
     window="pointwise",
     counters=counters.NOTHING,
-    formula="9 an element: normalise again 2, two sums 3, combine 4; 5 for the weights alone",
+    formula="9 per element: normalise again 2, two sums 3, combine 4; 5 for the weights alone",
     work=backward_work(9, weights_alone=5),
     saves="nothing",
     weights_after=2,
@@ -166,7 +166,7 @@ for _name in ("layer_norm_backward", "group_norm_backward", "rms_norm_backward")
         "norm",
         window="pointwise",
         counters=counters.NOTHING,
-        formula="11 an element: normalise again 2, two sums 4, combine 5; 5 for the weights alone",
+        formula="11 per element: normalise again 2, two sums 4, combine 5; 5 for the weights alone",
         work=backward_work(11, weights_alone=5),
         saves="nothing",
         weights_after=None if _name == "rms_norm_backward" else 2,

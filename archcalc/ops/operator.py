@@ -1,12 +1,13 @@
-"""The operator table: what each operation yields, holds, computes and moves, declared once.
+"""The operator table: the shapes, parameters, work and memory traffic of each operation.
 
-Both doors price through it. A family file (``conv.py``, ``pooling.py``, ...) declares its operators
-with :func:`operator` and, beside them, the functions over handles that definitions call.
+Declared and traced graphs are both counted with it. The file of each family (``conv.py``,
+``pooling.py``, ...) declares its operators with :func:`operator`, together with the functions over
+handles that definitions call.
 
-Every operator gives one of three answers:
+Every operation is in one of three states:
 
 * counted: ``work`` returns its sums;
-* free: ``work`` returns nothing, and ``free`` says why;
+* free: ``work`` returns nothing, and ``free`` gives the reason;
 * not counted: its name is not in the table.
 """
 
@@ -55,23 +56,23 @@ Saves = Literal[
     "rows",
     "matrices",
 ]
-"""What autograd keeps of a call, weights aside. Of ``input`` a call in place keeps a copy.
-``others``: the inputs after the first (a mask, indices). ``factors``: each operand where another
-one needs a gradient. ``divisors``: the same of a quotient.
-``rows``: the input of a linear layer, copied where its layout is not one matrix. ``matrices``: the
-factors of a matrix product, copied where they are not one batch of matrices."""
+"""What autograd saves of a call, apart from weights. With ``input``, an in-place call saves a copy.
+``others``: the inputs after the first (a mask, indices). ``factors``: each operand, if another one
+needs a gradient. ``divisors``: the same for a quotient. ``rows``: the input of a linear layer,
+copied if its layout is not that of one matrix. ``matrices``: the factors of a matrix product,
+copied if they are not laid out as one batch of matrices."""
 
 Device = Literal["cpu", "cuda"]
-"""Where a network runs: some kernels keep other things on a GPU."""
+"""The device that a network runs on: some kernels save other tensors on a GPU."""
 
 Term = tuple[Shape, ...]
 """A product of bracketed factors: ``((28, 28, 32), (5, 5, 192))`` is (28×28×32)×(5×5×192)."""
 
 Work = Mapping[str, tuple[Term, ...]]
-"""For each field of :class:`Cost`, a sum of terms. The number and its text both come from here."""
+"""For each field of :class:`Cost`, a sum of terms. Both the number and its text derive from it."""
 
 Layout = Literal["like its input", "contiguous", "images"]
-"""``images``: channels last where the input is, else contiguous."""
+"""``images``: channels last if the input is, else contiguous."""
 
 ShapeRule = Callable[[tuple[Shape, ...], Mapping[str, Shape], Attributes], Shape]
 
@@ -82,7 +83,7 @@ class Cost(NamedTuple):
     macs: int = 0
     """Multiply-adds of convolutions, linear layers and matrix products."""
     bias: int = 0
-    """Additions of a bias: one an output element."""
+    """Additions of a bias: one per output element."""
     norm: int = 0
     activation: int = 0
     pooling: int = 0
@@ -91,7 +92,7 @@ class Cost(NamedTuple):
 
     @property
     def flops(self) -> int:
-        """2 per multiply-add, and 1 for every other counted operation."""
+        """2 per multiply-add, and 1 per other counted operation."""
         return self.macs + sum(self)
 
     def plus(self, other: Cost) -> Cost:
@@ -111,58 +112,60 @@ class Operator:
     """One row of the table."""
 
     name: str
-    """torch's name: of the function in ``torch.nn.functional`` where there is one."""
+    """torch's name of the operation: that of the function in ``torch.nn.functional``, if there is
+    one."""
     kind: Kind
     window: Positions
-    """What it does to positions, for the receptive field."""
+    """How output positions map to input positions, for the receptive field."""
     counters: Counters
-    """What each of the other counters says about it."""
+    """What each of the other counters reports for it."""
     saves: Saves | Callable[[Node], Saves]
-    """Which of its tensors autograd keeps for the backward pass, weights aside."""
+    """Which tensors autograd saves for the backward pass, apart from weights."""
     formula: str = ""
-    """The counted work in symbols, for people."""
+    """The counted work in symbols, for documentation."""
     work: Callable[[Node, bool], Work] = no_work
     """(node, training) -> sums by class of cost."""
     shape: ShapeRule = same_shape
     """(input shapes, weight shapes, attributes) -> output shape. Raises ShapeError."""
     free: str = ""
-    """Why there is nothing to count, where ``work`` returns nothing."""
+    """The reason why nothing is counted, if ``work`` returns nothing."""
     view: bool = False
-    """The output shares its first input's storage: no byte moves."""
+    """Whether the output shares the storage of the first input, so that no byte moves."""
     evaluates: bool = True
-    """It is computed in evaluation; dropout is the identity there."""
+    """Whether it computes anything in evaluation mode. Dropout, for example, is the identity
+    there."""
     pools: Literal["", "average", "maximum"] = ""
-    """It leaves one number for a window of places, as a pool does."""
+    """Whether it reduces a window of positions to one number, as a pool does."""
     normalises: Literal["", "batch", "sample"] = ""
-    """Over what it subtracts a mean: over the batch, so that a bias before it has no effect and
-    evaluation can fold it into a convolution; or over one sample."""
+    """The scope of the mean that it subtracts. Over the batch, a preceding bias has no effect, and
+    in evaluation the operator can be folded into a convolution. The other scope is one sample."""
     rectifies: bool = False
-    """No output is below 0, and where it is 0 no gradient flows."""
+    """Whether no output is below 0, and no gradient flows where the output is 0."""
     transposed: bool = False
-    """Its weight has the input channels first."""
+    """Whether its weight has the input channels in the first dimension."""
     saves_in_place: Saves | None = None
-    """The same for a call in place, where torch then computes the gradient from something else."""
+    """``saves`` of an in-place call, if torch then computes the gradient from other tensors."""
     saves_also: Callable[[Node, bool, Device], int] | None = None
-    """(node, training, device) -> bytes kept beside those: a pool's places, a norm's statistics, a
-    mask."""
+    """(node, training, device) -> further bytes that autograd saves: the indices of a pool, the
+    statistics of a norm, a mask."""
     layout: Layout = "like its input"
-    """How the output lies in memory, where that is not a view of the input."""
+    """The memory layout of the output, if it is not a view of the input."""
     backward: Rule | None = None
-    """What autograd runs for it in the backward pass, where a network can be declared with it."""
+    """The operations of its backward pass, for operators that declared networks can use."""
     weights_after: int | None = None
-    """How many tensors torch's function takes before those that are usually parameters; None where
-    it has no parameters of its own."""
+    """The number of tensor arguments before those that are usually parameters; None if it has no
+    parameters."""
     weights_together: bool = False
-    """The work follows from the parameters' shapes: a node has all of them as weights, or where one
-    of them is computed, all of them as inputs."""
+    """Whether the work depends on the parameters' shapes. A node then has all parameters as weights
+    or, if one of them is computed, all of them as inputs."""
     identity: Callable[[Node, bool], bool] | None = None
-    """(node, training) -> whether the call returns its input as it is."""
+    """(node, training) -> whether the call returns its input unchanged."""
     stops_gradient: bool = False
-    """Nothing before it gets a gradient through it."""
+    """Whether it stops gradients."""
     copies_if: Literal["", "not a view", "not contiguous"] = ""
-    """A view, unless the input's layout forbids it."""
+    """Whether the output is a view if the input's layout allows one."""
     reads: Callable[[Node], int] | None = None
-    """Bytes read, where that is not simply all inputs and weights."""
+    """Bytes read, if not all inputs and weights are read once."""
 
     def cost(self, node: Node, training: bool = False) -> Cost:
         """The counted work of a node, in integers."""
@@ -172,7 +175,7 @@ class Operator:
         return Cost(**{name: total(terms) for name, terms in work.items()})
 
     def bytes_moved(self, node: Node, training: bool = False) -> tuple[int, int]:
-        """(read, written) when the node runs alone: inputs and weights once, outputs once."""
+        """Bytes (read, written) if the node runs alone: inputs and weights once, outputs once."""
         if self.passes_through(node, training):
             return 0, 0
         if self.reads is not None:
@@ -183,7 +186,7 @@ class Operator:
         return read, sum(value.nbytes for value in node.outputs)
 
     def passes_through(self, node: Node, training: bool) -> bool:
-        """Whether the output is the input's own storage: a view, or dropout in evaluation."""
+        """Whether the output shares the input's storage: a view, or dropout in evaluation."""
         if self.view or not (self.evaluates or node.attrs.get("training", training)):
             return True
         return self.identity is not None and self.identity(node, training)
@@ -196,7 +199,7 @@ class Operator:
         weights: Mapping[str, Shape] | None = None,
         dtype: str = "",
     ) -> Handle:
-        """Add a call of this operator to the network that ``inputs`` belong to."""
+        """Add a call of this operator to the network of ``inputs``."""
         first = inputs[0]
         builder = first.builder
         full_name = builder.unique(name)
@@ -226,16 +229,18 @@ def operator(
     saves: Saves | Callable[[Node], Saves],
     **fields: Any,
 ) -> Operator:
-    """Declare an operator. Raises ValueError for a row that contradicts itself."""
+    """Declare an operator. Raises ValueError for an inconsistent row."""
     row = Operator(name, kind, window, counters, saves, **fields)
     if name in TABLE:
         raise ValueError(f"operator {name!r} is declared twice")
     if kind not in KINDS:
         raise ValueError(f"operator {name!r}: kind {kind!r} is not one of {', '.join(KINDS)}")
     if (row.work is no_work) == bool(row.formula):
-        raise ValueError(f"operator {name!r}: work and its formula come together")
+        raise ValueError(f"operator {name!r}: give work and its formula together")
     if not row.formula and not row.free:
-        raise ValueError(f"operator {name!r}: give work and a formula, or why it is free")
+        raise ValueError(
+            f"operator {name!r}: give work and a formula, or the reason why it is free"
+        )
     if row.weights_together and row.weights_after is None:
         raise ValueError(f"operator {name!r}: weights_together needs weights_after")
     TABLE[name] = row
@@ -252,7 +257,7 @@ def total(terms: tuple[Term, ...]) -> int:
 
 
 def working(terms: tuple[Term, ...]) -> str:
-    """The same sum as the articles write it.
+    """The same sum as text, in the notation of the Inception paper.
 
     >>> working((((28, 28, 32), (5, 5, 192)),))
     '(28×28×32)×(5×5×192)'
@@ -266,7 +271,7 @@ def _bracketed(factor: Shape) -> str:
 
 
 def extent(shape: Shape) -> Shape:
-    """A tensor's sizes as the papers write them: H×W×C, the batch in front where it is not 1.
+    """A tensor's sizes as the papers write them: H×W×C, with the batch in front if it is not 1.
 
     >>> extent((1, 192, 28, 28)), extent((8, 192, 28, 28)), extent((1, 1000))
     ((28, 28, 192), (8, 28, 28, 192), (1000,))
@@ -279,13 +284,13 @@ def extent(shape: Shape) -> Shape:
 
 
 def channels_last(shape: Shape) -> Shape:
-    """(N, C, *spatial) as (*spatial, C), the batch in front where it is not 1."""
+    """(N, C, *spatial) as (*spatial, C), with the batch in front if it is not 1."""
     moved = (*shape[2:], shape[1])
     return moved if shape[0] == 1 else (shape[0], *moved)
 
 
 def per_output(field: str, count: int = 1) -> Callable[[Node, bool], Work]:
-    """Work of ``count`` operations an output element, in one class."""
+    """Work of ``count`` operations per output element, in one class."""
 
     def work(node: Node, training: bool) -> Work:
         size = extent(node.outputs[0].shape)
@@ -316,20 +321,21 @@ def broadcast(shapes: tuple[Shape, ...]) -> Shape:
 
 
 def _is_one(size: int) -> bool:
-    """Whether it is the number 1, and not a size that has this value here: no guard is noted."""
+    """Whether a size is the number 1, as opposed to a symbolic size with that value. Comparing does
+    not record a guard."""
     return type(size) is int and size == 1
 
 
 def operands(node: Node, given: int = 1) -> tuple[Shape, ...]:
-    """Shapes of weight, bias and so on: the node's parameters, or where any of them is computed
-    (weight standardisation, a hypernetwork) the inputs after the first ``given``."""
+    """Shapes of weight, bias and so on: the node's parameters or, if one of them is computed
+    (weight standardisation, a hypernetwork), the inputs after the first ``given``."""
     if node.weights:
         return tuple([weight.shape for weight in node.weights])
     return tuple([value.shape for value in node.inputs[given:]])
 
 
 def require_channels(shape: Shape, rank: int) -> None:
-    """Refuse anything but (N, C, ...) with ``rank`` dimensions."""
+    """Raise ShapeError unless the shape is (N, C, ...) with ``rank`` dimensions."""
     if len(shape) != rank:
         got = "×".join(map(str, shape))
         raise ShapeError(f"expected {rank} dimensions (N, C, ...), got {got}")

@@ -47,7 +47,7 @@ def elementwise(
     saves_in_place: Saves | None = None,
 ) -> None:
     """Declare operators that do so many operations for each output element."""
-    text = f"{per_output_element} an element" + (f": {why}" if why else "")
+    text = f"{per_output_element} per element" + (f": {why}" if why else "")
     for name in names:
         work = per_output(kind, per_output_element)
         operator(
@@ -221,7 +221,7 @@ hardsigmoid = activation_function(TABLE["hardsigmoid"])
 
 
 def leaky_relu(x: Handle, negative_slope: float = 0.01, *, name: str = "leaky_relu") -> Handle:
-    """As ``torch.nn.functional.leaky_relu``. Counted: 2 an element."""
+    """As ``torch.nn.functional.leaky_relu``. Counted: 2 per element."""
     return TABLE["leaky_relu"].apply(x, name=name, attrs={"negative_slope": negative_slope})
 
 

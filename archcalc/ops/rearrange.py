@@ -23,7 +23,7 @@ def pad_shape(inputs: tuple[Shape, ...], weights: Mapping[str, Shape], attrs: At
     for pair in range(len(pad) // 2):
         sizes[-1 - pair] += pad[2 * pair] + pad[2 * pair + 1]
     if any(size < 1 for size in sizes):
-        raise ShapeError(f"pad {pad} leaves nothing of {times(x)}")
+        raise ShapeError(f"pad {pad} removes all of {times(x)}")
     return tuple(sizes)
 
 

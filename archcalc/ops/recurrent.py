@@ -52,7 +52,7 @@ def _layer(name: str, gates: int, activation: int, elementwise: int, why: str) -
 
 
 for _suffix in ("", "_cell"):
-    _layer(f"lstm{_suffix}", 4, 22, 4, "a unit: three sigmoids, two tanh, 8 more")
-    _layer(f"gru{_suffix}", 3, 13, 5, "a unit: two sigmoids, one tanh, 8 more")
-    _layer(f"rnn_tanh{_suffix}", 1, 5, 0, "a unit: one tanh, one addition")
-    _layer(f"rnn_relu{_suffix}", 1, 1, 0, "a unit: one comparison, one addition")
+    _layer(f"lstm{_suffix}", 4, 22, 4, "per unit: three sigmoids, two tanh, 8 more")
+    _layer(f"gru{_suffix}", 3, 13, 5, "per unit: two sigmoids, one tanh, 8 more")
+    _layer(f"rnn_tanh{_suffix}", 1, 5, 0, "per unit: one tanh, one addition")
+    _layer(f"rnn_relu{_suffix}", 1, 1, 0, "per unit: one comparison, one addition")

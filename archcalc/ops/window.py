@@ -44,7 +44,7 @@ def conv_positions(
     """
     if padding == "same":
         if any(step != 1 for step in stride):
-            raise ShapeError(f"padding 'same' needs stride 1, got {times(stride)}")
+            raise ShapeError(f"padding 'same' needs stride 1; got {times(stride)}")
         return size
     pads = (0,) * len(size) if isinstance(padding, str) else padding
     result = []
@@ -114,7 +114,7 @@ def transposed_positions(
         count = (size[axis] - 1) * stride[axis] - 2 * padding[axis]
         count += dilation[axis] * (kernel[axis] - 1) + output_padding[axis] + 1
         if count < 1:
-            raise ShapeError(f"padding {times(padding)} leaves nothing of the output")
+            raise ShapeError(f"padding {times(padding)} removes the whole output")
         result.append(count)
     return tuple(result)
 

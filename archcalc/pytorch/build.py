@@ -71,7 +71,7 @@ def build(
             return make(asked.name, asked.options, seed=seed, device=str(device))
         model = declared.graph(input, options=asked.options)
     elif input is not None or options:
-        raise UsageError("input and options belong to a name; a Graph has its own")
+        raise UsageError("input and options apply to models given by name; a Graph has its own")
     network = Network(model)
     if torch.device(device).type != "meta":
         network.to_empty(device="cpu")
@@ -140,8 +140,8 @@ class Network(nn.Module):
                 parent.add_module(name, layer.make())
         except KeyError as error:
             raise UsageError(
-                f"cannot build {self.architecture.name}: a part of the name {node.name} is a word "
-                "of Python or an attribute of every torch module; rename it"
+                f"cannot build {self.architecture.name}: a part of the name {node.name} is a "
+                "keyword of Python or an attribute of every torch module; rename it"
             ) from error
 
     def _write_paths(self) -> None:

@@ -190,7 +190,7 @@ def check_model(
     model = load.find(asked.name, asked.options, trust=trust)
     shapes, named = load.call_inputs(input, batch, model, asked.name)
     if named:
-        raise UsageError("the counters take inputs by position: omit their names")
+        raise UsageError("the counters take positional inputs; omit the names of the inputs")
 
     def prepared(device: str) -> tuple[nn.Module, Inputs]:
         net = _module(model, device, asked.name)

@@ -67,7 +67,7 @@ def derive(
                 module = build_on_meta(found.build)  # type: ignore[arg-type]  # any callable will do
     else:
         if input is not None or options:
-            raise UsageError("input= and options are for a model by its name; give inputs=[...]")
+            raise UsageError("input= and options apply to models given by name; give inputs=[...]")
         module, short = model, getattr(model, "__name__", type(model).__name__)
         function = getattr(model, "forward", model)
         positional, named = arguments(function, tuple(inputs or ()), kwargs or {})
@@ -135,7 +135,7 @@ def _sizes(inputs: Sequence[Any], spec: str) -> dict[str, int]:
                         "give inputs of the same sizes"
                     )
     if not found:
-        raise UsageError(f"{spec} is given no shapes, so that no size can vary")
+        raise UsageError(f"{spec} has no inputs with shapes, so no size can vary")
     return found
 
 
@@ -157,6 +157,6 @@ def _refuse_fixed(formula: Formula, region: Region) -> None:
             others = [name for name in formula.variables if name not in fixed]
             rest = f"; derive over {', '.join(others)}" if others else ""
             raise NoFormulaError(
-                f"{formula.spec} takes {' and '.join(sorted(fixed))} for a fixed number at "
+                f"{formula.spec} uses {' and '.join(sorted(fixed))} as a fixed number at "
                 f"{line or 'a line of its own'} ({condition}){rest}"
             )

@@ -23,11 +23,13 @@ def recipe(asked: Configuration) -> Recipe:
         raise UsageError(f"{asked.name} is a model of diffusers; it takes --input and --batch")
     with needs("hf", f"{asked.name} is a configuration of diffusers and"), quiet():
         import diffusers
-    kind: Any = getattr(diffusers, asked.architecture, None)
-    if not (isinstance(kind, type) and issubclass(kind, nn.Module)):
+    found = getattr(diffusers, asked.architecture, None)
+    if not (isinstance(found, type) and issubclass(found, nn.Module)):
         raise UsageError(
             f"{asked.name}: diffusers {diffusers.__version__} has no model {asked.architecture!r}"
         )
+
+    kind: Any = found  # the class says nothing of from_config
 
     def build() -> nn.Module:
         with quiet():

@@ -85,7 +85,7 @@ def _transformers(asked: Configuration) -> Recipe:
         return module
 
     def inputs(batch: int) -> dict[str, Any]:
-        with guard(f"{asked.name} does not say what it takes; give --input NAME=SIZES"):
+        with guard(f"{asked.name} does not declare its input; give --input NAME=SIZES"):
             given = Inputs(config, kind, batch, asked.seq).all()
         return _decoding(asked, build, given) if asked.decode else given
 

@@ -72,7 +72,7 @@ def load(
     that is not there, and DefinitionError where the model's own forward fails.
     """
     if optimizer and not training:
-        raise UsageError("--optimizer is a part of --train; give both")
+        raise UsageError("--optimizer needs --train; give both")
     model = find(name, options, trust=trust)
     inputs = call_inputs(input, batch, model, name)
     if model.ready:
@@ -81,7 +81,7 @@ def load(
         with guard(f"{name} cannot be built"):
             module = build_on_meta(model.build)  # type: ignore[arg-type]  # any callable will do
         if not callable(module):
-            raise UsageError(f"{name} makes {type(module).__name__}, which is not a model")
+            raise UsageError(f"{name} returns {type(module).__name__}, which is not a model")
     args, named = inputs
     graph = trace(
         module,
@@ -137,7 +137,7 @@ def make(
         on_meta = device == "meta" and not model.ready
         made = build_on_meta(model.build) if on_meta else model.build()  # type: ignore[arg-type]  # any callable will do
     if not isinstance(made, nn.Module):
-        raise UsageError(f"{name} makes {type(made).__name__}, which is not a torch module")
+        raise UsageError(f"{name} returns {type(made).__name__}, which is not a torch module")
     return made if on_meta else made.to(device)
 
 
@@ -289,7 +289,7 @@ def _from_python(place: str, attribute: str, name: str, options: Mapping[str, An
     found = getattr(module, attribute)
     if isinstance(found, nn.Module):
         if options:
-            raise UsageError(f"{name} is a module that is built already; it has no options")
+            raise UsageError(f"{name} is a module instance, which has no options")
         return Model(lambda: found, ready=True)
     if not callable(found):
         raise UsageError(f"{name} is {type(found).__name__}, not a class, function or module")
@@ -371,7 +371,7 @@ def call_inputs(
 ) -> tuple[list[TensorShape], dict[str, Any]]:
     """What the model is called with, by position and by name. Raises UsageError."""
     if batch < 1:
-        raise UsageError(f"batch {batch}: at least 1 is needed")
+        raise UsageError(f"batch {batch} is not allowed; it must be at least 1")
     if input and model.decodes:
         raise UsageError(f"{name}: --decode makes its own inputs; give --seq instead of --input")
     if not input:
@@ -379,7 +379,7 @@ def call_inputs(
             return [], model.named(batch)
         if model.input is None:
             raise UsageError(
-                f"{name} does not say what it takes: write archcalc show {name} --input 224x224x3 "
+                f"{name} does not declare its input; write archcalc show {name} --input 224x224x3 "
                 "for an image, or --input x=1,3,224,224:f32 for each tensor"
             )
         return [shape(batch, *model.input)] * model.images, {}

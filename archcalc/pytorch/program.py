@@ -82,7 +82,7 @@ def load(path: str, *, trust: bool = False) -> ExportedProgram:
     except _RunsCodeError as found:
         raise UsageError(
             f"{path} is not loaded, because {found}, which can run code; "
-            "give --trust if you trust where it comes from"
+            "give --trust if you trust its source"
         ) from None
     except Exception as error:  # a damaged archive fails in many ways
         raise UsageError(

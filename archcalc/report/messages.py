@@ -26,8 +26,8 @@ class Words:
         return MESSAGES[key][self.lang].format(**values)
 
     def term(self, word: str) -> str:
-        """A word out of a record, such as a class of work; unknown ones stay as they are, for a
-        user's own operators have names of their own."""
+        """The term for a word of a record, such as a class of work. Unknown words, such as names of
+        users' operators, are returned unchanged."""
         if f"term.{word}" in MESSAGES:
             return MESSAGES[f"term.{word}"][self.lang]
         kind, _, window = word.partition(" ")  # conv 3×3
@@ -179,13 +179,13 @@ MESSAGES: Mapping[str, Mapping[Lang, str]] = {
         "zh": "整个 Inception 模块，{input}",
     },
     "example.intro": {
-        "en": "A multiply-add for every output position and every weight that it meets: "
+        "en": "One multiply-add per output element and weight of its window: "
         "(output H×W×C) × (window × input channels).",
-        "zh": "每个输出位置与它遇到的每个权重做一次乘加：（输出 H×W×C）×（窗口 × 输入通道）。",
+        "zh": "每个输出元素与其窗口内的每个权重各做一次乘加：（输出 H×W×C）×（窗口 × 输入通道）。",
     },
     "example.branch_says": {
-        "en": "Straight on the input the 5×5 needs {before} MACs. With a 1×1 in front of it "
-        "it needs {after}, {ratio} times fewer.",
+        "en": "Applied directly to the input, the 5×5 needs {before} MACs. With a 1×1 before it, "
+        "both together need {after}, {ratio} times fewer.",
         "zh": "5×5 直接作用于输入，需要 {before}次乘加；先用 1×1 降维，只需 {after}次，"
         "是原来的 1/{ratio}。",
     },
@@ -333,15 +333,15 @@ MESSAGES: Mapping[str, Mapping[Lang, str]] = {
         "zh": "{model} 中未计入：{ops}；其总数是下界。",
     },
     "note.memory": {
-        "en": "Alive: outputs that some later node still reads, while this node runs; views are "
-        "free. Kept for backward: what autograd keeps in a training step. No workspace, "
-        "fragmentation, gradients or optimizer state.",
+        "en": "Alive: outputs that a later node still reads while this node runs; views take no "
+        "memory. Kept for backward: what autograd saves in a training step. Workspaces, "
+        "fragmentation, gradients and optimizer state are not included.",
         "zh": "存活：某节点运行时仍有后续节点要读的输出；视图不占内存。反向所需：训练一步中 "
         "autograd 保存的量。不含工作区、碎片、梯度与优化器状态。",
     },
     "note.free": {
-        "en": "An operation is counted, free (with its reason), or not counted and then listed; "
-        "unknown is empty, never 0.",
+        "en": "An operation is counted, free (with the reason), or not counted and listed. An "
+        "unknown value is left empty, never 0.",
         "zh": "每个运算要么计入，要么免费（说明原因），要么未计入并列出；未知留空，绝不写 0。",
     },
     "note.rounding": {
@@ -385,10 +385,10 @@ MESSAGES: Mapping[str, Mapping[Lang, str]] = {
         "zh": "{model} 对比 {baseline}，{setting}：{told}。",
     },
     "note.accuracy": {
-        "en": "Measured with archcalc train. The best epoch is chosen by images held out of the "
-        "training set; the test images are touched once. Intervals are 95 %: over several seeds of "
-        "the mean, by Student's t; of a single run by Wilson's score, which knows only how many "
-        "images it was tested on. MACs are of the network as it was trained.",
+        "en": "Measured with archcalc train. The best epoch is selected on images held out of the "
+        "training set; the test images are used once. Intervals are 95 %: for several seeds, that "
+        "of the mean by Student's t; for a single run, Wilson's score interval, which reflects "
+        "only the number of test images. MACs are for the input and classes of the training.",
         "zh": "由 archcalc train 实测。最佳轮次由训练集中留出的图像选定，测试集只用一次。"
         "区间为 95 %：多个种子时按 Student t 取均值的区间，单次训练时按 Wilson 得分，"
         "只反映测试图像的多少。MACs 按训练时的输入与类别数计算。",
@@ -414,14 +414,15 @@ MESSAGES: Mapping[str, Mapping[Lang, str]] = {
         "zh": "{models} 没有完成的训练。",
     },
     "note.claims": {
-        "en": "Holds: the very number. Rounds to it: within half of the last printed digit. Off: "
-        "beyond, by at most a tenth. False: farther. Inference: nobody says so in print; it fits "
-        "the figures.",
-        "zh": "成立：数字完全相同。四舍五入后相符：在末位的一半以内。有偏差：超出，但不过十分之一。"
-        "不成立：差得更多。inference（推断）：原文未说，但与数字相符。",
+        "en": "Holds: equal. Rounds to it: within half a unit of the last printed digit. Off: "
+        "farther, by at most a tenth. False: farther still. Inference: fits the figures, but no "
+        "publication states it.",
+        "zh": "成立：数字完全相同。四舍五入后相符：误差在末位的一半以内。有偏差：超出，但不过"
+        "十分之一。不成立：相差更多。inference（推断）：原文未写明，但与数字相符。",
     },
     "note.needs_training": {
-        "en": "{untold} more figures about these models, such as error rates, no count can check.",
+        "en": "{untold} more figures about these models, such as error rates, cannot be checked by "
+        "counting.",
         "zh": "关于这些网络另有 {untold} 个数字（如错误率），靠计数无法核对。",
     },
     "note.quiet": {"en": "Nothing found in {models}.", "zh": "{models} 没有发现问题。"},
@@ -452,7 +453,8 @@ MESSAGES: Mapping[str, Mapping[Lang, str]] = {
     "page.skip": {"en": "Skip to the report", "zh": "跳到正文"},
     "page.contents": {"en": "Contents", "zh": "目录"},
     "page.no_script": {
-        "en": "Charts, sorting and filters need JavaScript; the tables below are complete without.",
+        "en": "Charts, sorting and filters need JavaScript. The tables below are complete without "
+        "it.",
         "zh": "图表、排序与筛选需要 JavaScript；下面的表格无需它也完整。",
     },
     "page.hint": {

@@ -118,7 +118,7 @@ head that runs in training alone)')
     """
     for name, values in ranges.items():
         if not len(values) or values[0] < 1 or any(b <= a for a, b in pairwise(values)):
-            raise UsageError(f"the values of {name} must be whole numbers from 1 in rising order")
+            raise UsageError(f"the values of {name} must be increasing whole numbers of at least 1")
     if isinstance(model, Formula):
         formula = model
     else:
@@ -135,7 +135,7 @@ head that runs in training alone)')
             read=read,
         )
     if set(ranges) != set(formula.variables):
-        raise UsageError(f"give a range of each of {', '.join(formula.variables)}")
+        raise UsageError(f"give a range for each of {', '.join(formula.variables)}")
     covered = dict(ranges)
     while True:
         try:

@@ -118,7 +118,7 @@ class Formula:
         given = self._complete(sizes)
         for name, value in given.items():
             if type(value) is not int or value < 1:
-                raise UsageError(f"{name}={value!r} is not a whole number, at least 1")
+                raise UsageError(f"{name}={value!r} is not a whole number of at least 1")
         region = self.find(given)
         if region.refusal:
             self.declare(given)  # raises, in the words for these very sizes
@@ -163,7 +163,7 @@ class Formula:
         valid = np.zeros(count, bool)
         refusals: dict[str, int] = {}
         if count and min(int(column.min()) for column in ordered) < 1:
-            raise UsageError("a size is at least 1; the columns have smaller ones")
+            raise UsageError("sizes must be at least 1; the columns have smaller ones")
         for rows, region in self._assigned(ordered, count):
             if region.refusal:
                 refusals[region.refusal] = refusals.get(region.refusal, 0) + _size(rows, count)
@@ -218,7 +218,7 @@ class Formula:
         for name in sizes:
             if name not in self.variables:
                 known = ", ".join(self.variables)
-                raise UsageError(f"the formula is not over {name!r}; it is over {known}")
+                raise UsageError(f"the formula has no variable {name!r}; its variables are {known}")
         return {**self.defaults, **sizes}
 
     def _derived(self, sizes: Mapping[str, int]) -> Region:
@@ -459,7 +459,7 @@ def _column(value: Any, name: str) -> NDArray[np.int64]:
 
     column = np.asarray(value)
     if column.dtype.kind not in "iu":
-        raise UsageError(f"the column {name} is of {column.dtype}, not of whole numbers")
+        raise UsageError(f"the column {name} has the dtype {column.dtype}; expected whole numbers")
     if column.dtype == np.uint64 and column.size and int(column.max()) > LARGEST:
         raise OverflowError(f"the column {name} does not fit int64")
     return column.astype(np.int64, copy=False)
@@ -493,7 +493,7 @@ def _figures(region: Region, columns: Sequence[NDArray[np.int64]]) -> tuple[NDAr
     exact = region.columns(*(column.astype(object) for column in columns))
     for name, values in zip(region.figures, exact, strict=True):
         if max(map(abs, np.atleast_1d(np.asarray(values, object)).tolist())) > LARGEST:
-            raise OverflowError(f"{name} does not fit int64; ask for single values instead")
+            raise OverflowError(f"{name} does not fit int64; evaluate single values instead")
     return tuple(np.asarray(values, object).astype(np.int64) for values in exact)
 
 

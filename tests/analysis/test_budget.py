@@ -58,7 +58,7 @@ def test_peak_memory_is_that_of_the_memory_reading() -> None:
     ("node", "wanted", "words"),
     [
         ("mlpconv3", "8x8x11", "nin: mlpconv3 is 8×8×10, not 8×8×11"),
-        ("conv9", "8x8x10", "nin: there is no node conv9, whose shape is to be 8x8x10"),
+        ("conv9", "8x8x10", "nin: there is no node conv9; its shape is limited to 8x8x10"),
     ],
 )
 def test_a_shape_that_is_another_is_a_breach(node: str, wanted: str, words: str) -> None:
@@ -98,7 +98,9 @@ def test_a_slow_time_advises_until_the_budget_names_the_machine() -> None:
     limits = Budget("nin", latency=TimeLimit(0.005, "bench.json"))
     (advice,) = check(limits, NIN, bench(0.009))
     assert advice.outcome == "advice"
-    assert advice.sentence.startswith("nin: 9 ms on Example CPU 9000, at most 5 ms allowed; advice")
+    assert advice.sentence.startswith(
+        "nin: 9 ms on Example CPU 9000, at most 5 ms allowed; advisory"
+    )
     (kept,) = check(limits, NIN, bench(0.004))
     assert kept.outcome == "kept"
     named = Budget("nin", latency=TimeLimit(0.005, "bench.json", machine="cpu 9000"))

@@ -38,7 +38,7 @@ def test_several_runs_give_their_mean_and_deviation() -> None:
 @pytest.mark.parametrize(
     ("name", "accuracy", "words"),
     [
-        ("params", 0.9, "is none that training can tell; those are error, accuracy"),
+        ("params", 0.9, "is not a claim about an accuracy; those are error, accuracy"),
         ("accuracy", None, "run a has no result yet"),
     ],
 )

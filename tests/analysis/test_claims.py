@@ -426,7 +426,7 @@ def test_claims_beside_a_third_partys_models_are_found(
         ("claim = 3", "write [[claim]], with two brackets"),
         ("x = [", "is not TOML"),
         ("", "has no [[claim]] and no [[table]]"),
-        ("colour = 'red'", "'colour' is none of source, model"),
+        ("colour = 'red'", "'colour' is not one of source, model"),
         (MINE.replace('unit = "MACs"', ""), "claim work: unit is missing"),
         (MINE.replace("quote", "quoted", 1), "unknown key 'quoted'; did you mean quote?"),
         (MINE.replace('"0.12G"', "0.12"), "published: expected text, got a number"),
@@ -444,8 +444,8 @@ def test_claims_beside_a_third_partys_models_are_found(
             "steps[0]: expected a table, got",
         ),
         (MINE + '[[claim]]\nid = "work"\nquote = "q"\npublished = "1"\nunit = "x"', "given to two"),
-        (MINE.replace("node =", "place ="), "'place' is none of its columns out"),
-        (MINE.replace('"macs"', '"mac"'), "claim mine/work: 'mac': 'mac' is none of numbers"),
+        (MINE.replace("node =", "place ="), "'place' is not one of its columns out"),
+        (MINE.replace('"macs"', '"mac"'), "claim mine/work: 'mac': 'mac' is not one of numbers"),
         (MINE.replace("inception-5x5", "incep"), "unknown model 'incep'"),
     ],
 )
@@ -465,7 +465,7 @@ def test_a_file_of_claims_that_is_wrong_is_refused_in_one_sentence(
     ("arguments", "words"),
     [
         (["--file", "nowhere.toml"], "there is no file nowhere.toml"),
-        (["goglenet"], "there are no claims about goglenet; there are about alexnet"),
+        (["goglenet"], "there are no claims about goglenet; models with claims: alexnet"),
         (["sk-unit", "--file", "README.md"], "README.md is not TOML"),
     ],
 )

@@ -135,7 +135,7 @@ def test_a_report_that_is_not_there_is_refused(capsys: pytest.CaptureFixture[str
     assert run(["diff", "nowhere.json", "nothing.json"]) == 2
     assert "there is no file nowhere.json" in capsys.readouterr().err
     assert run(["diff", "nowhere.json"]) == 2
-    assert "two reports are compared, as base.json head.json; got 1" in capsys.readouterr().err
+    assert "give two reports, such as base.json head.json; got 1" in capsys.readouterr().err
 
 
 def test_what_was_saved_is_loaded(tmp_path: Path) -> None:

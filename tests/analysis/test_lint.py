@@ -108,9 +108,9 @@ def test_the_forty_logits_are_told_with_what_would_give_ten() -> None:
     (each,) = [
         one for one in lint(archcalc.graph("nin-mnist-v0")).findings if one.rule == "global-pooling"
     ]
-    assert "2×2 of a 28×28 map" in each.reason
+    assert "28×28 map to 2×2" in each.reason
     assert "10 channels become 40 logits" in each.reason
-    assert "10 logits in place of 40" in each.remedy
+    assert "10 logits instead of 40" in each.remedy
 
 
 def declared(define, input: str = "32x32x3") -> Lint:
@@ -181,7 +181,7 @@ def test_the_images_channels_and_the_classes_are_as_they_are() -> None:
 
     (each,) = declared(define).findings
     assert (each.rule, each.node) == ("channels", "conv")
-    assert "25 % of such work is padding" in each.remedy
+    assert "25 % of that work is padding" in each.remedy
 
 
 def test_the_command_has_a_table_and_an_exit_code_for_warnings_alone(

@@ -157,7 +157,7 @@ def test_without_a_cache_folder_a_file_is_asked_for(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("ARCHCALC_CACHE", "off")
-    assert "give the file of one" in refusal("compare nin --predict cpu", capsys)
+    assert "name a calibration file" in refusal("compare nin --predict cpu", capsys)
     with pytest.raises(archcalc.UsageError, match="name a file with --save"):
         calibrations.save(calibration())
 

@@ -90,9 +90,9 @@ def test_a_saved_graph_has_no_options_and_one_input(
     assert run(["flops", str(path), "--train"]) == 2
     assert "save it again with --train" in capsys.readouterr().err
     assert run(["flops", "nin", "googlenet", "--save-graph", str(path)]) == 2
-    assert "writes one graph; 2 models are named" in capsys.readouterr().err
+    assert "writes one graph; name one model, not 2" in capsys.readouterr().err
     assert run(["flops", "nin", "--save-graph", str(tmp_path / "net.json")]) == 2
-    assert "a graph's file ends in .graph.json" in capsys.readouterr().err
+    assert "the name of a graph's file must end in .graph.json" in capsys.readouterr().err
 
 
 def _node(change: Callable[[dict[str, Any]], Any]) -> Callable[[dict[str, Any]], Any]:
@@ -108,7 +108,7 @@ DAMAGE: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     "a negative source": (_node(lambda n: n.update(inputs=[[-1, 0]])), "which is not before"),
     "a negative size": (
         _node(lambda n: n.update(outputs=[[[1, -2], "float32"]])),
-        "negative or absurd",
+        "negative or too large",
     ),
     "a size of 30 digits": (
         _node(lambda n: n.update(outputs=[[[10**30], "int8"]])),
@@ -116,7 +116,7 @@ DAMAGE: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
     ),
     "an unknown dtype": (_node(lambda n: n.update(outputs=[[[1], "float7"]])), "dtype 'float7'"),
     "two names": (_node(lambda n: n.update(name="input")), "two nodes are called 'input'"),
-    "no weights": (_node(lambda n: n.update(weights=[])), "not a conv2d that can be priced"),
+    "no weights": (_node(lambda n: n.update(weights=[])), "not a conv2d that can be counted"),
     "code": (_node(lambda n: n.update(attrs={"x": {"__import__": "os"}})), "a table that archcalc"),
     "a late end": (lambda d: d.update(lifetimes=[[0, 0, 999]]), "lives until node 999"),
 }

@@ -104,5 +104,5 @@ def test_an_image_may_have_a_name_and_takes_the_batch(
 def test_a_tensor_in_torchs_order_has_its_own_batch() -> None:
     assert parse_tensor("left=1,1,105,105:f32") == ("left", TensorShape((1, 1, 105, 105)))
     assert parse_tensor("x=128:i64") == ("x", TensorShape((128,), "int64"))
-    with pytest.raises(UsageError, match="gives the batch itself; omit --batch"):
+    with pytest.raises(UsageError, match="includes the batch; omit --batch"):
         parse_tensor("left=1,1,105,105", batch=2)

@@ -217,7 +217,7 @@ def test_an_input_comes_as_text_or_as_channels_height_width(
 
 @pytest.mark.parametrize("batch", [0, -1])
 def test_a_batch_has_at_least_one_image(batch: int) -> None:
-    with pytest.raises(UsageError, match=f"^batch {batch}: at least 1 is needed$"):
+    with pytest.raises(UsageError, match=f"^batch {batch} is not allowed; it must be at least 1$"):
         sample.graph(batch=batch)
 
 

@@ -287,7 +287,7 @@ CASES = [
         cost=Cost(norm=(5 + 4) * (55 * 55 * 96)),
         text="9×(55×55×96)",
     ),
-    # Activations, so many an element.
+    # Activations: operations per element.
     Case(
         "relu",
         ((1, 8, 4, 4),),

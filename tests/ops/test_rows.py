@@ -15,7 +15,7 @@ WHOLE: dict[str, Any] = {
     "window": "pointwise",
     "counters": counters.NOTHING,
     "saves": "nothing",
-    "formula": "1 an element",
+    "formula": "1 per element",
     "work": per_output("elementwise"),
 }
 
@@ -30,8 +30,8 @@ def test_a_row_without_one_of_its_parts_is_refused(part: str) -> None:
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"formula": ""}, "work and its formula come together"),
-        ({"work": None}, "give work and a formula, or why it is free"),
+        ({"formula": ""}, "give work and its formula together"),
+        ({"work": None}, "give work and a formula, or the reason why it is free"),
         ({"kind": "convolution"}, "'convolution' is not one of input, conv, linear"),
         ({"weights_together": True}, "needs weights_after"),
         ({"name": "conv2d"}, "'conv2d' is declared twice"),

@@ -42,7 +42,7 @@ def test_padding_same_keeps_the_size_and_valid_is_none() -> None:
 
 
 def test_padding_same_refuses_a_stride() -> None:
-    with pytest.raises(ShapeError, match="padding 'same' needs stride 1, got 2×1"):
+    with pytest.raises(ShapeError, match="padding 'same' needs stride 1; got 2×1"):
         conv_positions((9, 7), (3, 3), (2, 1), "same", (1, 1))
 
 
@@ -97,7 +97,7 @@ def test_a_transposed_convolution_yields_so_many_positions(
 def test_a_transposed_convolution_refuses_what_torch_refuses() -> None:
     with pytest.raises(ShapeError, match="output_padding 2 must be smaller than the stride 2"):
         transposed_positions((7,), (3,), (2,), (1,), (2,), (1,))
-    with pytest.raises(ShapeError, match="padding 1 leaves nothing of the output"):
+    with pytest.raises(ShapeError, match="padding 1 removes the whole output"):
         transposed_positions((1,), (2,), (1,), (1,), (0,), (1,))
 
 

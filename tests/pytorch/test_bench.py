@@ -452,7 +452,7 @@ def test_the_format_follows_the_file_unless_said(cli, tmp_path: Path) -> None:
         ("bench nin -o nowhere/at/all.json", "there is no folder nowhere/at"),
         ("compare nin --latency tpu", "unknown device 'tpu'"),
         ("compare nin --bench nothing.json", "there is no file nothing.json"),
-        ("compare nin --bench a --latency cpu", "give one of them"),
+        ("compare nin --bench a --latency cpu", "give only one of them"),
     ],
 )
 def test_wrong_input_ends_in_one_sentence_and_exit_2(cli, line: str, words: str) -> None:

@@ -160,7 +160,7 @@ def test_a_size_that_becomes_a_number_is_refused_with_the_line(
     with pytest.raises(NoFormulaError) as refused:
         archcalc.derive(make(), ["height", "batch"], inputs=[(1, 3, 24, 24)])
     text = str(refused.value)
-    assert "takes height for a fixed number at test_derive.py:" in text
+    assert "uses height as a fixed number at test_derive.py:" in text
     assert text.endswith("in forward (height = 24); derive over batch")
     assert archcalc.derive(make(), ["batch"], inputs=[(1, 3, 24, 24)]).params(batch=3) == 0
 
@@ -222,10 +222,10 @@ def test_what_sizes_do_not_tell_is_refused_with_the_line(
     ("asked", "why"),
     [
         ({"inputs": [(1, 3, 24, 24)], "over": ["depth"]}, "its inputs have batch, height, width"),
-        ({"inputs": [3], "over": ["height"]}, "is given no shapes"),
+        ({"inputs": [3], "over": ["height"]}, "has no inputs with shapes"),
         ({"inputs": [(1, 3, 24, 24)], "over": ["height"], "figures": ["x"]}, "unknown figure 'x'"),
         ({"input": "24x24x3", "over": ["height"]}, "give inputs="),
-        ({"inputs": [(1, 3, 24, 24)], "over": ["batch"], "training": True}, "evaluation pass"),
+        ({"inputs": [(1, 3, 24, 24)], "over": ["batch"], "training": True}, "evaluation mode"),
     ],
 )
 def test_a_wrong_question_is_one_sentence(asked: dict[str, Any], why: str) -> None:
@@ -273,7 +273,7 @@ def test_the_command_derives_torch_models(
     assert run([*line, "--metric", "macs"]) == 0
     assert "1,080·batch·height" in capsys.readouterr().out  # 8 columns · 27 · 5 channels
     assert run(["derive", f"{path}:net", "--over", "batch"]) == 2
-    assert "does not say what it takes" in capsys.readouterr().err
+    assert "does not declare its input" in capsys.readouterr().err
 
 
 class Residual(nn.Module):

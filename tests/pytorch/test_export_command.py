@@ -91,7 +91,7 @@ def test_a_torch_model_is_exported_in_evaluation_mode_with_an_open_batch(
     [
         (["nin", "--to", "onnx"], "--to onnx writes a binary file: give -o nin.onnx"),
         (["nim"], "unknown model 'nim'"),
-        (["torchvision:resnet50"], "its source is Python already; --to pt2 and --to onnx"),
+        (["torchvision:resnet50"], "whose source is already Python; --to pt2 and --to onnx"),
         (["nin", "-o", "/no/such/folder/nin.py"], "cannot write"),
         (["nin", "--to", "tflite"], "'tflite' is not one of 'py', 'pt2', 'onnx'"),
     ],

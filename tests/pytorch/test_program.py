@@ -120,7 +120,7 @@ def test_a_crafted_file_is_refused_before_anything_in_it_runs(saved: Path, where
         resolve(str(changed(saved, changes)), input=["2,8"])
     assert not RAN
     assert words in str(caught.value)
-    assert "give --trust if you trust where it comes from" in str(caught.value)
+    assert "give --trust if you trust its source" in str(caught.value)
     assert "\n" not in str(caught.value)
 
 

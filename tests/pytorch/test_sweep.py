@@ -80,7 +80,7 @@ def test_a_worker_that_dies_is_one_sentence_and_loses_no_finished_chunk(
     assert run(line) == 2
     said = capsys.readouterr()
     assert said.out == ""
-    assert [each for each in said.err.splitlines() if "a worker of the sweep was lost" in each]
+    assert [each for each in said.err.splitlines() if "a worker of the sweep died" in each]
     assert len(said.err.strip().splitlines()) == 1
     source = Path(net.rpartition(":")[0])
     repaired = NET.replace("os._exit(1)", "pass").replace("width == 13", "width < 30")
@@ -194,7 +194,7 @@ def test_a_worker_of_a_cluster_that_dies_is_one_sentence(cluster: Jobs) -> None:
         return {"width": candidate["width"]}
 
     assert cluster.map(measured, [{"width": 8}, {"width": 9}]) == [{"width": 8}, {"width": 9}]
-    with pytest.raises(ArchcalcError, match="a worker of the sweep was lost") as lost:
+    with pytest.raises(ArchcalcError, match="a worker of the sweep died") as lost:
         cluster.map(measured, [{"width": 8}, {"width": 66}])
     assert "\n" not in str(lost.value)
 

@@ -153,7 +153,7 @@ def test_no_figure_asks_whether_a_tensor_is_empty(model: str) -> None:
 
 @pytest.mark.parametrize("values", [range(0), range(5), [3, 2], [2, 2]])
 def test_a_range_without_rising_sizes_is_refused(values: Any) -> None:
-    with pytest.raises(UsageError, match="the values of height must be whole numbers from 1"):
+    with pytest.raises(UsageError, match="the values of height must be increasing whole numbers"):
         cover("nin", {"height": values})
 
 

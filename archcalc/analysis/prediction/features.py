@@ -36,6 +36,10 @@ NAMES = (
     "stride",
     "dilation",
     "groups",
+    "group_in",
+    "group_out",
+    "macs_per_output",
+    "macs_per_byte",
     "waste_in",
     "waste_out",
     "waste_width",
@@ -132,7 +136,8 @@ def _call(node: Node, row: Operator | None, context: _Context) -> Call:
     weights = operands(node) if node.weights else ()
     kernel = weights[0][2:] if weights and len(weights[0]) > 2 else node.attrs.get("kernel_size")
     window = _sizes(kernel) if kernel else _window(given, output, row)
-    groups = node.attrs.get("groups", node.attrs.get("num_groups", 1))
+    told = node.attrs.get("groups", node.attrs.get("num_groups", 1))
+    groups = max(1, told) if isinstance(told, int) else 1
     channels_in, places_in = _split(given)
     channels_out, places_out = _split(output)
     read = sum(value.nbytes for value in node.inputs)
@@ -160,11 +165,15 @@ def _call(node: Node, row: Operator | None, context: _Context) -> Call:
         max(window, default=0),
         max(_sizes(node.attrs.get("stride", 1)), default=1),
         max(_sizes(node.attrs.get("dilation", 1)), default=1),
-        groups if isinstance(groups, int) else 1,
+        groups,
+        channels_in // groups,
+        channels_out // groups,
+        macs / max(1, sum(value.numel for value in node.outputs)),
+        macs / max(1, read + held + written),
     )
     layout = context.storages
     flags = (
-        _waste(channels_in // max(1, groups) if isinstance(groups, int) else channels_in),
+        _waste(channels_in // groups),
         _waste(channels_out),
         _waste(output[-1] if output else 0),
         float(len(node.inputs)),

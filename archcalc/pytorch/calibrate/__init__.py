@@ -57,7 +57,9 @@ def calibrate(
     if dtype not in DTYPES:
         raise UsageError(f"unknown dtype {dtype!r}: one of {', '.join(DTYPES)}")
     if not 0 < seconds <= LONGEST:  # false for nan too
-        raise UsageError(f"time {seconds:g}: more than 0 and at most {LONGEST} seconds")
+        raise UsageError(
+            f"time {seconds:g} is out of range; give more than 0 and at most {LONGEST} seconds"
+        )
     place = find(device)
     count = check_threads(place, threads)
     if isinstance(place, Cpu) and count == 1:

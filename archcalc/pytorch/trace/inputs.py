@@ -168,7 +168,7 @@ def _tensor(value: Tensor | TensorShape, device: torch.device, real: bool) -> Te
         value = torch.empty(value.sizes, dtype=getattr(torch, value.dtype), device="meta")
     if not real and value.layout is not torch.strided:
         raise ValuesNeededError(
-            f"a {str(value.layout)[6:]} tensor's work depends on what it stores"
+            f"a {str(value.layout)[6:]} tensor's work depends on its stored values"
         )
     if not real:
         return torch.empty_strided(value.shape, value.stride(), dtype=value.dtype, device=device)

@@ -362,7 +362,7 @@ def agree(shape: Shape, answer: Sequence[int], op: str) -> Shape:
 
 def refuse(op: str) -> None:
     raise NoFormulaError(
-        f"the sizes that {op}{users_line(' at ')} gives are not known as formulas of its input's"
+        f"the sizes that {op}{users_line(' at ')} returns are not known as formulas of its input's"
     )
 
 

@@ -300,12 +300,12 @@ class Tracer:
                 reason = self.recorder.notes[0]
                 flag = EAGER if TRANSFORMERS.search(reason) else ""
                 raise UsageError(
-                    f"the model asks for values and was built on meta ({reason}): "
-                    f"pass real=, a function that builds it anew{flag}"
+                    f"the model needs values and was built on meta ({reason}); "
+                    f"pass real=, a function that builds it again{flag}"
                 )
             if not self.real and tensor.layout is not torch.strided:
                 raise ValuesNeededError(
-                    f"a {str(tensor.layout)[6:]} tensor's work depends on what it stores"
+                    f"a {str(tensor.layout)[6:]} tensor's work depends on its stored values"
                 )
             if self.real:
                 twin = tensor.detach().to(CPU, copy=True)

@@ -95,9 +95,7 @@ def step(tracer: Tracer, optimizer: Optimizer) -> None:
     """
     if isinstance(optimizer, str):
         if optimizer not in OPTIMIZERS:
-            raise UsageError(
-                f"unknown optimizer {optimizer!r}: it is one of {', '.join(OPTIMIZERS)}"
-            )
+            raise UsageError(f"unknown optimizer {optimizer!r}: one of {', '.join(OPTIMIZERS)}")
         optimizer = OPTIMIZERS[optimizer]
     twins = [twin for twin in tracer.twins.values() if twin.requires_grad]
     chosen = [twin for twin in twins if twin.grad is not None]

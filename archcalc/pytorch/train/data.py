@@ -181,9 +181,10 @@ def parse(spec: str, default: str) -> tuple[str, str]:
     if default == "folder" and Path(spec).is_dir():
         return "folder", spec
     if spec == "folder":
-        raise UsageError("this recipe has no data set of its own: give --data folder:DIR")
+        raise UsageError("this recipe has no data set; give --data folder:DIR")
     raise UsageError(
-        f"--data {spec} is neither a set nor a folder; the sets are {', '.join(NAMES)}, folder:DIR"
+        f"--data {spec} is neither a data set nor a folder; the data sets are {', '.join(NAMES)}, "
+        "folder:DIR"
     )
 
 
@@ -269,7 +270,9 @@ def _folder(root: str, size: tuple[int, int] | None) -> ImageSet:
         except (OSError, RuntimeError) as error:
             raise UsageError(f"{folder} has no CLASS/IMAGE files: {error}") from error
     if halves[0].classes != halves[1].classes:
-        raise UsageError(f"{root}: train/ and test/ have other classes; they must be the same")
+        raise UsageError(
+            f"{root}: train/ and test/ have different classes; they must have the same"
+        )
     first = halves[0].samples[0][0]
     height, width = size or decode(first).shape[1:]
     shape = (3, height, width)

@@ -46,7 +46,7 @@ def check(run: Run) -> None:
     """Raises UsageError where the record lacks what the network needs to be built again."""
     for key in ("classes", "pixels", "channels_last"):
         if run.config.get(key) in (None, []):
-            raise UsageError(f"{run.folder / runs.RUN} has no {key}: the run cannot be used again")
+            raise UsageError(f"{run.folder / runs.RUN} has no {key}, so the run cannot be loaded")
 
 
 def pixels(run: Run) -> Pixels:
@@ -66,7 +66,7 @@ def test_set(run: Run, data: str, made: Pixels) -> ImageSet:
     """The run's own set, or the one that ``data`` names. Raises UsageError."""
     folder = run.data.startswith("folder:")
     if folder and not data:
-        raise UsageError(f"the run {run.folder} learned from a folder: say where it is with --data")
+        raise UsageError(f"the run {run.folder} was trained on a folder; name it with --data")
     return image_sets.load(data, "folder" if folder else run.data, size=made.size)
 
 
@@ -87,7 +87,7 @@ def score(
     if found.shape[0] != run.config["input"][0] or len(found.classes) != len(run.config["classes"]):
         raise UsageError(
             f"{found.name} has {len(found.classes)} classes in {found.shape[0]} channels; the run "
-            f"{run.folder} learned {len(run.config['classes'])} in {run.config['input'][0]}"
+            f"{run.folder} was trained on {len(run.config['classes'])} in {run.config['input'][0]}"
         )
     test = found.test.to(accelerator.device)
     prepared = accelerator.prepare(model)

@@ -48,7 +48,9 @@ def feature_maps(run: Run, images: Sequence[str], data: str = "") -> Maps:
     each class. Raises UsageError for a network that ends in no pool over one map a class."""
     model, pixels = network(run)
     if not isinstance(model, Network):
-        raise UsageError(f"{run.model} is not a declared network: its maps are not known by name")
+        raise UsageError(
+            f"{run.model} is not a declared network, so its feature maps cannot be found by name"
+        )
     classes = tuple(run.config["classes"])
     cut = before_the_pool(model.architecture, len(classes))
     body = Network(cut)
@@ -71,8 +73,8 @@ def before_the_pool(graph: Graph, classes: int) -> Graph:
             # What comes after is cut off; the nodes before keep their places and names.
             return replace(graph, nodes=graph.nodes[: maps.source + 1], outputs={"maps": maps})
     raise UsageError(
-        f"{graph.name} does not end in an average over one map a class, as NiN does: "
-        "there are no maps of classes to draw"
+        f"{graph.name} does not end in an average over one map per class, as NiN does, "
+        "so it has no class maps to draw"
     )
 
 

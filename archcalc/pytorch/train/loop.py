@@ -356,19 +356,23 @@ def evaluate(
 def start(settings: Settings) -> Accelerator:
     """The device, the processes and the precision. Raises UsageError."""
     if settings.device == "cuda" and not torch.cuda.is_available():
-        raise UsageError("--device cuda: torch finds no CUDA device; omit it to use the CPU")
+        raise UsageError(
+            "--device cuda: torch finds no CUDA device; omit the option to use the CPU"
+        )
     AcceleratorState._reset_state()  # another run in this process may have had another precision
     precision = "no" if settings.precision == "fp32" else settings.precision
     try:
         accelerator = Accelerator(mixed_precision=precision, cpu=settings.device == "cpu")
     except (ValueError, RuntimeError) as error:
-        raise UsageError(f"--precision {settings.precision} cannot be had here: {error}") from error
+        raise UsageError(
+            f"--precision {settings.precision} is not available here: {error}"
+        ) from error
     if settings.precision == "fp16" and accelerator.device.type == "cpu":
-        raise UsageError("--precision fp16 needs a GPU; on a CPU give bf16")
+        raise UsageError("--precision fp16 needs a GPU; use bf16 on a CPU")
     if settings.recipe.batch < accelerator.num_processes * settings.accumulate:
         raise UsageError(
-            f"batch {settings.recipe.batch} cannot be cut into {settings.accumulate} pieces for "
-            f"{accelerator.num_processes} processes"
+            f"batch {settings.recipe.batch} cannot be split into {settings.accumulate} equal "
+            f"steps on {accelerator.num_processes} processes"
         )
     return accelerator
 
@@ -384,7 +388,7 @@ def load_data(settings: Settings) -> ImageSet:
     )
     found = found.first(settings.limit) if settings.limit else found
     if len(found.train) * (1 - settings.recipe.validation) < 1 or len(found.test) < 1:
-        raise UsageError(f"{found.name} has too few images to learn from and to be tested on")
+        raise UsageError(f"{found.name} has too few images to train and test on")
     return found
 
 

@@ -69,11 +69,11 @@ def make(
         found = torch_models.find(asked.name, asked.options)
         takes = size or (found.input[1:] if found.input else None)
         if takes is None:
-            raise UsageError(f"{spec} does not say what it takes: give --input HxWxC")
+            raise UsageError(f"{spec} does not declare its input; give --input HxWxC")
         torch.manual_seed(seed)
         module = found.build()
         if not isinstance(module, nn.Module):
-            raise UsageError(f"{spec} is not a torch module: it has no weights to train")
+            raise UsageError(f"{spec} is not a torch module, so it has no weights to train")
         network, shape = module, (channels, *takes)
     else:
         graph = declared(spec, options, channels=channels, size=size, classes=classes)
@@ -83,7 +83,9 @@ def make(
         network.eval()
         answers = network(torch.zeros(1, *shape))
         if not isinstance(answers, Tensor) or answers.dim() != 2:
-            raise UsageError(f"{spec} does not end in a logit a class: it cannot be trained here")
+            raise UsageError(
+                f"{spec} does not return one logit per class, so it cannot be trained here"
+            )
         if answers.shape[1] < classes:
             raise UsageError(
                 f"{spec} has {answers.shape[1]} logits for {classes} classes; "

@@ -65,8 +65,8 @@ def begin(folder: Path, config: Mapping[str, Any], resume: bool) -> None:
         found = runs.load(folder)
         if not resume:
             raise UsageError(
-                f"{folder} has a run of {len(found.history)} epochs already: give --resume to go "
-                "on with it, or another folder with --folder"
+                f"{folder} already has a run of {len(found.history)} epochs; continue it with "
+                "--resume, or name another folder with --folder"
             )
         _same(found, config)
         if found.recipe == from_record(config["recipe"]):
@@ -112,8 +112,8 @@ def _lock(path: Path) -> TextIO:
             holder = file.read(200).strip() or "another process"
             file.close()
             raise UsageError(
-                f"{path.parent} is in use: {holder} trains there; wait for it, or name another "
-                "folder with --folder"
+                f"{path.parent} is in use: {holder} is training there; wait for it, or name "
+                "another folder with --folder"
             ) from None
         # Whoever held it before may have removed the file between opening and locking it.
         if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
@@ -195,7 +195,7 @@ def whitening(folder: Path) -> Whitening:
     """What :func:`save_whitening` kept. Raises UsageError where it is missing or damaged."""
     tensors = weights(folder / WHITENING)
     if set(tensors) != set(Whitening._fields):
-        raise UsageError(f"{folder / WHITENING} does not have the mean and matrix of a whitening")
+        raise UsageError(f"{folder / WHITENING} does not contain a mean and a whitening matrix")
     return Whitening(**tensors)
 
 
@@ -209,7 +209,7 @@ def put(model: nn.Module, values: Mapping[str, Tensor], file: Path) -> None:
     try:
         model.load_state_dict(values)
     except RuntimeError as error:
-        raise UsageError(f"{file} has the weights of another network: {_first(error)}") from error
+        raise UsageError(f"{file} has weights of another network: {_first(error)}") from error
 
 
 def _same(found: Run, config: Mapping[str, Any]) -> None:
@@ -311,8 +311,7 @@ def _read(file: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     known = set(about) <= set(ABOUT)
     if not known or (CHECKSUM in about and about[CHECKSUM] != _checksum(tensors, about)):
         raise UsageError(
-            f"the weights {file} are damaged: they do not have the checksum that they were saved "
-            "with"
+            f"the weights {file} are damaged: their checksum is not the one they were saved with"
         )
     return tensors, about
 

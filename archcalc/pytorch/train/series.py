@@ -40,7 +40,7 @@ def plan(
     Raises UsageError for a model, an option or an ingredient that this cannot be done with.
     """
     if staged and ablate:
-        raise UsageError("an ablation of a network that grows in stages is not offered; choose one")
+        raise UsageError("--ablate and --staged cannot be combined; choose one")
     each = variants.ablate(settings, ablate) if ablate else [settings]
     if seeds:
         each = [one for variant in each for one in variants.seeds(variant, seeds)]
@@ -105,8 +105,8 @@ def _outcome(future: Future[None], chain: Chain) -> None:
         future.result()
     except BrokenProcessPool:
         raise ArchcalcError(
-            f"a process died while it trained {chain[-1].folder} or a run beside it; every "
-            "finished epoch is kept: give --resume"
+            f"a process died while training {chain[-1].folder} or a parallel run; every "
+            "finished epoch is kept; continue with --resume"
         ) from None
 
 

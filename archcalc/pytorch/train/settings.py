@@ -62,13 +62,13 @@ class Settings:
     def __post_init__(self) -> None:
         """Raises UsageError for a value that no run can have."""
         if not 0 <= self.seed < 2**63:
-            raise UsageError(f"seed {shortened(self.seed)}: a number from 0 to 2^63 - 1 is needed")
+            raise UsageError(f"seed {shortened(self.seed)} is not a number from 0 to 2^63 - 1")
         if self.stop_at is not None and not 0 < self.stop_at <= 1:
-            raise UsageError(f"stop_at {self.stop_at:g}: an accuracy from 0 to 1 is needed")
+            raise UsageError(f"stop_at {self.stop_at:g} is not an accuracy from 0 to 1")
         if self.stop_at is not None and not self.recipe.validation:
-            raise UsageError("stop_at needs images held out: set validation above 0")
+            raise UsageError("stop_at needs held-out images; set validation above 0")
         if self.time is not None and not 0 < self.time < 1e9:
-            raise UsageError(f"time {self.time:g}: a number of seconds above 0 is needed")
+            raise UsageError(f"time {self.time:g} is not a number of seconds above 0")
 
     @classmethod
     def of(
@@ -99,7 +99,9 @@ class Settings:
         place, _, name = recipe.rpartition(":")
         asked = ModelSpec.parse(model)
         if not place and not asked.registered:
-            raise UsageError(f"{model} has no recipe; take another model's: --recipe nin:fast, say")
+            raise UsageError(
+                f"{model} has no recipe; use that of another model, such as --recipe nin:fast"
+            )
         name, found = find(registry.find(place or asked.name), name)
         found = override(found, changes or {})
         if not folder:

@@ -54,7 +54,7 @@ def stages(settings: Settings) -> list[Settings]:
         chain.insert(0, replace(settings, model=name, recipe=replace(recipe, **changes)))
     if len(chain) == 1:
         raise UsageError(
-            f"{settings.model} grows from no smaller model with the recipe "
+            f"{settings.model} does not extend a smaller model with the recipe "
             f"{settings.recipe_name}; nin-mnist does"
         )
     return [

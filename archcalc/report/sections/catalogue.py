@@ -35,7 +35,7 @@ def show(architectures: Iterable[Architecture]) -> Document:
         records.head(architectures=saved),
         (
             f"{ENGLISH('note.macs')} Params are those that run in evaluation: no auxiliary heads.",
-            "archcalc list MODEL tells its options.",
+            "archcalc list MODEL shows its options.",
         ),
     )
 

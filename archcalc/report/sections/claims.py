@@ -14,10 +14,10 @@ from archcalc.report.sections.context import Context
 from archcalc.report.table import Cell, Column, Table, plain_table
 
 NOTES = (
-    "holds: the very number. rounds to it: within half of the last printed digit. off: beyond, by "
-    "at most a tenth. false: farther, or a whole number that is another. needs training: no count "
-    "can tell.",
-    "inference: nobody says so in print; it fits the figures.",
+    "holds: equal. rounds to it: within half a unit of the last printed digit. off: farther, by at "
+    "most a tenth. false: farther still, or a different whole number. needs training: cannot be "
+    "checked by counting.",
+    "inference: fits the figures, but no publication states it.",
 )
 
 

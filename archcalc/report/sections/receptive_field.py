@@ -15,16 +15,16 @@ from archcalc.report.table import Cell, Column, Table
 
 WHY_UNKNOWN: Mapping[Why, str] = {
     "unlisted": "{node} is not in the operator table",
-    "values": "{node} reads where values tell it to",
+    "values": "the positions that {node} reads depend on values",
     "wraps": "{node} wraps around the border",
     "order": "{node} reverses positions",
     "windows": "{node} cuts out overlapping windows",
     "sequence": "{node} runs along a sequence",
     "transform": "{node} mixes positions",
-    "layout": "{node} rearranges dimensions in a way that is not followed",
+    "layout": "{node} rearranges dimensions in a way that archcalc does not follow",
     "strides": "branches of different strides meet at {node}",
-    "inputs": "the input is not one image size",
-    "bare": "it depends on no input",
+    "inputs": "the inputs are not images of one size",
+    "bare": "it does not depend on an input",
 }
 
 

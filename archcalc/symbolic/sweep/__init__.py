@@ -224,7 +224,7 @@ def sweep(
         count = OneByOne(space, wanted, _Both(one, measure), run_jobs.map)
         chunk = max(16, 4 * run_jobs.count)
     if trials and (sample or output):
-        raise UsageError("a search takes neither --sample nor a file of rows")
+        raise UsageError("--search cannot be combined with --sample or a file of rows")
     if sample:
         chunks = space.sample(sample, seed=seed, replacement=replacement, chunk=chunk)
     else:

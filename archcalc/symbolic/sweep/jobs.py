@@ -42,8 +42,8 @@ class Jobs:
                 raise
             except Exception as error:  # joblib, dask and ray each lose workers in their own way
                 raise ArchcalcError(
-                    f"a worker of the sweep was lost ({type(error).__name__}); finished chunks are "
-                    "kept: run the same command again to go on"
+                    f"a worker of the sweep died ({type(error).__name__}); finished chunks are "
+                    "kept; run the same command again to continue"
                 ) from error
         return list(found)
 

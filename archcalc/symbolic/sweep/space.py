@@ -111,7 +111,7 @@ def parse_axis(text: str) -> Axis:
     if "" in values:
         raise UsageError(f"--over {text!r} has an empty value: {hint}")
     if len(set(values)) < len(values):
-        raise UsageError(f"--over {text!r} has a value twice")
+        raise UsageError(f"--over {text!r} repeats a value")
     return Axis(name, values)
 
 
@@ -124,8 +124,8 @@ def _range(text: str, listed: str, hint: str) -> range:
     first, last, step = (*map(int, parts), 1)[:3]
     if step < 1 or first < 1 or first > last:
         raise UsageError(
-            f"--over {text!r} is empty: a range begins at 1 or more, ends no earlier, and has a "
-            "step of 1 or more"
+            f"--over {text!r} is empty: a range must start at 1 or more, end at or after its "
+            "start, and have a step of 1 or more"
         )
     return range(first, last + 1, step)
 

@@ -61,7 +61,7 @@ class Condition:
 def parse_condition(text: str) -> Condition:
     """Raises UsageError, which quotes the part that is not understood."""
     if len(text) > LONGEST:
-        raise UsageError(f"--where has {len(text):,} signs; at most {LONGEST:,} are read")
+        raise UsageError(f"--where has {len(text):,} characters; at most {LONGEST:,} are allowed")
     try:
         body = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, RecursionError, MemoryError, ValueError):
@@ -97,8 +97,8 @@ def _check(node: ast.expr, text: str) -> None:
         case _:
             unknown = ast.get_source_segment(text, node) or text
             raise UsageError(
-                f"{text!r}: {unknown!r} is none of names, numbers, + - * / // %, comparisons, and, "
-                "or, not"
+                f"{text!r}: {unknown!r} is not one of names, numbers, + - * / // %, comparisons, "
+                "and, or, not"
             )
     for part in parts:
         _check(part, text)

@@ -73,8 +73,8 @@ def test_an_interrupted_run_says_so_in_one_sentence_and_keeps_its_epochs(tmp_pat
     _, errors = process.communicate(timeout=LIMIT)
     assert process.returncode == 130
     assert errors.splitlines()[-1] == (
-        f"archcalc: interrupted; {tmp_path / 'run'} keeps every finished epoch; "
-        "--resume goes on from there"
+        f"archcalc: interrupted; {tmp_path / 'run'} has every finished epoch; "
+        "continue with --resume"
     )
     assert "Traceback" not in errors
     assert len(load(tmp_path / "run").history) >= 2
@@ -160,15 +160,15 @@ def test_an_ablation_is_a_table_and_a_picture(
         ("train nin-digits --with lr", "write key=value"),
         ("train nin-digits --lr -1", "lr=-1.0 is out of range"),
         ("train nin-digits --input 8", "write height and width"),
-        ("train nin-digits --identity", "--identity says how the layers begin that --staged adds"),
-        ("train nin-digits --staged", "nin-digits grows from no smaller model"),
-        ("train nin-mnist --staged --ablate dropout", "grows in stages is not offered"),
+        ("train nin-digits --identity", "--identity initializes the layers that --staged adds"),
+        ("train nin-digits --staged", "nin-digits does not extend a smaller model"),
+        ("train nin-mnist --staged --ablate dropout", "--ablate and --staged cannot be combined"),
         ("train nin-digits --ablate depth", "nin-digits (num_classes, dropout, head)"),
         ("train nin-digits --time 5x", "is not a duration, such as 90s, 20m"),
-        ("train nin-digits --time 5m --epochs 2", "give it without --epochs"),
-        ("train nin-digits --stop-at 87", "stop_at 87: an accuracy from 0 to 1"),
+        ("train nin-digits --time 5m --epochs 2", "leave out --time or --epochs"),
+        ("train nin-digits --stop-at 87", "stop_at 87 is not an accuracy from 0 to 1"),
         ("train nin --data folder:/nowhere", "there is no folder /nowhere/train"),
-        ("train torchvision:resnet18", "has no recipe; take another model's"),
+        ("train torchvision:resnet18", "has no recipe; use that of another model"),
         ("evaluate /nowhere", "/nowhere is not a run"),
         ("featuremaps /nowhere", "/nowhere is not a run"),
         ("compare nin --runs /nowhere", "there is no run under /nowhere"),

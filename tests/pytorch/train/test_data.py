@@ -124,7 +124,7 @@ def test_the_folder_of_the_sets_comes_from_the_environment(
 @pytest.mark.parametrize(
     ("spec", "words"),
     [
-        ("mnits", "--data mnits is neither a set nor a folder; the sets are mnist"),
+        ("mnits", "--data mnits is neither a data set nor a folder; the data sets are mnist"),
         ("mnist", "the data set mnist needs a folder: give --data mnist:DIR or set ARCHCALC_DATA"),
         ("mnist:/nowhere", "the data set mnist under /nowhere is missing or damaged"),
         ("cifar-10:/nowhere", "the data set cifar-10 under /nowhere is missing or damaged"),

@@ -53,7 +53,7 @@ def test_maps_of_test_images_and_of_files_are_drawn(settings: Make, tmp_path: Pa
 
 @pytest.mark.parametrize(("name", "options"), [("vgg16", {}), ("nin", {"head": "fc"})])
 def test_a_network_without_a_map_a_class_is_told(name: str, options: dict[str, str]) -> None:
-    with pytest.raises(UsageError, match="does not end in an average over one map a class"):
+    with pytest.raises(UsageError, match="does not end in an average over one map per class"):
         before_the_pool(find(name).graph(options=options), 10)
 
 
@@ -65,7 +65,7 @@ def test_an_option_is_ablated_both_ways_each_in_its_folder(settings: Make) -> No
     assert [one.options["mlp"] for one in ablate(settings("nin"), "mlp")] == ["true", "false"]
     with pytest.raises(UsageError, match="neither an option of nin-digits"):
         ablate(settings(), "depth")
-    with pytest.raises(UsageError, match="neither a switch, a choice nor a fraction"):
+    with pytest.raises(UsageError, match="is not a switch, a choice or a fraction"):
         ablate(settings(), "num_classes")
 
 

@@ -103,7 +103,9 @@ def test_a_finished_run_is_not_tested_again(settings: Make) -> None:
 
 def test_a_run_is_not_overwritten_and_not_mixed_with_another(settings: Make) -> None:
     train(settings())
-    with pytest.raises(UsageError, match="has a run of 2 epochs already: give --resume"):
+    with pytest.raises(
+        UsageError, match="already has a run of 2 epochs; continue it with --resume"
+    ):
         train(settings())
     with pytest.raises(UsageError, match="is another run: its seed is 0, now asked for 1"):
         train(settings(resume=True, seed=1))
@@ -281,7 +283,7 @@ def test_seeds_of_near_numbers_are_far_apart() -> None:
     [
         ({"device": "cuda"}, "--device cuda: torch finds no CUDA device"),
         ({"precision": "fp16"}, "--precision fp16 needs a GPU"),
-        ({"accumulate": 65}, "batch 64 cannot be cut into 65 pieces for 1 processes"),
+        ({"accumulate": 65}, "batch 64 cannot be split into 65 equal steps on 1 processes"),
         ({"options": {"num_classes": "5"}}, "has 5 logits for 10 classes"),
         ({"limit": 1, "recipe": {"validation": 0.9}}, "too few images"),
     ],

@@ -103,7 +103,7 @@ def test_resuming_a_finished_run_says_that_it_is_finished(
 
 @pytest.mark.parametrize("seed", [-1, 2**63, 10**38])
 def test_a_seed_that_no_generator_takes_is_refused(settings: Make, seed: int) -> None:
-    with pytest.raises(UsageError, match=r"a number from 0 to 2\^63 - 1 is needed"):
+    with pytest.raises(UsageError, match=r"is not a number from 0 to 2\^63 - 1"):
         replace(settings(), seed=seed)
 
 

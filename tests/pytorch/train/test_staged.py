@@ -96,7 +96,7 @@ def test_three_stages_train_one_after_another(
 
 
 def test_a_model_that_does_not_grow_is_told(settings: Callable[..., Settings]) -> None:
-    with pytest.raises(UsageError, match="nin-digits grows from no smaller model"):
+    with pytest.raises(UsageError, match="nin-digits does not extend a smaller model"):
         stages(settings())
 
 
