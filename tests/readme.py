@@ -25,7 +25,9 @@ ROOT = Path(__file__).resolve().parent.parent
 FILES = [ROOT / "README.md", ROOT / "README.zh-CN.md"]
 DOCS = sorted((ROOT / "docs").glob("*.md"))
 REPAIR = "repair it with: python tests/readme.py"
-WITH_TORCH = [ROOT / "docs" / "counters.md", ROOT / "docs" / "formulas-torch.md"]
+WITH_TORCH = [
+    ROOT / "docs" / name for name in ("counters.md", "formulas-torch.md", "huggingface.md")
+]
 """Pages whose commands need torch and the other counters."""
 SHOWN = re.compile(
     r"(<!-- run: (archcalc [^\n]*) -->\n```(\w*)\n).*?(^```$)", re.DOTALL | re.MULTILINE

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 from math import prod
 
+from archcalc.analysis.language import active_params
 from archcalc.analysis.profile import Layer, Profile
 from archcalc.errors import UsageError
 from archcalc.graph import Node, numel
@@ -250,6 +251,7 @@ def _span(found: Profile, name: str) -> Number:
 FUNCTIONS: Mapping[str, tuple[Callable[[Profile, str], Number], bool]] = {
     "params": (_params, False),
     "params_all": (_params_all, False),
+    "active_params": (lambda found, name: active_params(found), False),
     "weights": (_weights, False),
     "macs": (_macs, False),
     "macs_training": (_macs_training, False),

@@ -1,0 +1,137 @@
+"""The default configuration of every architecture of transformers, against torch's own counter.
+
+    python benchmarks/huggingface.py [--record FILE] [TYPE ...]
+
+counts each model_type with its language-model head, where it has one, and runs the same model under
+torch's ``FlopCounterMode``, both on ``meta``. Prints one line per type, and the totals:
+
+    equal        the multiply-adds are half of what torch counts
+    experts      equal, but for the grouped products of experts, which torch does not count
+    differs      any other difference
+    uncompared   counted; torch's counter cannot run the model on meta
+    failed       not counted, with the reason
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+from transformers.models.auto import modeling_auto
+
+from archcalc.analysis.profile import Profile, profile
+from archcalc.errors import ArchcalcError
+from archcalc.guard import first_line
+from archcalc.importers.huggingface import read
+from archcalc.lookup.resolve import resolve
+from archcalc.pytorch.huggingface import quiet, recipe
+from archcalc.pytorch.trace import build_on_meta
+from archcalc.pytorch.trace.inputs import stand_in
+
+SECONDS = 60
+"""For one model; those that need values take longest."""
+
+HEADS = (
+    modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
+    modeling_auto.MODEL_FOR_SEQ_TO_SEQ_CAUSAL_LM_MAPPING_NAMES,
+)
+
+
+class TookTooLongError(Exception):
+    """A model used up its time."""
+
+
+def types() -> list[str]:
+    """Every model_type that transformers has a model of."""
+    return list(modeling_auto.MODEL_MAPPING_NAMES)
+
+
+def compared(family: str, folder: Path) -> str:
+    """One word, and what differs."""
+    head = next((found for each in HEADS if isinstance(found := each.get(family), str)), None)
+    fields = {"model_type": family, **({"architectures": [head]} if head else {})}
+    (folder / "config.json").write_text(json.dumps(fields))
+    name = f"hf:{folder}"
+    try:
+        with limited():
+            found = profile(resolve(name))
+    except (ArchcalcError, TookTooLongError) as error:
+        return f"failed: {first_line(error).partition(': ')[2].replace(name, family)}"
+    except Exception as error:  # of the library, past its guards: to be repaired
+        return f"failed: unguarded {first_line(error)}"
+    if found.macs == 0:
+        return "failed: nothing is counted"
+    try:
+        with limited():
+            wanted = torchs(name)
+    except Exception as error:  # of meta, in many ways
+        return f"uncompared: {first_line(error)}"
+    return judged(found, wanted)
+
+
+def judged(found: Profile, wanted: int) -> str:
+    """How our multiply-adds stand to torch's."""
+    listed = sorted({row.op for row in found.not_counted})
+    without = f", without {', '.join(listed)}" if listed else ""
+    grouped = sum(layer.macs or 0 for layer in found.layers if layer.op == "grouped_mm")
+    if found.macs == wanted:
+        return f"equal{without}"
+    if grouped and found.macs - grouped == wanted:
+        return f"experts{without}"
+    return f"differs: {found.macs:,} MACs, torch {wanted:,}{without}"
+
+
+def torchs(name: str) -> int:
+    """Half of what ``FlopCounterMode`` counts for the model on ``meta``."""
+    made = recipe(read(name))
+    model = build_on_meta(made.build).eval()
+    given: dict[str, Any] = stand_in(made.inputs(1), torch.device("meta"), False)
+    with quiet(), torch.no_grad(), FlopCounterMode(display=False) as counter:
+        model.to("meta")(**given)
+    return int(counter.get_total_flops()) // 2
+
+
+@contextmanager
+def limited() -> Iterator[None]:
+    """At most ``SECONDS``."""
+
+    def stop(*_: object) -> None:
+        raise TookTooLongError(f"more than {SECONDS} seconds")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.alarm(SECONDS)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--record", metavar="FILE", help="also write the lines to a file")
+    parser.add_argument("types", nargs="*")
+    given = parser.parse_args()
+    os.environ["HF_HUB_OFFLINE"] = "1"
+    lines = []
+    with tempfile.TemporaryDirectory() as folder:
+        for family in given.types or types():
+            lines.append(f"{family}: {compared(family, Path(folder))}")
+            print(lines[-1], flush=True)
+            if given.record:
+                Path(given.record).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    print(dict(Counter(line.split(": ")[1].partition(",")[0] for line in lines)))
+
+
+if __name__ == "__main__":
+    main()
