@@ -47,6 +47,9 @@ DTYPES: Mapping[int, str] = {
 }
 """Element types of ONNX, and their names here."""
 
+MOST_NODES = 1_000_000
+"""Nodes of a model whose functions are written out."""
+
 NOTHING: Shape = (0,)
 """Stands for a shape that does not follow from the inputs."""
 
@@ -92,7 +95,13 @@ def _read(path: str) -> onnx.ModelProto:
     for domain in sorted({node.domain for node in model.graph.node} - imported - {"", "ai.onnx"}):
         model.opset_import.append(onnx.helper.make_opsetid(domain, 1))
     try:
-        return onnx.inliner.inline_local_functions(model) if model.functions else model
+        if not model.functions:
+            return model
+        if _written_out(model) > MOST_NODES:
+            raise UsageError(f"{path}: its functions stand for more than {MOST_NODES:,} nodes")
+        return onnx.inliner.inline_local_functions(model)
+    except UsageError:
+        raise
     except Exception as error:
         raise UsageError(f"{path}: its functions cannot be read: {first_line(error)}") from error
 
@@ -104,6 +113,26 @@ def _expanded(model: onnx.ModelProto) -> onnx.ModelProto:
     if not names:
         return model
     return onnx.inliner.inline_selected_functions(model, names, inline_schema_functions=True)
+
+
+def _written_out(model: onnx.ModelProto) -> int:
+    """Nodes once each call of a function is replaced by its body. Functions that call each other
+    in a circle count once; onnx refuses them."""
+    bodies = {(each.domain, each.name): each.node for each in model.functions}
+    sizes: dict[tuple[str, str], int] = {}
+
+    def total(nodes: Sequence[onnx.NodeProto]) -> int:
+        return sum(size(node) for node in nodes)
+
+    def size(node: onnx.NodeProto) -> int:
+        key = (node.domain, node.op_type)
+        inside = sum(total(at.g.node) for at in node.attribute if at.HasField("g"))
+        if key in bodies and key not in sizes:
+            sizes[key] = 1
+            sizes[key] = total(bodies[key])
+        return inside + sizes.get(key, 1)
+
+    return total(model.graph.node)
 
 
 def _drop_data(model: onnx.ModelProto) -> None:
@@ -121,6 +150,15 @@ def _set_inputs(model: onnx.ModelProto, path: str, input: Given, batch: int) -> 
     """Write the sizes of the inputs into the model. Raises UsageError."""
     constants = {tensor.name for tensor in model.graph.initializer}
     infos = [info for info in model.graph.input if info.name not in constants]
+    if not infos:
+        raise UsageError(f"{path} has no inputs, so there is nothing to count")
+    names = [info.name for info in infos]
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if names.count(name) > 1)
+        raise UsageError(f"{path}: two inputs are called {shortened(twice)!r}")
+    for info in infos:
+        if any(dim.dim_value < 0 for dim in info.type.tensor_type.shape.dim):
+            raise UsageError(f"{path}: the input {shortened(info.name)!r} has a negative size")
     asked = _asked(input, batch)
     known = {info.name for info in infos}
     unnamed = asked.pop("", [])
@@ -220,7 +258,12 @@ class _Reader:
         for info in self.model.graph.input:
             if info.name not in self.weights:
                 self.values[info.name] = self.append("input", info.name, [], [info.name], {}, [])[0]
+        made: set[str] = set(self.values)
         for node in self.model.graph.node:
+            for name in filter(None, node.output):
+                if name in made:
+                    raise UsageError(f"{self.path}: two nodes make {shortened(name)!r}")
+                made.add(name)
             Call(self, node).read()
         outputs = {info.name: self.value(info.name) for info in self.model.graph.output}
         return Graph(
@@ -238,6 +281,13 @@ class _Reader:
             found.append(
                 "the file has no BatchNormalization: if the source model has, the exporter folded "
                 "it into the convolutions, whose macs stay the same"
+            )
+        loose = [node.weights[0] for node in self.nodes if node.op == "parameter"]
+        if loose:
+            found.append(
+                f"{len(loose)} constants with {sum(weight.numel for weight in loose):,} elements "
+                "are read outside layers and count as parameters; exporters write so what the "
+                "source model computes from its parameters alone"
             )
         if self.unknown:
             found.append(
@@ -337,7 +387,18 @@ class Call:
         elif rule is None or not self.is_known:
             self.not_counted()
         else:
-            rule(self)
+            try:
+                rule(self)
+            except UsageError:
+                raise
+            except KeyError as error:
+                raise UsageError(f"{self.place} has no attribute {error}") from error
+            except (ValueError, IndexError, TypeError, ZeroDivisionError) as error:
+                raise UsageError(f"{self.place} does not fit its inputs") from error
+
+    @property
+    def place(self) -> str:
+        return f"{self.reader.path}: the {self.node.op_type} node {shortened(self.name)!r}"
 
     @property
     def is_known(self) -> bool:

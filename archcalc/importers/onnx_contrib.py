@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from archcalc.graph import Shape, Value, numel
+from archcalc.graph import DTYPES, Shape, Value, numel
 from archcalc.importers.onnx_nodes import Rule, matmul
 
 if TYPE_CHECKING:
@@ -134,6 +134,9 @@ def biased(row: str) -> Rule:
 def packed_matmul(call: Call) -> None:
     """``MatMulNBits``: blocks of packed weights, each with a scale."""
     n, k, bits = (call.attrs[key] for key in ("N", "K", "bits"))
+    if f"uint{bits}" not in DTYPES or n < 1 or k != call.shape(call.input(0))[-1]:
+        call.not_counted()
+        return
     packed = call.weight(call.input(1))._replace(shape=(n, k), dtype=f"uint{bits}")
     rest = [call.input(at) for at in (2, 3) if call.input(at)]
     biases = [call.weight(call.input(5))] if call.input(5) else []

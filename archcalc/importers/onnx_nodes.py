@@ -227,8 +227,10 @@ def matmul(call: Call) -> None:
 
 
 def einsum(call: Call) -> None:
-    left, _, out = call.attrs["equation"].replace(" ", "").partition("->")
+    left, arrow, out = call.attrs["equation"].replace(" ", "").partition("->")
     terms = left.split(",")
+    if not arrow:  # the indices that come once
+        out = "".join(sorted(letter for letter in set(left) - {","} if left.count(letter) == 1))
     if len(terms) != 2 or not out or "." in left or any(len(set(t)) < len(t) for t in terms):
         call.not_counted()
         return

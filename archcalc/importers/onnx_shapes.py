@@ -254,9 +254,23 @@ def _filled(given: list[Any], attrs: Mapping[str, Any]) -> Array:
     return np.full(sizes, fill[0], fill.dtype)
 
 
+def _widened(given: list[Any], attrs: Mapping[str, Any]) -> Array:
+    sizes = np.broadcast_shapes(given[0].shape, tuple(map(int, given[1])))
+    if numel(sizes) > SMALL:
+        raise ValueError("not small")
+    return np.broadcast_to(given[0], sizes)
+
+
+def _repeated(given: list[Any], attrs: Mapping[str, Any]) -> Array:
+    times = tuple(map(int, given[1]))
+    if given[0].size * numel(times) > SMALL or numel(times) > SMALL:
+        raise ValueError("not small")
+    return np.tile(given[0], times)
+
+
 def _range(given: list[Any], attrs: Mapping[str, Any]) -> Array:
     start, limit, step = (one.item() for one in given)
-    if abs(limit - start) > SMALL * abs(step):
+    if not step or abs(limit - start) > SMALL * abs(step):
         raise ValueError("not small")
     return np.arange(start, limit, step, dtype=given[0].dtype)
 
@@ -299,8 +313,8 @@ FOLDS: Mapping[str, Callable[[list[Any], Mapping[str, Any]], Any]] = {
     "Abs": lambda given, attrs: np.abs(given[0]),
     "Round": lambda given, attrs: np.round(given[0]),
     "Transpose": lambda given, attrs: np.transpose(given[0], attrs.get("perm")),
-    "Expand": lambda given, attrs: given[0] * np.ones(tuple(map(int, given[1])), given[0].dtype),
-    "Tile": lambda given, attrs: np.tile(given[0], tuple(map(int, given[1]))),
+    "Expand": _widened,
+    "Tile": _repeated,
     "Neg": lambda given, attrs: -given[0],
     "Floor": lambda given, attrs: np.floor(given[0]),
     "Ceil": lambda given, attrs: np.ceil(given[0]),

@@ -144,6 +144,41 @@ def test_keys_walk_the_network_and_open_a_module(browser: Browser, file: Path) -
     page.close()
 
 
+PANNED = """([across, down]) => {
+  const view = archcalcExplore.views[0];
+  const { width, height } = view.canvas;
+  const pixels = () => view.pen.getImageData(0, 0, width, height).data;
+  const share = (one, other) =>
+    one.filter((each, at) => Math.abs(each - other[at]) > 32).length / one.length;
+  let painted = 0;
+  const paint = view.paint;
+  view.paint = (...given) => { painted += 1; paint.apply(view, given); };
+  view.zoom(1.5);
+  view.draw();
+  const before = pixels();
+  view.pan(1, 1);
+  view.draw();
+  painted = 0;
+  view.pan(across, down);
+  view.draw();
+  const [times, moved] = [painted, pixels()];
+  view.draw();
+  return [times, share(moved, pixels()), share(moved, before)];
+}"""
+
+
+@pytest.mark.parametrize(("by", "times"), [((-90, 70), 0), ((-90, 300), 1)])
+def test_a_dragged_picture_is_moved_and_looks_as_if_it_were_painted(
+    browser: Browser, file: Path, by: tuple[int, int], times: int
+) -> None:
+    found = Opened(browser, f"{file.as_uri()}#net=1&open=b5")
+    painted, differs, has_moved = found.page.evaluate(PANNED, by)
+    assert painted == times
+    assert differs < 0.002  # glyphs on other fractions of a pixel
+    assert has_moved > 0.02
+    found.page.close()
+
+
 @pytest.mark.parametrize("width", [320, 390, 768])
 def test_nothing_is_wider_than_a_phone(browser: Browser, file: Path, width: int) -> None:
     found = Opened(

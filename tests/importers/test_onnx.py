@@ -183,3 +183,117 @@ def test_shapes_that_the_graph_computes_are_followed(tmp_path):
     weights = {"seven": [7], "four": [4], "rest": [-1], "w": (8, 5)}
     file = save(tmp_path, nodes, weights, {"x": (1, 2, 3, 4)}, ["y"])
     assert archcalc.graph(file).profile().macs == 3 * 8 * 5
+
+
+def function(name: str, calls: list[str]):
+    """A function that calls others one after another."""
+    ends = ["a", *(f"t{at}" for at in range(len(calls) - 1)), "b"]
+    body = [
+        helper.make_node(
+            called, [ends[at]], [ends[at + 1]], domain="" if called == "Relu" else "my"
+        )
+        for at, called in enumerate(calls)
+    ]
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("my", 1)]
+    return helper.make_function("my", name, ["a"], ["b"], body, opsets)
+
+
+def with_functions(path: Path, functions) -> str:
+    node = helper.make_node("F0", ["x"], ["y"], domain="my")
+    info = helper.make_tensor_value_info
+    graph = helper.make_graph([node], "net", [info("x", 1, [2])], [info("y", 1, None)])
+    opsets = [helper.make_opsetid("", 17), helper.make_opsetid("my", 1)]
+    model = helper.make_model(graph, functions=functions, opset_imports=opsets)
+    (path / "net.onnx").write_bytes(model.SerializeToString())
+    return str(path / "net.onnx")
+
+
+def test_local_functions_are_written_out(tmp_path):
+    file = with_functions(tmp_path, [function("F0", ["F1", "F1"]), function("F1", ["Relu"] * 3)])
+    assert [node.op for node in archcalc.graph(file)] == ["input", *["relu"] * 6]
+
+
+def test_functions_that_call_themselves_are_refused(tmp_path):
+    file = with_functions(tmp_path, [function("F0", ["F1"]), function("F1", ["F0"])])
+    with pytest.raises(UsageError, match="its functions cannot be read"):
+        archcalc.graph(file)
+
+
+def test_functions_that_double_forty_times_are_refused(tmp_path):
+    last = function("F40", ["Relu"])
+    doubled = [function(f"F{at}", [f"F{at + 1}"] * 2) for at in range(40)]
+    with pytest.raises(UsageError, match="stand for more than 1,000,000 nodes"):
+        archcalc.graph(with_functions(tmp_path, [*doubled, last]))
+
+
+RELU = ("Relu", ["x"], ["y"], {})
+HOSTILE = {
+    "two nodes make one tensor": ([RELU, RELU], {"x": (2,)}, {}, "two nodes make 'y'"),
+    "a negative size": ([RELU], {"x": (-2, 3)}, {}, "has a negative size"),
+    "a giant size": ([RELU], {"x": (2**62, 2**62)}, {}, "larger than can be addressed"),
+    "an output that nothing makes": (
+        [("Relu", ["x"], ["z"], {})],
+        {"x": (2,)},
+        {},
+        "'y' is read before a node makes it",
+    ),
+    "no inputs": ([("Add", ["a", "a"], ["y"], {})], {}, {"a": [1]}, "has no inputs"),
+    "a giant constant that is computed": (
+        [("ConstantOfShape", ["s"], ["c"], {}), ("Add", ["c", "x"], ["y"], {})],
+        {"x": (1,)},
+        {"s": [2**40, 2**40]},
+        "larger than can be addressed",
+    ),
+    "a missing attribute": (
+        [("LRN", ["x"], ["y"], {})],
+        {"x": (1, 2, 4, 4)},
+        {},
+        "the LRN node 'LRN_1' has no attribute 'size'",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", HOSTILE)
+def test_a_hostile_file_is_refused_in_one_sentence(tmp_path, case):
+    nodes, inputs, weights, match = HOSTILE[case]
+    made = [helper.make_node(op, *places, **attrs) for op, *places, attrs in nodes]
+    file = save(tmp_path, made, weights, inputs, ["y"], opset=23)
+    with pytest.raises(UsageError, match=match) as refused:
+        archcalc.graph(file)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("op", ["Tile", "Expand"])
+def test_a_constant_that_would_fill_the_memory_is_not_computed(tmp_path, op):
+    nodes = [helper.make_node(op, ["a", "n"], ["b"]), helper.make_node("Neg", ["x"], ["y"])]
+    file = save(tmp_path, nodes, {"a": [0], "n": [2**33]}, {"x": (2,)}, ["y"])
+    assert archcalc.graph(file).output.shape == (2,)
+
+
+def test_a_truncated_file_is_refused_at_every_length(tmp_path):
+    file = Path(conv_net(tmp_path, (1, 192, 8, 8)))
+    whole = file.read_bytes()
+    for length in (1, 10, 100, len(whole) // 2, len(whole) - 1):
+        file.write_bytes(whole[:length])
+        with pytest.raises(UsageError, match=r"net\.onnx"):
+            archcalc.graph(str(file))
+
+
+def test_external_data_is_not_read(tmp_path):
+    """The file that holds the weights does not even exist."""
+    weight = TensorProto(name="w", dims=[1000, 1000], data_type=1, data_location=1)
+    weight.external_data.add(key="location", value="weights.bin")
+    info = helper.make_tensor_value_info
+    nodes = [helper.make_node("MatMul", ["x", "w"], ["y"])]
+    graph = helper.make_graph(
+        nodes, "net", [info("x", 1, [2, 1000])], [info("y", 1, None)], [weight]
+    )
+    (tmp_path / "net.onnx").write_bytes(helper.make_model(graph).SerializeToString())
+    profile = archcalc.graph(str(tmp_path / "net.onnx")).profile()
+    assert (profile.macs, profile.params) == (2 * 1000 * 1000, 1000 * 1000)
+
+
+def test_constants_outside_layers_are_noted(tmp_path):
+    nodes = [helper.make_node("Add", ["x", "position"], ["y"])]
+    file = save(tmp_path, nodes, {"position": (7, 5)}, {"x": (1, 7, 5)}, ["y"])
+    assert "1 constants with 35 elements are read outside layers" in archcalc.graph(file).notes[0]

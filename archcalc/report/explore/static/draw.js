@@ -8,6 +8,9 @@ function readColours() {
   colours = Object.fromEntries(COLOURS.map((name) => [name, style.getPropertyValue(`--${name}`).trim()]));
 }
 
+// While the picture is dragged, this many pixels around the window are painted ahead.
+const AHEAD = 256;
+
 const SIGNS = { added: "+", removed: "−", changed: "≠" };
 
 /** The middle of an edge as it is drawn: of its one bend, or between two of several. */
@@ -105,6 +108,7 @@ class View {
     this.x += dx;
     this.y += dy;
     this.touched = true;
+    this.panned = true;
     this.ask();
   }
 
@@ -151,20 +155,50 @@ class View {
 
   draw() {
     if (!this.scene) return;
-    const { pen, scale } = this;
+    if (this.panned) this.move();
+    else this.paint(this.pen, 0);
+    this.panned = false;
+    this.drawMap();
+  }
+
+  /** Paints the window, and so many pixels on each side of it, on a canvas of that size. */
+  paint(pen, margin) {
+    const { scale } = this;
+    const { width, height } = this.size;
     const density = devicePixelRatio || 1;
-    pen.setTransform(density, 0, 0, density, 0, 0);
-    pen.clearRect(0, 0, this.size.width, this.size.height);
-    pen.setTransform(density * scale, 0, 0, density * scale, density * this.x, density * this.y);
+    pen.setTransform(1, 0, 0, 1, 0, 0);
+    pen.clearRect(0, 0, pen.canvas.width, pen.canvas.height);
+    pen.setTransform(density * scale, 0, 0, density * scale, density * (this.x + margin), density * (this.y + margin));
     pen.lineJoin = "round";
     pen.textBaseline = "middle";
     const window = {
-      left: -this.x / scale, top: -this.y / scale,
-      right: (this.size.width - this.x) / scale, bottom: (this.size.height - this.y) / scale,
+      left: (-this.x - margin) / scale, top: (-this.y - margin) / scale,
+      right: (width - this.x + margin) / scale, bottom: (height - this.y + margin) / scale,
     };
     this.drawn = 0;
     this.level(pen, this.scene.laid, 0, 0, window, scale);
-    this.drawMap();
+  }
+
+  /** Moves what is painted; paints again when the window reaches its edge. */
+  move() {
+    const { pen, scene, scale, canvas } = this;
+    const density = devicePixelRatio || 1;
+    const margin = Math.round(AHEAD * density);
+    const [width, height] = [canvas.width + 2 * margin, canvas.height + 2 * margin];
+    let { ahead } = this;
+    const fits = ahead && ahead.scene === scene && ahead.scale === scale &&
+      ahead.canvas.width === width && ahead.canvas.height === height &&
+      Math.abs(this.x - ahead.x) <= AHEAD && Math.abs(this.y - ahead.y) <= AHEAD;
+    if (!fits) {
+      const picture = ahead?.canvas ?? document.createElement("canvas");
+      if (picture.width !== width || picture.height !== height) Object.assign(picture, { width, height });
+      this.paint(picture.getContext("2d"), margin / density);
+      ahead = this.ahead = { canvas: picture, scene, scale, x: this.x, y: this.y };
+    }
+    const [left, top] = [this.x - ahead.x, this.y - ahead.y].map((by) => Math.round(by * density) - margin);
+    pen.setTransform(1, 0, 0, 1, 0, 0);
+    pen.clearRect(0, 0, canvas.width, canvas.height);
+    pen.drawImage(ahead.canvas, left, top);
   }
 
   level(pen, laid, x, y, window, scale) {
