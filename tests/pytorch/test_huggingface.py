@@ -249,3 +249,13 @@ def test_a_model_of_a_pipeline_is_counted(tmp_path: Path) -> None:
         model(*given)
     assert 2 * graph.profile().macs == counter.get_total_flops()
     assert graph.profile().params == sum(each.numel() for each in model.parameters())
+
+
+def test_flex_attention_is_counted_dense() -> None:
+    from torch.nn.attention.flex_attention import create_block_mask, flex_attention
+
+    mask = create_block_mask(lambda b, h, q, k: q >= k, None, None, 256, 256, device="cpu")
+    size = (1, 2, 256, 16)
+    graph = archcalc.trace(lambda x: flex_attention(x, x, x, block_mask=mask), size)
+    assert graph.profile().macs == 2 * 256 * 256 * (16 + 16)
+    assert not graph.profile().not_counted
