@@ -408,15 +408,16 @@ def table(lines: list[dict[str, Any]]) -> str:
     rows = [
         "# The conventions, checked",
         "",
-        "Each convention beside the tool that it predicts, over one timm model from each of many "
-        "families and torchvision's detection, segmentation, video and quantizable models, in "
-        "evaluation mode, with the weights and inputs of one seed. *Equal* is to the integer. "
-        "Elsewhere the difference is given by the classes of the modules in which it arises, the "
-        "tool's figure minus archcalc's: the tool has a rule of its own for the class (ptflops for "
-        "timm's attention, whose layers it then leaves out of the model's total; thop, torchinfo "
-        "and ptflops for LSTM), sees parameters by their names alone (torchinfo), or counts an "
-        "operation by the way it is written, which a trace does not show (ptflops counts "
-        "`torch.matmul(a, b)` and `x.mul(y)`, not `a @ b` and `x * y`).",
+        "The total of each convention compared with the tool that it predicts, for one timm model "
+        "from each of many families and torchvision's detection, segmentation, video and "
+        "quantizable models, in evaluation mode, with one seed for weights and inputs. *Equal* "
+        "means equal to the integer. Other differences (the tool's figure minus archcalc's) are "
+        "listed by the class of the modules in which they arise. They have three causes. The tool "
+        "has its own rule for the class: ptflops for timm's attention, whose layers it then leaves "
+        "out of the model's total; thop, torchinfo and ptflops for LSTM. The tool finds parameters "
+        "only by name (torchinfo). Or the tool distinguishes how an operation is written, which a "
+        "trace does not show: ptflops counts `torch.matmul(a, b)` and `x.mul(y)`, but not `a @ b` "
+        "and `x * y`.",
         "",
         "    python benchmarks/conventions.py --out conventions.jsonl",
         "    python benchmarks/conventions.py --out conventions.jsonl --table "

@@ -570,22 +570,24 @@ COMMANDS: dict[str, Callable[..., list[tuple[str, str, str]]]] = {
 TITLES = {
     "reach": """## Receptive fields
 
-Size, stride and offset of the largest window of the last feature map, along both axes, beside the
-support of gradients. Every operation is replaced by a sum over what it reads, so that no gradient
-is zero by chance. The image is long enough for the windows of a whole period to lie inside of it.
-At the border the gradient lies in the window. *Global*: every position sees the whole image.""",
+Size, stride and offset of the largest window of the last feature map, along both axes, compared
+with the support of gradients. Every operation is replaced by a sum over the values that it reads,
+so that no gradient is zero by chance. The image is long enough to contain the windows of a whole
+period. At the border, the gradient is nonzero only inside the window. *Global*: every position sees
+the whole image.""",
     "saved": """## Kept for backward
 
-Bytes that archcalc counts, beside the unique storages that `saved_tensors_hooks` sees in one
-training pass of two images, parameters and buffers aside.""",
+Bytes that archcalc counts, compared with the unique storages that `saved_tensors_hooks` sees in one
+training pass of two images, without parameters and buffers.""",
     "peak": """## The peak of inference in eager torch
 
-Bytes that archcalc counts, beside the storages alive on the CPU after each operation, for two
-images.""",
+Bytes that archcalc counts, compared with the storages alive on the CPU after each operation, for
+two images.""",
     "step": """## The peak of a training step with Adam
 
-The same over forward, backward and optimizer of the second step, without the weights. The measured
-peak also holds the gradient of the output, which a loss would free: 8,000 bytes in most rows.""",
+The same for the forward pass, the backward pass and the optimizer of the second step, without the
+weights. The measured peak includes the gradient of the output, which a loss would free: 8,000 bytes
+in most rows.""",
 }
 
 
@@ -594,9 +596,9 @@ def page(lines: Sequence[dict[str, str]]) -> str:
     parts = [
         """# Receptive fields and memory, checked
 
-What `archcalc receptive-field` and `archcalc memory` say, beside what torch does. A receptive field
-is exact or unknown with the reason; the operators are checked one by one in
-`tests/pytorch/test_reach_of_operators.py`.
+The results of `archcalc receptive-field` and `archcalc memory`, compared with measurements in
+torch. A receptive field is either exact or unknown, with the reason.
+`tests/pytorch/test_reach_of_operators.py` checks the operators one by one.
 
     for check in reach saved peak step; do
         python benchmarks/memory_and_reach.py $check --out checked.jsonl

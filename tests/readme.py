@@ -162,7 +162,19 @@ def _pieces(path: str, *names: str) -> list[str]:
     return ["\n".join(f"+{line}".rstrip() for line in found[name]) for name in names]
 
 
+def made_huggingface() -> str:
+    """How many architectures of transformers are counted as torch counts them."""
+    from collections import Counter
+
+    lines = (ROOT / "benchmarks" / "huggingface.txt").read_text(encoding="utf-8").splitlines()
+    words = Counter(re.split("[:,]", line.split(": ", 1)[1])[0] for line in lines)
+    kinds = ("equal", "experts", "differs", "uncompared", "failed")
+    row = (str(len(lines)), *(str(words[kind]) for kind in kinds))
+    return _markdown(("tried", *kinds), [row])
+
+
 MAKERS = {
+    "huggingface": made_huggingface,
     "operators": made_operators,
     "counters": made_counters,
     "commands": made_commands,

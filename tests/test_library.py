@@ -91,3 +91,11 @@ def test_a_report_writes_each_file_in_its_own_format(tmp_path: Path) -> None:
     with pytest.raises(archcalc.UsageError) as refused:
         found.write(tmp_path / "nin.pdf")
     assert "--format" not in str(refused.value)
+
+
+def test_a_budget_is_followed_model_by_model() -> None:
+    seen: list[tuple[int, int, str]] = []
+    assert not archcalc.check("archcalc.toml", follow=lambda *at: seen.append(at)).breaches
+    assert [place for place, _, _ in seen] == list(range(len(seen)))
+    assert {of for _, of, _ in seen} == {len(seen)}
+    assert "googlenet" in {name for _, _, name in seen}

@@ -26,49 +26,49 @@ Verdict = Literal["holds", "rounds to it", "off", "false", "needs training"]
 VERDICTS: tuple[Verdict, ...] = ("holds", "rounds to it", "off", "false", "needs training")
 
 OFF = Fraction(1, 10)
-"""Beyond its digits by at most this part of itself a figure is off; farther, the statement is
-false."""
+"""A figure that differs beyond its printed digits is off up to this relative difference, and false
+beyond it."""
 
 
 class Step(NamedTuple):
-    """One step of a waterfall: what is added to our number, and why."""
+    """One step of a waterfall: the amount added to archcalc's number, and the reason."""
 
     why: str
     amount: str
     """An expression."""
     inference: bool = False
-    """Nobody said so in print; it fits the figures."""
+    """The step fits the figures, but no publication states it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """One published statement with the sum that checks it."""
+    """One published statement with the expression that checks it."""
 
     id: str
     model: str
-    """As it is resolved, options and all."""
+    """The specification of the model, with its options."""
     source: str
-    """Paper and table, or the article."""
+    """The paper with its table or section, or the article."""
     quote: str
-    """A few words or figures as they stand there."""
+    """A few words or figures, quoted from the source."""
     published: str
     """The digits as printed, with their suffix: ``1.2亿``, ``159K``, ``28×28×256``."""
     unit: str
     """MACs, FLOPs, params, % error, ..."""
     check: str = ""
-    """An expression over the graph; empty where only training can tell."""
+    """An expression over the graph. Empty if only training can check the claim."""
     k: int = 1000
-    """What the suffix K stands for."""
+    """The value of the suffix K."""
     digits: int = 0
-    """How many of the printed digits count, where trailing zeros do not: 3 of 1240万."""
+    """The number of significant digits if trailing zeros are not significant: 3 of 1240万."""
     input: str = ""
-    """H×W×C; the model's own unless given."""
+    """H×W×C. By default, the model's own input."""
     limit: Literal["", "at least", "at most"] = ""
-    """The statement gives a bound, not a value."""
+    """Set if the statement gives a bound instead of a value."""
     cause: str = ""
-    """Why it is not what the definition counts, where it is not."""
+    """The reason why the published figure differs from archcalc's count, if it does."""
     inference: bool = False
-    """Not a statement of the source: a reading of it that we infer."""
+    """Whether the claim is inferred from the source instead of stated there."""
     steps: tuple[Step, ...] = ()
 
     @property
@@ -77,7 +77,7 @@ class Claim:
 
     @property
     def full_unit(self) -> str:
-        """The unit, with K where it is not 1000."""
+        """The unit, with the value of K if that is not 1000."""
         return self.unit if self.k == 1000 else f"{self.unit} (K = {self.k})"
 
     @property
@@ -87,14 +87,15 @@ class Claim:
 
 
 class Measurement(NamedTuple):
-    """What a training run found for a claim that only training can tell."""
+    """The result of training runs for a claim that only training can check."""
 
     value: float
-    """In the claim's unit; a mean where there were several runs."""
+    """In the claim's unit. The mean if there were several runs."""
     run: str
-    """Where the run is kept."""
+    """The folder of the run."""
     deviation: float = 0.0
-    """Between runs; twice as much is allowed beside the printed digits."""
+    """The standard deviation between runs. Twice this is allowed in addition to the printed
+    digits."""
 
 
 class Bar(NamedTuple):
@@ -108,13 +109,14 @@ class Bar(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A claim with what was counted, and what follows."""
+    """A claim with the counted value and the verdict."""
 
     claim: Claim
     computed: Number | None
     verdict: Verdict
     waterfall: tuple[Bar, ...] = ()
-    """From our number to the published one; the amounts add up to ``published − computed``."""
+    """Steps from archcalc's number to the published one. The amounts add up to ``published −
+    computed``."""
     run: str = ""
 
     @property
@@ -123,7 +125,7 @@ class Finding:
 
     @property
     def difference(self) -> Number | None:
-        """Computed less published."""
+        """The computed number minus the published one."""
         return None if self.computed is None else self.computed - self.published
 
     @property
@@ -138,13 +140,13 @@ class Finding:
 
 @dataclass(frozen=True, repr=False)
 class Claims(Record):
-    """Every claim that was asked for, in the order of the files."""
+    """The selected claims with their findings, in the order of the files."""
 
     findings: tuple[Finding, ...]
 
     @property
     def counts(self) -> dict[Verdict, int]:
-        """How many of each verdict."""
+        """The number of claims per verdict."""
         return {
             verdict: sum(found.verdict == verdict for found in self.findings)
             for verdict in VERDICTS
@@ -173,7 +175,7 @@ def check(
     graph_of: Callable[[str, str], Graph],
     measured: Mapping[str, Measurement] | None = None,
 ) -> Claims:
-    """Count every claim again; ``graph_of`` takes a model as it is written and its input, or "".
+    """Count every claim again. ``graph_of`` takes a model's specification and its input or "".
 
     ``measured`` has, by a claim's id, what a training run found. Raises what ``graph_of`` raises,
     and UsageError, which names the claim, for an expression that cannot be evaluated.
@@ -203,7 +205,7 @@ def _check(claim: Claim, profile_of: Models, measured: Mapping[str, Measurement]
 
 
 def verdict(claim: Claim, computed: Number, spread: Fraction = Fraction(0)) -> Verdict:
-    """What the printed digits allow to say.
+    """The verdict that the printed digits allow.
 
     >>> verdict(Claim("", "", "", "", "1.2亿", "MACs"), 120_422_400)
     'rounds to it'
@@ -221,7 +223,7 @@ def verdict(claim: Claim, computed: Number, spread: Fraction = Fraction(0)) -> V
 
 
 def _waterfall(claim: Claim, computed: Number, profile_of: Models) -> tuple[Bar, ...]:
-    """Named steps, then what is left: rounding where the printed digits allow it."""
+    """The named steps, then the remainder, called rounding if the printed digits allow it."""
     bars = [
         Bar(step.why, evaluate(step.amount, claim.model, claim.input, profile_of), step.inference)
         for step in claim.steps
@@ -236,14 +238,14 @@ def _waterfall(claim: Claim, computed: Number, profile_of: Models) -> tuple[Bar,
 
 
 def plain(number: Number | None) -> int | float | None:
-    """For JSON: an integer where it is one, else the nearest float."""
+    """A number for JSON: an integer if it is one, else the nearest float."""
     if number is None:
         return None
     return int(number) if number == int(number) else float(number)
 
 
 def about(claims: Sequence[Claim], model: str) -> tuple[Claim, ...]:
-    """The claims about one model, in any of its forms. Raises UsageError when there is none."""
+    """The claims about one model with any options. Raises UsageError if there are none."""
     found = tuple(claim for claim in claims if claim.base_model == model)
     if not found:
         known = ", ".join(dict.fromkeys(claim.base_model for claim in claims))

@@ -1,4 +1,4 @@
-"""Several profiles side by side, as ratios to one of them."""
+"""Comparisons of several profiles, with ratios to one of them."""
 
 from __future__ import annotations
 
@@ -20,28 +20,28 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, repr=False)
 class Comparison(Record):
-    """Profiles in the order asked for, and the one that the others are measured against."""
+    """Profiles in the order given, and the baseline of the ratios."""
 
     profiles: tuple[Profile, ...]
     baseline: Profile
     bench: Bench | None = None
-    """Latencies of these models; None where they were not asked for."""
+    """Latencies of these models; None if not requested."""
     accuracies: tuple[Accuracy, ...] | None = None
-    """What training runs of these models reached; None where it was not asked for."""
+    """Accuracies that training runs of these models reached; None if not requested."""
     predictions: Predictions | None = None
-    """Predicted latencies of these models; None where they were not asked for."""
+    """Predicted latencies of these models; None if not requested."""
 
     @property
     def headline(self) -> str:
         return ", ".join(profile.spec for profile in self.profiles)
 
     def ratio(self, profile: Profile, metric: str) -> float | None:
-        """``profile``'s figure over the baseline's; None where the baseline has 0."""
+        """A figure of ``profile`` divided by that of the baseline; None if the baseline's is 0."""
         base = read(self.baseline, metric)
         return read(profile, metric) / base if base else None
 
     differences: Diff | None = None
-    """Between two models, node by node; None where it was not asked for."""
+    """The differences between two models, node by node; None if not requested."""
 
     def latency(self, profile: Profile) -> Latency | None:
         """The measurement of this model on its input."""
@@ -51,13 +51,13 @@ class Comparison(Record):
         return find(self.bench, profile.spec, inputs) if self.bench is not None else None
 
     def accuracy(self, profile: Profile) -> Accuracy | None:
-        """What this model reached; None also where it was trained in several ways."""
+        """The accuracy of this model; None if it was not trained, or trained in several ways."""
         found = [one for one in self.accuracies or () if one.model == profile.spec]
         return found[0] if len(found) == 1 else None
 
     @property
     def measures(self) -> tuple[Measure, ...]:
-        """The measured columns that were asked for."""
+        """The measured columns that were requested."""
         return tuple(each for each in MEASURES if getattr(self, each.source) is not None)
 
     def rows(self) -> list[dict[str, Any]]:
@@ -76,18 +76,18 @@ class Comparison(Record):
 
 
 class Measure(NamedTuple):
-    """A column of a comparison that no count gives: a latency, an accuracy."""
+    """A measured column of a comparison: a latency, an accuracy."""
 
     key: str
-    """Its name in JSON and CSV."""
+    """The column's name in JSON and CSV."""
     source: str
     """The field of :class:`Comparison` that it is read from."""
     read: Callable[[Comparison, Profile], float | None]
     ratio: str = ""
-    """The key of its ratio to the baseline; empty where a ratio says nothing."""
+    """The key of the ratio to the baseline; empty if a ratio is not meaningful."""
 
     def ratio_of(self, found: Comparison, profile: Profile) -> float | None:
-        """The model's value over the baseline's."""
+        """The model's value divided by the baseline's."""
         value, base = self.read(found, profile), self.read(found, found.baseline)
         return value / base if value is not None and base else None
 
@@ -117,8 +117,8 @@ MEASURES: tuple[Measure, ...] = (
     Measure("predicted_high_s", "predictions", _predicted("high")),
     Measure("test_accuracy", "accuracies", _accuracy),
 )
-"""Every measured or predicted column, in order. Another one is a field of :class:`Comparison` and a
-row here."""
+"""Every measured or predicted column, in order. To add one, add a field to :class:`Comparison` and
+a row here."""
 
 
 def compare(
@@ -131,7 +131,7 @@ def compare(
     predictions: Predictions | None = None,
     differences: bool = False,
 ) -> Comparison:
-    """Put profiles side by side, with what was measured of them.
+    """Compare profiles, with measurements of them.
 
     ``baseline`` is the name of one of them, the first unless given; ``sort`` the
     key of a figure (:data:`archcalc.analysis.figures.FIGURES`), smallest first. Raises UsageError

@@ -16,20 +16,21 @@ AnyLayer = Layer | SavedLayer
 
 
 class Change(NamedTuple):
-    """One node that differs. ``before`` or ``after`` is None where the node is added or removed."""
+    """One node that differs. ``before`` is None for an added node, ``after`` for a removed one."""
 
     kind: Literal["added", "removed", "changed"]
     name: str
     before: AnyLayer | None
     after: AnyLayer | None
     what: str
-    """The settings that differ, as ``padding 0 -> 1``; the node in short when it is new or gone."""
+    """The settings that differ, such as ``padding 0 -> 1``; a short description of an added or
+    removed node."""
     follows: bool = False
-    """Nothing of the node itself differs: it is given another shape and passes it on."""
+    """Whether only the shapes differ, because of a change in an earlier node."""
 
     @property
     def macs(self) -> int:
-        """Multiply-adds after less before; what is not counted adds nothing."""
+        """Multiply-adds after minus before. Operations that are not counted add nothing."""
         return _count(self.after, "macs") - _count(self.before, "macs")
 
     @property
@@ -67,7 +68,7 @@ class Total(NamedTuple):
 
 
 class ModelDiff(NamedTuple):
-    """One model of two reports. ``before`` or ``after`` is None where one does not have it."""
+    """One model of two reports. ``before`` or ``after`` is None if that report does not have it."""
 
     spec: str
     before: SavedModel | None
@@ -75,15 +76,15 @@ class ModelDiff(NamedTuple):
     figures: tuple[Total, ...] = ()
     changes: tuple[Change, ...] = ()
     why: str = ""
-    """Why one side does not have it, where that is known."""
+    """The reason why one report does not have it, if known."""
 
 
 @dataclass(frozen=True, repr=False)
 class ReportDiff(Record):
-    """The models that differ between two reports; empty when none does."""
+    """The models that differ between two reports; empty if none does."""
 
     before: str
-    """What the first report is called: a file, a commit."""
+    """The name of the first report: a file or a commit."""
     after: str
     models: tuple[ModelDiff, ...]
 
@@ -97,7 +98,7 @@ class ReportDiff(Record):
 
 
 def diff(before: Profile | SavedModel, after: Profile | SavedModel) -> Diff:
-    """Match nodes by name and tell those that were added, removed or changed.
+    """Match nodes by name and list those that were added, removed or changed.
 
     A node changed when its operator, its settings, its weights or its output shape did. The sums of
     the changes are the differences of the totals.
@@ -124,9 +125,9 @@ def diff_reports(
     names: tuple[str, str],
     missing: Mapping[str, str] | None = None,
 ) -> ReportDiff:
-    """What differs, model by model. Models are matched by how they were asked for; two reports of
-    one model each are about that model, whatever its name. ``missing`` says of some why they are on
-    one side alone."""
+    """The differences, model by model. Models are matched by their specification; two reports of
+    one model each are compared whatever the names. ``missing`` gives reasons for models that only
+    one report has."""
     if len(before) == len(after) == 1:
         pairs: list[tuple[SavedModel | None, SavedModel | None]] = [(before[0], after[0])]
     else:

@@ -1,6 +1,6 @@
-"""What was measured, as plain records without torch: samples in seconds, and what made them.
+"""Measured latencies as plain records without torch: samples in seconds, and their environment.
 
-Every sample is kept; medians, quantiles and ratios are worked out from them when asked for, and
+Every sample is kept. Medians, quantiles and ratios are computed from the samples on demand, and
 nothing is rounded before it is shown.
 """
 
@@ -16,26 +16,26 @@ from archcalc.analysis.record import Record
 from archcalc.graph import Shape
 
 OTHERS = 0.2
-"""Cores that other processes used, from which they are worth a word."""
+"""The number of cores used by other processes from which a report mentions them."""
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """How a model was run: what a caller can choose."""
+    """How a model was run: the settings that a caller can choose."""
 
     device: str
     """``cpu``, ``cuda:0``, ``mps``."""
     dtype: str
-    """Of weights and inputs, which are cast; there is no autocast."""
+    """The dtype of weights and inputs, which are cast. autocast is not used."""
     batch: int
     threads: int | None = None
-    """Of torch's pool within an operation; None where the device is no CPU."""
+    """Threads of torch's intra-op pool; None if the device is not a CPU."""
     channels_last: bool = False
     compiled: bool = False
     graphs: bool = False
-    """Replayed as a CUDA graph."""
+    """Whether the model was replayed as a CUDA graph."""
     train: bool = False
-    """A whole step: forward, backward, and the optimizer's."""
+    """Whether a whole training step was measured: forward, backward and optimizer."""
     optimizer: str = ""
 
     def __str__(self) -> str:
@@ -61,18 +61,18 @@ class Environment:
 
     processor: str
     cores: int
-    """That this process may use."""
+    """Cores that this process may use."""
     system: str
     python: str
     torch: str
     archcalc: str
     gpu: str = ""
     commit: str | None = None
-    """Of the git checkout that the command ran in."""
+    """The commit of the git checkout that the command ran in."""
     dirty: bool | None = None
-    """Whether that checkout had changes that are not committed."""
+    """Whether that checkout had uncommitted changes."""
     flags: Mapping[str, Any] = field(default_factory=dict)
-    """torch's switches that change a time: TF32, cuDNN, oneDNN, ..."""
+    """torch's switches that affect latency: TF32, cuDNN, oneDNN, ..."""
 
     def __str__(self) -> str:
         made = self.gpu or self.processor
@@ -85,16 +85,16 @@ class Environment:
 
 
 class Warmup(NamedTuple):
-    """The time before the samples."""
+    """The warm-up before the samples."""
 
     seconds: float
     calls: int
     steady: bool
-    """Whether the running median settled before the time was up."""
+    """Whether the running median became steady in time."""
 
 
 class LayerTime(NamedTuple):
-    """One node's time, from a pass of its own."""
+    """The time of one node, from a separate pass."""
 
     name: str
     op: str
@@ -103,7 +103,7 @@ class LayerTime(NamedTuple):
     macs: int | None = None
     flops: int | None = None
     bytes: int | None = None
-    """Read and written when the node runs alone."""
+    """Bytes read and written if the node runs alone."""
     bound: float | None = None
     """Seconds that the roofline allows at best."""
     label: str = ""
@@ -111,7 +111,7 @@ class LayerTime(NamedTuple):
     window: str = ""
     """``1×1`` of a convolution."""
     predicted: float | None = None
-    """Seconds by the machine's calibration."""
+    """Seconds predicted by the machine's calibration."""
 
     @property
     def flops_per_second(self) -> float | None:
@@ -123,12 +123,12 @@ class LayerTime(NamedTuple):
 
     @property
     def intensity(self) -> float | None:
-        """FLOPs a byte."""
+        """FLOPs per byte."""
         return self.flops / self.bytes if self.flops is not None and self.bytes else None
 
     @property
     def distance(self) -> float | None:
-        """How many times its lower bound it takes."""
+        """The measured time divided by its lower bound."""
         return self.seconds / self.bound if self.bound else None
 
     @property
@@ -140,13 +140,13 @@ class LayerTime(NamedTuple):
 
 
 class Layers(NamedTuple):
-    """The pass that timed every node by itself."""
+    """The pass that timed every node separately."""
 
     times: tuple[LayerTime, ...]
     whole: float
-    """Seconds of the whole call in the same pass's setting, timed without looking inside."""
+    """Seconds of the whole call in the same setting, timed without hooks."""
     missing: str = ""
-    """What this pass cannot see, in words."""
+    """A sentence about what this pass cannot measure."""
 
     @property
     def total(self) -> float:
@@ -154,7 +154,9 @@ class Layers(NamedTuple):
 
     @property
     def overhead(self) -> float:
-        """The nodes' sum over the whole call: what looking inside costs, or hides."""
+        """The sum over the nodes divided by the whole call: the overhead of timing nodes, or what
+            it
+        hides."""
         return self.total / self.whole
 
 
@@ -164,20 +166,21 @@ class Predicted(NamedTuple):
     seconds: float
     low: float
     high: float
-    """The ends of the interval that holds 90 % of networks."""
+    """The ends of the interval that contains 90 % of networks."""
     lacks: tuple[str, ...] = ()
     """Operators that were not calibrated, or not at such sizes."""
 
 
 class Verified(NamedTuple):
-    """One call timed by us and by ``torch.utils.benchmark.Timer``, in turns: seconds a call."""
+    """One call timed by archcalc and by ``torch.utils.benchmark.Timer``, in turns: seconds per
+    call."""
 
     ours: tuple[float, ...]
     theirs: tuple[float, ...]
 
     @property
     def ratio(self) -> float:
-        """Our median over theirs."""
+        """archcalc's median divided by the Timer's."""
         return statistics.median(self.ours) / statistics.median(self.theirs)
 
 
@@ -206,33 +209,33 @@ class Caution:
 
 @dataclass(frozen=True)
 class Latency:
-    """One model in one setting: every sample, in seconds a call."""
+    """One model in one setting: every sample, in seconds per call."""
 
     model: str
     spec: str
     inputs: tuple[Shape, ...]
     setting: Setting
     samples: tuple[float, ...]
-    """From the host's clock, the wait for the device in it, in the order in which they came."""
+    """Measured by the host's clock including synchronization with the device, in order."""
     per_turn: int
-    """Samples in a row before the next model had its turn."""
+    """Consecutive samples before the next model's turn."""
     calls: int
-    """Calls in a sample; a sample is their mean."""
+    """Calls per sample; a sample is their mean."""
     warmup: Warmup
     device_samples: tuple[float, ...] = ()
-    """The device's own time without the launches, where the device tells it."""
+    """The device's own time without launches, if the device reports it."""
     peak_bytes: int | None = None
-    """CUDA: most bytes allocated in a call. CPU: peak resident memory of the whole process."""
+    """CUDA: peak bytes allocated in a call. CPU: peak resident memory of the whole process."""
     peak_growth_bytes: int | None = None
-    """CPU: how far the first call took resident memory above where it was before."""
+    """CPU: the growth of resident memory during the first call."""
     macs: int | None = None
     flops: int | None = None
     bytes_moved: int | None = None
-    """Read and written by all nodes, each run alone, in the setting's dtype."""
+    """Bytes read and written by all nodes, each run alone, in the setting's dtype."""
     bound: float | None = None
     """Seconds that the roofline allows at best."""
     least_macs: int | None = None
-    """Of the nodes that are counted, where others are not."""
+    """Multiply-adds of the counted nodes, if other nodes are not counted."""
     ceiling: float | None = None
     """FLOP/s of the device in this dtype, measured."""
     conditions: Mapping[str, Any] = field(default_factory=dict)
@@ -257,7 +260,7 @@ class Latency:
 
     @property
     def iqr(self) -> float:
-        """The distance between the quartiles."""
+        """The interquartile range, in seconds."""
         return interquartile_range(self.samples)
 
     @property
@@ -266,7 +269,7 @@ class Latency:
 
     @property
     def throughput(self) -> float:
-        """Images, or whatever the batch is made of, a second."""
+        """Samples of the batch (such as images) per second."""
         return self.setting.batch / self.median
 
     @property
@@ -280,7 +283,7 @@ class Latency:
 
     @property
     def share_of_ceiling(self) -> float | None:
-        """Achieved FLOP/s over the ceiling's."""
+        """Achieved FLOP/s divided by the ceiling."""
         achieved = self.flops_per_second
         return None if achieved is None or not self.ceiling else achieved / self.ceiling
 
@@ -303,7 +306,7 @@ class Bench(Record):
         return f"of {specs}: {len(self.latencies)} measurements"
 
     def groups(self) -> list[list[Latency]]:
-        """The models that took turns: those of one setting, in the order asked for."""
+        """The models of each setting, which took turns, in the order given."""
         return by_setting(self.latencies)
 
     def rows(self) -> list[dict[str, Any]]:

@@ -28,7 +28,7 @@ from archcalc.cli.options import (
 )
 from archcalc.errors import UsageError
 from archcalc.lookup import registry
-from archcalc.lookup.resolve import declared_input, names
+from archcalc.lookup.resolve import declared_input, is_checkpoint, names
 from archcalc.lookup.spec import ModelSpec
 
 
@@ -272,7 +272,7 @@ def params(model: Model, counting: Counting, output: Output, depth: Depth = None
     archcalc params googlenet --depth 1
     archcalc params model.safetensors
     """
-    if ModelSpec.parse(model).is_checkpoint:
+    if is_checkpoint(ModelSpec.parse(model)):
         from archcalc.report.sections.checkpoint import show as stored
 
         if replace(counting, no_cache=False) != Counting():

@@ -171,7 +171,7 @@ def _check(found: Configuration, file: Path) -> None:
         raise UsageError(f"{file} has no model_type, so it is not a configuration of transformers")
     for path, each in _integers(found.fields, ""):
         last = path.rpartition(".")[2]
-        if each < 0 and re.search(r"(size|dim|heads|layers|embd|channels|experts)$", last):
+        if each < 0 and re.search(r"(size|dim|heads?|layers?|embd|channels|experts)$", last):
             raise UsageError(f"{file}: {path} is {shortened(each)}, which is negative")
         if each > MOST_REPEATED and COUNTS.search(last):
             raise UsageError(f"{file}: {path} is {shortened(each)}, more than {MOST_REPEATED}")

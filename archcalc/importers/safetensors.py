@@ -78,7 +78,7 @@ def load(path: str | os.PathLike[str]) -> Checkpoint:
             if tensor.name in tensors:
                 raise UsageError(
                     f"{path}: the tensor {shortened(tensor.name)!r} is in "
-                    f"{tensors[tensor.name].file} and in {tensor.file}"
+                    f"{tensors[tensor.name].file} and in {tensor.file}; give one of the files"
                 )
             tensors[tensor.name] = tensor
     if indexed is not None:

@@ -31,6 +31,9 @@ from archcalc.lookup import registry
 from archcalc.lookup.dependencies import digest_of
 from archcalc.lookup.spec import CONFIGURED, Kind, ModelSpec
 
+WEIGHTS = (".safetensors", ".safetensors.index.json")
+"""How the names of files end that hold weights and no operations."""
+
 
 def resolve(
     spec: str,
@@ -56,7 +59,7 @@ def resolve(
     if optimizer and not training:
         raise UsageError("--optimizer needs --train; give both")
     asked = ModelSpec.parse(spec, options=options, input=input, batch=batch, training=training)
-    if asked.is_checkpoint:
+    if is_checkpoint(asked):
         raise UsageError(
             f"{asked.name} holds weights and no operations: `archcalc params` shows its parameters "
             "and bytes; other commands need the model"
@@ -89,6 +92,20 @@ def resolve(
         )
 
     return _cached(asked, optimizer, trust, traced) if cache else traced()
+
+
+def is_checkpoint(asked: ModelSpec) -> bool:
+    """Whether it is a path of weights without operations: a safetensors file, its index, or a
+    folder with some. A registered name is never one, even beside a folder of that name."""
+    if asked.name.endswith(WEIGHTS):
+        return True
+    if not asked.registered or not os.path.isdir(asked.name):
+        return False
+    try:
+        registry.find(asked.name)
+    except UnknownModelError:
+        return any(name.endswith(WEIGHTS) for name in os.listdir(asked.name))
+    return False
 
 
 def saved(asked: ModelSpec) -> Graph:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -81,14 +80,6 @@ class ModelSpec:
         return self.kind == "registered"
 
     @property
-    def is_checkpoint(self) -> bool:
-        """Whether it is a path of weights without a graph: a safetensors file, an index, or a
-        folder that is not a model's name."""
-        if self.name.endswith((".safetensors", ".safetensors.index.json")):
-            return True
-        return self.registered and os.path.isdir(self.name) and _has_weights(self.name)
-
-    @property
     def is_pattern(self) -> bool:
         """Whether the name stands for several: ``timm:convnext_*``."""
         return self.kind in ("registered", "torchvision", "timm") and any(
@@ -99,12 +90,6 @@ class ModelSpec:
     def in_file(self) -> bool:
         """Whether it is in a Python file, given by its path."""
         return ".py:" in self.name
-
-
-def _has_weights(folder: str) -> bool:
-    return any(
-        name.endswith((".safetensors", ".safetensors.index.json")) for name in os.listdir(folder)
-    )
 
 
 def parse_settings(settings: Sequence[str]) -> dict[str, str]:

@@ -77,6 +77,7 @@ def test_a_pipeline_names_its_models(tmp_path: Path) -> None:
         ({**GPT2, "n_layer": 10**9}, "n_layer is 1000000000, more than 4096"),
         ({**GPT2, "text_config": {"num_hidden_layers": 10**6}}, r"text_config\.num_hidden_layers"),
         ({**GPT2, "vocab_size": -5}, "vocab_size is -5, which is negative"),
+        ({**GPT2, "n_head": -3}, "n_head is -3, which is negative"),
         ({**GPT2, "n_embd": 10**200}, "more than 100 digits"),
     ],
 )

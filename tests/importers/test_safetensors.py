@@ -301,3 +301,10 @@ def test_options_of_models_do_not_apply_to_weights(tmp_path, capsys):
 def test_a_file_that_is_not_there_is_one_sentence(tmp_path, capsys):
     assert run(["params", str(tmp_path / "net.safetensors")]) == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_registered_name_is_the_model_even_beside_a_folder_of_weights(tmp_path, monkeypatch):
+    (tmp_path / "nin").mkdir()
+    save(tmp_path / "nin" / "best.safetensors", {"fc.weight": ("BF16", [10, 64])})
+    monkeypatch.chdir(tmp_path)
+    assert archcalc.graph("nin").profile().macs > 0

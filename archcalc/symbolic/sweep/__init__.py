@@ -1,4 +1,4 @@
-"""Many candidates of one network: counted, filtered, and told by their front, best and spread.
+"""Sweeps: count and filter many candidates of one network; keep the front, the best and a sample.
 
     archcalc.sweep("inception-reduced", over={"c5_reduce": range(4, 65, 4)}, where="macs <= 100e6")
 
@@ -44,18 +44,18 @@ SHOWN = ("params", "macs")
 """Figures that every sweep gives."""
 
 SAMPLE = 10_000
-"""Candidates that distributions and curves are drawn from."""
+"""The number of candidates from which distributions and curves are drawn."""
 
 MOST_ROWS = 1_000_000
-"""Rows that a sweep keeps in memory when it is asked for them."""
+"""The most rows that a sweep keeps in memory."""
 
 REASONS = 3
-"""How many reasons a refused space is explained by."""
+"""The number of reasons quoted if the network refuses every candidate."""
 
 
 @dataclass(frozen=True, repr=False)
 class Sweep(Record):
-    """What a sweep found."""
+    """The result of a sweep."""
 
     spec: str
     axes: tuple[Axis, ...]
@@ -63,21 +63,21 @@ class Sweep(Record):
     figures: tuple[str, ...]
     where: str
     candidates: int
-    """How many were looked at."""
+    """The number of candidates."""
     valid: int
-    """How many of them the network takes."""
+    """The number of candidates that the network accepts."""
     kept: int
-    """How many of those meet the condition."""
+    """The number of accepted candidates that meet the condition."""
     refusals: Mapping[str, int]
-    """How many the network refuses, by reason."""
+    """The number of refused candidates, by reason."""
     front: tuple[Mapping[str, Any], ...]
     """The kept candidates that no other beats in every objective."""
     best: tuple[Mapping[str, Any], ...]
-    """The first by one figure, where that was asked for."""
+    """The first candidates by one figure, if requested."""
     sample: tuple[Mapping[str, Any], ...]
     """An even sample of those kept; all of them where they are few."""
     everything: tuple[Mapping[str, Any], ...] = ()
-    """Every kept candidate, where that was asked for."""
+    """Every kept candidate, if requested."""
     predicted_for: str = ""
     """The machine and setting of predicted latencies, where they were asked for."""
 
@@ -88,7 +88,7 @@ class Sweep(Record):
 
 @dataclass
 class Progress:
-    """How far a sweep is."""
+    """The progress of a sweep."""
 
     done: int
     total: int
