@@ -5,6 +5,11 @@
 exports each model with one of torch's two exporters, reads the file without torch's help, and
 compares the multiply-adds. Names are those of `archcalc flops`; without names, a list from the
 registry, torchvision and timm. Prints one line per model, and the totals.
+
+    python benchmarks/importers.py qonnx
+
+compares the multiply-adds and bit operations of the example files of the qonnx package with its own
+inference_cost. Needs qonnx.
 """
 
 from __future__ import annotations
@@ -15,10 +20,12 @@ import io
 import tempfile
 import warnings
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import torch
 
+from archcalc.analysis.figures import read
 from archcalc.analysis.profile import profile
 from archcalc.errors import ArchcalcError
 from archcalc.lookup import registry
@@ -87,13 +94,34 @@ def compared(name: str, folder: Path, dynamo: bool) -> str:
     return f"equal, without {', '.join(listed)}" if listed else "equal"
 
 
+def qonnx_examples() -> Iterator[tuple[str, str]]:
+    """The example files of qonnx, and what differs."""
+    import qonnx
+    from qonnx.util.inference_cost import inference_cost
+
+    folder = Path(qonnx.__file__).parent / "data"
+    for path in sorted(folder.rglob("*.onnx")):
+        found = profile(resolve(str(path)))
+        ours = found.macs, read(found, "bops")
+        cost = inference_cost(str(path), discount_sparsity=False)["total_cost"]
+        theirs = int(cost["total_macs"]), int(cost["total_bops"])
+        name = str(path.relative_to(folder))
+        yield name, "equal" if ours == theirs else f"differs: {ours}, qonnx {theirs}"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("format", choices=("onnx",))
+    parser.add_argument("format", choices=("onnx", "qonnx"))
     parser.add_argument("--exporter", choices=("torchscript", "dynamo"), default="torchscript")
     parser.add_argument("names", nargs="*")
     given = parser.parse_args()
     totals: Counter[str] = Counter()
+    if given.format == "qonnx":
+        for name, said in qonnx_examples():
+            totals[said.partition(":")[0]] += 1
+            print(f"{name}: {said}", flush=True)
+        print(dict(totals))
+        return
     with tempfile.TemporaryDirectory() as folder:
         for name in given.names or names():
             said = compared(name, Path(folder), given.exporter == "dynamo")

@@ -285,9 +285,9 @@ class _Reader:
         loose = [node.weights[0] for node in self.nodes if node.op == "parameter"]
         if loose:
             found.append(
-                f"{len(loose)} constants with {sum(weight.numel for weight in loose):,} elements "
-                "are read outside layers and count as parameters; exporters write so what the "
-                "source model computes from its parameters alone"
+                f"{sum(weight.numel for weight in loose):,} elements are constants that no layer "
+                "holds; they count as parameters, as learned positions or as values that the "
+                "exporter computed"
             )
         if self.unknown:
             found.append(
@@ -395,6 +395,12 @@ class Call:
                 raise UsageError(f"{self.place} has no attribute {error}") from error
             except (ValueError, IndexError, TypeError, ZeroDivisionError) as error:
                 raise UsageError(f"{self.place} does not fit its inputs") from error
+
+    @property
+    def opset(self) -> int:
+        """The version of ONNX's own operators."""
+        imports = self.reader.model.opset_import
+        return max((each.version for each in imports if each.domain in ("", "ai.onnx")), default=1)
 
     @property
     def place(self) -> str:

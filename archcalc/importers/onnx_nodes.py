@@ -117,7 +117,9 @@ def simple(call: Call) -> None:
         rank = len(inputs[0].shape)
         attrs["dims"] = tuple(call.attrs.get("perm", range(rank - 1, -1, -1)))
     if op in ("Concat", "Softmax", "LogSoftmax", "ArgMax", "ArgMin", "Split"):
-        attrs["dim"] = call.attrs.get("axis", 0 if op in ("ArgMax", "Split") else -1)
+        old = op.endswith("Softmax") and call.opset < 13  # over all dimensions from the axis on
+        first = op in ("ArgMax", "ArgMin", "Split")
+        attrs["dim"] = call.attrs.get("axis", 1 if old else 0 if first else -1)
     if op.startswith("Reduce"):
         axes = call.constant(1) if len(call.node.input) > 1 else call.attrs.get("axes")
         attrs["dim"] = None if axes is None else tuple(int(axis) for axis in axes)

@@ -246,6 +246,13 @@ def test_settings_move_from_attributes_to_inputs_over_the_opsets(tmp_path, opset
     assert padded.output.shape == (2, 5)
 
 
+@pytest.mark.parametrize(("opset", "axis"), [(7, 1), (11, 1), (13, -1), (NEWEST, -1)])
+def test_softmax_goes_over_the_last_axis_since_opset_13(tmp_path, opset, axis):
+    graph = one(tmp_path, "Softmax", [(2, 3, 4)], opset=opset)
+    assert graph["node"].attrs["dim"] == axis
+    assert graph.profile().flops == 5 * 2 * 3 * 4
+
+
 @pytest.mark.parametrize("opset", [7, 9, 14, NEWEST])
 def test_batch_normalisation_has_its_work_at_every_opset(tmp_path, opset):
     graph = one(tmp_path, "BatchNormalization", [(1, 3, 4, 4)], [(3,)] * 4, opset=opset)

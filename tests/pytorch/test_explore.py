@@ -28,6 +28,14 @@ class Small(nn.Module):
     def forward(self, x):
         return self.head(self.norm(self.conv(x)).relu().mean((2, 3)))
 
+class OneSize(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.head = nn.Conv2d(3, 4, 3, padding=1), nn.Linear(4 * 16 * 16, 10)
+
+    def forward(self, x):
+        return self.head(self.conv(x).flatten(1))
+
 class Patches(nn.Module):
     def __init__(self):
         super().__init__()
@@ -91,6 +99,12 @@ def test_a_size_that_the_model_takes_for_a_number_stays_with_the_reason(file: Pa
     data = network(f"{file}:Patches", Asked(input="32x32x3"), 0).data
     assert [size["key"] for size in data["sizes"]] == ["batch"]
     assert "nets.py:" in data["reason"]
+
+
+def test_a_model_of_one_input_size_keeps_the_whole_range_of_its_batch(file: Path) -> None:
+    data = network(f"{file}:OneSize", Asked(input="16x16x3", trust=True), 0).data
+    assert data["variants"][0]["ranges"] == {"batch": [1, 64]}
+    assert "too many formulas over batch and height and width" in data["reason"]
 
 
 def test_a_model_that_depends_on_values_is_shown_as_it_was_traced(file: Path) -> None:

@@ -128,10 +128,11 @@ def _moving(
     with needs("torch", "a torch model"):
         from archcalc.pytorch.derive import derive as derive_torch
     traces = count(1)
+    too_many = NoFormulaError(f"{spec.text} has too many formulas over {' and '.join(over)}")
 
     def read_few(profile: Profile, recorder: Recorder) -> dict[str, Any]:
         if next(traces) > MOST_TRACES:
-            raise NoFormulaError(f"{spec.text} has too many formulas over {' and '.join(over)}")
+            raise too_many
         return read(profile, recorder)
 
     formula = derive_torch(
@@ -150,6 +151,9 @@ def _moving(
         for name, size in formula.defaults.items()
     }
     covered = cover(formula, ranges, limit=MOST_TRACES)
+    if "batch" in covered.narrowed and len(over) > 1:
+        # A model that accepts one input size alone: the batch by itself has its whole range.
+        raise too_many
     name = f"network_{place}_0"
     structures, packed = pack(covered)
     names = [layer.name for layer in found.layers]
