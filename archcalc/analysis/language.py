@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from archcalc.analysis.profile import Profile
 from archcalc.graph import Graph, Node, Weight
+from archcalc.ops import TABLE
 
 CACHES = ("past_key_values", "cache_params")
 """What transformers calls the keys, values and states that one call leaves for the next."""
@@ -25,7 +26,8 @@ def routings(graph: Graph) -> Iterator[Routing]:
     """Every layer of experts that run as groups of one product, after a choice of the top k."""
     groups: dict[str, list[Node]] = {}
     for node in graph.forward.executed:
-        if node.op == "grouped_mm":
+        row = TABLE.get(node.op)
+        if row is not None and row.by_group:
             groups.setdefault(node.name.rpartition(".")[0], []).append(node)
     for scope, nodes in groups.items():
         experts = nodes[0].inputs[1].shape[0]
@@ -44,7 +46,8 @@ def _chosen(graph: Graph, node: Node, experts: int) -> int | None:
         open_.remove(place)
         seen.add(place)
         found = graph.nodes[place]
-        if found.op == "topk" and found.inputs[0].shape[-1:] == (experts,):
+        row = TABLE.get(found.op)
+        if row is not None and row.chooses and found.inputs[0].shape[-1:] == (experts,):
             k: int = found.attrs["k"]
             return k
         open_ |= {value.source for value in found.inputs} - seen

@@ -195,6 +195,7 @@ GROUPED_MM = operator(
     formula="(rows of all groups)×inner×columns macs",
     work=grouped_work,
     saves="inputs",
+    by_group=True,
 )
 SPARSE_MATMUL = operator(
     "sparse_matmul",

@@ -139,6 +139,10 @@ class Operator:
     normalises: Literal["", "batch", "sample"] = ""
     """The scope of the mean that it subtracts. Over the batch, a preceding bias has no effect, and
     in evaluation the operator can be folded into a convolution. The other scope is one sample."""
+    by_group: bool = False
+    """Whether each group of rows has a matrix of its own, as the tokens of each expert do."""
+    chooses: bool = False
+    """Whether it returns the ``k`` largest values, as the router of a mixture of experts does."""
     rectifies: bool = False
     """Whether no output is below 0, and no gradient flows where the output is 0."""
     transposed: bool = False

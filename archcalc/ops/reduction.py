@@ -179,6 +179,7 @@ for _name in ("sort", "topk"):
         work=sort_work,
         saves="nothing",
         saves_also=chosen_places,
+        chooses=_name == "topk",
     )
 
 

@@ -259,13 +259,18 @@ def finished(module: nn.Module, graph: Graph) -> Graph:
     return replace(_masked(module, graph), notes=(*graph.notes, *notes))
 
 
+PRODUCTS = ("attention", "matmul")
+"""How rows see their inputs that compute attention: in one kernel, or as two products."""
+
+
 def _masked(module: nn.Module, graph: Graph) -> Graph:
     """The graph whose causal attention has ``masked_macs``: those of the queries and keys that
     the mask and the sliding window leave."""
     modules = dict(module.named_modules())
     calls: dict[str, list[Node]] = {}
     for node in graph.nodes:
-        if node.op in ("scaled_dot_product_attention", "matmul") and node.phase == "forward":
+        row = TABLE.get(node.op)
+        if row is not None and row.window in PRODUCTS and node.phase == "forward":
             calls.setdefault(node.name.rpartition(".")[0], []).append(node)
     changed: dict[str, Node] = {}
     for path, nodes in calls.items():
@@ -286,7 +291,7 @@ def _masked(module: nn.Module, graph: Graph) -> Graph:
 def _attentions(nodes: list[Node]) -> Iterator[tuple[Node, int, int]]:
     """The calls of one attention module with the numbers of queries and keys: one kernel, or the
     product for the scores and the one with the values."""
-    fused = [node for node in nodes if node.op != "matmul"]
+    fused = [node for node in nodes if TABLE[node.op].window == "attention"]
     for node in fused:
         yield node, node.inputs[0].shape[-2], node.inputs[1].shape[-2]
     if not fused and len(nodes) == 2:

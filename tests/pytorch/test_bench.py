@@ -489,7 +489,7 @@ def test_a_model_is_timed_on_a_real_gpu(choice: dict) -> None:
         ("--time nan", "time nan: more than 0"),
         ("--time inf", "time inf: more than 0"),
         ("--warmup nan", "warm-up nan: more than 0"),
-        ("--optimizer adam", "give --train too"),
+        ("--optimizer adam", "add --train"),
     ],
 )
 def test_numbers_that_no_measurement_can_have_are_refused(

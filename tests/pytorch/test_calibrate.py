@@ -175,7 +175,7 @@ def test_a_calibration_survives_its_file(made: Calibration, tmp_path: Path) -> N
     ("line", "sentence"),
     [
         ("calibrate --dtype int8", "unknown dtype 'int8'"),
-        ("calibrate --time 0", "time 0: more than 0"),
+        ("calibrate --time 0", "time 0 is out of range; give more than 0"),
         ("calibrate --threads none", "'none' is not a number above 0"),
         ("calibrate --device cuda:x", "unknown device 'cuda:x'"),
         ("calibrate --save cpu.txt", "write cpu.txt.json"),

@@ -86,7 +86,7 @@ def test_a_file_without_a_class_names_its_classes(net: str, tmp_path: Path) -> N
 
 
 def test_a_builtin_in_a_file_is_not_a_model(net: str) -> None:
-    with pytest.raises(UsageError, match="makes int, which is not a model"):
+    with pytest.raises(UsageError, match="returns int, which is not a model"):
         resolve(f"{net}:whole", input=["1,8"])
     with pytest.raises(UsageError, match="has no 'int'"):
         resolve(f"{net}:int", input=["1,8"])

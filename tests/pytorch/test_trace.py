@@ -370,7 +370,10 @@ class TestUnknownOperators:
         [
             ("x = 1", "has none"),
             ("1 / 0", "ZeroDivisionError"),
-            ("from archcalc.ops.formula import formula\nformula('conv2d')", "archcalc's own"),
+            (
+                "from archcalc.ops.formula import formula\nformula('conv2d')",
+                "already has a built-in formula",
+            ),
         ],
     )
     def test_a_bad_file_is_one_sentence(self, tmp_path: Any, text: str, said: str) -> None:
