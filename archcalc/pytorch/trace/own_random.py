@@ -106,6 +106,10 @@ class Draws(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's
         drawing = _with_generator(func)
         if drawing is not None:
             return drawing(*args, **{**kwargs, "generator": own})
+        fill = FILLS.get(func._schema.name)
+        if fill is not None and all(isinstance(limit, int) for limit in args[1:]):
+            like, *limits = args
+            return fill(torch.empty_like(like, **kwargs), *limits, generator=own)
         if device != CPU:
             return func(*args, **kwargs)
         # torch lets this operation draw from the process's generator alone: lend it ours, only for
@@ -119,6 +123,15 @@ class Draws(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's
             finally:
                 own.set_state(shared.get_state())
                 shared.set_state(state)
+
+
+FILLS: dict[str, Callable[..., Tensor]] = {
+    "aten::rand_like": Tensor.uniform_,
+    "aten::randn_like": Tensor.normal_,
+    "aten::randint_like": Tensor.random_,
+}
+"""What fills the new tensor of an operation whose overloads take no generator in torch 2.9. The
+limits of ``randint_like`` are those of ``random_``."""
 
 
 def _device(args: tuple[Any, ...], kwargs: dict[str, Any]) -> torch.device:
