@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from archcalc.errors import UsageError
 from archcalc.graph import Attributes, Graph, Value, Weight
+from archcalc.language import Message
 from archcalc.ops import TABLE
 from archcalc.ops.gradient import Backward, Tape
 
@@ -96,7 +97,7 @@ def training_step(graph: Graph, optimizer: str = "") -> Graph:
     differentiate(graph, tape)
     notes = graph.notes
     if len(tape.nodes) == len(graph.nodes):
-        notes += ("no parameter needs a gradient, so there is no backward pass",)
+        notes += (Message("no parameter needs a gradient, so there is no backward pass"),)
     elif optimizer:
         update(graph, tape, OPTIMIZERS[optimizer])
     return replace(graph, nodes=tuple(tape.nodes), notes=notes)

@@ -19,7 +19,7 @@ import sys
 import textwrap
 from pathlib import Path
 
-from archcalc.report.messages import MESSAGES
+from archcalc.report.sections.conventions import FLOPS, MACS, MODE
 
 ROOT = Path(__file__).resolve().parent.parent
 FILES = [ROOT / "README.md", ROOT / "README.zh-CN.md"]
@@ -35,8 +35,8 @@ SHOWN = re.compile(
 ONCE = "<!-- footnotes once -->"
 """On a page whose commands end with the same footnotes."""
 FOOTNOTES = (
-    f"{MESSAGES['note.macs']['en']} {MESSAGES['note.flops']['en']}",
-    MESSAGES["note.mode"]["en"].format(batch=1, mode="evaluation"),
+    f"{MACS} {FLOPS}",
+    MODE.format(batch=1, mode="evaluation"),
 )
 VERSION = re.compile(
     r"\b(archcalc|fvcore|ptflops|thop|timm|torch|torchinfo|torchvision)\s\d+(?:\.\w+)+(?:\+\w+)?"

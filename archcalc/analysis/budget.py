@@ -17,6 +17,7 @@ from archcalc.analysis.prediction.predict import Prediction
 from archcalc.analysis.profile import Profile
 from archcalc.analysis.record import Record
 from archcalc.graph import Shape, times
+from archcalc.language import Message, mark
 from archcalc.ops.operator import extent
 
 Outcome = Literal["kept", "breach", "advice"]
@@ -67,7 +68,7 @@ class Check(NamedTuple):
     limit: int | float | str
     bound: Literal["at most", "exactly"]
     outcome: Outcome
-    sentence: str
+    sentence: Message
     """The whole of it in one line."""
 
 
@@ -120,34 +121,60 @@ def _figure(
 ) -> Check:
     figure = FIGURES[key]
     value = figure.read(found)
-    unit = f"bytes of {figure.label}" if figure.unit == "bytes" else figure.label
-    told = f"{name}: {value:,} {unit}, {bound} {limit:,} allowed"
+    unit = Message(figure.label)
+    if figure.unit == "bytes":
+        unit = Message("bytes of {what}", what=unit)
+    values: dict[str, Any] = {"model": name, "value": value, "unit": unit, "limit": limit}
+    told = Message(LIMITS[bound], **values)
     unknown = found.not_counted if figure.is_lower_bound else ()
     over = value - limit
     kept = over <= 0 if bound == "at most" else not over
     if unknown and (kept or bound == "exactly"):
         # What is counted fits, but what is not counted might not.
         ops = ", ".join(dict.fromkeys(row.op for row in unknown))
-        sentence = f"{name}: at least {value:,} {unit}: {ops} not counted, so the limit of "
-        return Check(
-            name, key, None, limit, bound, "breach", f"{sentence}{limit:,} cannot be checked"
+        sentence = Message(
+            "{model}: at least {value:,} {unit}: {ops} not counted, so the limit of {limit:,} "
+            "cannot be checked",
+            **values,
+            ops=ops,
         )
+        return Check(name, key, None, limit, bound, "breach", sentence)
     if kept:
         return Check(name, key, value, limit, bound, "kept", told)
-    by = f"{abs(over):,} {'over' if over > 0 else 'under'}"
-    share = f" ({100 * abs(over) / limit:.1f} %)" if limit else ""
-    return Check(name, key, value, limit, bound, "breach", f"{told}: {by}{share}")
+    by = Message("{count:,} over", count=over)
+    if over < 0:
+        by = Message("{count:,} under", count=-over)
+    sentence = Message("{told}: {by}", told=told, by=by)
+    if limit:
+        share = 100 * abs(over) / limit
+        sentence = Message("{told}: {by} ({share:.1f} %)", told=told, by=by, share=share)
+    return Check(name, key, value, limit, bound, "breach", sentence)
+
+
+LIMITS: Mapping[str, str] = {
+    "at most": mark("{model}: {value:,} {unit}, at most {limit:,} allowed"),
+    "exactly": mark("{model}: {value:,} {unit}, exactly {limit:,} allowed"),
+}
 
 
 def _shape(name: str, node: str, wanted: str, found: Profile) -> Check:
     shape = _output_of(found, node)
     what = f"shape of {node}"
     if shape is None:
-        sentence = f"{name}: there is no node {node}; its shape is limited to {wanted}"
+        sentence = Message(
+            "{model}: there is no node {node}; its shape is limited to {wanted}",
+            model=name,
+            node=node,
+            wanted=wanted,
+        )
         return Check(name, what, None, wanted, "exactly", "breach", sentence)
     written = times(extent(shape))
-    kept = wanted.replace("x", "×") in (written, times(shape))
-    told = f"{name}: {node} is {written}, {'as' if kept else 'not'} {wanted.replace('x', '×')}"
+    limit = wanted.replace("x", "×")
+    kept = limit in (written, times(shape))
+    values = {"model": name, "node": node, "shape": written, "limit": limit}
+    told = Message("{model}: {node} is {shape}, not {limit}", **values)
+    if kept:
+        told = Message("{model}: {node} is {shape}, as {limit}", **values)
     return Check(name, what, written, wanted, "exactly", "kept" if kept else "breach", told)
 
 
@@ -166,20 +193,41 @@ def _latency(budget: Budget, limit: TimeLimit, found: Profile, measured: Bench |
     inputs = [node.output.shape for node in found.graph.inputs]
     row = find(measured, found.spec, inputs) if measured is not None else None
     if row is None or measured is None:
-        sentence = (
-            f"{name}: no measurement at this input in {limit.bench}; "
-            f"write one with archcalc bench {name} -o {limit.bench}"
+        sentence = Message(
+            "{model}: no measurement at this input in {file}; write one with archcalc bench "
+            "{model} -o {file}",
+            model=name,
+            file=limit.bench,
         )
         return Check(name, "latency", None, allowed, "at most", "advice", sentence)
     machine = measured.environment.gpu or measured.environment.processor
     named = bool(limit.machine) and limit.machine.lower() in machine.lower()
     over = row.median > allowed
-    told = f"{name}: {1e3 * row.median:.3g} ms on {machine}, at most {1e3 * allowed:.3g} ms allowed"
+    told = Message(
+        "{model}: {median:.3g} ms on {machine}, at most {limit:.3g} ms allowed",
+        model=name,
+        median=1e3 * row.median,
+        machine=machine,
+        limit=1e3 * allowed,
+    )
     outcome: Outcome = "kept" if not over else "breach" if named else "advice"
     if over and not named:
-        other = f"not {limit.machine}" if limit.machine else "which the budget does not name"
-        told += f"; advisory, because the machine is {machine}, {other}"
+        told = _on_another_machine(told, machine, limit)
     return Check(name, "latency", row.median, allowed, "at most", outcome, told)
+
+
+def _on_another_machine(told: Message, machine: str, limit: TimeLimit) -> Message:
+    values = {"told": told, "machine": machine}
+    if limit.machine:
+        return Message(
+            "{told}; advisory, because the machine is {machine}, not {named}",
+            **values,
+            named=limit.machine,
+        )
+    return Message(
+        "{told}; advisory, because the machine is {machine}, which the budget does not name",
+        **values,
+    )
 
 
 def _predicted(budget: Budget, limit: TimeLimit, forecast: Forecast | str) -> Check:
@@ -187,23 +235,28 @@ def _predicted(budget: Budget, limit: TimeLimit, forecast: Forecast | str) -> Ch
     on a machine that the budget names."""
     name, allowed = budget.model, limit.seconds
     if isinstance(forecast, str):
-        sentence = f"{name}: its time is not predicted: {forecast or 'there is no calibration'}"
+        why = Message(forecast or "there is no calibration")
+        sentence = Message("{model}: its time is not predicted: {why}", model=name, why=why)
         return Check(name, "predicted latency", None, allowed, "at most", "advice", sentence)
     found, machine = forecast
     named = bool(limit.machine) and limit.machine.lower() in machine.lower()
-    told = (
-        f"{name}: {1e3 * found.seconds:.3g} ms predicted on {machine} (90 %: "
-        f"{1e3 * found.low:.3g} to {1e3 * found.high:.3g} ms), at most {1e3 * allowed:.3g} ms "
-        "allowed"
+    told = Message(
+        "{model}: {median:.3g} ms predicted on {machine} (90 %: {low:.3g} to {high:.3g} ms), at "
+        "most {limit:.3g} ms allowed",
+        model=name,
+        median=1e3 * found.seconds,
+        machine=machine,
+        low=1e3 * found.low,
+        high=1e3 * found.high,
+        limit=1e3 * allowed,
     )
     outcome: Outcome = "kept"
     if found.seconds > allowed:
         outcome = "breach" if named and found.low > allowed else "advice"
         if not named:
-            other = f"not {limit.machine}" if limit.machine else "which the budget does not name"
-            told += f"; advisory, because the machine is {machine}, {other}"
+            told = _on_another_machine(told, machine, limit)
         elif outcome == "advice":
-            told += "; advisory, because the interval includes the limit"
+            told = Message("{told}; advisory, because the interval includes the limit", told=told)
     return Check(name, "predicted latency", found.seconds, allowed, "at most", outcome, told)
 
 

@@ -20,6 +20,7 @@ from archcalc.analysis.profile import Profile, profile
 from archcalc.analysis.record import Record
 from archcalc.errors import UsageError
 from archcalc.graph import Graph
+from archcalc.language import Message, mark
 from archcalc.lookup.spec import ModelSpec
 
 Verdict = Literal["holds", "rounds to it", "off", "false", "needs training"]
@@ -129,12 +130,14 @@ class Finding:
         return None if self.computed is None else self.computed - self.published
 
     @property
-    def cause(self) -> str:
-        given = self.claim.cause
+    def cause(self) -> Message:
+        """Why the figures differ, whether that is inferred, and the run that measured it."""
+        given = Message(self.claim.cause)
         if self.claim.inference:
-            given = f"inference: {given}" if given else "inference"
+            given = Message("inference: {cause}", cause=given) if given else Message("inference")
         if self.run:
-            given = f"{given}; run {self.run}" if given else f"run {self.run}"
+            run = Message("run {folder}", folder=self.run)
+            given = Message("{cause}; {run}", cause=given, run=run) if given else run
         return given
 
 
@@ -232,7 +235,7 @@ def _waterfall(claim: Claim, computed: Number, profile_of: Models) -> tuple[Bar,
     left = value - computed - sum(bar.amount for bar in bars)
     if left and not claim.limit:
         explained = abs(Fraction(left)) <= half
-        why = "rounding to the printed digits" if explained else "unexplained"
+        why = mark("rounding to the printed digits") if explained else mark("unexplained")
         bars.append(Bar(why, left, unexplained=not explained))
     return tuple(bars)
 

@@ -211,7 +211,7 @@ def weights(layer: AnyLayer) -> Mapping[str, Shape]:
 def _short(layer: AnyLayer) -> str:
     first = next(iter(weights(layer).values()), None)
     text = f"{layer.op} {times(first)}" if first is not None else layer.op
-    return f"{text} to {times(layer.output)}" if layer.output else text
+    return f"{text} -> {times(layer.output)}" if layer.output else text
 
 
 def _text(value: object) -> str:

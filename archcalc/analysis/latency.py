@@ -14,6 +14,7 @@ from typing import Any, Literal, NamedTuple
 from archcalc.analysis.quantile import interquartile_range, quantiles
 from archcalc.analysis.record import Record
 from archcalc.graph import Shape
+from archcalc.language import _, several
 
 OTHERS = 0.2
 """The number of cores used by other processes from which a report mentions them."""
@@ -39,16 +40,16 @@ class Setting:
     optimizer: str = ""
 
     def __str__(self) -> str:
-        parts = [self.device, self.dtype, f"batch {self.batch}"]
+        parts = [self.device, self.dtype, _("batch {count}", count=self.batch)]
         if self.threads is not None:
-            parts.append(f"{self.threads} thread{'s' * (self.threads != 1)}")
+            parts.append(threads_text(self.threads))
         parts += [
             word
             for word, used in (
-                ("channels last", self.channels_last),
-                ("compiled", self.compiled),
-                ("CUDA graph", self.graphs),
-                (f"training step with {self.optimizer}", self.train),
+                (_("channels last"), self.channels_last),
+                (_("compiled"), self.compiled),
+                (_("CUDA graph"), self.graphs),
+                (_("training step with {optimizer}", optimizer=self.optimizer), self.train),
             )
             if used
         ]
@@ -76,12 +77,21 @@ class Environment:
 
     def __str__(self) -> str:
         made = self.gpu or self.processor
-        text = (
-            f"{made}, {self.cores} cores, {self.system}, Python {self.python}, torch {self.torch}"
-        )
+        parts = [
+            made,
+            several("{count} core", "{count} cores", self.cores),
+            self.system,
+            f"Python {self.python}",
+            f"torch {self.torch}",
+        ]
         if self.commit:
-            text += f", commit {self.commit[:10]}{' with changes' if self.dirty else ''}"
-        return text
+            commit = _("commit {hash}", hash=self.commit[:10])
+            parts.append(_("{commit} with changes", commit=commit) if self.dirty else commit)
+        return ", ".join(parts)
+
+
+def threads_text(threads: int) -> str:
+    return several("{count} thread", "{count} threads", threads)
 
 
 class Warmup(NamedTuple):

@@ -17,6 +17,7 @@ from typing import Any, Literal, NamedTuple
 from archcalc.analysis.profile import Layer, Profile, profile
 from archcalc.analysis.record import Record
 from archcalc.graph import Graph, Node, Shape, Value, times
+from archcalc.language import Message, mark
 from archcalc.ops import TABLE
 from archcalc.ops.window import Slides, Window
 
@@ -40,8 +41,8 @@ class Finding:
     severity: Severity
     node: str
     """The name of the node, of the head, or of the weight that no node reads."""
-    reason: str
-    remedy: str
+    reason: Message
+    remedy: Message
     """The change to make, and what it saves."""
     params: int = 0
     """Parameters that the remedy saves or, if it saves none, that the finding concerns."""
@@ -187,9 +188,19 @@ def global_pooling(view: View) -> Iterator[Finding]:
         "global-pooling",
         "warning",
         node.name,
-        f"the pool reduces a {times(node.inputs[0].shape[2:])} map to {times(left)}, so {channels} "
-        f"channels become {logits} logits, which cross entropy accepts silently",
-        f"adaptive_avg_pool2d(x, 1): {channels} logits instead of {logits}",
+        Message(
+            "the pool reduces a {before} map to {after}, so {channels} channels become {logits} "
+            "logits, which cross entropy accepts silently",
+            before=times(node.inputs[0].shape[2:]),
+            after=times(left),
+            channels=channels,
+            logits=logits,
+        ),
+        Message(
+            "adaptive_avg_pool2d(x, 1): {channels} logits instead of {logits}",
+            channels=channels,
+            logits=logits,
+        ),
     )
 
 
@@ -207,8 +218,8 @@ def relu_on_logits(view: View) -> Iterator[Finding]:
         "relu-on-logits",
         "warning",
         node.name,
-        "the logits cannot be negative, and no gradient flows where they are 0",
-        f"remove it: {prod(node.output.shape):,} fewer comparisons",
+        Message("the logits cannot be negative, and no gradient flows where they are 0"),
+        Message("remove it: {saved:,} fewer comparisons", saved=prod(node.output.shape)),
     )
 
 
@@ -225,8 +236,12 @@ def bias_before_norm(view: View) -> Iterator[Finding]:
             "bias-before-norm",
             "warning",
             node.name,
-            f"{reader.name} subtracts the mean, which cancels this bias",
-            f"bias=False: {bias:,} fewer parameters, {prod(node.output.shape):,} fewer additions",
+            Message("{norm} subtracts the mean, which cancels this bias", norm=reader.name),
+            Message(
+                "bias=False: {params:,} fewer parameters, {additions:,} fewer additions",
+                params=bias,
+                additions=prod(node.output.shape),
+            ),
             params=bias,
         )
 
@@ -249,17 +264,27 @@ def linear_in_a_row(view: View) -> Iterator[Finding]:
             _is_pointwise(first) and _is_pointwise(second) and middle == given < made
         )
         if saved > 0:
-            remedy = f"a ReLU between them, or one layer with {saved:,} fewer parameters"
+            remedy = Message(
+                "a ReLU between them, or one layer with {saved:,} fewer parameters", saved=saved
+            )
         else:
-            remedy = "a ReLU between them; it has no parameters"
+            remedy = Message("a ReLU between them; it has no parameters")
+        reason = Message(
+            "there is no nonlinearity after {first}: together they are one linear map "
+            "{given}→{made}",
+            first=first.name,
+            given=given,
+            made=made,
+        )
+        if narrow:
+            reason = Message("{reason}, through {middle}", reason=reason, middle=middle)
         yield Finding(
             "linear-in-a-row",
             # A narrow middle, with nonlinearities elsewhere, is a linear bottleneck, as in
             # MobileNetV2: it saves what one layer would cost.
             "note" if narrow and bends else "warning",
             second.name,
-            f"there is no nonlinearity after {first.name}: together they are one linear map "
-            f"{given}→{made}" + (f", through {middle}" if narrow else ""),
+            reason,
             remedy,
             params=max(saved, 0),
         )
@@ -318,20 +343,41 @@ def rows_dropped(view: View) -> Iterator[Finding]:
         left = _unread(node.inputs[0].shape[2:], node.output.shape[2:], span, stride, padding)
         if not any(left):
             continue
-        rows = " and ".join(
-            f"{count} {what}{'s' * (count > 1)}"
-            for count, what in zip(left[-2:], ("row", "column")[-len(left) :], strict=False)
-            if count
-        )
+        remedy = Message("another input size or padding")
+        if TABLE[node.op].kind == "pooling":
+            remedy = Message("another input size or padding, or ceil_mode")
         yield Finding(
             "rows-dropped",
             "warning",
             node.name,
-            f"the last {rows} of {times(node.inputs[0].shape[2:])} are never read: a "
-            f"{times(span)} window at stride {times(stride)} does not divide them evenly",
-            "another input size or padding"
-            + (", or ceil_mode" if TABLE[node.op].kind == "pooling" else ""),
+            Message(
+                "the last {rows} of {size} are never read: a {span} window at stride {stride} does "
+                "not divide them evenly",
+                rows=_rows(left),
+                size=times(node.inputs[0].shape[2:]),
+                span=times(span),
+                stride=times(stride),
+            ),
+            remedy,
         )
+
+
+def _rows(left: Shape) -> Message:
+    """The rows and columns at the end of the last axes."""
+    *_before, rows, columns = (0, *left)
+    if len(left) == 1:
+        rows, columns = columns, 0
+    parts = [
+        Message(one if count == 1 else many, count=count)
+        for count, one, many in (
+            (rows, mark("{count} row"), mark("{count} rows")),
+            (columns, mark("{count} column"), mark("{count} columns")),
+        )
+        if count
+    ]
+    return (
+        parts[0] if len(parts) == 1 else Message("{one} and {other}", one=parts[0], other=parts[1])
+    )
 
 
 def _unread(before: Shape, after: Shape, span: Shape, stride: Shape, left: Shape) -> Shape:
@@ -357,10 +403,19 @@ def padded_channels(view: View) -> Iterator[Finding]:
             "channels",
             "note",
             node.name,
-            f"{width} channels are not a multiple of {TENSOR_CORE}: in half precision, tensor "
-            f"cores pad them to {full}",
-            f"{full} or {full - TENSOR_CORE} channels; now {100 * (full - width) / full:.0f} % of "
-            "that work is padding",
+            Message(
+                "{width} channels are not a multiple of {unit}: in half precision, tensor cores "
+                "pad them to {full}",
+                width=width,
+                unit=TENSOR_CORE,
+                full=full,
+            ),
+            Message(
+                "{full} or {less} channels; now {share:.0f} % of that work is padding",
+                full=full,
+                less=full - TENSOR_CORE,
+                share=100 * (full - width) / full,
+            ),
         )
 
 
@@ -381,9 +436,13 @@ def auxiliary_heads(view: View) -> Iterator[Finding]:
             "auxiliary-heads",
             "note",
             name,
-            f"a head that runs only in training: evaluation does not use its {params:,} parameters "
-            f"and {macs:,} MACs",
-            "state whether quoted figures include it; aux=false leaves it out",
+            Message(
+                "a head that runs only in training: evaluation does not use its {params:,} "
+                "parameters and {macs:,} MACs",
+                params=params,
+                macs=macs,
+            ),
+            Message("state whether quoted figures include it; aux=false leaves it out"),
             params=params,
             macs=macs,
         )
@@ -396,8 +455,8 @@ def auxiliary_heads(view: View) -> Iterator[Finding]:
             "unused-parameters",
             "note",
             name,
-            f"{params:,} parameters that this pass does not read",
-            "check whether this is an auxiliary head or a forgotten layer",
+            Message("{params:,} parameters that this pass does not read", params=params),
+            Message("check whether this is an auxiliary head or a forgotten layer"),
             params=params,
         )
 
@@ -412,32 +471,36 @@ def lopsided(view: View) -> Iterator[Finding]:
         params = layer.params / found.params_executed
         macs = (layer.macs or 0) / found.macs
         if params > MOST and macs < LITTLE:
-            yield _lopsided(layer, params, macs, "parameters", _smaller(layer))
-        elif macs > MOST and params < LITTLE:
-            yield _lopsided(
-                layer, params, macs, "work", "a stride or a pool before it, or fewer channels"
+            most = mark(
+                "most of the parameters in one layer: {params:.0f} % of the parameters, "
+                "{macs:.0f} % of the MACs"
             )
+            yield _lopsided(layer, params, macs, most, _smaller(layer))
+        elif macs > MOST and params < LITTLE:
+            most = mark(
+                "most of the work in one layer: {params:.0f} % of the parameters, {macs:.0f} % of "
+                "the MACs"
+            )
+            remedy = Message("a stride or a pool before it, or fewer channels")
+            yield _lopsided(layer, params, macs, most, remedy)
 
 
-def _lopsided(layer: Layer, params: float, macs: float, most: str, remedy: str) -> Finding:
+def _lopsided(layer: Layer, params: float, macs: float, most: str, remedy: Message) -> Finding:
     return Finding(
         "lopsided",
         "note",
         layer.name,
-        f"most of the {most} in one layer: {100 * params:.0f} % of the parameters, "
-        f"{100 * macs:.0f} % of the MACs",
+        Message(most, params=100 * params, macs=100 * macs),
         remedy,
         params=layer.params,
         macs=layer.macs or 0,
     )
 
 
-def _smaller(layer: Layer) -> str:
-    return (
-        "global average pooling in front of it, as in NiN"
-        if TABLE[layer.op].kind == "linear"
-        else "a 1×1 reduction in front of it"
-    )
+def _smaller(layer: Layer) -> Message:
+    if TABLE[layer.op].kind == "linear":
+        return Message("global average pooling in front of it, as in NiN")
+    return Message("a 1×1 reduction in front of it")
 
 
 RULES: tuple[Callable[[View], Iterator[Finding]], ...] = (

@@ -13,6 +13,7 @@ from archcalc.analysis.receptive_field import Reach, Unknown, known, receptive_f
 from archcalc.analysis.record import Record
 from archcalc.errors import UnknownLayerError, UsageError
 from archcalc.graph import Graph, Node, Shape, Weight
+from archcalc.language import Message
 from archcalc.ops import TABLE
 from archcalc.ops.operator import Cost, working
 
@@ -67,15 +68,16 @@ class Layer(NamedTuple):
         return "counted" if any(self.cost) else "free"
 
     @property
-    def reason(self) -> str:
+    def reason(self) -> Message:
         """Why there is no number, where there is none."""
         if self.status == "free":
-            return TABLE[self.op].free or "nothing to compute at this size"
+            return Message(TABLE[self.op].free or "nothing to compute at this size")
         if self.status == "not counted":
-            return f"no formula for {self.op}" + (
-                f" ({self.node.where})" if self.node.where else ""
-            )
-        return ""
+            missing = Message("no formula for {op}", op=self.op)
+            if self.node.where:
+                return Message("{missing} ({where})", missing=missing, where=self.node.where)
+            return missing
+        return Message()
 
     @property
     def formulas(self) -> dict[str, str]:

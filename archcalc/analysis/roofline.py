@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple
 from archcalc.analysis.latency import Latency, Layers, LayerTime
 from archcalc.analysis.profile import Layer, Profile
 from archcalc.analysis.speedup import Ratio, speedup
+from archcalc.language import Message, _
 
 Label = Literal["compute", "memory", "launch", "free"]
 
@@ -144,20 +145,25 @@ class Story(NamedTuple):
 
     macs_ratio: float
     speed: Ratio
-    cause: str
+    cause: Message
 
     def __str__(self) -> str:
-        fewer = "fewer" if self.macs_ratio >= 1 else "more"
-        times = self.macs_ratio if self.macs_ratio >= 1 else 1 / self.macs_ratio
+        if self.macs_ratio == 1:
+            macs = _("as many multiply-adds")
+        elif self.macs_ratio > 1:
+            macs = _("{ratio:.3g}× fewer multiply-adds", ratio=self.macs_ratio)
+        else:
+            macs = _("{ratio:.3g}× more multiply-adds", ratio=1 / self.macs_ratio)
         value = self.speed.value
         if not self.speed.shown:
-            faster = "no difference in speed shown"
+            faster = _("no difference in speed shown")
         elif value >= 1:
-            faster = f"{value:.3g}× faster"
+            faster = _("{ratio:.3g}× faster", ratio=value)
         else:
-            faster = f"{1 / value:.3g}× slower"
-        macs = "as many multiply-adds" if times == 1 else f"{times:.3g}× {fewer} multiply-adds"
-        return f"{macs}, {faster}" + (f": {self.cause}" if self.cause else "")
+            faster = _("{ratio:.3g}× slower", ratio=1 / value)
+        if self.cause:
+            return _("{macs}, {faster}: {cause}", macs=macs, faster=faster, cause=_(self.cause))
+        return _("{macs}, {faster}", macs=macs, faster=faster)
 
 
 def story(before: Latency, after: Latency) -> Story | None:
@@ -173,21 +179,22 @@ def story(before: Latency, after: Latency) -> Story | None:
     saving = before.macs / after.macs
     speed = speedup(before, after)
     if speed.low <= saving <= speed.high:
-        return Story(saving, speed, _follows(speed) if saving != 1 else "")
+        return Story(saving, speed, _follows(speed) if saving != 1 else Message())
     slow, quick = (after, before) if speed.value < saving else (before, after)
     return Story(saving, speed, _cause(slow, quick))
 
 
-def _follows(speed: Ratio) -> str:
+def _follows(speed: Ratio) -> Message:
     if speed.high > WIDE * speed.low:
-        return (
-            f"too uncertain to tell from the multiply-adds (95 %: {speed.low:.3g} to "
-            f"{speed.high:.3g})"
+        return Message(
+            "too uncertain to tell from the multiply-adds (95 %: {low:.3g} to {high:.3g})",
+            low=speed.low,
+            high=speed.high,
         )
-    return "the time follows the multiply-adds"
+    return Message("the time follows the multiply-adds")
 
 
-def _cause(slow: Latency, quick: Latency) -> str:
+def _cause(slow: Latency, quick: Latency) -> Message:
     """The node of the slower one, multiply-add for multiply-add, that takes longest beyond its
     multiply-adds at the other one's rate."""
     assert quick.macs
@@ -195,19 +202,30 @@ def _cause(slow: Latency, quick: Latency) -> str:
     rows = slow.layers.times if slow.layers is not None else ()
     counted = [row for row in rows if row.macs is not None]
     if not counted:
-        return ""
+        return Message()
     culprit = max(counted, key=lambda row: row.seconds - (row.macs or 0) * pace)
-    what = f"the {culprit.window}" if culprit.window else culprit.op
-    share = culprit.seconds / sum(row.seconds for row in rows)
-    place = f"{what} {culprit.name} of {slow.spec}" if culprit.name != what else what
-    taken = f"takes {100 * share:.0f} % of its time"
+    what = Message(culprit.op)
+    if culprit.window:
+        what = Message("the {window}", window=culprit.window)
+    place = what
+    if culprit.name != what:
+        place = Message("{what} {node} of {model}", what=what, node=culprit.name, model=slow.spec)
+    values: dict[str, Any] = {
+        "place": place,
+        "share": 100 * culprit.seconds / sum(row.seconds for row in rows),
+        "bound": Message(culprit.label),
+    }
     if culprit.distance is None:
-        return f"{place}, which moves nothing, {taken}"
+        return Message("{place}, which moves nothing, takes {share:.0f} % of its time", **values)
     if culprit.distance < FAR:
-        return f"{place} is {culprit.label} bound and {taken}"
+        return Message("{place} is {bound} bound and takes {share:.0f} % of its time", **values)
     # Something holds it that the roofline does not know.
     far = f"{culprit.distance:.1f}" if culprit.distance < 10 else f"{culprit.distance:,.0f}"
-    return f"{place} {taken}, {far} times what its {culprit.label} bound allows"
+    return Message(
+        "{place} takes {share:.0f} % of its time, {far} times what its {bound} bound allows",
+        **values,
+        far=far,
+    )
 
 
 def _bound(layer: Layer, ceilings: Ceilings) -> Bound | None:

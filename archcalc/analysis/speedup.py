@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from archcalc.analysis.latency import Latency
 from archcalc.analysis.quantile import quantiles
+from archcalc.language import _
 
 RESAMPLES = 1000
 CONFIDENCE = 0.95
@@ -29,11 +30,15 @@ class Ratio(NamedTuple):
     def __str__(self) -> str:
         """``3.1× faster (95 %: 2.9 to 3.3)``; which of the two is meant is the caller's to say."""
         if not self.shown:
-            return f"no difference shown (95 %: {self.low:.3g}× to {self.high:.3g}×)"
-        value, low, high, word = self.value, self.low, self.high, "faster"
-        if value < 1:
-            value, low, high, word = 1 / value, 1 / high, 1 / low, "slower"
-        return f"{value:.3g}× {word} (95 %: {low:.3g}× to {high:.3g}×)"
+            return _(
+                "no difference shown (95 %: {low:.3g}× to {high:.3g}×)",
+                low=self.low,
+                high=self.high,
+            )
+        if self.value < 1:
+            slower = {"value": 1 / self.value, "low": 1 / self.high, "high": 1 / self.low}
+            return _("{value:.3g}× slower (95 %: {low:.3g}× to {high:.3g}×)", **slower)
+        return _("{value:.3g}× faster (95 %: {low:.3g}× to {high:.3g}×)", **self._asdict())
 
 
 def speedup(before: Latency, after: Latency, *, seed: int = 0, resamples: int = RESAMPLES) -> Ratio:
@@ -48,7 +53,7 @@ def speedup(before: Latency, after: Latency, *, seed: int = 0, resamples: int = 
     together = before.setting == after.setting and len(left) == len(right)
     generator = random.Random(seed)
     ratios = []
-    for _ in range(resamples):
+    for _turn in range(resamples):
         chosen = generator.choices(range(len(left)), k=len(left))
         other = chosen if together else generator.choices(range(len(right)), k=len(right))
         ratios.append(_median_of(left, chosen) / _median_of(right, other))

@@ -2,7 +2,8 @@
 
 A command is a function with typer annotations. A parameter may also be annotated with a frozen
 dataclass, a record of options: its fields become options of the command. Options that several
-commands share are thus declared once.
+commands share are thus declared once. A record with a method ``around`` gives a context manager
+that the command runs in.
 
 Typer checks each value with pydantic, whose import alone takes as long as a whole ``archcalc
 compare``. Values here are only strings, numbers, choices and lists of them, so :class:`_Checked`
@@ -13,6 +14,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import MISSING, fields, is_dataclass
 from functools import wraps
 from types import NoneType
@@ -58,7 +60,11 @@ def with_options(function: Callable[..., None]) -> Callable[..., None]:
             name: record(**{field.name: given.pop(field.name) for field in fields(record)})
             for name, record in records.items()
         }
-        function(**given, **gathered)
+        with ExitStack() as stack:
+            for record in gathered.values():
+                if hasattr(record, "around"):
+                    stack.enter_context(record.around())
+            function(**given, **gathered)
 
     parameters = [*own, *shared]
     flat.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]

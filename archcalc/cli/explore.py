@@ -8,7 +8,7 @@ from typer import Option
 
 from archcalc.cli.options import AnyModels, Network, Trust, tell
 from archcalc.errors import UsageError
-from archcalc.report.messages import Lang
+from archcalc.language import Lang
 
 
 def explore(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from typer import Option
@@ -14,6 +14,7 @@ from archcalc.cli.options import (
     Models,
     Output,
     Settings,
+    Speaking,
     emit,
     tell,
     write,
@@ -37,7 +38,7 @@ Over = Annotated[
 
 
 @dataclass(frozen=True)
-class Written:
+class Written(Speaking):
     """How a formula is written."""
 
     format: Annotated[
@@ -60,6 +61,11 @@ class Written:
             show_default=False,
         ),
     ] = "-"
+
+    @property
+    def table(self) -> Output:
+        """How the formulas are written as a table."""
+        return Output(lang=self.lang, units="exact", format="table", output=self.output)
 
 
 def sizes(over: list[str]) -> list[str]:
@@ -123,7 +129,7 @@ def derive(
     if written.format == "text":
         from archcalc.report.sections.derivation import show
 
-        write(show(formula), Output(units="exact", format="table", output=written.output))
+        write(show(formula), written.table)
         return
     from archcalc.symbolic.programs import PROGRAMS
 
@@ -151,8 +157,7 @@ def _equal(models: list[str], names: list[str], figure: str, written: Written) -
     one, other = formulas
     found = crossings(one, other, size, figure)
     report = crossing(one, other, size, figure, found)
-    kind: Literal["table", "json"] = "json" if written.format == "json" else "table"
-    write(report, Output(units="exact", format=kind, output=written.output))
+    write(report, replace(written.table, format="json" if written.format == "json" else "table"))
 
 
 TRIALS = 100
@@ -378,7 +383,7 @@ def sweep(
         return
     if to_rows:
         tell(f"wrote {output.output}: {found.kept:,} candidates")
-        write(show(found), Output(units=output.units, format=output.format))
+        write(show(found), replace(output, output="-"))
         return
     write(show(found), output)
 

@@ -11,17 +11,19 @@ from typing import Annotated, Literal
 
 from typer import Argument, Option
 
+from archcalc import language
 from archcalc.analysis.conventions import CONVENTIONS
 from archcalc.analysis.profile import Profile, profile
 from archcalc.analysis.profiles import Follow
 from archcalc.analysis.profiles import graphs as graphs_of
 from archcalc.errors import UsageError
 from archcalc.graph import Graph
+from archcalc.language import Lang, Message
 from archcalc.lookup import registry
 from archcalc.lookup.resolve import expand
 from archcalc.lookup.spec import parse_settings
 from archcalc.report.document import Document
-from archcalc.report.formats import NAMES, Place, choose, columns
+from archcalc.report.formats import NAMES, PROGRAMS, Place, choose, columns
 from archcalc.report.formats import write as written
 from archcalc.report.units import Units
 
@@ -113,18 +115,43 @@ Settings = Annotated[
 
 
 @dataclass(frozen=True)
-class Output:
+class Speaking:
+    """The language of a result."""
+
+    lang: Annotated[
+        Lang,
+        Option(
+            metavar="en|zh",
+            help="Language of tables and notes: English or Chinese. JSON and CSV are in English.",
+            show_default=True,
+            envvar="ARCHCALC_LANG",
+            rich_help_panel="Output",
+        ),
+    ] = "en"
+
+    @property
+    def language(self) -> Lang:
+        """The language that the result is written in."""
+        return self.lang
+
+    def around(self) -> AbstractContextManager[None]:
+        return language.use(self.language)
+
+
+@dataclass(frozen=True)
+class Output(Speaking):
     """How a result is written."""
 
     units: Annotated[
-        Units,
+        Units | None,
         Option(
             metavar="si|zh|exact",
-            help="How tables print numbers: 120.4M, 1.20亿 or 120,422,400.",
-            show_default=True,
+            help="How tables print numbers: 120.4M, 1.20亿 or 120,422,400. By default, zh in "
+            "Chinese and si in English.",
+            show_default=False,
             rich_help_panel="Output",
         ),
-    ] = "si"
+    ] = None
     format: Annotated[
         Format | None,
         Option(
@@ -152,6 +179,12 @@ class Output:
     def chosen(self) -> str:
         """The name of the format to write."""
         return choose(self.format or "", self.output)
+
+    @property
+    def language(self) -> Lang:
+        """The language that the result is written in."""
+        form = self.format or os.path.splitext(self.output)[1].lstrip(".").lower()
+        return "en" if form in PROGRAMS else self.lang
 
 
 @dataclass(frozen=True)
@@ -304,7 +337,9 @@ def graphs(models: Sequence[str], counting: Counting) -> list[Graph]:
         _save(found, counting.save_graph)
     if not counting.dtype:
         return found
-    note = f"floating-point weights and activations are priced as {counting.dtype}"
+    note = Message(
+        "floating-point weights and activations are priced as {dtype}", dtype=counting.dtype
+    )
     return [replace(graph.to(counting.dtype), notes=(*graph.notes, note)) for graph in found]
 
 
@@ -380,4 +415,6 @@ def render(document: Document, output: Output) -> str:
     place = Place()
     if output.output == "-":
         place = Place(columns(), sys.stdout.isatty() and not os.environ.get("NO_COLOR"))
-    return written(replace(document, units=output.units), output.chosen, place)
+    units = output.units or ("zh" if output.language == "zh" else "si")
+    found = replace(document, units=units, lang=output.language)
+    return written(found, output.chosen, place)

@@ -12,8 +12,8 @@ from typer import Option
 import archcalc
 from archcalc.cli.options import AnyModels, Network, Trust, progress, tell
 from archcalc.errors import UsageError
+from archcalc.language import LANGS, Lang
 from archcalc.lookup.resolve import expand
-from archcalc.report.messages import LANGS, Lang
 from archcalc.report.units import UNITS, Units
 
 STALE = 1

@@ -406,15 +406,13 @@ def _draw(found: Sequence[Run], settings: TrainSettings, training: Training) -> 
     from archcalc.io.files import write_text
     from archcalc.report.charts.style import svg
     from archcalc.report.charts.training import errors, learning
-    from archcalc.report.messages import Words
 
-    words = Words("en")
     for run in found:
-        write_text(run.folder / "curve.svg", svg(learning(run.history, words)))
+        write_text(run.folder / "curve.svg", svg(learning(run.history)))
     if training.ablate:
         firsts = [run for run in found if run.seed == settings.seed]
         picture = settings.folder / f"{training.ablate.replace(',', '-')}.svg"
-        write_text(picture, svg(errors(firsts, _variant, words)))
+        write_text(picture, svg(errors(firsts, _variant)))
         tell(f"wrote {picture}")
 
 

@@ -16,6 +16,7 @@ from archcalc.importers.onnx_contrib import CONTRIB
 from archcalc.importers.onnx_nodes import EXPANDED, RULES
 from archcalc.importers.onnx_quant import DOMAINS, QONNX, annotated, keeps_bits
 from archcalc.importers.onnx_shapes import Shapes, attributes, is_small, split_fused
+from archcalc.language import Message
 from archcalc.lookup.inputs import ADDRESSABLE, parse_input, parse_tensor
 
 DTYPES: Mapping[int, str] = {
@@ -279,21 +280,28 @@ class _Reader:
         ops = {node.op_type for node in self.model.graph.node}
         if "Conv" in ops and "BatchNormalization" not in ops:
             found.append(
-                "the file has no BatchNormalization: if the source model has, the exporter folded "
-                "it into the convolutions, whose macs stay the same"
+                Message(
+                    "the file has no BatchNormalization: if the source model has, the exporter "
+                    "folded it into the convolutions, whose macs stay the same"
+                )
             )
         loose = [node.weights[0] for node in self.nodes if node.op == "parameter"]
         if loose:
             found.append(
-                f"{sum(weight.numel for weight in loose):,} elements are constants that no layer "
-                "holds; they count as parameters, as learned positions or as values that the "
-                "exporter computed"
+                Message(
+                    "{count:,} elements are constants that no layer holds; they count as "
+                    "parameters, as learned positions or as values that the exporter computed",
+                    count=sum(weight.numel for weight in loose),
+                )
             )
         if self.unknown:
             found.append(
-                f"the shapes of {len(self.unknown)} tensors do not follow from the inputs, "
-                f"{shortened(self.unknown[0])} first; what makes or reads them is listed and not "
-                "counted"
+                Message(
+                    "the shapes of {count} tensors do not follow from the inputs, {first} first; "
+                    "what makes or reads them is listed and not counted",
+                    count=len(self.unknown),
+                    first=shortened(self.unknown[0]),
+                )
             )
         return found
 

@@ -19,6 +19,7 @@ from archcalc.graph import Shape, numel
 from archcalc.guard import shortened
 from archcalc.importers.packed import unpacked
 from archcalc.io import json
+from archcalc.language import Message
 
 SUFFIX = ".safetensors"
 INDEX = ".safetensors.index.json"
@@ -69,8 +70,12 @@ def load(path: str | os.PathLike[str]) -> Checkpoint:
         files, indexed, base = [place], None, place.parent
         if found := PART.fullmatch(place.name):
             notes.append(
-                f"This is shard {int(found[2])} of {int(found[3])}; give the folder or its index "
-                "to count all of them."
+                Message(
+                    "This is shard {number} of {all}; give the folder or its index to count all of "
+                    "them.",
+                    number=int(found[2]),
+                    all=int(found[3]),
+                )
             )
     tensors: dict[str, Tensor] = {}
     for file in files:
@@ -142,7 +147,9 @@ def _compared(
         if found is None or Path(found.file) != Path(file):
             raise UsageError(f"{path}: the tensor {shortened(name)!r} is not in {shortened(file)}")
     if extra := len(tensors) - len(indexed):
-        yield f"{extra} tensors are in the shards but not in the index; they are counted."
+        yield Message(
+            "{count} tensors are in the shards but not in the index; they are counted.", count=extra
+        )
 
 
 def _header(path: Path, shown: str) -> list[Tensor]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from string import Formatter
 from typing import Any
 
 import msgspec
@@ -18,6 +19,7 @@ from archcalc.graph import DTYPES, Attributes, Graph, Maker, Node, Phase, Shape,
 from archcalc.guard import first_line
 from archcalc.io.files import write_text
 from archcalc.io.limits import check_limits, read_text
+from archcalc.language import Message
 from archcalc.ops import TABLE
 from archcalc.version import VERSION
 
@@ -61,6 +63,17 @@ class _Node(msgspec.Struct, omit_defaults=True):
     where: str = ""
 
 
+FORMATS = ("", ",", ".0f", ".1f", ".2f", ".3g")
+"""How a note may write a value."""
+
+
+class _Note(msgspec.Struct):
+    """A note that can be translated: its English pattern, and values or notes in it."""
+
+    pattern: str
+    values: dict[str, int | float | str | _Note]
+
+
 class _File(msgspec.Struct):
     schema_version: int
     archcalc: str
@@ -68,7 +81,7 @@ class _File(msgspec.Struct):
     spec: str
     training: bool
     declared: bool
-    notes: list[str]
+    notes: list[str | _Note]
     nodes: list[_Node]
     outputs: dict[str, _Given]
     unused: list[_Weight]
@@ -110,7 +123,7 @@ def encode(graph: Graph) -> bytes:
         graph.spec,
         graph.training,
         graph.declared,
-        list(graph.notes),
+        [_note(note) for note in graph.notes],
         [_node(node, graph.nodes) for node in graph.nodes],
         {name: _given(value, graph.nodes) for name, value in graph.outputs.items()},
         [_Weight(*weight) for weight in graph.unused],
@@ -226,13 +239,33 @@ def _graph(file: _File) -> Graph:
         file.training,
         tuple(_weights(file.unused)),
         file.spec,
-        tuple(file.notes),
+        tuple(_said(note) for note in file.notes),
         lifetimes,
         declared=file.declared,
         made_by=None
         if file.made_by is None
         else {name: Maker(*by) for name, by in file.made_by.items()},
     )
+
+
+def _note(note: Any) -> Any:
+    """A note, or a value inside one, as the file holds it."""
+    if not isinstance(note, Message):
+        return note
+    return _Note(note.pattern, {name: _note(value) for name, value in note.values.items()})
+
+
+def _said(note: Any) -> Any:
+    """A note, or a value inside one, from the file. Raises ValueError for one that does not fit."""
+    if not isinstance(note, _Note):
+        return note
+    values = {name: _said(value) for name, value in note.values.items()}
+    fields = [(name, spec) for _text, name, spec, _how in Formatter().parse(note.pattern) if name]
+    # Nothing but values in simple formats: a pattern could ask for attributes, or for a width that
+    # fills the memory.
+    if any(name not in values or spec not in FORMATS for name, spec in fields):
+        raise ValueError(f"the note {note.pattern[:80]!r} lacks its values")
+    return Message(note.pattern, **values)
 
 
 def _values(given: Iterable[_Given], nodes: Sequence[Node]) -> Iterator[Value]:

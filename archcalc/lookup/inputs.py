@@ -8,6 +8,7 @@ from math import prod
 from archcalc.errors import UsageError
 from archcalc.graph import Shape, times
 from archcalc.guard import shortened
+from archcalc.language import _
 
 EXAMPLE = "write H×W×C such as 224x224x3, or chw:3x224x224"
 
@@ -153,4 +154,5 @@ def describe_input(shape: Shape) -> str:
     if len(shape) != 4:
         return times(shape)
     n, channels, height, width = shape
-    return f"H×W×C = {height}×{width}×{channels}" + (f", batch {n}" if n != 1 else "")
+    image = f"H×W×C = {height}×{width}×{channels}"
+    return image if n == 1 else _("{image}, batch {count}", image=image, count=n)

@@ -13,6 +13,7 @@ from math import floor, prod
 from typing import NamedTuple
 
 from archcalc.graph import Node, numel
+from archcalc.language import Message, mark
 from archcalc.ops.window import adaptive_window
 
 
@@ -42,7 +43,7 @@ def nothing(node: Node, macs: int, run: Run) -> Iterator[Step]:
 
 def uncounted(node: Node, macs: int, run: Run) -> Iterator[Step]:
     """The tool has no rule for it."""
-    yield Step(f"{node.op}, not counted", -macs)
+    yield Step(Message("{op}, not counted", op=node.op), -macs)
 
 
 def unmultiplied(node: Node, macs: int, run: Run) -> Iterator[Step]:
@@ -53,12 +54,12 @@ def unmultiplied(node: Node, macs: int, run: Run) -> Iterator[Step]:
 
 def twice(node: Node, macs: int, run: Run) -> Iterator[Step]:
     """torch's counter: the multiplication and the addition."""
-    yield Step("multiply and add counted apart", macs)
+    yield Step(mark("multiply and add counted apart"), macs)
 
 
 def unseen(node: Node, macs: int, run: Run) -> Iterator[Step]:
     """torchinfo: it is not a module with parameters."""
-    yield Step(f"{node.op}, not seen: no module with parameters", -macs)
+    yield Step(Message("{op}, not seen: no module with parameters", op=node.op), -macs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,16 +124,14 @@ def parameters(node: Node) -> tuple[int, int]:
     return weight, sum(bias)
 
 
-def bare(node: Node) -> str:
-    return "" if node.weights else " without weights"
-
-
-def per_output(label: str, count: int = 1, *, per_image: bool = False) -> Rule:
-    """So much for each output element, or for each of one image."""
+def each_output(label: str, count: int = 1, *, per_image: bool = False, **names: str) -> Rule:
+    """A number of operations for each output element, or for each of one image. The label is a
+    message with the number as ``count``, and these names."""
+    message = Message(label, count=count, **names)
 
     def rule(node: Node, macs: int, run: Run) -> Iterator[Step]:
         amount = count * size(node)
-        yield Step(f"{count} per {label}", amount // run.batch if per_image else amount)
+        yield Step(message, amount // run.batch if per_image else amount)
 
     return rule
 
@@ -151,43 +150,45 @@ def both(*rules: Rule) -> Rule:
 def fvcore_conv(node: Node, macs: int, run: Run) -> Iterator[Step]:
     if isinstance(node.attrs["padding"], str):
         # Traced as aten::_convolution_mode, for which fvcore has no handle.
-        yield Step("convolutions with padding by name, not counted", -macs)
+        yield Step(mark("convolutions with padding by name, not counted"), -macs)
 
 
 def torchinfo_conv(node: Node, macs: int, run: Run) -> Iterator[Step]:
     bias = parameters(node)[1]
-    yield Step("1 per biased convolution output", bias * positions(node.outputs[0].shape))
+    yield Step(mark("1 per biased convolution output"), bias * positions(node.outputs[0].shape))
 
 
 def torchinfo_transposed(node: Node, macs: int, run: Run) -> Iterator[Step]:
     weight, bias = parameters(node)
     places = positions(node.outputs[0].shape)
-    step = "transposed convolutions by output positions, not input's"
+    step = mark("transposed convolutions by output positions, not input's")
     yield Step(step, weight * places - macs)
-    yield Step("1 per biased convolution output", bias * places)
+    yield Step(mark("1 per biased convolution output"), bias * places)
 
 
 def torchinfo_linear(node: Node, macs: int, run: Run) -> Iterator[Step]:
     weight, bias = parameters(node)
     first = node.outputs[0].shape[0]
-    yield Step("linear layers, once for each first index alone", first * weight - macs)
-    yield Step("1 per bias of a linear layer", first * bias)
+    yield Step(mark("linear layers, once for each first index alone"), first * weight - macs)
+    yield Step(mark("1 per bias of a linear layer"), first * bias)
 
 
 def torchinfo_embedding(node: Node, macs: int, run: Run) -> Iterator[Step]:
-    yield Step("the whole table of an embedding", node.outputs[0].shape[0] * parameters(node)[0])
+    yield Step(
+        mark("the whole table of an embedding"), node.outputs[0].shape[0] * parameters(node)[0]
+    )
 
 
 def ptflops_layer(node: Node, macs: int, run: Run) -> Iterator[Step]:
-    yield Step("per image, not per batch", macs // run.batch - macs)
+    yield Step(mark("per image, not per batch"), macs // run.batch - macs)
     biased = size(node) if len(node.weights) > 1 else 0
-    yield Step("1 per biased output", biased // run.batch)
+    yield Step(mark("1 per biased output"), biased // run.batch)
 
 
 def ptflops_deform(node: Node, macs: int, run: Run) -> Iterator[Step]:
     """A convolution; 24 for each place of each window to find its value, 25 with a mask."""
     places = positions(node.outputs[0].shape) * prod(node.attrs["kernel_size"])
-    label = "24 per sampled place, 25 with a mask"
+    label = mark("24 per sampled place, 25 with a mask")
     yield from ptflops_layer(node, macs, run)
     yield Step(label, (24 + node.attrs["use_mask"]) * places // run.batch)
 
@@ -205,11 +206,11 @@ def torch_matmul(node: Node, macs: int, run: Run) -> Iterator[Step]:
 def fvcore_matmul(node: Node, macs: int, run: Run) -> Iterator[Step]:
     """The left operand's size times the right one's columns: no broadcasting to the left."""
     seen = node.inputs[0].numel * node.inputs[1].shape[-1]
-    yield Step("matrix products whose left side is broadcast", seen - macs)
+    yield Step(mark("matrix products whose left side is broadcast"), seen - macs)
 
 
 def ptflops_matmul(node: Node, macs: int, run: Run) -> Iterator[Step]:
-    yield Step("matrix products written a @ b, not seen", -macs)
+    yield Step(mark("matrix products written a @ b, not seen"), -macs)
 
 
 def fvcore_addmm(node: Node, macs: int, run: Run) -> Iterator[Step]:
@@ -231,7 +232,7 @@ def fvcore_einsum(node: Node, macs: int, run: Run) -> Iterator[Step]:
         return
     operations = 2 * macs or size(node)
     seen = floor(float(f"{operations:.3e}") / 2)
-    yield Step("einsum, rounded to four digits", seen - macs)
+    yield Step(mark("einsum, rounded to four digits"), seen - macs)
 
 
 LAYER = NOTHING.but(
@@ -263,17 +264,23 @@ def scaled(node: Node) -> bool:
     return bool(node.weights) or len(node.inputs) > 1
 
 
+def per_element(layer: str, count: int, weighted: bool) -> Message:
+    step = Message("{count} per {layer} element", count=count, layer=layer)
+    return step if weighted else Message("{step} without weights", step=step)
+
+
 def fvcore_norm(layer: str, *, batch_statistics: bool = False) -> Rule:
     def rule(node: Node, macs: int, run: Run) -> Iterator[Step]:
         weighted = scaled(node)
-        plain = "" if weighted else " without weights"
         if batch_statistics and not node.attrs.get("training", run.training):
             count = 2 if weighted else 1
-            yield Step(f"{count} per {layer} element{plain}", count * size(node))
-        else:
-            count = 5 if weighted else 4
-            mode = " in training" if batch_statistics else ""
-            yield Step(f"{count} per {layer} element{plain}{mode}", count * size(node))
+            yield Step(per_element(layer, count, weighted), count * size(node))
+            return
+        count = 5 if weighted else 4
+        step = per_element(layer, count, weighted)
+        if batch_statistics:
+            step = Message("{step} in training", step=step)
+        yield Step(step, count * size(node))
 
     return rule
 
@@ -290,13 +297,13 @@ def torchinfo_batch_norm(node: Node, macs: int, run: Run) -> Iterator[Step]:
 
 def torchinfo_norm(node: Node, macs: int, run: Run) -> Iterator[Step]:
     first = node.outputs[0].shape[0]
-    yield Step("1 per weight and bias of a normalisation or PReLU", first * node.params)
+    yield Step(mark("1 per weight and bias of a normalisation or PReLU"), first * node.params)
 
 
 def thop_norm(layer: str) -> Rule:
     def rule(node: Node, macs: int, run: Run) -> Iterator[Step]:
         count = 4 if node.weights else 2
-        yield Step(f"{count} per {layer} element{bare(node)}", count * size(node))
+        yield Step(per_element(layer, count, bool(node.weights)), count * size(node))
 
     return rule
 
@@ -304,7 +311,7 @@ def thop_norm(layer: str) -> Rule:
 def ptflops_norm(layer: str, weighted: int) -> Rule:
     def rule(node: Node, macs: int, run: Run) -> Iterator[Step]:
         count = weighted if node.weights else 1
-        yield Step(f"{count} per {layer} element{bare(node)}", count * size(node) // run.batch)
+        yield Step(per_element(layer, count, bool(node.weights)), count * size(node) // run.batch)
 
     return rule
 
@@ -323,8 +330,8 @@ def ptflops_local_response(node: Node, macs: int, run: Run) -> Iterator[Step]:
     """Three products and sums element by element, and an average pool over padded channels."""
     n, channels, *places = node.outputs[0].shape
     padded = n * (channels + node.attrs["size"] - 1) * prod(places)
-    yield Step("3 per LRN element", 3 * size(node))
-    yield Step("1 per value that the average pool inside LRN is given", padded)
+    yield Step(mark("3 per LRN element"), 3 * size(node))
+    yield Step(mark("1 per value that the average pool inside LRN is given"), padded)
 
 
 LOCAL_RESPONSE = NOTHING.but(
@@ -338,24 +345,26 @@ LOCAL_RESPONSE = NOTHING.but(
 def thop_softmax(node: Node, macs: int, run: Run) -> Iterator[Step]:
     out = node.outputs[0]
     rows = out.numel // out.shape[node.attrs["dim"]]
-    yield Step("exp, add and divide of Softmax, an addition less each row", 3 * out.numel - rows)
+    yield Step(
+        mark("exp, add and divide of Softmax, an addition less each row"), 3 * out.numel - rows
+    )
 
 
 def rectifier(layer: str) -> Counters:
     """ptflops counts the module and, where that calls a function it patches, the function too."""
-    module = per_output(f"{layer} output", per_image=True)
-    function = per_output(f"{layer} output again, by its function")
+    module = each_output("{count} per {layer} output", per_image=True, layer=layer)
+    function = each_output("{count} per {layer} output again, by its function", layer=layer)
     return NOTHING.but(ptflops=both(module, function), ptflops_function=function)
 
 
-def by_function(label: str) -> Counters:
+def by_function(layer: str) -> Counters:
     """ptflops counts the function alone, whoever calls it."""
-    rule = per_output(label)
+    rule = each_output("{count} per {layer} element, by its function", layer=layer)
     return NOTHING.but(ptflops=rule, ptflops_function=rule)
 
 
-SILU = by_function("SiLU element, by its function")
-SOFTMAX = by_function("Softmax element, by its function").but(thop=thop_softmax)
+SILU = by_function("SiLU")
+SOFTMAX = by_function("Softmax").but(thop=thop_softmax)
 
 
 # -- pools, sampling
@@ -388,28 +397,28 @@ def past_edge(most: int, stride: int, count: int) -> int:
 
 
 def thop_avg_pool(node: Node, macs: int, run: Run) -> Iterator[Step]:
-    yield Step("1 per value that an AvgPool window reads", values_read(node))
-    yield Step("1 per AvgPool output", size(node))
+    yield Step(mark("1 per value that an AvgPool window reads"), values_read(node))
+    yield Step(mark("1 per AvgPool output"), size(node))
 
 
 def thop_adaptive(node: Node, macs: int, run: Run) -> Iterator[Step]:
     out = node.outputs[0].shape
     windows = map(adaptive_window, node.inputs[0].shape[2:], out[2:])
     values = prod(out[:2]) * prod(windows)
-    yield Step("1 per value that an AdaptiveAvgPool window reads", values)
-    yield Step("1 per AdaptiveAvgPool output", size(node))
+    yield Step(mark("1 per value that an AdaptiveAvgPool window reads"), values)
+    yield Step(mark("1 per AdaptiveAvgPool output"), size(node))
 
 
 def fvcore_adaptive(node: Node, macs: int, run: Run) -> Iterator[Step]:
-    yield Step("1 per AdaptiveAvgPool2d input element", node.inputs[0].numel)
+    yield Step(mark("1 per AdaptiveAvgPool2d input element"), node.inputs[0].numel)
 
 
 def ptflops_pool(node: Node, macs: int, run: Run) -> Iterator[Step]:
-    yield Step("1 per pool input", node.inputs[0].numel // run.batch)
+    yield Step(mark("1 per pool input"), node.inputs[0].numel // run.batch)
 
 
 def ptflops_pool_function(node: Node, macs: int, run: Run) -> Iterator[Step]:
-    yield Step("1 per pool input again, by its function", node.inputs[0].numel)
+    yield Step(mark("1 per pool input again, by its function"), node.inputs[0].numel)
 
 
 MAX_POOL = NOTHING.but(
@@ -422,23 +431,27 @@ ADAPTIVE_AVG_POOL_2D = ADAPTIVE_AVG_POOL.but(fvcore=fvcore_adaptive)
 
 def fvcore_nearest(node: Node, macs: int, run: Run) -> Iterator[Step]:
     if len(node.outputs[0].shape) == 4:
-        yield Step("1 per nearest Upsample output", size(node))
+        yield Step(mark("1 per nearest Upsample output"), size(node))
 
 
 def ptflops_upsample(node: Node, macs: int, run: Run) -> Iterator[Step]:
     """Its hook takes the first image for the whole batch."""
-    yield Step("1 per Upsample output", size(node) // run.batch // run.batch)
+    yield Step(mark("1 per Upsample output"), size(node) // run.batch // run.batch)
 
 
-RESIZED = per_output("Upsample output again, by its function")
+RESIZED = each_output("{count} per {layer} output again, by its function", layer="Upsample")
 UPSAMPLE = NOTHING.but(ptflops=both(ptflops_upsample, RESIZED), ptflops_function=RESIZED)
 NEAREST = UPSAMPLE.but(fvcore=fvcore_nearest)
 
 
 def upsample(mode: str, thop: int) -> Counters:
     """An interpolation, for which thop counts this much per output element."""
-    return UPSAMPLE.but(thop=per_output(f"{mode} Upsample output", thop))
+    return UPSAMPLE.but(
+        thop=each_output("{count} per {layer} output", thop, layer=f"{mode} Upsample")
+    )
 
 
-BILINEAR = upsample("bilinear", 11).but(fvcore=per_output("bilinear Upsample output", 4))
-GRID_SAMPLE = NOTHING.but(fvcore=per_output("grid_sample output", 4))
+BILINEAR = upsample("bilinear", 11).but(
+    fvcore=each_output("{count} per {layer} output", 4, layer="bilinear Upsample")
+)
+GRID_SAMPLE = NOTHING.but(fvcore=each_output("{count} per {layer} output", 4, layer="grid_sample"))

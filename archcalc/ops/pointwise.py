@@ -19,16 +19,23 @@ from archcalc.ops.window import Mixes, Positions, Untold
 
 OTHER_COUNTERS = {
     "relu6": counters.NOTHING.but(
-        ptflops=counters.per_output("ReLU6 output", per_image=True),
-        ptflops_function=counters.per_output("ReLU6 output, by its function"),
+        ptflops=counters.each_output("{count} per {layer} output", per_image=True, layer="ReLU6"),
+        ptflops_function=counters.each_output(
+            "{count} per {layer} output, by its function", layer="ReLU6"
+        ),
     ),
     "elu": counters.rectifier("ELU"),
     "prelu": counters.rectifier("PReLU").but(
-        thop=counters.per_output("PReLU output"), torchinfo=counters.torchinfo_norm
+        thop=counters.each_output("{count} per {layer} output", layer="PReLU"),
+        torchinfo=counters.torchinfo_norm,
     ),
-    "log_softmax": counters.NOTHING.but(thop=counters.per_output("LogSoftmax element", 3)),
+    "log_softmax": counters.NOTHING.but(
+        thop=counters.each_output("{count} per {layer} element", 3, layer="LogSoftmax")
+    ),
     "leaky_relu": counters.NOTHING.but(
-        ptflops=counters.per_output("LeakyReLU output", per_image=True)
+        ptflops=counters.each_output(
+            "{count} per {layer} output", per_image=True, layer="LeakyReLU"
+        )
     ),
 }
 """Activations that another counter has a rule for."""

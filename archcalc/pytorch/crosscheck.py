@@ -28,6 +28,7 @@ from archcalc.analysis.record import Record
 from archcalc.errors import MissingExtraError, UsageError
 from archcalc.graph import Graph
 from archcalc.guard import guard
+from archcalc.language import _
 from archcalc.lookup import registry
 from archcalc.lookup.resolve import declared_input, find_declared
 from archcalc.lookup.spec import Input, ModelSpec
@@ -81,11 +82,11 @@ class Count:
     @property
     def cause(self) -> str:
         """The difference in words: ``+ 2 per BatchNorm element = 5,519,360``."""
-        parts = [_signed(step.amount, step.label) for step in self.steps[1:]]
+        parts = [_signed(step.amount, _(step.label)) for step in self.steps[1:]]
         if self.unexplained:
-            parts.append(_signed(self.unexplained, "unexplained"))
+            parts.append(_signed(self.unexplained, _("unexplained")))
         if self.unexplained_params:
-            parts.append(_signed(self.unexplained_params, "parameters unexplained"))
+            parts.append(_signed(self.unexplained_params, _("parameters unexplained")))
         return "; ".join(parts)
 
 

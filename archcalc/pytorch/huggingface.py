@@ -21,6 +21,7 @@ from archcalc.errors import UsageError, needs
 from archcalc.graph import Attributes, Graph, Node
 from archcalc.guard import guard
 from archcalc.importers.huggingface import Configuration
+from archcalc.language import Message
 from archcalc.lookup.inputs import shape
 from archcalc.ops import TABLE
 from archcalc.pytorch.trace import build_on_meta, trace
@@ -252,8 +253,12 @@ def _decoding(
 def finished(module: nn.Module, graph: Graph) -> Graph:
     """The graph with the masked work of attention, and notes on its experts."""
     notes = dict.fromkeys(
-        f"each token goes to {each.chosen} of {each.experts} experts, whichever the router "
-        "chooses: the products of those are counted"
+        Message(
+            "each token goes to {chosen} of {experts} experts, whichever the router chooses: the "
+            "products of those are counted",
+            chosen=each.chosen,
+            experts=each.experts,
+        )
         for each in routings(graph)
     )
     return replace(_masked(module, graph), notes=(*graph.notes, *notes))

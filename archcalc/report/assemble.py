@@ -6,16 +6,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from archcalc.language import Lang, _, use
 from archcalc.report.document import Block, Chart, Document, Section
-from archcalc.report.formats import Place, choose, write
+from archcalc.report.formats import PROGRAMS, Place, choose, write
 from archcalc.report.gather import Report, record, table
-from archcalc.report.messages import Lang, Words
-from archcalc.report.sections import of_report
+from archcalc.report.sections import SECTIONS, of_report
 from archcalc.report.sections.context import Context
 from archcalc.report.units import Units
-
-PROGRAMS = ("csv", "json")
-"""The formats that programs read: without charts, and in English."""
 
 
 def document(
@@ -23,14 +20,15 @@ def document(
 ) -> Document:
     """The report in words. ``units`` are the language's own unless given. Raises MissingExtraError
     where charts are wanted and altair is not installed."""
-    context = Context(report, Words(lang), units or ("zh" if lang == "zh" else "si"), charts)
+    context = Context(report, units or ("zh" if lang == "zh" else "si"), charts)
     sections = []
-    for name in report.sections:
-        blocks = tuple(of_report(name, context))
-        if blocks:
-            sections.append(Section(name, context.words(f"section.{name}"), blocks))
-    found = Document(tuple(sections), title=context.title(), lang=lang, units=context.units)
-    return _with_own_keys(found)
+    with use(lang):
+        for name in report.sections:
+            blocks = tuple(of_report(name, context))
+            if blocks:
+                sections.append(Section(name, _(SECTIONS[name].title), blocks))
+        title = context.title()
+    return _with_own_keys(Document(tuple(sections), title=title, lang=lang, units=context.units))
 
 
 def files(
@@ -50,7 +48,8 @@ def files(
         found = replace(document(report, charts=False), data=record(report), main=main)
     else:
         found = document(report, lang=lang, units=units, charts=charts)
-    text = write(found, form, place)
+    with use(found.lang):
+        text = write(found, form, place)
     # The charts first: whoever finds the report finds them too.
     return {target.parent / name: chart for name, chart in place.files.items()} | {target: text}
 

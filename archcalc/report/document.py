@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from archcalc.analysis.profile import Profile
-from archcalc.report.messages import Lang
+from archcalc.language import Lang
 from archcalc.report.table import Table
 from archcalc.report.units import Units
 

@@ -25,11 +25,11 @@ from archcalc.graph import Graph
 from archcalc.io import bench_file, claims_file
 from archcalc.io.bench_file import record as measurement
 from archcalc.io.report_config import ReportConfig, read_config
+from archcalc.language import Lang
 from archcalc.lookup import registry
 from archcalc.lookup.resolve import resolve
 from archcalc.lookup.spec import ModelSpec
 from archcalc.report import records
-from archcalc.report.messages import Lang
 from archcalc.report.sections import IN_REPORTS
 from archcalc.report.table import Column, Kind, Table
 from archcalc.report.units import Units

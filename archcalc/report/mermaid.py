@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from archcalc.analysis.profile import Profile
 from archcalc.analysis.where import blocks as blocks_of
 from archcalc.graph import times
+from archcalc.language import term
 from archcalc.report.table import shape_text
 from archcalc.report.units import Units, count
 
@@ -40,7 +41,7 @@ def mermaid(profile: Profile, units: Units = "si") -> str:
         if macs:
             label.append(f"{count(macs, units)} MACs")
         if any(layer.cost is None for layer in layers):
-            label.append("not counted")
+            label.append(term("not counted"))
         is_input = layers[0].op == "input"
         opening, closing = ("([", "])") if is_input else ("[", "]")
         lines.append(f'    {ids[name]}{opening}"{"<br/>".join(label)}"{closing}')

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal, NamedTuple
 
 from archcalc.graph import Shape, times
+from archcalc.language import _, term
 from archcalc.ops.operator import extent
 from archcalc.report.escape import visible
 from archcalc.report.units import Units, clock, count, duration, plain, ratio, size
@@ -134,6 +135,8 @@ def text(cell: Cell, kind: Kind, units: Units = "si") -> str:
         return clock(cell)
     if kind == "seconds":
         return duration(cell)
+    if kind == "term":
+        return visible(term(str(cell)))
     if kind in ("giga", "number"):
         return plain(cell / 1e9 if kind == "giga" else cell)
     return visible(str(cell), lines=kind == "prose")
@@ -146,7 +149,7 @@ def raw(cell: Cell) -> Cell:
 
 def shape_text(shape: Shape) -> str:
     """H×W×C as the papers write it."""
-    return times(extent(shape)) if shape else "scalar"
+    return times(extent(shape)) if shape else _("scalar")
 
 
 def plain_table(rows: Sequence[Mapping[str, Any]], title: str = "") -> Table:

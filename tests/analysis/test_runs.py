@@ -23,7 +23,6 @@ from archcalc.io.runs import FIRST_FIELDS, history_csv, load, load_all, parse_hi
 from archcalc.lookup.registry import find
 from archcalc.report.charts.style import svg
 from archcalc.report.charts.training import errors, learning
-from archcalc.report.messages import Words
 from archcalc.report.sections.accuracy import show as trained
 from archcalc.report.sections.comparison import show as comparison
 from tests.analysis.run_on_disk import RECIPE, epoch, make
@@ -215,13 +214,12 @@ def test_the_curve_of_a_run_is_svg_with_a_line_for_each_half_and_labels_are_esca
     pytest.importorskip("altair")
     from xml.etree import ElementTree
 
-    words = Words("en")
-    drawn = svg(learning([epoch(1, 0.4), epoch(2, 0.6)], words))
+    drawn = svg(learning([epoch(1, 0.4), epoch(2, 0.6)]))
     ElementTree.fromstring(drawn)
     # Training and validation, of loss and of accuracy.
     assert drawn.count('aria-roledescription="line mark"') == 4
     for number, rate in enumerate((0.1, 0.2)):
         make(tmp_path / str(number), rate)
-    named = svg(errors(load_all(tmp_path), lambda run: f"{run.folder.name}<&>", words))
+    named = svg(errors(load_all(tmp_path), lambda run: f"{run.folder.name}<&>"))
     ElementTree.fromstring(named)
     assert "0&lt;&amp;&gt;" in named

@@ -10,17 +10,14 @@ import archcalc
 from archcalc.analysis.compare import compare
 from archcalc.analysis.where import parts
 from archcalc.analysis.worked_example import worked_example
+from archcalc.language import LANGS, Lang, use
 from archcalc.lookup import registry
 from archcalc.report import charts
 from archcalc.report.charts.blocks import COLOURS
 from archcalc.report.charts.style import OKABE_ITO
 from archcalc.report.document import Spec
-from archcalc.report.messages import Words
 from archcalc.report.sections import memory
 from tests.report.hostile import HOSTILE, UNUSUAL, hostile_graph, unusual_graph
-
-EN = Words("en")
-ZH = Words("zh")
 
 
 def shown(spec: Spec) -> list[dict[str, object]]:
@@ -39,13 +36,13 @@ def test_the_bars_of_every_model_add_up_to_its_totals(name: str, measure: str) -
         "other": profile.flops - 2 * profile.macs,
     }[measure]
     assert sum(part.amount for part in parts(profile, measure)) == total  # type: ignore[arg-type]
-    spec = charts.cost_by_block(profile, measure, EN, "si")  # type: ignore[arg-type]
+    spec = charts.cost_by_block(profile, measure, "si")  # type: ignore[arg-type]
     assert spec is not None
     assert sum(row["amount"] for row in shown(spec)) == total  # type: ignore[misc]
 
 
 def test_the_waterfall_leads_from_one_total_to_the_other() -> None:
-    spec = charts.waterfall(worked_example().module, EN, "si")
+    spec = charts.waterfall(worked_example().module, "si")
     rows = (spec.get("data") or spec["layer"][0]["data"])["values"]
     first, *steps, last = rows
     assert (first["end"], last["end"]) == (303_464_448, 128_049_152)
@@ -58,7 +55,7 @@ def test_the_waterfall_leads_from_one_total_to_the_other() -> None:
 
 
 def test_the_branches_are_those_of_both_forms() -> None:
-    rows = shown(charts.branches(worked_example().module, EN, "si"))
+    rows = shown(charts.branches(worked_example().module, "si"))
     assert sum(row["amount"] for row in rows) == 303_464_448 + 128_049_152  # type: ignore[misc]
     assert {row["label"] for row in rows} >= {"b5, naive", "b5, reduced"}
 
@@ -69,18 +66,19 @@ def test_the_pareto_line_holds_what_nothing_else_beats() -> None:
     assert charts.pareto([]) == []
 
 
-@pytest.mark.parametrize("words", [EN, ZH], ids=["en", "zh"])
-def test_every_axis_names_its_unit_and_convention(words: Words) -> None:
+@pytest.mark.parametrize("lang", LANGS)
+def test_every_axis_names_its_unit_and_convention(lang: Lang) -> None:
     example = worked_example()
     profile = archcalc.graph("nin").profile()
-    specs = [
-        charts.waterfall(example.module, words, "si"),
-        charts.branches(example.module, words, "si"),
-        charts.memory(profile, words, "si"),
-        charts.scatter(compare([profile, example.module.direct]), words, "si"),
-        charts.latency([("a", 10, 0.1), ("b", 20, 0.2)], words, "si"),
-        charts.roofline([("a", 10.0, 1e9)], 1e11, 1e10, words),
-    ]
+    with use(lang):
+        specs = [
+            charts.waterfall(example.module, "si"),
+            charts.branches(example.module, "si"),
+            charts.memory(profile, "si"),
+            charts.scatter(compare([profile, example.module.direct]), "si"),
+            charts.latency([("a", 10, 0.1), ("b", 20, 0.2)], "si"),
+            charts.roofline([("a", 10.0, 1e9)], 1e11, 1e10),
+        ]
     for spec in specs:
         titles = set(re.findall(r'"title": "([^"]*)"', json.dumps(spec, ensure_ascii=False)))
         units = "MACs|FLOP|MiB|KiB|ms|parameters|参数|毫秒"
@@ -90,7 +88,7 @@ def test_every_axis_names_its_unit_and_convention(words: Words) -> None:
 def test_the_palette_is_okabe_and_itos() -> None:
     assert set(COLOURS.values()) <= set(OKABE_ITO)
     for name in registry.names():
-        spec = charts.cost_by_block(archcalc.graph(name).profile(), "macs", EN, "si")
+        spec = charts.cost_by_block(archcalc.graph(name).profile(), "macs", "si")
         assert spec is not None
         colours = spec["encoding"]["color"]["scale"]["range"]
         assert len(set(colours)) == len(colours)
@@ -100,22 +98,22 @@ def test_the_palette_is_okabe_and_itos() -> None:
 def test_a_chart_is_the_same_whatever_was_drawn_before() -> None:
     def draw() -> str:
         profile = archcalc.graph("nin").profile()
-        return json.dumps(charts.cost_by_block(profile, "macs", EN, "si"))
+        return json.dumps(charts.cost_by_block(profile, "macs", "si"))
 
     first = draw()
-    charts.branches(worked_example().module, EN, "si")
+    charts.branches(worked_example().module, "si")
     assert draw() == first
 
 
 def test_an_svg_is_a_picture_without_scripts_and_links() -> None:
-    text = charts.svg(charts.branches(worked_example().module, EN, "si"))
+    text = charts.svg(charts.branches(worked_example().module, "si"))
     assert text.startswith("<svg")
     assert "<script" not in text
     assert "href" not in text
 
 
 def test_hostile_names_are_text_in_an_svg() -> None:
-    spec = charts.cost_by_block(hostile_graph().profile(), "params", EN, "si")
+    spec = charts.cost_by_block(hostile_graph().profile(), "params", "si")
     assert spec is not None
     text = charts.svg(spec)
     assert "<script>alert" not in text
@@ -130,7 +128,7 @@ def test_hostile_names_are_text_in_an_svg() -> None:
 
 def test_the_memory_of_a_deep_model_has_the_steps_of_its_table() -> None:
     profile = archcalc.graph("vit-b-16").profile()
-    spec = charts.memory(profile, EN, "si")
+    spec = charts.memory(profile, "si")
     assert spec is not None
     steps = spec["layer"][1]["data"]["values"]
     table = memory.show(profile).tables[0]
@@ -144,12 +142,13 @@ def test_the_memory_of_a_deep_model_has_the_steps_of_its_table() -> None:
 def test_nothing_to_draw_is_no_chart() -> None:
     graph = archcalc.graph("nin")
     empty = archcalc.Graph("none", graph.nodes[:1], {"output": graph.nodes[0].output})
-    assert charts.cost_by_block(empty.profile(), "macs", EN, "si") is None
-    assert charts.memory(empty.profile(), EN, "si") is None
+    assert charts.cost_by_block(empty.profile(), "macs", "si") is None
+    assert charts.memory(empty.profile(), "si") is None
 
 
 def test_axes_of_chinese_charts_count_in_wan_and_yi() -> None:
-    text = charts.svg(charts.branches(worked_example().module, ZH, "zh"))
+    with use("zh"):
+        text = charts.svg(charts.branches(worked_example().module, "zh"))
     assert re.search(r">1\.?\d*亿<", text)
     assert "5000万" in text
 
@@ -174,13 +173,13 @@ def test_no_chart_is_of_another_library() -> None:
 def test_unusual_names_are_drawn_and_do_not_end_the_converter() -> None:
     profile = unusual_graph().profile()
     for spec in (
-        charts.cost_by_block(profile, "params", EN, "si"),
-        charts.memory(profile, EN, "si"),
+        charts.cost_by_block(profile, "params", "si"),
+        charts.memory(profile, "si"),
     ):
         assert spec is not None
         drawn = charts.svg(spec)
         assert "\x1b" not in drawn
-    spec = charts.cost_by_block(profile, "params", EN, "si")
+    spec = charts.cost_by_block(profile, "params", "si")
     assert spec is not None
     rows = spec["data"]["values"] if "data" in spec else spec["layer"][0]["data"]["values"]
     assert len({row["block"] for row in rows}) == len(UNUSUAL)

@@ -13,13 +13,13 @@ import pytest
 import archcalc
 from archcalc.cli import run
 from archcalc.graph import Graph
+from archcalc.language import LANGS
 from archcalc.lookup import registry
 from archcalc.report import gather as stories
 from archcalc.report.assemble import document
 from archcalc.report.document import Chart, Document, LayerList, Tabular, Text
 from archcalc.report.formats import Place, write
 from archcalc.report.formats.csv import csv as write_csv
-from archcalc.report.messages import LANGS
 from tests.report.hostile import hostile_graph
 
 ROOT = Path(__file__).resolve().parents[2]

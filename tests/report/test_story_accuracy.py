@@ -13,11 +13,11 @@ import archcalc
 from archcalc.analysis.runs import Run
 from archcalc.cli import run as command
 from archcalc.io.runs import load_all
+from archcalc.language import LANGS, Lang
 from archcalc.report import charts
 from archcalc.report import gather as stories
 from archcalc.report.assemble import document
 from archcalc.report.document import Chart, Section, Tabular, Text
-from archcalc.report.messages import LANGS, Lang
 from tests.analysis import run_on_disk
 from tests.analysis.run_on_disk import RECIPE
 
@@ -105,14 +105,12 @@ def test_the_charts_are_accuracy_against_macs_and_the_curves(runs: Path) -> None
 
 
 def test_fewer_macs_and_more_accuracy_make_the_pareto_line() -> None:
-    from archcalc.report.messages import Words
-
     rows = [
         ("small", 100, 0.8, 0.79, 0.81),
         ("worse", 200, 0.7, 0.69, 0.71),
         ("large", 300, 0.9, 0.89, 0.91),
     ]
-    spec = charts.accuracy(rows, Words("en"), "si")
+    spec = charts.accuracy(rows, "si")
     line = next(layer for layer in spec["layer"] if layer["mark"]["type"] == "line")
     assert [point["model"] for point in line["data"]["values"]] == ["small", "large"]
     low, high = spec["layer"][-1]["encoding"]["y"]["scale"]["domain"]
@@ -141,14 +139,13 @@ def test_accuracy_is_drawn_against_the_work_where_every_epoch_has_it(tmp_path: P
     run = load_all(tmp_path)[0]
     counted = [row._replace(flops=2 * 10**15) for row in run.history]
     from archcalc.report.charts.training import curves
-    from archcalc.report.messages import Words
 
-    drawn = curves({"nin": [replace(run, history=tuple(counted))]}, Words("en"), "pflop")
+    drawn = curves({"nin": [replace(run, history=tuple(counted))]}, "pflop")
     assert drawn is not None
     assert [row["x"] for row in drawn["data"]["values"]] == [
         2 * n for n in range(1, len(counted) + 1)
     ]
-    assert curves({"nin": [run]}, Words("en"), "pflop") is None
+    assert curves({"nin": [run]}, "pflop") is None
 
 
 def test_macs_are_of_the_input_and_the_classes_that_it_was_trained_with(tmp_path: Path) -> None:

@@ -9,11 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from archcalc.analysis.latency import Environment
+from archcalc.analysis.latency import Environment, threads_text
 from archcalc.analysis.prediction.trees import Trees
 from archcalc.analysis.record import Record
 from archcalc.analysis.roofline import Ceilings
 from archcalc.graph import DTYPES, Graph
+from archcalc.language import _
 
 COVERAGE = 0.9
 """Of the networks that an interval is meant to hold."""
@@ -32,9 +33,9 @@ class CalibratedSetting:
     def __str__(self) -> str:
         parts = [self.device, self.dtype]
         if self.threads is not None:
-            parts.append(f"{self.threads} thread{'s' * (self.threads != 1)}")
+            parts.append(threads_text(self.threads))
         if self.channels_last:
-            parts.append("channels last")
+            parts.append(_("channels last"))
         return ", ".join(parts)
 
 

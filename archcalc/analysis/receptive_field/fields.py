@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from archcalc.analysis.receptive_field.spans import Step
 from archcalc.graph import Shape
+from archcalc.language import _
 from archcalc.ops.window import Why
 
 
@@ -23,7 +24,7 @@ class Field(NamedTuple):
     """Every output position sees the whole input; the three numbers then mean nothing."""
 
     def __str__(self) -> str:
-        return "global" if self.is_global else "×".join(map(str, self.size))
+        return _("global") if self.is_global else "×".join(map(str, self.size))
 
 
 class Reach(NamedTuple):
@@ -35,7 +36,7 @@ class Reach(NamedTuple):
     def __str__(self) -> str:
         if self.smallest == self.largest or str(self.smallest) == str(self.largest):
             return str(self.largest)
-        return f"{self.smallest} to {self.largest}"
+        return _("{low} to {high}", low=self.smallest, high=self.largest)
 
 
 class Unknown(NamedTuple):
@@ -46,7 +47,7 @@ class Unknown(NamedTuple):
     """The first node on the way to this one whose effect on positions is not known."""
 
     def __str__(self) -> str:
-        return "unknown"
+        return _("unknown")
 
 
 def known(fields: Mapping[str, Reach | Unknown], name: str) -> Reach | None:

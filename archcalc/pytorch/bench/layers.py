@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from archcalc.analysis.latency import Layers, LayerTime
 from archcalc.errors import UsageError
 from archcalc.graph import Graph, Node
+from archcalc.language import mark
 from archcalc.pytorch.bench.devices import Call, Device
 from archcalc.pytorch.bench.targets import Prepared
 from archcalc.pytorch.build import Network
@@ -69,9 +70,9 @@ def time_layers(prepared: Prepared, budget: float) -> Layers:
         LayerTime(name, op, statistics.median(samples))
         for (name, op), samples in zip(names, zip(*rows, strict=True), strict=True)
     )
-    missing = [] if built else ["what happens between its leaf modules is not timed"]
+    missing = [] if built else [mark("what happens between its leaf modules is not timed")]
     if prepared.setting.compiled or prepared.setting.graphs:
-        missing.append("the nodes are timed neither compiled nor captured")
+        missing.append(mark("the nodes are timed neither compiled nor captured"))
     return Layers(times, statistics.median(wholes), "; ".join(missing))
 
 

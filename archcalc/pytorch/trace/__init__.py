@@ -23,6 +23,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from archcalc.errors import ArchcalcError, DefinitionError, NoFormulaError, UsageError
 from archcalc.graph import Graph
 from archcalc.guard import PASS, first_line
+from archcalc.language import Message
 from archcalc.pytorch.trace import layers, recurrent, tensors, views
 from archcalc.pytorch.trace.build import build_on_meta
 from archcalc.pytorch.trace.copies import Copies, settle_sizes
@@ -129,19 +130,22 @@ def trace(
             graph, answers = run(model, way)
             settled = settle(graph, answers, again)
             if isinstance(settled, str):
-                raise ValuesNeededError(f"a count depends on values at {settled}")
-            return replace(graph, notes=(*graph.notes, *map(str, settled)))
+                raise ValuesNeededError(
+                    Message("a count depends on values at {line}", line=settled)
+                )
+            return replace(graph, notes=(*graph.notes, *(each.note for each in settled)))
         except ValuesNeededError as reason:
             if way == "symbolic":
                 raise NoFormulaError(
                     f"{name or _title(model)} depends on values, not on sizes alone: {reason}"
                 ) from None
-            note = (
-                f"run on the CPU with real values, because {reason}; the totals depend on the "
-                "values that these inputs produce, such as a detector's proposals"
+            note = Message(
+                "run on the CPU with real values, because {reason}; the totals depend on the "
+                "values that these inputs produce, such as a detector's proposals",
+                reason=reason.args[0],
             )
     else:
-        note = "run on the CPU with real values, as asked"
+        note = Message("run on the CPU with real values, as asked")
     if real is not None:
         with own_random(draws=True):
             model = real()
@@ -190,7 +194,9 @@ def _run(
         for label, tensor in named_tensors(function, args, kwargs):
             recorder.input(tensor, label)
         if torch.is_autocast_enabled("cpu") or torch.is_autocast_enabled("cuda"):
-            recorder.notes.append("autocast is not followed: dtypes and bytes are as without it")
+            recorder.notes.append(
+                Message("autocast is not followed: dtypes and bytes are as without it")
+            )
         cleanup.enter_context(watch_modules(tracer))
         cleanup.enter_context(_eager())
         try:
@@ -214,8 +220,9 @@ def _run(
     if tracer.modules.fixed:
         training = any(record.attrs.get("training") for record in recorder.records)
         recorder.notes.append(
-            f"the program was exported in {'training' if training else 'evaluation'} mode, "
-            "which cannot be changed"
+            Message("the program was exported in training mode, which cannot be changed")
+            if training
+            else Message("the program was exported in evaluation mode, which cannot be changed")
         )
     elif train is None:
         recorder.notes.append(tracer.modules.modes())

@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from archcalc.graph import Maker, times
+from archcalc.language import Message, mark
 from archcalc.pytorch.trace.recorder import Recorder, Scope, tensors_in
 
 CONTAINERS = frozenset((dict, OrderedDict, list, set))
@@ -134,13 +135,16 @@ class Modules:
         except NotImplementedError:  # how torch.export's programs refuse
             self.fixed = True
 
-    def modes(self) -> str:
+    def modes(self) -> Message:
         """A sentence about the modes that the modules are in."""
         training = sum(module.training for module in self.modules)
         if training in (0, len(self.modules)):
-            return f"in the module's own mode: {'training' if training else 'evaluation'}"
-        return (
-            f"in the modules' own modes: {training} of {len(self.modules)} modules in training mode"
+            mode = mark("training") if training else mark("evaluation")
+            return Message("in the module's own mode: {mode}", mode=Message(mode))
+        return Message(
+            "in the modules' own modes: {training} of {all} modules in training mode",
+            training=training,
+            all=len(self.modules),
         )
 
     def restore(self) -> None:

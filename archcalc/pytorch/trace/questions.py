@@ -15,6 +15,7 @@ from typing import NamedTuple
 from archcalc.analysis.profile import profile
 from archcalc.errors import DefinitionError
 from archcalc.graph import Graph, Value
+from archcalc.language import Message
 from archcalc.pytorch.trace.recorder import Recorder
 from archcalc.pytorch.trace.where import users_line
 
@@ -87,16 +88,25 @@ class Open(NamedTuple):
     operations: int
     """What the other answer costs more, multiply-adds apart."""
 
-    def __str__(self) -> str:
-        same = "the other answer costs the same"
-        if self.operations:
-            kind = "more" if self.operations > 0 else "fewer"
-            same = (
-                "the other answer has the same multiply-adds and "
-                f"{abs(self.operations):,} {kind} other operations"
+    @property
+    def note(self) -> Message:
+        same = Message("the other answer costs the same")
+        if self.operations > 0:
+            same = Message(
+                "the other answer has the same multiply-adds and {count:,} more other operations",
+                count=self.operations,
             )
-        answer = "true" if self.answer else "false"
-        return f"a question about values at {self.line} is taken to be {answer}; {same}"
+        elif self.operations:
+            same = Message(
+                "the other answer has the same multiply-adds and {count:,} fewer other operations",
+                count=-self.operations,
+            )
+        return Message(
+            "a question about values at {line} is taken to be {answer}; {same}",
+            line=self.line,
+            answer="true" if self.answer else "false",
+            same=same,
+        )
 
 
 def settle(

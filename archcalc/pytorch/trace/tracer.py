@@ -30,6 +30,7 @@ from torch.utils._python_dispatch import _get_current_dispatch_mode_stack
 
 from archcalc.errors import ShapeError, UsageError
 from archcalc.graph import Attributes, Shape, Value, Weight
+from archcalc.language import Message
 from archcalc.pytorch.trace.dispatch import DispatchMode
 from archcalc.pytorch.trace.modules import Modules
 from archcalc.pytorch.trace.questions import Answers, Questions
@@ -366,7 +367,9 @@ class Tracer:
             if self.real:
                 raise
             # It reads its own parameters, and not every operation takes those beside ``meta``.
-            reason = f"what torch.jit compiled cannot run on meta{users_line(' at ')}"
+            reason = Message(
+                "what torch.jit compiled cannot run on meta{line}", line=users_line(" at ")
+            )
             raise ValuesNeededError(reason) from error
 
     def dispatched(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -390,7 +393,11 @@ class Tracer:
         absent = isinstance(error, NotImplementedError) or "fake impl" in text
         if not self.real and (absent or "meta" in text.lower()):
             return ValuesNeededError(
-                f"{function_name(function)}() needs values{users_line(' at ')}"
+                Message(
+                    "{function}() needs values{line}",
+                    function=function_name(function),
+                    line=users_line(" at "),
+                )
             )
         return error
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from archcalc.errors import UsageError
 from archcalc.guard import first_line
+from archcalc.language import Message
 from archcalc.pytorch.trace.dispatch import DispatchMode
 from archcalc.pytorch.trace.recorder import Scope, tensors_in
 from archcalc.pytorch.trace.tracer import (
@@ -41,7 +42,9 @@ def backward(tracer: Tracer, out: Any) -> None:
     recorder = tracer.recorder
     roots = [each for each in tensors_in(_plain(out)) if each.requires_grad]
     if not roots:
-        recorder.notes.append("no parameter needs a gradient, so there is no backward pass")
+        recorder.notes.append(
+            Message("no parameter needs a gradient, so there is no backward pass")
+        )
         return
     recorder.phase = "backward"
     gradients = [torch.empty_like(root) for root in roots]

@@ -11,9 +11,9 @@ from archcalc.analysis.diff import diff
 from archcalc.analysis.profile import Profile
 from archcalc.analysis.where import Measure, block_depth, block_of, blocks, parts, work_of
 from archcalc.analysis.worked_example import Side
+from archcalc.language import _, term
 from archcalc.report.charts import style
 from archcalc.report.document import Spec
-from archcalc.report.messages import Words
 from archcalc.report.units import Units, count, size
 
 COLOURS = {
@@ -36,12 +36,15 @@ COLOURS = {
 PICKED = "picked"
 """The signal through which the charts of one group point out the same block."""
 
+TOTAL = "total"
+"""The kind of a waterfall's first and last bar; the others add or save."""
+
 BYTES = ((2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"), (1, "B"))
 
 MEASURES: tuple[Measure, ...] = ("macs", "params")
 
 
-def cost_by_block(profile: Profile, measure: Measure, words: Words, units: Units) -> Spec | None:
+def cost_by_block(profile: Profile, measure: Measure, units: Units) -> Spec | None:
     """One measure of every block, stacked by kind of work; None where there is nothing to draw."""
     found = parts(profile, measure)
     if not found:
@@ -57,21 +60,27 @@ def cost_by_block(profile: Profile, measure: Measure, words: Words, units: Units
         {
             "label": part.block,
             "block": part.block,
-            "work": words.term(part.work),
+            "work": term(part.work),
             "amount": part.amount,
             "exact": f"{part.amount:,}",
         }
         for part in found
     ]
     works = _works([part.work for part in found])
-    axis = {"macs": "axis.macs", "params": "axis.params_of", "other": "axis.other"}[measure]
-    legend = "legend.class" if measure == "other" else "legend.work"
-    amount = {"macs": "column.macs", "params": "column.params", "other": "column.operations"}
-    titles = (words(axis), words(amount[measure]), words(legend))
-    return _bars(rows, order, works, titles, words, units)
+    return _bars(rows, order, works, _titles(measure), units)
 
 
-def branches(side: Side, words: Words, units: Units) -> Spec:
+def _titles(measure: Measure) -> tuple[str, str, str]:
+    """Of the axis, of an amount, and of the legend."""
+    if measure == "macs":
+        return _("MACs (multiply-adds of conv, linear, matmul)"), _("MACs"), _("layers")
+    if measure == "params":
+        return _("parameters"), _("params"), _("layers")
+    axis = _("other counted operations, 1 FLOP each (multiply-adds not included)")
+    return axis, _("operations"), _("class of work")
+
+
+def branches(side: Side, units: Units) -> Spec:
     """MACs inside one Inception module, branch by branch, before and after."""
     rows, order, works = [], [], []
     names: dict[str, list[dict[str, Any]]] = {}
@@ -80,12 +89,12 @@ def branches(side: Side, words: Words, units: Units) -> Spec:
             if not layer.macs:
                 continue
             branch = block_of(layer.name, block_depth(profile))
-            label = f"{branch}, {words.term(form)}"
+            label = f"{branch}, {term(form)}"
             works.append(work_of(layer))
             row = {
                 "label": label,
                 "block": layer.name,
-                "work": words.term(work_of(layer)),
+                "work": term(work_of(layer)),
                 "amount": layer.macs,
                 "exact": layer.formula,
             }
@@ -93,40 +102,38 @@ def branches(side: Side, words: Words, units: Units) -> Spec:
             rows.append(row)
     for found in names.values():
         order += list(dict.fromkeys(row["label"] for row in found))
-    titles = (words("axis.macs"), words("column.macs"), words("legend.work"))
-    return _bars(rows, order, _works(works), titles, words, units)
+    titles = (_("MACs (multiply-adds of conv, linear, matmul)"), _("MACs"), _("layers"))
+    return _bars(rows, order, _works(works), titles, units)
 
 
-def waterfall(side: Side, words: Words, units: Units) -> Spec:
+def waterfall(side: Side, units: Units) -> Spec:
     """From the first form's MACs to the second's, a bar for every node that changes."""
     alt = style.altair()
-    steps: list[tuple[str, int, int, str]] = [
-        (words("bar.start"), 0, side.direct.macs, "bar.total")
-    ]
+    steps: list[tuple[str, int, int, str]] = [(_("naive module"), 0, side.direct.macs, TOTAL)]
     level = side.direct.macs
     for change in diff(side.direct, side.reduced).changes:
         if change.macs:
-            kind = "bar.more" if change.macs > 0 else "bar.less"
+            kind = "added" if change.macs > 0 else "saved"
             steps.append((change.name, level, level + change.macs, kind))
             level += change.macs
-    steps.append((words("bar.end"), 0, level, "bar.total"))
+    steps.append((_("reduced module"), 0, level, TOTAL))
+    named = {TOTAL: term("total"), "added": _("added"), "saved": _("saved")}
     rows: list[dict[str, Any]] = [
         {
             "label": label,
             "start": min(start, end),
             "end": max(start, end),
-            "kind": words(kind),
+            "kind": named[kind],
             "text": _signed(end - start, kind, units),
-            "exact": f"{end - start:+,}" if kind != "bar.total" else f"{end:,}",
+            "exact": f"{end - start:+,}" if kind != TOTAL else f"{end:,}",
         }
         for label, start, end, kind in steps
     ]
-    kinds = ("bar.total", "bar.more", "bar.less")
     base = alt.Chart(alt.Data(values=rows)).encode(
         y=alt.Y("label:N", sort=[row["label"] for row in rows], title=None),
         x=alt.X(
             "start:Q",
-            title=words("axis.macs"),
+            title=_("MACs (multiply-adds of conv, linear, matmul)"),
             axis=style.axis(alt, style.numbers(units)),
             scale=alt.Scale(domain=[0, 1.12 * max(row["end"] for row in rows)], nice=False),
         ),
@@ -136,21 +143,19 @@ def waterfall(side: Side, words: Words, units: Units) -> Spec:
         color=alt.Color(
             "kind:N",
             title=None,
-            scale=alt.Scale(
-                domain=[words(kind) for kind in kinds], range=["#999999", "#D55E00", "#0072B2"]
-            ),
+            scale=alt.Scale(domain=list(named.values()), range=["#999999", "#D55E00", "#0072B2"]),
             legend=alt.Legend(orient="top"),
         ),
         tooltip=[
-            alt.Tooltip("label:N", title=words("column.node")),
-            alt.Tooltip("exact:N", title=words("column.macs")),
+            alt.Tooltip("label:N", title=_("node")),
+            alt.Tooltip("exact:N", title=_("MACs")),
         ],
     )
     figures = base.mark_text(align="left", dx=4).encode(x=alt.X("end:Q"), text="text:N")
     return style.finished(alt.layer(bars, figures), len(rows))
 
 
-def memory(profile: Profile, words: Words, units: Units) -> Spec | None:
+def memory(profile: Profile, units: Units) -> Spec | None:
     """Bytes alive at each node, with the peak marked. A deep model has a step for each row of its
     folded table, with the most that is alive in it."""
     alt = style.altair()
@@ -184,11 +189,13 @@ def memory(profile: Profile, words: Words, units: Units) -> Spec | None:
     steps = [*rows, rows[-1] | {"place": len(rows)}]
     x = alt.X(
         "place:Q",
-        title=words("axis.node"),
+        title=_("node, in order of execution"),
         axis=alt.Axis(grid=False, tickMinStep=1, format="d"),
         scale=alt.Scale(domain=[0, len(rows)], nice=False),
     )
-    title = words("axis.live" if single else "axis.live_any", unit=unit_name)
+    title = _("alive, {unit} (inference)", unit=unit_name)
+    if single:
+        title = _("alive, {unit} (inference, float32)", unit=unit_name)
     live = (
         alt.Chart(alt.Data(values=steps))
         .mark_area(
@@ -207,8 +214,8 @@ def memory(profile: Profile, words: Words, units: Units) -> Spec | None:
             y="live:Q",
             y2="floor:Q",
             tooltip=[
-                alt.Tooltip("node:N", title=words("column.node")),
-                alt.Tooltip("exact:N", title=words("column.live")),
+                alt.Tooltip("node:N", title=_("node")),
+                alt.Tooltip("exact:N", title=_("alive")),
             ],
         )
     )
@@ -226,7 +233,6 @@ def _bars(
     order: list[str],
     works: list[str],
     titles: tuple[str, str, str],
-    words: Words,
     units: Units,
 ) -> Spec:
     """Horizontal bars, stacked by kind of work. The titles are the axis's, the same in a word, and
@@ -236,7 +242,7 @@ def _bars(
     picked = alt.param(name=PICKED, value="")
     lit = f"{PICKED} === '' || datum.block === {PICKED}"
     stack = {work: index for index, work in enumerate(works)}
-    shown = [words.term(work) for work in works]
+    shown = [term(work) for work in works]
     for row in rows:
         row["rank"] = shown.index(row["work"])
     chart = (
@@ -256,7 +262,7 @@ def _bars(
             order=alt.Order("rank:Q"),
             opacity=alt.condition(lit, alt.value(1), alt.value(0.3)),
             tooltip=[
-                alt.Tooltip("block:N", title=words("column.block")),
+                alt.Tooltip("block:N", title=_("block")),
                 alt.Tooltip("work:N", title=legend),
                 alt.Tooltip("exact:N", title=amount),
             ],
@@ -294,6 +300,6 @@ def _places(profile: Profile) -> dict[str, int]:
 
 
 def _signed(amount: int, kind: str, units: Units) -> str:
-    if kind == "bar.total":
+    if kind == TOTAL:
         return count(amount, units)
     return f"{'+' if amount > 0 else '−'}{count(abs(amount), units)}"

@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from archcalc.analysis.compare import Comparison
+from archcalc.language import _
 from archcalc.report.charts import style
 from archcalc.report.document import Spec
-from archcalc.report.messages import Words
 from archcalc.report.units import Units
 
 
-def scatter(found: Comparison, words: Words, units: Units) -> Spec:
+def scatter(found: Comparison, units: Units) -> Spec:
     """MACs against parameters, with the Pareto line."""
     points = [
         {
@@ -26,11 +26,11 @@ def scatter(found: Comparison, words: Words, units: Units) -> Spec:
         for profile in found.profiles
         if profile.macs and profile.params_executed
     ]
-    shown = [("macs", words("column.macs")), ("params", words("column.params"))]
-    return _points(points, shown, words("axis.params"), style.numbers(units), words, units)
+    shown = [("macs", _("MACs")), ("params", _("params"))]
+    return _points(points, shown, _("parameters read in this pass"), style.numbers(units), units)
 
 
-def latency(rows: Sequence[tuple[str, int, float]], words: Words, units: Units) -> Spec:
+def latency(rows: Sequence[tuple[str, int, float]], units: Units) -> Spec:
     """Measured latency in seconds against MACs, with the Pareto line; (model, MACs, seconds)."""
     points = [
         {
@@ -42,13 +42,11 @@ def latency(rows: Sequence[tuple[str, int, float]], words: Words, units: Units) 
         }
         for model, macs, seconds in rows
     ]
-    shown = [("macs", words("column.macs")), ("latency", words("column.median"))]
-    return _points(points, shown, words("axis.latency"), style.PLAIN, words, units)
+    shown = [("macs", _("MACs")), ("latency", _("median"))]
+    return _points(points, shown, _("median latency, ms"), style.PLAIN, units)
 
 
-def accuracy(
-    rows: Sequence[tuple[str, int, float, float, float]], words: Words, units: Units
-) -> Spec:
+def accuracy(rows: Sequence[tuple[str, int, float, float, float]], units: Units) -> Spec:
     """Measured test accuracy against MACs, with its interval and the Pareto line; (label, MACs,
     accuracy, low, high), all but the MACs as parts of 1."""
     alt = style.altair()
@@ -66,9 +64,9 @@ def accuracy(
         for label, macs, mean, low, high in rows
     ]
     shown = [
-        ("macs", words("column.macs")),
-        ("accuracy", words("column.test_accuracy")),
-        ("interval", words("column.interval")),
+        ("macs", _("MACs")),
+        ("accuracy", _("test accuracy")),
+        ("interval", _("95 % interval")),
     ]
     front = [points[place] for place in pareto([(row["x"], -row["y"]) for row in points])]
     edges = [row[edge] for row in points for edge in ("low", "high")]
@@ -76,18 +74,18 @@ def accuracy(
     scale = alt.Scale(
         domain=[max(0.0, min(edges) - room), min(100.0, max(edges) + room)], nice=False, zero=False
     )
-    y = alt.Y("y:Q", title=words("axis.accuracy"), scale=scale, axis=style.axis(alt, style.PLAIN))
+    y = alt.Y("y:Q", title=_("test accuracy, %"), scale=scale, axis=style.axis(alt, style.PLAIN))
     bars = (
         alt.Chart(alt.Data(values=points))
         .mark_rule(strokeWidth=1.5)
         .encode(
-            x=_macs_axis(alt, points, words, units),
+            x=_macs_axis(alt, points, units),
             y=alt.Y("low:Q", scale=scale),
             y2="high:Q",
-            color=style.model_colour(alt, [row["model"] for row in points], words),
+            color=style.model_colour(alt, [row["model"] for row in points]),
         )
     )
-    layers = _layers(points, front, shown, _macs_axis(alt, points, words, units), y, words)
+    layers = _layers(points, front, shown, _macs_axis(alt, points, units), y)
     return style.finished(alt.layer(bars, *layers), 0, height=260)
 
 
@@ -95,7 +93,6 @@ def roofline(
     points: Sequence[tuple[str, float, float]],
     flops: float,
     bandwidth: float,
-    words: Words,
 ) -> Spec:
     """FLOP/s reached against FLOPs a byte, under the measured ceilings of arithmetic and memory;
     (model, FLOPs a byte, FLOP/s) each."""
@@ -116,14 +113,14 @@ def roofline(
     ]
     x = alt.X(
         "x:Q",
-        title=words("axis.intensity"),
+        title=_("FLOPs per byte moved (FLOPs: 2 per MAC, 1 per other operation)"),
         scale=alt.Scale(type="log", domain=[left, right], nice=False),
         axis=style.axis(alt, style.PLAIN, _round_numbers([left, right])),
     )
     speeds = [left * bandwidth, flops, *(point[2] for point in points)]
     y = alt.Y(
         "y:Q",
-        title=words("axis.speed"),
+        title=_("FLOP/s (2 per MAC, 1 per other operation)"),
         scale=_factors(alt, speeds),
         axis=style.axis(alt, style.numbers("si"), _round_numbers(speeds)),
     )
@@ -135,11 +132,11 @@ def roofline(
             dots.encode(
                 x=x,
                 y=y,
-                color=style.model_colour(alt, [str(row["model"]) for row in rows], words),
+                color=style.model_colour(alt, [str(row["model"]) for row in rows]),
                 tooltip=[
-                    alt.Tooltip("model:N", title=words("legend.model")),
-                    alt.Tooltip("intensity:N", title=words("column.intensity")),
-                    alt.Tooltip("speed:N", title=words("column.achieved")),
+                    alt.Tooltip("model:N", title=_("model")),
+                    alt.Tooltip("intensity:N", title=_("FLOPs/byte")),
+                    alt.Tooltip("speed:N", title=_("GFLOP/s")),
                 ],
             ),
         ),
@@ -167,7 +164,6 @@ def _points(
     shown: Sequence[tuple[str, str]],
     y_title: str,
     y_numbers: str,
-    words: Words,
     units: Units,
 ) -> Spec:
     """Something that had better be small against MACs, on axes that grow by factors."""
@@ -179,14 +175,19 @@ def _points(
         scale=_factors(alt, [row["y"] for row in rows]),
         axis=style.axis(alt, y_numbers, _round_numbers([row["y"] for row in rows])),
     )
-    layers = _layers(rows, front, shown, _macs_axis(alt, rows, words, units), y, words)
+    layers = _layers(rows, front, shown, _macs_axis(alt, rows, units), y)
     return style.finished(alt.layer(*layers), 0, height=260)
 
 
-def _macs_axis(alt: Any, rows: list[dict[str, Any]], words: Words, units: Units) -> Any:
+def _macs_axis(alt: Any, rows: list[dict[str, Any]], units: Units) -> Any:
     values = [row["x"] for row in rows]
     numbers = style.axis(alt, style.numbers(units), _round_numbers(values))
-    return alt.X("x:Q", title=words("axis.macs"), scale=_factors(alt, values), axis=numbers)
+    return alt.X(
+        "x:Q",
+        title=_("MACs (multiply-adds of conv, linear, matmul)"),
+        scale=_factors(alt, values),
+        axis=numbers,
+    )
 
 
 def _layers(
@@ -195,7 +196,6 @@ def _layers(
     shown: Sequence[tuple[str, str]],
     x: Any,
     y: Any,
-    words: Words,
 ) -> list[Any]:
     """Models as points with their names, and the Pareto line where it joins two."""
     alt = style.altair()
@@ -204,9 +204,9 @@ def _layers(
     )
     base = alt.Chart(alt.Data(values=rows)).encode(x=x, y=y)
     dots = base.mark_point(filled=True, size=90, opacity=1).encode(
-        color=style.model_colour(alt, [row["model"] for row in rows], words),
+        color=style.model_colour(alt, [row["model"] for row in rows]),
         tooltip=[
-            alt.Tooltip("model:N", title=words("legend.model")),
+            alt.Tooltip("model:N", title=_("model")),
             *(alt.Tooltip(f"{key}:N", title=title) for key, title in shown),
         ],
     )

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from archcalc.errors import needs
+from archcalc.language import _
 from archcalc.report.document import Spec
 from archcalc.report.escape import for_chart
-from archcalc.report.messages import Words
 from archcalc.report.units import Units
 
 OKABE_ITO = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#999999")
@@ -86,13 +86,13 @@ def numbers(units: Units) -> str:
     return f"format({value}, '~s')"
 
 
-def model_colour(alt: Any, models: Sequence[str], words: Words) -> Any:
+def model_colour(alt: Any, models: Sequence[str]) -> Any:
     """A colour for each model, and the legend."""
     names = list(dict.fromkeys(models))
     shapes = [OKABE_ITO[place % len(OKABE_ITO)] for place in range(len(names))]
     return alt.Color(
         "model:N",
-        title=words("legend.model"),
+        title=_("model"),
         scale=alt.Scale(domain=names, range=shapes),
         legend=alt.Legend(orient="right", labelLimit=180),
     )

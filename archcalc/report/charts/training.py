@@ -7,15 +7,18 @@ from itertools import accumulate
 from typing import Any
 
 from archcalc.analysis.runs import Epoch, Run
+from archcalc.language import _
 from archcalc.report.charts import style
 from archcalc.report.document import Spec
-from archcalc.report.messages import Words
-
-AGAINST = {"epoch": "axis.epoch", "minutes": "axis.minutes", "pflop": "axis.pflop"}
-"""What accuracy is drawn over, and the title of that axis."""
 
 
-def curves(runs: Mapping[str, Sequence[Run]], words: Words, against: str = "epoch") -> Spec | None:
+def _axis(against: str) -> str:
+    """The title of the axis that accuracy is drawn over."""
+    titles = {"epoch": _("epoch"), "minutes": _("minutes of training"), "pflop": _("PFLOP spent")}
+    return titles[against]
+
+
+def curves(runs: Mapping[str, Sequence[Run]], against: str = "epoch") -> Spec | None:
     """Accuracy on the images held out after every epoch, one line per run, by label; None where no
     images were held out, or where a run's work is not known."""
     alt = style.altair()
@@ -39,19 +42,19 @@ def curves(runs: Mapping[str, Sequence[Run]], words: Words, against: str = "epoc
         alt.Chart(alt.Data(values=rows))
         .mark_line(strokeWidth=1.5, point=alt.OverlayMarkDef(size=22))
         .encode(
-            x=alt.X("x:Q", title=words(AGAINST[against]), axis=alt.Axis(grid=False, **steps)),
+            x=alt.X("x:Q", title=_axis(against), axis=alt.Axis(grid=False, **steps)),
             y=alt.Y(
                 "y:Q",
-                title=words("axis.validation"),
+                title=_("validation accuracy, %"),
                 scale=alt.Scale(zero=False),
                 axis=style.axis(alt, style.PLAIN),
             ),
             detail="run:N",
-            color=style.model_colour(alt, list(runs), words),
+            color=style.model_colour(alt, list(runs)),
             tooltip=[
-                alt.Tooltip("model:N", title=words("legend.model")),
-                alt.Tooltip("x:Q", title=words(AGAINST[against])),
-                alt.Tooltip("exact:N", title=words("column.validation")),
+                alt.Tooltip("model:N", title=_("model")),
+                alt.Tooltip("x:Q", title=_axis(against)),
+                alt.Tooltip("exact:N", title=_("validation accuracy")),
             ],
         )
     )
@@ -69,9 +72,9 @@ def _progress(run: Run, against: str) -> list[float]:
     return list(accumulate((row.flops or 0) / 1e15 for row in run.history))
 
 
-def learning(history: Sequence[Epoch], words: Words) -> Spec:
+def learning(history: Sequence[Epoch]) -> Spec:
     """A run's loss and accuracy after every epoch, on the training images and on those held out."""
-    training, held_out = words("curve.training"), words("curve.validation")
+    training, held_out = _("training"), _("validation")
     loss = {
         training: [(row.epoch, row.train_loss) for row in history],
         held_out: [
@@ -86,10 +89,10 @@ def learning(history: Sequence[Epoch], words: Words) -> Spec:
             if row.validation_accuracy is not None
         ],
     }
-    return _side_by_side({words("axis.loss"): loss, words("axis.epoch_accuracy"): accuracy}, words)
+    return _side_by_side({_("loss"): loss, _("accuracy, %"): accuracy})
 
 
-def errors(runs: Sequence[Run], label: Callable[[Run], str], words: Words) -> Spec:
+def errors(runs: Sequence[Run], label: Callable[[Run], str]) -> Spec:
     """The errors of several runs after every epoch, as NiN's Figure 3 shows dropout: on the
     training images, and on those held out."""
     training = {
@@ -104,15 +107,15 @@ def errors(runs: Sequence[Run], label: Callable[[Run], str], words: Words) -> Sp
         ]
         for run in runs
     }
-    panels = {words("axis.train_error"): training, words("axis.validation_error"): held_out}
-    return _side_by_side(panels, words)
+    panels = {_("training error, %"): training, _("validation error, %"): held_out}
+    return _side_by_side(panels)
 
 
 Line = Sequence[tuple[int, float]]
 """A value for each epoch."""
 
 
-def _side_by_side(panels: Mapping[str, Mapping[str, Line]], words: Words) -> Spec:
+def _side_by_side(panels: Mapping[str, Mapping[str, Line]]) -> Spec:
     """A line chart for each panel: by the title of its axis, then by the label of the line."""
     alt = style.altair()
     labels = list(dict.fromkeys(label for lines in panels.values() for label in lines))
@@ -130,7 +133,7 @@ def _side_by_side(panels: Mapping[str, Mapping[str, Line]], words: Words) -> Spe
             .encode(
                 x=alt.X(
                     "epoch:Q",
-                    title=words("axis.epoch"),
+                    title=_("epoch"),
                     axis=alt.Axis(grid=False, tickMinStep=1, format="d"),
                 ),
                 y=alt.Y(

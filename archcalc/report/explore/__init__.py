@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 from archcalc.analysis.latency import Bench
 from archcalc.errors import UsageError
+from archcalc.language import Lang
 from archcalc.report.explore.data import Asked, network
 from archcalc.report.explore.page import page
-from archcalc.report.messages import Lang
 
 __all__ = ["Asked", "Explorer", "explore"]
 

@@ -14,9 +14,9 @@ from importlib.resources import files
 from typing import Any
 
 from archcalc.errors import needs
+from archcalc.language import Lang
 from archcalc.report.escape import visible
 from archcalc.report.explore.data import IN_BYTES, LABELS, Network
-from archcalc.report.messages import Lang
 from archcalc.version import VERSION
 
 SCRIPTS = (

@@ -39,6 +39,9 @@ FORMATS: Mapping[str, Format] = {
 
 NAMES = tuple(FORMATS)
 
+PROGRAMS = ("csv", "json")
+"""The formats that programs read: without charts, and in English."""
+
 
 @dataclass(frozen=True)
 class Place:

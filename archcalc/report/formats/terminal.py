@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table as RichTable
 from rich.text import Text as RichText
 
+from archcalc.language import _, listed
 from archcalc.report.document import (
     Chart,
     Diagram,
@@ -117,8 +118,9 @@ def _fitted(table: Table, units: Units, width: int, colour: bool) -> tuple[str, 
     cells = _texts(kept, units)
     if _least(kept, cells) > width:
         return _blocks(table, _texts(table, units), width, colour), ""
-    names = ", ".join(column.title or column.key for column in left_out)
-    note = _wrapped([f"Left out to fit {width} columns: {names}."], width) if names else ""
+    names = listed(column.title or column.key for column in left_out)
+    left = _("Left out to fit {columns} columns: {names}.", columns=width, names=names)
+    note = _wrapped([left], width) if names else ""
     return _grid(kept, cells, width, colour), note
 
 

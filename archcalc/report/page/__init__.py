@@ -12,8 +12,8 @@ from importlib.resources import files
 from typing import Any
 
 from archcalc.errors import needs
+from archcalc.language import _
 from archcalc.report.document import Chart, Document
-from archcalc.report.messages import Words
 from archcalc.report.page.prepare import layer_rows, module_rows, table_rows
 from archcalc.version import VERSION
 
@@ -21,7 +21,6 @@ from archcalc.version import VERSION
 def page(document: Document) -> str:
     """The whole page. Raises MissingExtraError where jinja2 or, for charts, vl-convert-python is
     missing."""
-    words = Words(document.lang)
     charts = {
         block.key: {"spec": block.spec, "group": block.group}
         for section in document.sections
@@ -31,13 +30,12 @@ def page(document: Document) -> str:
     template = _environment().get_template("page.html.j2")
     text: str = template.render(
         document=document,
-        words=words,
         version=VERSION,
         style=_source("page.css"),
         script=_source("page.js"),
         bundle=_bundle() if charts else "",
         charts=_json(charts),
-        texts=_json({key: words(f"page.{key}") for key in ("rows", "save_svg", "save_png")}),
+        texts=_json(_texts()),
         table_rows=lambda table: table_rows(table, document.units),
         layer_rows=lambda block: layer_rows(block, document.units),
         module_rows=lambda block: module_rows(block, document.units),
@@ -50,13 +48,24 @@ def _environment() -> Any:
     """jinja2 with autoescape on: names come from users' code."""
     with needs("report", "the page"):
         import jinja2
-    return jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.PackageLoader("archcalc.report.page", "."),
         autoescape=True,
         trim_blocks=True,
         lstrip_blocks=True,
         undefined=jinja2.StrictUndefined,
     )
+    environment.globals["_"] = _
+    return environment
+
+
+def _texts() -> dict[str, str]:
+    """The sentences that the page's script writes."""
+    return {
+        "rows": _("{shown} of {all} layers"),
+        "save_svg": _("Save as SVG"),
+        "save_png": _("Save as PNG"),
+    }
 
 
 @cache

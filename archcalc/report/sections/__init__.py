@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
+from archcalc.language import mark
 from archcalc.report.document import Block, Document, answer
 from archcalc.report.table import plain_table
 
@@ -24,40 +25,41 @@ class Section(NamedTuple):
     """In this package; imported when the section is shown."""
     record: str = ""
     """The class whose records ``print`` shows as this section's ``show`` does."""
-    in_reports: bool = True
+    title: str = ""
+    """Its heading in reports; empty if reports do not have it."""
 
 
 SECTIONS: Mapping[str, Section] = {
-    "summary": Section("comparison", "Comparison"),
-    "example": Section("worked_example", "WorkedExample"),
-    "layers": Section("layers", "Profile"),
-    "where": Section("where"),
-    "memory": Section("memory"),
-    "latency": Section("latency", "Bench"),
-    "accuracy": Section("accuracy", "Run"),
-    "claims": Section("claims", "Claims"),
-    "lint": Section("lint", "Lint"),
-    "conventions": Section("conventions"),
-    "citation": Section("citation"),
-    "totals": Section("totals", in_reports=False),
-    "explanation": Section("explanation", in_reports=False),
-    "parameters": Section("parameters", in_reports=False),
-    "checkpoint": Section("checkpoint", "Checkpoint", in_reports=False),
-    "receptive field": Section("receptive_field", in_reports=False),
-    "catalogue": Section("catalogue", in_reports=False),
-    "derivation": Section("derivation", in_reports=False),
-    "sweep": Section("sweep", in_reports=False),
-    "calibration": Section("calibration", "Calibration", in_reports=False),
-    "prediction": Section("prediction", "Prediction", in_reports=False),
-    "budget": Section("budget", in_reports=False),
-    "changes": Section("changes", "ReportDiff", in_reports=False),
-    "verification": Section("verification", in_reports=False),
-    "reconciliation": Section("reconciliation", "Crosscheck", in_reports=False),
-    "tree": Section("summary", in_reports=False),
+    "summary": Section("comparison", "Comparison", mark("Summary")),
+    "example": Section("worked_example", "WorkedExample", mark("The worked example")),
+    "layers": Section("layers", "Profile", mark("Layers")),
+    "where": Section("where", "", mark("Where parameters and MACs are")),
+    "memory": Section("memory", "", mark("Memory")),
+    "latency": Section("latency", "Bench", mark("Latency and roofline")),
+    "accuracy": Section("accuracy", "Run", mark("Measured accuracy")),
+    "claims": Section("claims", "Claims", mark("Published figures, checked")),
+    "lint": Section("lint", "Lint", mark("Remarks on the architectures")),
+    "conventions": Section("conventions", "", mark("Conventions")),
+    "citation": Section("citation", "", mark("Citation")),
+    "totals": Section("totals"),
+    "explanation": Section("explanation"),
+    "parameters": Section("parameters"),
+    "checkpoint": Section("checkpoint", "Checkpoint"),
+    "receptive field": Section("receptive_field"),
+    "catalogue": Section("catalogue"),
+    "derivation": Section("derivation"),
+    "sweep": Section("sweep"),
+    "calibration": Section("calibration", "Calibration"),
+    "prediction": Section("prediction", "Prediction"),
+    "budget": Section("budget"),
+    "changes": Section("changes", "ReportDiff"),
+    "verification": Section("verification"),
+    "reconciliation": Section("reconciliation", "Crosscheck"),
+    "tree": Section("summary"),
 }
 """Every section; those of reports in the order in which a report has them."""
 
-IN_REPORTS = tuple(name for name, section in SECTIONS.items() if section.in_reports)
+IN_REPORTS = tuple(name for name, section in SECTIONS.items() if section.title)
 
 
 def show(record: Any) -> Document:

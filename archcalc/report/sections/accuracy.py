@@ -8,27 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 from archcalc.analysis.compare import Comparison
 from archcalc.analysis.runs import Accuracy, Run, accuracies, winner
+from archcalc.language import _, listed, mark
 from archcalc.lookup.inputs import describe_input
 from archcalc.report import records
 from archcalc.report.document import Block, Chart, Document, Tabular, Text, answer
-from archcalc.report.messages import Words
-from archcalc.report.sections.common import ENGLISH
 from archcalc.report.sections.context import Context
 from archcalc.report.table import Cell, Column, Table
 
 if TYPE_CHECKING:
     from archcalc.report.gather import Trained
 
-INTERVALS = (
+INTERVALS = mark(
     "Intervals are 95 %: over several seeds of the mean, by Student's t; of a single run by "
     "Wilson's score, which knows only how many images it was tested on."
 )
-CURVES = {
-    "epoch": "figure.curves_epoch",
-    "minutes": "figure.curves_minutes",
-    "pflop": "figure.curves_pflop",
-}
-"""What the accuracies of epochs are drawn against, and the caption."""
 
 
 def show(*runs: Run) -> Document:
@@ -51,26 +44,26 @@ def show(*runs: Run) -> Document:
             )
         )
     columns = (
-        Column("model", "model"),
-        Column("recipe", "recipe"),
-        Column("data", "data"),
-        Column("seed", "seed", "exact"),
-        Column("epochs", "epochs", "exact"),
-        Column("best_epoch", "best", "exact"),
-        Column("validation_accuracy", "validation", "percent"),
-        Column("test_accuracy", "test", "percent"),
-        Column("seconds", "training", "clock"),
-        Column("run", "run"),
+        Column("model", _("model")),
+        Column("recipe", _("recipe")),
+        Column("data", _("data")),
+        Column("seed", _("seed"), "exact"),
+        Column("epochs", _("epochs"), "exact"),
+        Column("best_epoch", _("best"), "exact"),
+        Column("validation_accuracy", _("validation"), "percent"),
+        Column("test_accuracy", _("test"), "percent"),
+        Column("seconds", _("training"), "clock"),
+        Column("run", _("run")),
     )
     together = accuracies(runs)
     tables = [Table(columns, tuple(rows))]
     if any(one.runs > 1 for one in together) or len(together) > 1:
-        tables.append(by_training(together, title="Measured accuracy"))
+        tables.append(by_training(together, title=_("Measured accuracy")))
     return answer(
         tuple(tables),
         records.head(runs=[_record(run) for run in runs], accuracies=_records(together)),
         (
-            "The best epoch is chosen by images held out of the training set.",
+            _("The best epoch is chosen by images held out of the training set."),
             *_conclusion(together),
         ),
     )
@@ -81,12 +74,12 @@ def evaluation(run: Run, score: tuple[float, float, int], data: str) -> Document
     loss, accuracy, images = score
     written = run.result.accuracy if run.result and data == run.data else None
     columns = (
-        Column("model", "model"),
-        Column("data", "data"),
-        Column("images", "images", "exact"),
-        Column("loss", "loss", "exact"),
-        Column("test_accuracy", "test accuracy", "percent"),
-        Column("written", "in the run", "percent"),
+        Column("model", _("model")),
+        Column("data", _("data")),
+        Column("images", _("images"), "exact"),
+        Column("loss", _("loss"), "exact"),
+        Column("test_accuracy", _("test accuracy"), "percent"),
+        Column("written", _("in the run"), "percent"),
     )
     row = (run.model, data, images, loss, accuracy, written)
     found = {"data": data, "images": images, "loss": loss, "accuracy": accuracy}
@@ -99,7 +92,9 @@ def compared_notes(found: Comparison) -> tuple[str, ...]:
         return ()
     trained = {one.model for one in found.accuracies}
     missing = [profile.spec for profile in found.profiles if profile.spec not in trained]
-    lacking = (f"No finished run of {', '.join(missing)} was found.",) if missing else ()
+    lacking = (
+        (_("No finished run of {models} was found.", models=listed(missing)),) if missing else ()
+    )
     return (*_conclusion(found.accuracies), *lacking)
 
 
@@ -107,25 +102,23 @@ def compared_record(found: Comparison) -> dict[str, Any]:
     return {} if found.accuracies is None else {"accuracies": _records(found.accuracies)}
 
 
-def by_training(
-    found: Sequence[Accuracy], words: Words = ENGLISH, *, macs: Sequence[int] = (), title: str = ""
-) -> Table:
+def by_training(found: Sequence[Accuracy], *, macs: Sequence[int] = (), title: str = "") -> Table:
     """A row per way of training, over its seeds. Columns that no row fills are left out."""
     columns = (
-        Column("model", words("column.model")),
-        Column("recipe", words("column.recipe")),
-        Column("data", words("column.data")),
-        Column("test_accuracy", words("column.test_accuracy"), "percent"),
-        Column("averaged", words("column.averaged"), "percent"),
-        Column("deviation", words("column.deviation"), "percent"),
-        Column("interval", words("column.interval")),
-        Column("runs", words("column.runs"), "exact"),
-        Column("epochs", words("column.epochs"), "exact", 1),
-        Column("seconds", words("column.training"), "clock", 1),
-        Column("flops", words("column.spent"), "count", 2),
-        Column("share", words("column.of_matrix_rate"), "share", 3),
-        Column("input", words("column.trained_at"), "shape", 2),
-        Column("macs", words("column.macs"), "count", 2),
+        Column("model", _("model")),
+        Column("recipe", _("recipe")),
+        Column("data", _("data")),
+        Column("test_accuracy", _("test accuracy"), "percent"),
+        Column("averaged", _("over views"), "percent"),
+        Column("deviation", _("deviation"), "percent"),
+        Column("interval", _("95 % interval")),
+        Column("runs", _("seeds"), "exact"),
+        Column("epochs", _("epochs"), "exact", 1),
+        Column("seconds", _("training time"), "clock", 1),
+        Column("flops", _("FLOPs spent"), "count", 2),
+        Column("share", _("of matrix rate"), "share", 3),
+        Column("input", _("trained at H×W×C"), "shape", 2),
+        Column("macs", _("MACs"), "count", 2),
     )
     rows = [
         (
@@ -153,15 +146,19 @@ def _conclusion(found: Sequence[Accuracy]) -> tuple[str, ...]:
     if not found:
         return ()
     if len(found) == 1:
-        return (INTERVALS,)
+        return (_(INTERVALS),)
     best = winner(found)
     if len({one.data for one in found}) > 1:
-        said = "Accuracies on different data sets are not compared."
+        said = _("Accuracies on different data sets are not compared.")
     elif best is None:
-        said = "The intervals overlap: no winner."
+        said = _("The intervals overlap: no winner.")
     else:
-        said = f"{best.model} ({best.recipe}) is the most accurate: its interval lies above."
-    return (said, INTERVALS)
+        said = _(
+            "{model} ({recipe}) is the most accurate: its interval lies above.",
+            model=best.model,
+            recipe=best.recipe,
+        )
+    return (said, _(INTERVALS))
 
 
 def _record(run: Run) -> dict[str, Cell]:
@@ -182,9 +179,17 @@ def of_report(context: Context) -> Iterator[Block]:
     trained = context.report.trained
     if not trained:
         return
-    yield Text(context.words("note.accuracy"))
+    yield Text(
+        _(
+            "Measured with archcalc train. The best epoch is selected on images held out of the "
+            "training set; the test images are used once. Intervals are 95 %: for several seeds, "
+            "that of the mean by Student's t; for a single run, Wilson's score interval, which "
+            "reflects only the number of test images. MACs are for the input and classes of the "
+            "training."
+        )
+    )
     reached = [one.accuracy for one in trained]
-    yield Tabular(by_training(reached, context.words, macs=[one.macs for one in trained]))
+    yield Tabular(by_training(reached, macs=[one.macs for one in trained]))
     sets: dict[str, list[Trained]] = {}
     for one in trained:
         sets.setdefault(one.accuracy.data, []).append(one)
@@ -192,16 +197,14 @@ def of_report(context: Context) -> Iterator[Block]:
         if len(found) > 1:
             yield Text(_verdict(context, data, found))
     if len(sets) > 1:
-        yield Text(context.words("note.data_apart"))
+        yield Text(_("Accuracies on different data sets are not compared."))
     known = {one.model for one in reached}
     missing = [found.spec for found in context.report.profiles if found.spec not in known]
     if missing:
-        yield Text(
-            context.words("note.untrained", models=context.words("title.comma").join(missing))
-        )
+        yield Text(_("No finished run of {models}.", models=listed(missing)))
     for environment, where in _environments(trained).items():
-        listed = context.words("title.comma").join(dict.fromkeys(where))
-        yield Text(context.words("note.trained_on", runs=listed, environment=environment))
+        runs = listed(dict.fromkeys(where))
+        yield Text(_("{runs} on {environment}.", runs=runs, environment=environment))
     if context.charts:
         for number, (data, found) in enumerate(sets.items(), start=1):
             yield from _accuracy_charts(context, data, found, number)
@@ -211,8 +214,12 @@ def _verdict(context: Context, data: str, trained: Sequence[Trained]) -> str:
     reached = [one.accuracy for one in trained]
     best = winner(reached)
     if best is None:
-        return context.words("note.overlap", data=data)
-    return context.words("note.winner", data=data, label=_labels(trained)[reached.index(best)])
+        return _("{data}: the intervals overlap, so no winner is named.", data=data)
+    return _(
+        "{data}: {label} is the most accurate; its interval lies above all others'.",
+        data=data,
+        label=_labels(trained)[reached.index(best)],
+    )
 
 
 def _accuracy_charts(
@@ -224,21 +231,31 @@ def _accuracy_charts(
     labels = _labels(trained)
     points = [
         (label, macs, found.mean, found.low, found.high)
-        for label, (_, found, macs) in zip(labels, trained, strict=True)
+        for label, (_runs, found, macs) in zip(labels, trained, strict=True)
         if macs
     ]
     if len(points) > 1:
-        joined = charts.pareto([(macs, -mean) for _, macs, mean, _, _ in points])
-        caption = context.words("figure.accuracy", data=data)
-        caption += context.words("figure.better") if len(joined) > 1 else ""
-        spec = charts.accuracy(points, context.words, context.units)
+        joined = charts.pareto([(macs, -mean) for _label, macs, mean, _low, _high in points])
+        caption = _("Measured test accuracy against MACs, {data}, with 95 % intervals", data=data)
+        caption += (
+            _("; the line joins those that no other beats in both") if len(joined) > 1 else ""
+        )
+        spec = charts.accuracy(points, context.units)
         yield Chart(f"accuracy-{number}", caption, spec, "models")
     lines = {label: one.runs for label, one in zip(labels, trained, strict=True)}
-    for against, described in CURVES.items():
-        drawn = charts.curves(lines, context.words, against)
+    captions = {
+        "epoch": _("Accuracy on the images held out, epoch by epoch, {data}", data=data),
+        "minutes": _(
+            "Accuracy on the images held out against minutes of training, {data}", data=data
+        ),
+        "pflop": _(
+            "Accuracy on the images held out against PFLOP spent on training, {data}", data=data
+        ),
+    }
+    for against, caption in captions.items():
+        drawn = charts.curves(lines, against)
         if drawn is not None:
             name = f"curves-{number}" if against == "epoch" else f"curves-{against}-{number}"
-            caption = context.words(described, data=data)
             yield Chart(name, caption, drawn, "training")
 
 

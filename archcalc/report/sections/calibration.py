@@ -6,10 +6,10 @@ from typing import Any
 
 from archcalc.analysis.latency import OTHERS
 from archcalc.analysis.prediction.calibration import Calibration
+from archcalc.language import _
 from archcalc.report import records
 from archcalc.report.document import Document, answer
-from archcalc.report.sections.common import ENGLISH
-from archcalc.report.sections.prediction import source
+from archcalc.report.sections.prediction import busy, source
 from archcalc.report.table import Column, Table
 from archcalc.report.units import clock
 
@@ -22,12 +22,22 @@ def show(*found: Calibration) -> Document:
         network = each.network
         notes.append(source(each))
         notes.append(
-            f"A network's time is off by {100 * network.median_error:.1f} % (median over "
-            f"{network.networks} networks, each predicted by models that had not seen it)."
+            _(
+                "A network's time is off by {error:.1f} % (median over {networks} networks, each "
+                "predicted by models that had not seen it).",
+                error=100 * network.median_error,
+                networks=network.networks,
+            )
         )
-        notes.append(f"{each.environment}. It took {clock(each.seconds)}.")
+        notes.append(
+            _(
+                "{environment}. It took {time}.",
+                environment=each.environment,
+                time=clock(each.seconds),
+            )
+        )
         if each.others is not None and each.others > OTHERS:
-            notes.append(ENGLISH("note.busy_calibration", cores=each.others))
+            notes.append(busy(each.others))
     return answer(tables, record(*found), tuple(dict.fromkeys(notes)))
 
 
@@ -50,10 +60,10 @@ def record(*found: Calibration) -> dict[str, Any]:
 
 def _table(found: Calibration) -> Table:
     columns = (
-        Column("kind", ENGLISH("column.kind")),
-        Column("ops", "operators", "exact"),
-        Column("calls", "calls", "exact"),
-        Column("error", "median error", "share"),
+        Column("kind", _("kind")),
+        Column("ops", _("operators"), "exact"),
+        Column("calls", _("calls"), "exact"),
+        Column("error", _("median error"), "share"),
     )
     rows = tuple(tuple(row.values()) for row in found.rows())
     return Table(columns, rows, str(found.setting))

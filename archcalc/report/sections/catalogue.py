@@ -6,11 +6,13 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from archcalc.analysis.profile import Profile, profile
+from archcalc.language import _, listed
 from archcalc.lookup.inputs import describe_input
 from archcalc.lookup.registry import Architecture
 from archcalc.report import records
 from archcalc.report.document import Document, answer
-from archcalc.report.sections.common import ENGLISH, total
+from archcalc.report.sections.common import total
+from archcalc.report.sections.conventions import MACS
 from archcalc.report.table import Column, Table, text
 
 
@@ -24,25 +26,26 @@ def show(architectures: Iterable[Architecture]) -> Document:
         )
         saved.append(_architecture_record(found, priced))
     columns = (
-        Column("name", "model"),
-        Column("input", "input H×W×C", "shape", 1),
-        Column("params", "params", "count"),
-        Column("macs", "MACs", "count"),
-        Column("source", "source", "prose", 2),
+        Column("name", _("model")),
+        Column("input", _("input H×W×C"), "shape", 1),
+        Column("params", _("params"), "count"),
+        Column("macs", _("MACs"), "count"),
+        Column("source", _("source"), "prose", 2),
     )
     return answer(
         (Table(columns, tuple(rows)),),
         records.head(architectures=saved),
         (
-            f"{ENGLISH('note.macs')} Params are those that run in evaluation: no auxiliary heads.",
-            "archcalc list MODEL shows its options.",
+            _(MACS),
+            _("Params are those that run in evaluation: no auxiliary heads."),
+            _("archcalc list MODEL shows its options."),
         ),
     )
 
 
 def names(found: Sequence[str]) -> Document:
     """``archcalc list timm``: names only, as counting them all would take minutes."""
-    table = Table((Column("name", "model"),), tuple((name,) for name in found))
+    table = Table((Column("name", _("model")),), tuple((name,) for name in found))
     return answer((table,), records.head(names=list(found)))
 
 
@@ -50,27 +53,43 @@ def card(found: Architecture) -> Document:
     """``archcalc list MODEL``: what it is, where it comes from, how it can be set."""
     priced = profile(found.graph())
     about = (
-        ("source", found.source),
-        ("input", describe_input(priced.input)),
-        ("params", f"{priced.params:,}, of which {priced.params_executed:,} run in evaluation"),
-        ("macs", text(total(priced, "macs"), "exact")),
-        ("aliases", ", ".join(found.aliases) or "none"),
+        (_("source"), found.source),
+        (_("input"), describe_input(priced.input)),
+        (
+            _("params"),
+            _(
+                "{all}, of which {executed} run in evaluation",
+                all=f"{priced.params:,}",
+                executed=f"{priced.params_executed:,}",
+            ),
+        ),
+        (_("MACs"), text(total(priced, "macs"), "exact")),
+        (_("aliases"), listed(found.aliases) or _("none")),
     )
     options = [
-        (option.name, str(option.default).lower(), option.wanted)
+        (option.name, str(option.default).lower(), _(option.wanted))
         for option in found.options.values()
     ]
     tables = [
-        Table((Column("what", found.name), Column("is", found.summary, "prose")), about),
+        Table((Column("what", found.name), Column("is", _(found.summary), "prose")), about),
         Table(
-            (Column("option", "option"), Column("default", "default"), Column("values", "values")),
+            (
+                Column("option", _("option")),
+                Column("default", _("default")),
+                Column("values", _("values")),
+            ),
             tuple(options),
         ),
     ]
     return answer(
         tuple(tables if options else tables[:1]),
         records.head(architectures=[_architecture_record(found, priced)]),
-        (f"Set an option with --set KEY=VALUE, or by name: {found.name},KEY=VALUE.",)
+        (
+            _(
+                "Set an option with --set KEY=VALUE, or by name: {model},KEY=VALUE.",
+                model=found.name,
+            ),
+        )
         * bool(options),
     )
 

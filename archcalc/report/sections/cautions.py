@@ -6,9 +6,10 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from archcalc.analysis.latency import Caution, CautionKind, Latency
+from archcalc.language import _, listed, mark
 
 
-class Words(NamedTuple):
+class Wording(NamedTuple):
     """How one kind of warning is worded."""
 
     what: str
@@ -17,52 +18,54 @@ class Words(NamedTuple):
     advice: str = ""
 
 
-CAUTIONS: Mapping[CautionKind, Words] = {
-    "unsteady": Words(
-        "The running median was not steady at the end of the warm-up",
+CAUTIONS: Mapping[CautionKind, Wording] = {
+    "unsteady": Wording(
+        mark("The running median was not steady at the end of the warm-up"),
         "{seconds:.3g} s",
-        "Give a longer --warmup, or a quieter machine",
+        mark("Give a longer --warmup, or a quieter machine"),
     ),
-    "few": Words("There are few samples", "{samples}", "Give a longer --time"),
-    "two speeds": Words(
-        "There are two speeds, so that the median is of a mixture",
-        "{low:,.4g} ms and {high:,.4g} ms",
-        "Look at the samples",
+    "few": Wording(mark("There are few samples"), "{samples}", mark("Give a longer --time")),
+    "two speeds": Wording(
+        mark("There are two speeds, so that the median is of a mixture"),
+        mark("{low:,.4g} ms and {high:,.4g} ms"),
+        mark("Look at the samples"),
     ),
-    "spread": Words(
-        "The middle half of the samples spreads over a large part of the median",
+    "spread": Wording(
+        mark("The middle half of the samples spreads over a large part of the median"),
         "{percent:.0f} %",
-        "Measure on a quieter machine",
+        mark("Measure on a quieter machine"),
     ),
-    "drift": Words(
-        "The speed changed from the first half of the samples to the second",
-        "time {percent:+.0f} %",
+    "drift": Wording(
+        mark("The speed changed from the first half of the samples to the second"),
+        mark("time {percent:+.0f} %"),
     ),
-    "outliers": Words(
-        "Samples lie more than 3 IQR above the third quartile; they are kept",
-        "{outliers} of {samples}",
+    "outliers": Wording(
+        mark("Samples lie more than 3 IQR above the third quartile; they are kept"),
+        mark("{outliers} of {samples}"),
     ),
-    "threads": Words(
-        "There are more threads than cores, so that they wait for one another",
-        "{threads} threads, {cores} cores",
-        "Give fewer --threads",
+    "threads": Wording(
+        mark("There are more threads than cores, so that they wait for one another"),
+        mark("{threads} threads, {cores} cores"),
+        mark("Give fewer --threads"),
     ),
-    "others": Words(
-        "Other processes used the processor meanwhile",
-        "{cores:.1f} cores",
-        "Measure again without them",
+    "others": Wording(
+        mark("Other processes used the processor meanwhile"),
+        mark("{cores:.1f} cores"),
+        mark("Measure again without them"),
     ),
-    "frequency": Words(
-        "The processor's frequency or its other users changed meanwhile: a fixed piece of work "
-        "took longer at its 90th percentile than at its 10th",
+    "frequency": Wording(
+        mark(
+            "The processor's frequency or its other users changed meanwhile: a fixed piece of work "
+            "took longer at its 90th percentile than at its 10th"
+        ),
         "{ratio:.2f}×",
     ),
-    "ceiling": Words(
-        "The measured ceiling is too low, as more was reached",
+    "ceiling": Wording(
+        mark("The measured ceiling is too low, as more was reached"),
         "{ratio:.2f}×",
-        "Measure it again on a quiet machine with --ceilings",
+        mark("Measure it again on a quiet machine with --ceilings"),
     ),
-    "throttled": Words("The GPU lowered its clocks meanwhile", "{reason}"),
+    "throttled": Wording(mark("The GPU lowered its clocks meanwhile"), "{reason}"),
 }
 
 
@@ -76,19 +79,18 @@ def sentences(latencies: Iterable[Latency], *, with_setting: bool = True) -> lis
             words, values = _words(caution)
             advice[words.what] = words.advice
             each = about.setdefault(words.what, {}).setdefault(label, [])
-            each += [words.each.format(**values)] if words.each else []
+            each += [_(words.each, **values)] if words.each else []
     found = []
     for what, rows in about.items():
-        listed = "; ".join(
-            " ".join((label, ", ".join(each))).strip() for label, each in rows.items()
-        )
-        ending = f" {advice[what]}." if advice[what] else ""
-        found.append(f"Warning: {what}: {listed}.{ending}")
+        whole = "; ".join(" ".join((label, listed(each))).strip() for label, each in rows.items())
+        found.append(_("Warning: {what}: {measurements}.", what=_(what), measurements=whole))
+        if advice[what]:
+            found[-1] += _(" {advice}.", advice=_(advice[what]))
     return found
 
 
-def _words(caution: Caution | str) -> tuple[Words, Mapping[str, int | float | str]]:
+def _words(caution: Caution | str) -> tuple[Wording, Mapping[str, int | float | str]]:
     """The words of a warning; files of older versions have a sentence."""
     if isinstance(caution, str):
-        return Words(caution), {}
+        return Wording(caution), {}
     return CAUTIONS[caution.kind], caution.values

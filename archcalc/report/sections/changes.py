@@ -7,6 +7,7 @@ from typing import Any
 from archcalc.analysis.diff import Change, ModelDiff, ReportDiff, Total
 from archcalc.analysis.figures import FIGURES
 from archcalc.graph import Shape
+from archcalc.language import _, several, term
 from archcalc.report import records
 from archcalc.report.document import Document, answer
 from archcalc.report.table import Column, Table, shape_text
@@ -27,7 +28,9 @@ def show(found: ReportDiff) -> Document:
             tables.append(_one_sided(model, title))
             if model.why:
                 side = found.before if model.before is None else found.after
-                notes.append(f"{model.spec} at {side}: {model.why}")
+                notes.append(
+                    _("{model} at {side}: {why}", model=model.spec, side=side, why=_(model.why))
+                )
             continue
         own = [change for change in model.changes if not _follows(change)]
         if model.figures:
@@ -36,10 +39,15 @@ def show(found: ReportDiff) -> Document:
         if own:
             tables.append(_nodes(own[:NODES], title))
         if len(own) > NODES:
-            notes.append(f"{model.spec}: {len(own) - NODES} more nodes changed.")
+            more = _("{count} more nodes changed.", count=len(own) - NODES)
+            notes.append(f"{model.spec}: {more}")
         if follow := len(model.changes) - len(own):
-            only = "node only passes" if follow == 1 else "nodes only pass"
-            notes.append(f"{model.spec}: {follow} more {only} the new shape on.")
+            more = several(
+                "{count} more node only passes the new shape on.",
+                "{count} more nodes only pass the new shape on.",
+                follow,
+            )
+            notes.append(f"{model.spec}: {more}")
     data = records.head(
         before=found.before, after=found.after, models=[_record(model) for model in found.models]
     )
@@ -55,20 +63,20 @@ def _one_sided(model: ModelDiff, title: str) -> Table:
     assert there is not None  # a model that is on neither side is in no report
     columns = (
         Column("change", ""),
-        Column("figure", "figure"),
-        Column("value", "value", "exact"),
+        Column("figure", _("figure")),
+        Column("value", _("value"), "exact"),
     )
-    what = "new" if model.before is None else "gone"
+    what = _("new") if model.before is None else _("gone")
     rows = [(what, _label(key), there.figures[key]) for key in ("params_executed", "macs")]
     return Table(columns, tuple(rows), title)
 
 
 def _figures(figures: tuple[Total, ...], title: str) -> Table:
     columns = (
-        Column("figure", "figure"),
-        Column("before", "before"),
-        Column("after", "after"),
-        Column("change", "change"),
+        Column("figure", _("figure")),
+        Column("before", _("before")),
+        Column("after", _("after")),
+        Column("change", _("change")),
     )
     shown = [figure for figure in figures if not _same_as_another(figure, figures)]
     rows = [
@@ -86,9 +94,9 @@ def _figures(figures: tuple[Total, ...], title: str) -> Table:
 def _label(key: str) -> str:
     """A figure, or the shape of the input or output, with its unit."""
     if key not in FIGURES:
-        return f"{key} H×W×C"
+        return f"{term(key)} H×W×C"
     figure = FIGURES[key]
-    return f"{figure.label}, {figure.unit}" if figure.unit else figure.label
+    return f"{_(figure.label)}, {term(figure.unit)}" if figure.unit else _(figure.label)
 
 
 def _same_as_another(figure: Total, figures: tuple[Total, ...]) -> bool:
@@ -113,13 +121,13 @@ def _change(figure: Total) -> str:
 def _nodes(changes: list[Change], title: str) -> Table:
     columns = (
         Column("change", ""),
-        Column("name", "node"),
-        Column("what", "what", "prose"),
-        Column("params", "Δ params", "signed"),
-        Column("macs", "Δ MACs", "signed"),
+        Column("name", _("node")),
+        Column("what", _("what"), "prose"),
+        Column("params", _("Δ params"), "signed"),
+        Column("macs", _("Δ MACs"), "signed"),
     )
     rows = [
-        (SIGN[change.kind], change.name, change.what, change.params or None, change.macs or None)
+        (SIGN[change.kind], change.name, _(change.what), change.params or None, change.macs or None)
         for change in changes
     ]
     return Table(columns, tuple(rows), title)

@@ -6,18 +6,19 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from archcalc.analysis.claims import Claims, Finding, plain
+from archcalc.language import _, mark, term
 from archcalc.report import records
 from archcalc.report.document import Block, Document, Tabular, Text, answer
-from archcalc.report.messages import Words
-from archcalc.report.sections.common import ENGLISH
 from archcalc.report.sections.context import Context
 from archcalc.report.table import Cell, Column, Table, plain_table
 
 NOTES = (
-    "holds: equal. rounds to it: within half a unit of the last printed digit. off: farther, by at "
-    "most a tenth. false: farther still, or a different whole number. needs training: cannot be "
-    "checked by counting.",
-    "inference: fits the figures, but no publication states it.",
+    mark(
+        "holds: equal. rounds to it: within half a unit of the last printed digit. off: farther, "
+        "by at most a tenth. false: farther still, or a different whole number. needs training: "
+        "cannot be checked by counting."
+    ),
+    mark("inference: fits the figures, but no publication states it."),
 )
 
 
@@ -31,28 +32,30 @@ def show(found: Claims, *, waterfall: bool = False) -> Document:
     tables = [_counts(found), *by_model(found.findings)]
     if waterfall:
         tables += map(_waterfall_table, stepped)
-    return answer(tables, data, NOTES, main=plain_table(found.rows()))
+    return answer(tables, data, tuple(map(_, NOTES)), main=plain_table(found.rows()))
 
 
 def _counts(found: Claims) -> Table:
-    rows: list[tuple[Cell, ...]] = list(found.counts.items())
-    rows.append(("all", len(found.findings)))
-    columns = (Column("verdict", "verdict"), Column("claims", "claims", "exact"))
-    return Table(columns, tuple(rows), "Claims", total=True)
+    rows: list[tuple[Cell, ...]] = [
+        (term(verdict), number) for verdict, number in found.counts.items()
+    ]
+    rows.append((_("all"), len(found.findings)))
+    columns = (Column("verdict", _("verdict")), Column("claims", _("claims"), "exact"))
+    return Table(columns, tuple(rows), _("Claims"), total=True)
 
 
-def by_model(findings: Iterable[Finding], words: Words = ENGLISH) -> Iterator[Table]:
+def by_model(findings: Iterable[Finding]) -> Iterator[Table]:
     """A table per model, with each published figure beside the computed one."""
     models: dict[str, list[Finding]] = {}
     for each in findings:
         models.setdefault(each.claim.base_model, []).append(each)
     columns = (
-        Column("source", words("column.source"), "prose"),
-        Column("published", words("column.published"), "prose"),
-        Column("computed", words("column.computed"), "exact"),
-        Column("difference", words("column.difference"), "exact", 1),
-        Column("verdict", words("column.verdict"), "term"),
-        Column("cause", words("column.cause"), "prose"),
+        Column("source", _("source"), "prose"),
+        Column("published", _("published"), "prose"),
+        Column("computed", _("counted"), "exact"),
+        Column("difference", _("difference"), "exact", 1),
+        Column("verdict", _("verdict"), "term"),
+        Column("cause", _("cause"), "prose"),
     )
     for name, rows in models.items():
         cells = (
@@ -61,8 +64,8 @@ def by_model(findings: Iterable[Finding], words: Words = ENGLISH) -> Iterator[Ta
                 _published(each),
                 plain(each.computed),
                 plain(each.difference),
-                words.term(each.verdict),
-                each.cause,
+                each.verdict,
+                _(each.cause),
             )
             for each in rows
         )
@@ -71,14 +74,16 @@ def by_model(findings: Iterable[Finding], words: Words = ENGLISH) -> Iterator[Ta
 
 def _waterfall_table(found: Finding) -> Table:
     claim = found.claim
-    rows: list[tuple[Cell, ...]] = [("counted", plain(found.computed))]
+    rows: list[tuple[Cell, ...]] = [(_("counted"), plain(found.computed))]
     rows += [
-        (f"{bar.why} (inference)" if bar.inference else bar.why, plain(bar.amount))
+        (
+            _("{step} (inference)", step=_(bar.why)) if bar.inference else _(bar.why),
+            plain(bar.amount),
+        )
         for bar in found.waterfall
     ]
-    limit = f"{claim.limit} " if claim.limit else ""
-    rows.append((f"published: {limit}{claim.published}", plain(found.published)))
-    columns = (Column("step", "step", "prose"), Column("value", claim.full_unit, "exact"))
+    rows.append((_("published: {figure}", figure=_limited(found)), plain(found.published)))
+    columns = (Column("step", _("step"), "prose"), Column("value", term(claim.full_unit), "exact"))
     return Table(columns, tuple(rows), f"{_source(found)}: {claim.quote}", total=True)
 
 
@@ -101,13 +106,20 @@ def _waterfall_record(found: Finding) -> dict[str, Any]:
 
 def _source(found: Finding) -> str:
     options = found.claim.model.removeprefix(found.claim.base_model).removeprefix(",")
-    return f"{found.claim.source} ({options})" if options else found.claim.source
+    source = _(found.claim.source)
+    return f"{source} ({options})" if options else source
 
 
 def _published(found: Finding) -> str:
-    claim = found.claim
-    limit = f"{claim.limit} " if claim.limit else ""
-    return f"{limit}{claim.published} {claim.full_unit}"
+    return f"{_limited(found)} {term(found.claim.full_unit)}"
+
+
+def _limited(found: Finding) -> str:
+    """The published figure, with the words that make it a limit."""
+    published = found.claim.published
+    if found.claim.limit == "at least":
+        return _("at least {figure}", figure=published)
+    return _("at most {figure}", figure=published) if found.claim.limit else published
 
 
 def of_report(context: Context) -> Iterator[Block]:
@@ -117,8 +129,20 @@ def of_report(context: Context) -> Iterator[Block]:
     ]
     if not counted_ones:
         return
-    yield Text(context.words("note.claims"))
+    yield Text(
+        _(
+            "Holds: equal. Rounds to it: within half a unit of the last printed digit. Off: "
+            "farther, by at most a tenth. False: farther still. Inference: fits the figures, but "
+            "no publication states it."
+        )
+    )
     untold = len(context.report.claims.findings) - len(counted_ones)
     if untold:
-        yield Text(context.words("note.needs_training", untold=untold))
-    yield from map(Tabular, by_model(counted_ones, context.words))
+        yield Text(
+            _(
+                "{untold} more figures about these models, such as error rates, cannot be checked "
+                "by counting.",
+                untold=untold,
+            )
+        )
+    yield from map(Tabular, by_model(counted_ones))

@@ -8,11 +8,9 @@ from archcalc.analysis.figures import FIGURES, read
 from archcalc.analysis.fold import Row
 from archcalc.analysis.profile import Layer, Profile
 from archcalc.graph import Graph
+from archcalc.language import _, listed
 from archcalc.lookup.inputs import describe_input
-from archcalc.report.messages import Words
 from archcalc.report.table import AtLeast, Column
-
-ENGLISH = Words("en")
 
 
 def total(found: Profile, key: str) -> int:
@@ -31,11 +29,11 @@ def sum_of(layers: Iterable[Layer], key: str) -> int | None:
     return sum(known) if len(known) == len(values) else AtLeast(sum(known))
 
 
-def output_column(graph: Graph, words: Words = ENGLISH) -> Column:
+def output_column(graph: Graph) -> Column:
     """H×W×C as the papers write it; a traced model keeps torch's order."""
     if graph.declared:
-        return Column("output", words("column.output"), "shape")
-    return Column("output", words("column.output_any"), "size")
+        return Column("output", _("output H×W×C"), "shape")
+    return Column("output", _("output (torch's order)"), "size")
 
 
 def title(found: Profile) -> str:
@@ -43,7 +41,7 @@ def title(found: Profile) -> str:
     given = found.graph.inputs
     if len(given) == 1:
         return f"{found.spec}, {describe_input(given[0].output.shape)}"
-    each = ", ".join(f"{node.name} {describe_input(node.output.shape)}" for node in given)
+    each = listed(f"{node.name} {describe_input(node.output.shape)}" for node in given)
     return f"{found.spec}, {each}" if each else found.spec
 
 
@@ -51,7 +49,7 @@ def gathered(found: Profile, rows: Sequence[Row]) -> tuple[str, ...]:
     """The note of a table that does not show every node by itself."""
     if len(rows) == len(found.layers):
         return ()
-    return (f"{len(found.layers)} nodes, gathered by module; --depth 9 shows each.",)
+    return (_("{count} nodes, gathered by module; --depth 9 shows each.", count=len(found.layers)),)
 
 
 def slug(name: str) -> str:

@@ -1,4 +1,4 @@
-"""What every section needs to be told: the records, and the words and units to tell them in."""
+"""What every section of a report reads: the records, the units, and whether it draws charts."""
 
 from __future__ import annotations
 
@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from archcalc.report.messages import Words
-from archcalc.report.table import Column, Kind
+from archcalc.language import _, listed
 from archcalc.report.units import Units
 
 if TYPE_CHECKING:
@@ -16,10 +15,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Context:
-    """The story in one language."""
+    """A report that is being written."""
 
     report: Report
-    words: Words
     units: Units
     charts: bool
     """Whether charts are drawn; they need an extra."""
@@ -30,18 +28,21 @@ class Context:
             return self.report.title
         names = [found.spec for found in self.report.profiles]
         if len(names) > 3:
-            listed = self.words("title.more", first=names[0], more=len(names) - 1, total=len(names))
+            named = _(
+                "{first} and {more} more", first=names[0], more=len(names) - 1, total=len(names)
+            )
         else:
             *first, last = names
-            listed = self.words("title.comma").join(first)
-            listed = f"{listed}{self.words('title.and')}{last}" if first else last
-        return self.words("title", models=listed)
-
-    def columns(self, *described: tuple[str, Kind]) -> tuple[Column, ...]:
-        return tuple(Column(key, self.words(f"column.{key}"), kind) for key, kind in described)
+            named = listed(first)
+            named = f"{named}{_(' and ')}{last}" if first else last
+        return _("What {models} cost", models=named)
 
     def front(self, points: Sequence[tuple[float, float]]) -> str:
         """What a chart says of its Pareto line, where it has one."""
         from archcalc.report.charts import pareto
 
-        return self.words("figure.front") if len(pareto(points)) > 1 else ""
+        return (
+            _("; the line joins the models that no other beats in both")
+            if len(pareto(points)) > 1
+            else ""
+        )

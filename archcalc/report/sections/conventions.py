@@ -4,38 +4,65 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from archcalc.analysis.profile import Profile
+from archcalc.analysis.profile import NotCounted, Profile
+from archcalc.language import _, listed, mark, term
 from archcalc.report.document import Block, Text
-from archcalc.report.messages import Words
-from archcalc.report.sections.common import ENGLISH
 from archcalc.report.sections.context import Context
 
+MACS = mark("MACs: multiply-adds of convolutions, linear layers and matrix products.")
+FLOPS = mark("FLOPs: 2 per MAC and 1 per other counted operation.")
+MODE = mark("Batch {batch}, {mode} mode; params are those that this pass reads.")
+PRINCIPLES = (
+    mark(
+        "The other counted operations are bias, normalisation, activation, pooling and "
+        "element-wise."
+    ),
+    mark(
+        "An operation is counted, free (with the reason), or not counted and listed. An unknown "
+        "value is left empty, never 0."
+    ),
+    mark("Counts are exact integers; tables round. CSV and JSON carry every digit."),
+    mark(
+        "What other counters report for the same networks, explained step by step: archcalc "
+        "reconcile MODEL."
+    ),
+)
+"""What a report says about counting, whatever the models."""
 
-def notes(profiles: Sequence[Profile], words: Words = ENGLISH) -> tuple[str, ...]:
+
+def notes(profiles: Sequence[Profile]) -> tuple[str, ...]:
     """What MACs and FLOPs are, the mode, and what each graph says about itself."""
     mode = "training" if profiles[0].graph.training else "evaluation"
     batch = profiles[0].input[0] if profiles[0].input else 1
     found = [
-        f"{words('note.macs')} {words('note.flops')}",
-        words("note.mode", batch=batch, mode=words.term(mode)),
-        *outside(profiles, words),
+        f"{_(MACS)} {_(FLOPS)}",
+        _(MODE, batch=batch, mode=term(mode)),
+        *outside(profiles),
     ]
     for profile in profiles:
-        found += [f"{profile.spec}: {note}." for note in profile.graph.notes]
+        found += [f"{profile.spec}: {_(note)}." for note in profile.graph.notes]
         if profile.not_counted:
-            listed = words("title.comma").join(
-                words("note.call" if row.where else "note.calls", **row._asdict())
-                for row in profile.not_counted
+            found.append(
+                _(
+                    "Not counted in {model}: {ops}. The totals are lower bounds.",
+                    model=profile.spec,
+                    ops=listed(map(_call, profile.not_counted)),
+                )
             )
-            found.append(words("note.not_counted", model=profile.spec, ops=listed))
     return tuple(found)
 
 
-def outside(profiles: Sequence[Profile], words: Words = ENGLISH) -> list[str]:
+def _call(row: NotCounted) -> str:
+    if row.where:
+        return _("{op} ({calls}× at {where})", **row._asdict())
+    return _("{op} ({calls}×)", **row._asdict())
+
+
+def outside(profiles: Sequence[Profile]) -> list[str]:
     """The parameters that this pass does not read, where there are any."""
     return [
-        words(
-            "note.outside",
+        _(
+            "{model}: {outside} more parameters do not run in this pass ({all} in all).",
             model=found.spec,
             outside=f"{found.params - found.params_executed:,}",
             all=f"{found.params:,}",
@@ -47,6 +74,5 @@ def outside(profiles: Sequence[Profile], words: Words = ENGLISH) -> list[str]:
 
 def of_report(context: Context) -> Iterator[Block]:
     """How it was counted, and what was not."""
-    yield from map(Text, notes(context.report.profiles, context.words))
-    for key in ("note.other_operations", "note.free", "note.rounding", "note.other_tools"):
-        yield Text(context.words(key))
+    yield from map(Text, notes(context.report.profiles))
+    yield from (Text(_(message)) for message in PRINCIPLES)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from archcalc.analysis.worked_example import counted
+from archcalc.language import _, term
 from archcalc.report.document import Document, answer
 from archcalc.report.table import Cell, Column, Table
 from archcalc.symbolic.formula import Formula
@@ -25,9 +26,9 @@ def show(formula: Formula) -> Document:
     ]
     sizes = ", ".join(f"{name} = {value:,}" for name, value in formula.defaults.items())
     columns = (
-        Column("figure", "figure"),
-        Column("formula", "formula", "prose"),
-        Column("value", "value", "exact"),
+        Column("figure", _("figure")),
+        Column("formula", _("formula"), "prose"),
+        Column("value", _("value"), "exact"),
     )
     of = f"{formula.spec}, {formula.node}" if formula.node else formula.spec
     tables = [Table(columns, tuple(rows), of)]
@@ -35,22 +36,22 @@ def show(formula: Formula) -> Document:
     layers = counted(found)
     if "macs" in formula.figures and 1 < len(layers) <= NODES:
         tables.append(_nodes(formula))
-    while_ = " and ".join(region.conditions)
+    while_ = _(" and ").join(region.conditions)
     written = [while_, *(str(row[1]) for row in rows)]
-    rounds = "⌊x⌋ rounds down. " if any("⌊" in each for each in written) else ""
     notes = [
-        f"Values are at {sizes}.",
-        f"Holds while {while_}; other sizes have formulas of their own."
+        _("Values are at {sizes}.", sizes=sizes),
+        _("Holds while {conditions}; other sizes have formulas of their own.", conditions=while_)
         if while_
-        else "Holds for all sizes.",
-        f"{rounds}Sizes are whole numbers, at least 1.",
+        else _("Holds for all sizes."),
+        *([_("⌊x⌋ rounds down.")] if any("⌊" in each for each in written) else []),
+        _("Sizes are whole numbers, at least 1."),
     ]
     return answer(tuple(tables), record(formula), tuple(notes))
 
 
 def explained(formula: Formula) -> Document:
     """``archcalc explain --over``: the multiply-adds of each node with the sizes left in."""
-    return answer((_nodes(formula),), record(formula), ("Sizes that vary are named.",))
+    return answer((_nodes(formula),), record(formula), (_("Sizes that vary are named."),))
 
 
 def crossing(
@@ -70,13 +71,25 @@ def crossing(
         Column("size", size, "exact"),
         Column("one", f"{one.spec}, {figure}", "exact"),
         Column("other", f"{other.spec}, {figure}", "exact"),
-        Column("difference", "difference", "signed"),
+        Column("difference", _("difference"), "signed"),
     )
     where = ", ".join(f"{at:,}" for at in found)
     note = (
-        f"From {size} = {where} on, {one.spec} and {other.spec} change places."
+        _(
+            "From {size} = {where} on, {one} and {other} change places.",
+            size=size,
+            where=where,
+            one=one.spec,
+            other=other.spec,
+        )
         if found
-        else f"{one.spec} and {other.spec} cost the same {figure} at no {size} up to 1,048,576."
+        else _(
+            "{one} and {other} cost the same {figure} at no {size} up to 1,048,576.",
+            one=one.spec,
+            other=other.spec,
+            figure=figure,
+            size=size,
+        )
     )
     data: dict[str, Any] = {"size": size, "figure": figure, "equal_at": list(found)}
     return answer((Table(columns, tuple(rows)),), data, (note,))
@@ -86,6 +99,8 @@ def _nodes(formula: Formula) -> Table:
     rows: list[tuple[Cell, ...]] = [
         (layer.name, layer.formula) for layer in counted(formula.profile())
     ]
-    rows.append(("total", formula["macs"]))
-    columns = (Column("name", "node"), Column("macs", "MACs", "prose"))
-    return Table(columns, tuple(rows), f"{formula.spec}: MACs node by node", total=True)
+    rows.append((term("total"), formula["macs"]))
+    columns = (Column("name", _("node")), Column("macs", _("MACs"), "prose"))
+    return Table(
+        columns, tuple(rows), _("{model}: MACs node by node", model=formula.spec), total=True
+    )

@@ -7,6 +7,7 @@ from fnmatch import fnmatchcase
 from archcalc.analysis.profile import Profile
 from archcalc.analysis.worked_example import counted
 from archcalc.errors import UsageError
+from archcalc.language import _, term
 from archcalc.report import records
 from archcalc.report.document import Document, answer
 from archcalc.report.sections.common import sum_of, title
@@ -25,15 +26,15 @@ def show(found: Profile, pattern: str = "") -> Document:
     rows: list[tuple[Cell, ...]] = []
     if pattern:
         for layer in chosen:
-            for field, formula in (layer.formulas or {layer.status: layer.reason}).items():
-                rows.append((layer.name, field, formula))
+            for field, formula in (layer.formulas or {layer.status: _(layer.reason)}).items():
+                rows.append((layer.name, term(field), formula))
     else:
         rows = [(layer.name, "macs", layer.formula) for layer in counted(found)]
-    rows.append(("total", "macs", text(sum_of(chosen, "macs"), "exact")))
+    rows.append((term("total"), "macs", text(sum_of(chosen, "macs"), "exact")))
     columns = (
-        Column("name", "node"),
-        Column("class", "class", priority=1),
-        Column("formula", "working", "prose"),
+        Column("name", _("node")),
+        Column("class", _("class"), priority=1),
+        Column("formula", _("working"), "prose"),
     )
     table = Table(columns, tuple(rows), title(found), total=True)
     return answer((table, by_class(found)), records.models([found]), notes([found]))

@@ -7,32 +7,33 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from archcalc.analysis.compare import Comparison
-from archcalc.analysis.latency import Bench, Latency, Layers, by_setting
+from archcalc.analysis.latency import Bench, Latency, Layers, by_setting, threads_text
 from archcalc.analysis.roofline import Ceilings, story
 from archcalc.analysis.speedup import speedup
 from archcalc.io.bench_file import record
+from archcalc.language import _, listed, mark, term
 from archcalc.report.document import Block, Chart, Document, Tabular, Text, answer
-from archcalc.report.messages import Words
 from archcalc.report.sections import cautions
-from archcalc.report.sections.common import ENGLISH
 from archcalc.report.sections.context import Context
 from archcalc.report.table import AtLeast, Cell, Column, Kind, Table
 from archcalc.report.units import duration, plain
 
-METHOD = (
+METHOD = mark(
     "Median, p10, p90 and IQR of every sample; warm-up until the running median is steady; models "
     "of one setting took turns."
 )
-CEILING = "Of ceiling: FLOP/s reached, over those of the best large matrix product measured here."
-BOUND = (
+CEILING = mark(
+    "Of ceiling: FLOP/s reached, over those of the best large matrix product measured here."
+)
+BOUND = mark(
     "A node's bound is the longest of its FLOPs at the ceiling, its bytes at the speed of a copy "
     "of that size, and one launch; × bound is how many times that it takes."
 )
-PREDICTED = (
+PREDICTED = mark(
     "Predicted: by this machine's calibration, with the interval from 5 to 95 %; the error is "
     "predicted over measured, minus 1."
 )
-TRAINING = (
+TRAINING = mark(
     "A training step is forward, backward from gradients of ones in place of a loss, and the "
     "optimizer's step at learning rate 0, so that the weights stay."
 )
@@ -56,9 +57,13 @@ def compared_notes(found: Comparison) -> tuple[str, ...]:
     stories = [_story(base, row) for row in measured if base is not None and row is not base]
     missing = [priced.spec for priced in found.profiles if found.latency(priced) is None]
     return (
-        f"Time: {measured[0].setting}. {found.bench.environment}.",
+        _(
+            "Time: {setting}. {environment}.",
+            setting=measured[0].setting,
+            environment=found.bench.environment,
+        ),
         *stories,
-        *([f"Not measured on this input: {', '.join(missing)}."] if missing else []),
+        *([_("Not measured on this input: {models}.", models=listed(missing))] if missing else []),
         *cautions.sentences(measured, with_setting=False),
     )
 
@@ -67,38 +72,38 @@ def compared_record(found: Comparison) -> dict[str, Any]:
     return {} if found.bench is None else {"bench": record(found.bench)}
 
 
-def times(latencies: Sequence[Latency], words: Words = ENGLISH, *, detail: bool = False) -> Table:
+def times(latencies: Sequence[Latency], *, detail: bool = False) -> Table:
     """A row per model and setting, for commands and reports; ``detail`` adds the spread, the memory
     and the number of samples."""
     on_gpu = any(row.device_samples for row in latencies)
-    memory = "column.peak_allocated" if on_gpu else "column.peak_resident"
+    memory = _("peak allocated") if on_gpu else _("peak resident")
     columns = [
-        Column("model", words("column.model")),
-        *varying(latencies, words),
-        Column("median_s", words("column.median"), "seconds"),
-        Column("p10_s", words("column.p10"), "seconds", 1),
-        Column("p90_s", words("column.p90"), "seconds", 1),
-        *[Column("iqr_s", words("column.iqr"), "seconds", 3)] * detail,
-        *[Column("device_median_s", words("column.gpu_alone"), "seconds")] * on_gpu,
-        Column("throughput_per_s", words("column.throughput"), "number", 2),
-        Column("macs", words("column.macs"), "count", 2),
-        Column("flops_per_s", words("column.achieved"), "giga", 2),
-        Column("share_of_ceiling", words("column.of_ceiling"), "share", 2),
-        Column("bound_s", words("column.bound"), "seconds", 3),
+        Column("model", _("model")),
+        *varying(latencies),
+        Column("median_s", _("median"), "seconds"),
+        Column("p10_s", _("p10"), "seconds", 1),
+        Column("p90_s", _("p90"), "seconds", 1),
+        *[Column("iqr_s", _("IQR"), "seconds", 3)] * detail,
+        *[Column("device_median_s", _("GPU alone"), "seconds")] * on_gpu,
+        Column("throughput_per_s", _("items/s"), "number", 2),
+        Column("macs", _("MACs"), "count", 2),
+        Column("flops_per_s", _("GFLOP/s"), "giga", 2),
+        Column("share_of_ceiling", _("of ceiling"), "share", 2),
+        Column("bound_s", _("lower bound"), "seconds", 3),
     ]
     predicted = any(row.predicted for row in latencies)
     if predicted:
         columns += [
-            Column("predicted_s", words("column.predicted"), "seconds"),
-            Column("predicted_low_s", words("column.predicted_low"), "seconds", 1),
-            Column("predicted_high_s", words("column.predicted_high"), "seconds", 1),
-            Column("error", words("column.error"), "share"),
+            Column("predicted_s", _("predicted"), "seconds"),
+            Column("predicted_low_s", _("5 %"), "seconds", 1),
+            Column("predicted_high_s", _("95 %"), "seconds", 1),
+            Column("error", _("error"), "share"),
         ]
     if detail:
         columns += [
-            Column("peak_bytes", words(memory), "bytes", 3),
-            Column("peak_growth_bytes", words("column.peak_growth"), "bytes", 4),
-            Column("samples", words("column.samples"), "exact", 4),
+            Column("peak_bytes", memory, "bytes", 3),
+            Column("peak_growth_bytes", _("of the call"), "bytes", 4),
+            Column("samples", _("samples"), "exact", 4),
         ]
     rows: list[tuple[Cell, ...]] = []
     for row in latencies:
@@ -132,14 +137,14 @@ def _ratios(found: Bench, baseline: str) -> list[Table]:
     if not rows:
         return []
     columns = (
-        Column("model", "model"),
+        Column("model", _("model")),
         *varying(found.latencies),
-        Column("macs_ratio", "× fewer MACs", "ratio"),
-        Column("speedup", "× faster", "ratio"),
-        Column("interval", "which is"),
+        Column("macs_ratio", _("× fewer MACs"), "ratio"),
+        Column("speedup", _("× faster"), "ratio"),
+        Column("interval", _("which is")),
     )
     against = baseline or found.latencies[0].spec
-    return [Table(columns, tuple(rows), f"Against {against}, in turns")]
+    return [Table(columns, tuple(rows), _("Against {model}, in turns", model=against))]
 
 
 def _others(found: Bench) -> list[Table]:
@@ -153,31 +158,32 @@ def _others(found: Bench) -> list[Table]:
     if not rows:
         return []
     columns = (
-        Column("model", "model"),
+        Column("model", _("model")),
         *varying(found.latencies),
         Column("ours_s", "archcalc", "seconds"),
         Column("theirs_s", "torch.utils.benchmark", "seconds"),
-        Column("ratio", "ratio of medians", "ratio"),
+        Column("ratio", _("ratio of medians"), "ratio"),
     )
-    return [Table(columns, tuple(rows), "The same call by torch.utils.benchmark.Timer, in turns")]
+    title = _("The same call by {timer}, in turns", timer="torch.utils.benchmark.Timer")
+    return [Table(columns, tuple(rows), title)]
 
 
 def _layers(latency: Latency, layers: Layers) -> Table:
     predicted = any(row.predicted is not None for row in layers.times)
     columns = (
-        Column("node", "node"),
-        Column("op", "operator", priority=4),
-        Column("seconds", "time", "seconds"),
-        Column("share", "share", "share"),
-        Column("macs", "MACs", "count"),
-        Column("bytes", "bytes", "bytes", 2),
-        Column("flops_per_s", "GFLOP/s", "giga"),
-        Column("bytes_per_s", "GB/s", "giga", 3),
-        Column("intensity", "FLOP/byte", "number", 3),
-        Column("bound", "bound by"),
-        Column("distance", "× bound", "ratio"),
-        *([Column("predicted_s", "predicted", "seconds")] if predicted else []),
-        *([Column("error", "error", "share")] if predicted else []),
+        Column("node", _("node")),
+        Column("op", _("operator"), priority=4),
+        Column("seconds", _("time"), "seconds"),
+        Column("share", _("share"), "share"),
+        Column("macs", _("MACs"), "count"),
+        Column("bytes", _("bytes"), "bytes", 2),
+        Column("flops_per_s", _("GFLOP/s"), "giga"),
+        Column("bytes_per_s", _("GB/s"), "giga", 3),
+        Column("intensity", _("FLOP/byte"), "number", 3),
+        Column("bound", _("bound by")),
+        Column("distance", _("× bound"), "ratio"),
+        *([Column("predicted_s", _("predicted"), "seconds")] if predicted else []),
+        *([Column("error", _("error"), "share")] if predicted else []),
     )
     rows: list[tuple[Cell, ...]] = [
         (
@@ -190,7 +196,7 @@ def _layers(latency: Latency, layers: Layers) -> Table:
             row.flops_per_second,
             row.bytes_per_second,
             row.intensity,
-            row.label,
+            term(row.label),
             row.distance,
             *([row.predicted, row.error] if predicted else []),
         )
@@ -200,31 +206,39 @@ def _layers(latency: Latency, layers: Layers) -> Table:
     whole = sum(row.predicted or 0.0 for row in layers.times) if predicted else None
     ends = [whole, whole / layers.total - 1] if whole is not None else []
     empty = (None,) * (len(columns) - 4 - len(ends))
-    rows.append(("total", "", layers.total, 1.0, *empty, *ends))
-    return Table(columns, tuple(rows), f"{latency.spec}, {latency.setting}: by node", total=True)
+    rows.append((term("total"), "", layers.total, 1.0, *empty, *ends))
+    return Table(
+        columns,
+        tuple(rows),
+        _("{model}, {setting}: by node", model=latency.spec, setting=latency.setting),
+        total=True,
+    )
 
 
 def _notes(found: Bench) -> tuple[str, ...]:
     notes = [f"{found.environment}."]
     notes += [describe_ceilings(Ceilings.read(each)) for each in found.ceilings]
-    notes += [METHOD, CEILING] if found.ceilings else [METHOD]
+    notes += [_(METHOD), _(CEILING)] if found.ceilings else [_(METHOD)]
     notes.append(_warmups(found))
     if found.environment.gpu:
         notes += _gpu(found)
     if any(row.setting.train for row in found.latencies):
-        notes.append(TRAINING)
+        notes.append(_(TRAINING))
     if any(row.layers for row in found.latencies):
-        notes.append(BOUND)
+        notes.append(_(BOUND))
     if any(row.predicted for row in found.latencies):
-        notes.append(PREDICTED)
+        notes.append(_(PREDICTED))
     notes += [_lacking(found, row) for row in found.latencies]
     for row in found.latencies:
         if row.layers is not None:
-            missing = f"; {row.layers.missing}" if row.layers.missing else ""
-            notes.append(
-                f"{_label(found, row)}: the nodes' times come from a pass of their own and add up "
-                f"to {row.layers.overhead:.2f} times the whole call's{missing}."
+            said = _(
+                "{model}: the nodes' times come from a pass of their own and add up to "
+                "{ratio:.2f} times the whole call's",
+                model=_label(found, row),
+                ratio=row.layers.overhead,
             )
+            missing = filter(None, row.layers.missing.split("; "))
+            notes.append(_("; ").join([said, *map(_, missing)]) + _("."))
     for group in found.groups():
         if all(row.layers is not None for row in group):
             notes += [_story(group[0], row, _common_prefix(found, row)) for row in group[1:]]
@@ -235,16 +249,25 @@ def _notes(found: Bench) -> tuple[str, ...]:
 def _lacking(found: Bench, row: Latency) -> str:
     if row.predicted is None or not row.predicted.lacks:
         return ""
-    ops = ", ".join(dict.fromkeys(row.predicted.lacks))
-    return f"{_label(found, row)}: the calibration lacks {ops}, or has them in other sizes alone."
+    return _(
+        "{model}: the calibration lacks {ops}, or has them in other sizes alone.",
+        model=_label(found, row),
+        ops=listed(dict.fromkeys(row.predicted.lacks)),
+    )
 
 
 def _warmups(found: Bench) -> str:
     seconds = [row.warmup.seconds for row in found.latencies]
     calls = [row.warmup.calls for row in found.latencies]
     unsteady = sum(not row.warmup.steady for row in found.latencies)
-    return f"Warm-up: {_range(seconds, duration)}, {_range(calls, str)} calls; " + (
-        f"{unsteady} of {len(calls)} not steady at its end." if unsteady else "steady then."
+    took = {"seconds": _range(seconds, duration), "calls": _range(calls, str)}
+    if not unsteady:
+        return _("Warm-up: {seconds}, {calls} calls; steady then.", **took)
+    return _(
+        "Warm-up: {seconds}, {calls} calls; {unsteady} of {all} not steady at its end.",
+        **took,
+        unsteady=unsteady,
+        all=len(calls),
     )
 
 
@@ -253,24 +276,25 @@ def _gpu(found: Bench) -> list[str]:
     flags = ", ".join(f"{name} {value}" for name, value in found.environment.flags.items())
     clocks = [row.conditions.get("sm_clock_mhz") for row in found.latencies]
     seen = [clock for pair in clocks if pair for clock in pair]
-    notes = [f"Flags: {flags}."]
+    notes = [_("Flags: {flags}.", flags=flags)]
     if seen:
-        notes.append(f"GPU clock: {_range(seen, str)} MHz.")
+        notes.append(_("GPU clock: {range} MHz.", range=_range(seen, str)))
     if any(row.device_samples for row in found.latencies):
-        notes.append("Median and quantiles have the launches in them; GPU alone is without.")
+        notes.append(_("Median and quantiles have the launches in them; GPU alone is without."))
     return notes
 
 
 def _range(values: Sequence[Any], text: Callable[[Any], str]) -> str:
     low, high = text(min(values)), text(max(values))
-    return low if low == high else f"{low} to {high}"
+    return low if low == high else _("{low} to {high}", low=low, high=high)
 
 
 def _story(base: Latency, row: Latency, before: str = "") -> str:
     told = story(base, row)
     if told is None:
         return ""
-    return f"{before}{row.spec} against {base.spec}: {told}."
+    said = _("{model} against {baseline}: {told}.", model=row.spec, baseline=base.spec, told=told)
+    return f"{before}{said}"
 
 
 def _common_prefix(found: Bench, row: Latency) -> str:
@@ -279,26 +303,35 @@ def _common_prefix(found: Bench, row: Latency) -> str:
 
 def describe_ceilings(found: Ceilings) -> str:
     """The ceilings of one device in one dtype, in a sentence."""
-    fastest = max(speed for _, speed in found.copies)
-    threads = (
-        "" if found.threads is None else f" with {found.threads} thread{'s' * (found.threads != 1)}"
+    fastest = max(speed for _size, speed in found.copies)
+    setting = found.dtype
+    if found.threads is not None:
+        setting = f"{found.dtype}, {threads_text(found.threads)}"
+    return _(
+        "Ceilings of {device} ({setting}), measured: {arithmetic} GFLOP/s; copies {memory} GB/s "
+        "in main memory, {cache} GB/s in cache; a call {launch}.",
+        device=found.device,
+        setting=setting,
+        arithmetic=plain(found.flops / 1e9),
+        memory=plain(found.bandwidth / 1e9),
+        cache=plain(fastest / 1e9),
+        launch=duration(found.launch),
     )
-    return (
-        f"Ceilings of {found.device} in {found.dtype}{threads}, measured: "
-        f"{plain(found.flops / 1e9)} GFLOP/s; copies {plain(found.bandwidth / 1e9)} GB/s in main "
-        f"memory, {plain(fastest / 1e9)} GB/s in cache; a call {duration(found.launch)}."
-    )
 
 
-SETTINGS: Mapping[str, Kind] = {"threads": "exact", "dtype": "text", "batch": "exact"}
-"""What a run can have several of."""
+SETTINGS: Mapping[str, tuple[str, Kind]] = {
+    "threads": (mark("threads"), "exact"),
+    "dtype": (mark("dtype"), "text"),
+    "batch": (mark("batch"), "exact"),
+}
+"""What a run can have several of: the heading and the kind of its column."""
 
 
-def varying(latencies: Sequence[Latency], words: Words = ENGLISH) -> list[Column]:
+def varying(latencies: Sequence[Latency]) -> list[Column]:
     """The columns of the settings that differ; the others stand in the title."""
     return [
-        Column(name, words(f"column.{name}"), kind)
-        for name, kind in SETTINGS.items()
+        Column(name, _(heading), kind)
+        for name, (heading, kind) in SETTINGS.items()
         if len({getattr(row.setting, name) for row in latencies}) > 1
     ]
 
@@ -321,8 +354,10 @@ def of_report(context: Context) -> Iterator[Block]:
     """Times of each file of measurements, why they differ, and their charts."""
     for number, bench in enumerate(context.report.benches, start=1):
         found = context.report.measured(bench)
-        yield Text(context.words("note.latency", environment=bench.environment))
-        yield Tabular(times(found, context.words))
+        yield Text(
+            _("Measured with archcalc bench on {environment}.", environment=bench.environment)
+        )
+        yield Tabular(times(found))
         groups = {str(rows[0].setting): rows for rows in by_setting(found)}
         for setting, rows in groups.items():
             yield from _reasons(context, setting, rows)
@@ -340,8 +375,8 @@ def _reasons(context: Context, setting: str, rows: Sequence[Latency]) -> Iterato
         told = story(base, row) if row is not base else None
         if told is not None:
             yield Text(
-                context.words(
-                    "note.faster",
+                _(
+                    "{model} beside {baseline}, {setting}: {told}.",
                     model=row.spec,
                     baseline=base.spec,
                     setting=setting,
@@ -358,9 +393,9 @@ def _latency_charts(
     for place, (setting, rows) in enumerate(groups.items(), start=1):
         points = [(row.spec, row.macs, row.median) for row in rows if row.macs]
         if len(points) > 1:
-            front = context.front([(macs, seconds) for _, macs, seconds in points])
-            caption = context.words("figure.latency", setting=setting) + front
-            spec = charts.latency(points, context.words, context.units)
+            front = context.front([(macs, seconds) for _model, macs, seconds in points])
+            caption = _("Measured latency against MACs, {setting}", setting=setting) + front
+            spec = charts.latency(points, context.units)
             yield Chart(f"latency-{number}-{place}", caption, spec, "models")
     for place, ceilings in enumerate(map(Ceilings.read, bench.ceilings), start=1):
         reached = [
@@ -373,6 +408,11 @@ def _latency_charts(
             and row.flops_per_second
         ]
         if reached:
-            caption = context.words("figure.roofline", device=ceilings.device, dtype=ceilings.dtype)
-            spec = charts.roofline(reached, ceilings.flops, ceilings.bandwidth, context.words)
+            caption = _(
+                "Roofline of {device}, {dtype}: what each model reached under the measured "
+                "ceilings",
+                device=ceilings.device,
+                dtype=ceilings.dtype,
+            )
+            spec = charts.roofline(reached, ceilings.flops, ceilings.bandwidth)
             yield Chart(f"roofline-{number}-{place}", caption, spec, "models")

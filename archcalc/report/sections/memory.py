@@ -8,10 +8,10 @@ from archcalc.analysis import fold
 from archcalc.analysis.memory import Activation, Memory, Step, liveness
 from archcalc.analysis.memory import memory as memory_of
 from archcalc.analysis.profile import Profile
+from archcalc.language import _, mark
 from archcalc.report import records
 from archcalc.report.document import Block, Chart, Document, Tabular, Text, answer
-from archcalc.report.messages import Words
-from archcalc.report.sections.common import ENGLISH, gathered, output_column, slug, title
+from archcalc.report.sections.common import gathered, output_column, slug, title
 from archcalc.report.sections.context import Context
 from archcalc.report.table import Cell, Column, Table
 
@@ -35,10 +35,10 @@ def show(found: Profile, optimizer: str = "sgd", depth: int | None = None) -> Do
         data,
         (
             *gathered(found, fold.rows(found, depth)),
-            *(() if step else (LIVE,)),
-            "Saved: what autograd keeps of this node for the backward pass in training.",
-            PEAK_OF_STEP if step else PEAKS_OF_PASS,
-            "No workspace of a library and no fragmentation.",
+            *(() if step else (_(LIVE),)),
+            _("Saved: what autograd keeps of this node for the backward pass in training."),
+            _(PEAK_OF_STEP if step else PEAKS_OF_PASS),
+            _("No workspace of a library and no fragmentation."),
         ),
     )
 
@@ -53,27 +53,35 @@ def of_report(context: Context) -> Iterator[Block]:
         if found.graph.training and (step := found.memory.step)
     }
     if passes:
-        yield Tabular(totals(passes, context.words))
+        yield Tabular(totals(passes))
     if steps:
-        yield Tabular(of_steps(steps, context.words))
-    yield Text(context.words("note.memory"))
+        yield Tabular(of_steps(steps))
+    yield Text(
+        _(
+            "Alive: outputs that a later node still reads while this node runs; views take no "
+            "memory. Kept for backward: what autograd saves in a training step. Workspaces, "
+            "fragmentation, gradients and optimizer state are not included."
+        )
+    )
     if not context.charts:
         return
     from archcalc.report import charts
 
     for place, found in enumerate(context.report.profiles):
-        spec = charts.memory(found, context.words, context.units)
+        spec = charts.memory(found, context.units)
         if spec is not None:
-            caption = context.words("figure.memory", model=found.spec)
+            caption = _(
+                "{model}: bytes of activations alive at each node, inference", model=found.spec
+            )
             yield Chart(f"{slug(found.spec)}-memory", caption, spec, f"model-{place}")
 
 
-LIVE = "Live: outputs that some later node still reads, while this node runs. Views are free."
-PEAKS_OF_PASS = (
+LIVE = mark("Live: outputs that some later node still reads, while this node runs. Views are free.")
+PEAKS_OF_PASS = mark(
     "Least: the minimum that any allocator needs. Eager: the caller holds the input, and Python "
     "frames hold what they name."
 )
-PEAK_OF_STEP = (
+PEAK_OF_STEP = mark(
     "A peak is everything held at a time: weights, gradients, the optimizer's state and "
     "activations, as eager torch holds them on the CPU."
 )
@@ -95,7 +103,7 @@ def _activations(found: Profile, memory: Memory, depth: int | None) -> Table:
         at_peak = not training and any(row is memory.peak for row in inside)
         rows.append(
             (
-                f"{name} ←peak" if at_peak else name,
+                _("{node} ←peak", node=name) if at_peak else name,
                 inside[-1].shape,
                 inside[-1].nbytes,
                 *(() if training else (max(row.live for row in inside),)),
@@ -103,16 +111,16 @@ def _activations(found: Profile, memory: Memory, depth: int | None) -> Table:
             )
         )
     columns = (
-        Column("name", "node"),
+        Column("name", _("node")),
         output_column(found.graph)._replace(priority=3),
-        Column("bytes", "output", "bytes", 2),
-        *(() if training else (Column("live_bytes", "live", "bytes"),)),
-        Column("saved_bytes", "saved", "bytes"),
+        Column("bytes", _("output"), "bytes", 2),
+        *(() if training else (Column("live_bytes", _("live"), "bytes"),)),
+        Column("saved_bytes", _("saved"), "bytes"),
     )
     return Table(columns, tuple(rows), title(found))
 
 
-def totals(memories: Mapping[str, Memory], words: Words = ENGLISH) -> Table:
+def totals(memories: Mapping[str, Memory]) -> Table:
     """A row per model: what a pass holds, in inference and for training."""
     rows: list[tuple[Cell, ...]] = []
     for model, memory in memories.items():
@@ -129,30 +137,30 @@ def totals(memories: Mapping[str, Memory], words: Words = ENGLISH) -> Table:
             )
         )
     columns = (
-        Column("model", words("column.model")),
-        Column("weight_bytes", words("column.weights"), "bytes"),
-        Column("peak_activation_bytes", words("column.least"), "bytes"),
-        Column("peak_at", words("column.peak_at"), priority=1),
-        Column("eager_peak_activation_bytes", words("column.eager"), "bytes"),
-        Column("eager_peak_at", words("column.eager_peak_at"), priority=1),
-        Column("saved_bytes", words("column.saved"), "bytes"),
+        Column("model", _("model")),
+        Column("weight_bytes", _("weights"), "bytes"),
+        Column("peak_activation_bytes", _("least activations"), "bytes"),
+        Column("peak_at", _("peak at"), priority=1),
+        Column("eager_peak_activation_bytes", _("in eager torch"), "bytes"),
+        Column("eager_peak_at", _("eager peak at"), priority=1),
+        Column("saved_bytes", _("kept for backward"), "bytes"),
     )
     return Table(columns, tuple(rows))
 
 
-def of_steps(steps: Mapping[str, Step], words: Words = ENGLISH) -> Table:
+def of_steps(steps: Mapping[str, Step]) -> Table:
     """A row per model: what a training step holds, and the peak of each of its phases."""
     columns = (
-        Column("model", words("column.model")),
-        Column("optimizer", words("column.optimizer"), priority=2),
-        Column("weights", words("column.weights"), "bytes"),
-        Column("gradients", words("column.gradients"), "bytes"),
-        Column("optimizer_state", words("column.optimizer_state"), "bytes"),
-        Column("saved", words("column.saved"), "bytes"),
-        Column("forward_peak", words("column.forward_peak"), "bytes", 1),
-        Column("backward_peak", words("column.backward_peak"), "bytes", 1),
-        Column("step_peak", words("column.step_peak"), "bytes", 1),
-        Column("peak", words("column.peak_overall"), "bytes"),
+        Column("model", _("model")),
+        Column("optimizer", _("optimizer"), priority=2),
+        Column("weights", _("weights"), "bytes"),
+        Column("gradients", _("gradients"), "bytes"),
+        Column("optimizer_state", _("optimizer state"), "bytes"),
+        Column("saved", _("kept for backward"), "bytes"),
+        Column("forward_peak", _("forward peak"), "bytes", 1),
+        Column("backward_peak", _("backward peak"), "bytes", 1),
+        Column("step_peak", _("update peak"), "bytes", 1),
+        Column("peak", _("peak"), "bytes"),
     )
     rows = tuple(
         (

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from archcalc.analysis import fold
 from archcalc.analysis.profile import Profile
+from archcalc.language import _, term
 from archcalc.report import records
 from archcalc.report.document import Document, answer
 from archcalc.report.sections import weights_by_dtype
@@ -26,13 +27,13 @@ def show(found: Profile, depth: int | None = None) -> Document:
         rows.append((row.name, shapes, row.params, row.params / everything))
     idle = everything - found.params_executed
     if idle:
-        rows.append(("not run in this pass", "", idle, idle / everything))
-    rows.append(("total", "", everything, 1.0 if everything else None))
+        rows.append((_("not run in this pass"), "", idle, idle / everything))
+    rows.append((term("total"), "", everything, 1.0 if everything else None))
     columns = (
-        Column("name", "name"),
-        Column("weights", "weights", "prose", 1),
-        Column("params", "params", "count"),
-        Column("share", "share", "share"),
+        Column("name", _("name")),
+        Column("weights", _("weights"), "prose", 1),
+        Column("params", _("params"), "count"),
+        Column("share", _("share"), "share"),
     )
     table = Table(columns, tuple(rows), title(found), total=True)
     return answer(
@@ -40,7 +41,7 @@ def show(found: Profile, depth: int | None = None) -> Document:
         records.models([found]),
         (
             *gathered(owners, shown),
-            "Weights are written as torch keeps them: out × in/groups × window, then the bias.",
+            _("Weights are written as torch keeps them: out × in/groups × window, then the bias."),
             *outside([found]),
         ),
     )

@@ -9,10 +9,9 @@ from archcalc.analysis.compare import Comparison
 from archcalc.analysis.latency import OTHERS
 from archcalc.analysis.prediction.calibration import Calibration
 from archcalc.analysis.prediction.predict import Lack, Prediction
+from archcalc.language import _, listed
 from archcalc.report import records
 from archcalc.report.document import Document, answer
-from archcalc.report.messages import Words
-from archcalc.report.sections.common import ENGLISH
 from archcalc.report.table import Cell, Column, Table
 from archcalc.report.units import duration
 
@@ -29,15 +28,18 @@ def show(found: Prediction) -> Document:
         for row in found.rows()
     ]
     columns = (
-        Column("node", ENGLISH("column.node")),
-        Column("op", ENGLISH("column.op"), priority=1),
-        Column("predicted_s", ENGLISH("column.predicted"), "seconds"),
-        Column("low_s", ENGLISH("column.predicted_low"), "seconds"),
-        Column("high_s", ENGLISH("column.predicted_high"), "seconds"),
+        Column("node", _("node")),
+        Column("op", _("operator"), priority=1),
+        Column("predicted_s", _("predicted"), "seconds"),
+        Column("low_s", _("5 %"), "seconds"),
+        Column("high_s", _("95 %"), "seconds"),
     )
-    whole = (
-        f"{found.spec}: {duration(found.seconds)}, 90 % between {duration(found.low)} and "
-        f"{duration(found.high)}."
+    whole = _(
+        "{model}: {median}, 90 % between {low} and {high}.",
+        model=found.spec,
+        median=duration(found.seconds),
+        low=duration(found.low),
+        high=duration(found.high),
     )
     notes = (whole, *([told] if (told := lacking(found)) else []))
     return answer((Table(columns, tuple(rows)),), record(found), notes)
@@ -55,17 +57,26 @@ def record(found: Prediction) -> dict[str, Any]:
     )
 
 
-def compared_notes(found: Comparison, words: Words = ENGLISH) -> Iterator[str]:
+def compared_notes(found: Comparison) -> Iterator[str]:
     """What the predictions in a comparison rest on, and what they lack."""
     if found.predictions is None:
         return
-    yield source(found.predictions.calibration, words)
-    for _, prediction in found.predictions.by_graph:
-        if told := lacking(prediction, words):
+    yield source(found.predictions.calibration)
+    for _graph, prediction in found.predictions.by_graph:
+        if told := lacking(prediction):
             yield told
     others = found.predictions.calibration.others
     if others is not None and others > OTHERS:
-        yield words("note.busy_calibration", cores=others)
+        yield busy(others)
+
+
+def busy(cores: float) -> str:
+    """The warning about a calibration that had not the machine to itself."""
+    return _(
+        "Other processes used {cores:.1f} cores during the calibration; calibrate again on a "
+        "quiet machine.",
+        cores=cores,
+    )
 
 
 def compared_record(found: Comparison) -> dict[str, Any]:
@@ -85,16 +96,17 @@ def compared_record(found: Comparison) -> dict[str, Any]:
                     "high_s": each.high,
                     "lacks": [lack._asdict() for lack in each.lacks],
                 }
-                for _, each in found.predictions.by_graph
+                for _graph, each in found.predictions.by_graph
             ],
         }
     }
 
 
-def source(calibration: Calibration, words: Words = ENGLISH) -> str:
+def source(calibration: Calibration) -> str:
     """The machine, the setting and the data of some predictions."""
-    return words(
-        "note.predicted",
+    return _(
+        "Predicted for {machine}, {setting}, from {calls} timed calls in {networks} designed "
+        "networks: the median of a forward pass, and the interval from 5 to 95 %.",
         machine=calibration.machine,
         setting=calibration.setting,
         calls=f"{calibration.calls:,}",
@@ -102,15 +114,21 @@ def source(calibration: Calibration, words: Words = ENGLISH) -> str:
     )
 
 
-def lacking(found: Prediction, words: Words = ENGLISH) -> str:
+def lacking(found: Prediction) -> str:
     """What was not calibrated, in a sentence; empty where nothing that matters was missing."""
     worth = [lack for lack in found.lacks if lack.lacks == "operator" or lack.share >= WORTH]
     if not worth:
         return ""
-    listed = words("title.comma").join(_lack(lack, words) for lack in worth[:SHOWN])
-    return words("note.predicted_lacks", model=found.spec, lacks=listed)
+    lacks = listed(_lack(lack) for lack in worth[:SHOWN])
+    return _(
+        "{model}: the interval is wider, because the calibration lacks {lacks}.",
+        model=found.spec,
+        lacks=lacks,
+    )
 
 
-def _lack(lack: Lack, words: Words) -> str:
-    key = "note.lacks_size" if lack.lacks == "size" else "note.lacks_operator"
-    return words(key, op=lack.op, calls=lack.calls, share=f"{100 * lack.share:.1f} %")
+def _lack(lack: Lack) -> str:
+    values = {"op": lack.op, "calls": lack.calls, "share": f"{100 * lack.share:.1f} %"}
+    if lack.lacks == "size":
+        return _("{op} of such sizes ({calls}×, {share} of the time)", **values)
+    return _("{op} ({calls}×, {share} of the time)", **values)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from archcalc.analysis import fold
 from archcalc.analysis.profile import Profile
 from archcalc.analysis.receptive_field import Reach
+from archcalc.language import _, mark
 from archcalc.ops.window import Why
 from archcalc.report import records
 from archcalc.report.document import Document, answer
@@ -14,17 +15,17 @@ from archcalc.report.sections.common import gathered, output_column, title
 from archcalc.report.table import Cell, Column, Table
 
 WHY_UNKNOWN: Mapping[Why, str] = {
-    "unlisted": "{node} is not in the operator table",
-    "values": "the positions that {node} reads depend on values",
-    "wraps": "{node} wraps around the border",
-    "order": "{node} reverses positions",
-    "windows": "{node} cuts out overlapping windows",
-    "sequence": "{node} runs along a sequence",
-    "transform": "{node} mixes positions",
-    "layout": "{node} rearranges dimensions in a way that archcalc does not follow",
-    "strides": "branches of different strides meet at {node}",
-    "inputs": "the inputs are not images of one size",
-    "bare": "it does not depend on an input",
+    "unlisted": mark("{node} is not in the operator table"),
+    "values": mark("the positions that {node} reads depend on values"),
+    "wraps": mark("{node} wraps around the border"),
+    "order": mark("{node} reverses positions"),
+    "windows": mark("{node} cuts out overlapping windows"),
+    "sequence": mark("{node} runs along a sequence"),
+    "transform": mark("{node} mixes positions"),
+    "layout": mark("{node} rearranges dimensions in a way that archcalc does not follow"),
+    "strides": mark("branches of different strides meet at {node}"),
+    "inputs": mark("the inputs are not images of one size"),
+    "bare": mark("it does not depend on an input"),
 }
 
 
@@ -35,16 +36,16 @@ def show(found: Profile, depth: int | None = None) -> Document:
     for name, layer in ((row.name, row.layers[-1]) for row in shown):
         reach = found.receptive_fields.get(layer.name)
         if not isinstance(reach, Reach):
-            why = WHY_UNKNOWN[reach.why].format(node=reach.node) if reach else "not followed"
-            rows.append((name, layer.output, f"unknown: {why}", "", ""))
+            why = _(WHY_UNKNOWN[reach.why], node=reach.node) if reach else _("not followed")
+            rows.append((name, layer.output, _("unknown: {why}", why=why), "", ""))
         else:
             rows.append((name, layer.output, str(reach), *_stride_and_offset(reach)))
     columns = (
-        Column("name", "node"),
+        Column("name", _("node")),
         output_column(found.graph),
-        Column("receptive_field", "receptive field", "prose"),
-        Column("stride", "stride", priority=1),
-        Column("offset", "offset", priority=2),
+        Column("receptive_field", _("receptive field"), "prose"),
+        Column("stride", _("stride"), priority=1),
+        Column("offset", _("offset"), priority=2),
     )
     data = records.models([found])
     data["models"][0]["receptive_fields"] = {
@@ -55,8 +56,8 @@ def show(found: Profile, depth: int | None = None) -> Document:
         data,
         (
             *gathered(found, shown),
-            "Pixels of the input, height×width; smallest to largest where branches differ.",
-            "Offset: where the first window starts; negative is inside the padding.",
+            _("Pixels of the input, height×width; smallest to largest where branches differ."),
+            _("Offset: where the first window starts; negative is inside the padding."),
         ),
     )
 
@@ -66,7 +67,7 @@ def _stride_and_offset(reach: Reach) -> tuple[str, str]:
 
     def both(part: str) -> str:
         texts = dict.fromkeys(_square(getattr(field, part)) for field in fields)
-        return " to ".join(texts)
+        return _(" to ").join(texts)
 
     return both("stride"), both("offset")
 

@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterator, Sequence
 
 from archcalc.analysis.profile import Layer, Module, Profile
 from archcalc.graph import times
+from archcalc.language import _, term
 from archcalc.report import records
 from archcalc.report.document import Document, answer
 from archcalc.report.sections.common import output_column, sum_of, title, total
@@ -14,6 +15,7 @@ from archcalc.report.table import Cell, Column, Table, text
 from archcalc.report.units import size
 
 DEPTH = 3
+TOTAL = "total"
 
 
 def show(found: Profile, *, depth: int | None = DEPTH, frozen: Collection[str] = ()) -> Document:
@@ -23,16 +25,16 @@ def show(found: Profile, *, depth: int | None = DEPTH, frozen: Collection[str] =
     are not trained.
     """
     rows = [_row(name, level, layers, frozen) for name, level, layers in tree(found.layers, depth)]
-    rows.append(_row("total", 0, found.layers, frozen))
+    rows.append(_row(TOTAL, 0, found.layers, frozen))
     columns = (
-        Column("name", "module"),
-        Column("op", "operator", priority=2),
-        Column("kernel", "kernel", priority=4),
+        Column("name", _("module")),
+        Column("op", _("operator"), priority=2),
+        Column("kernel", _("kernel"), priority=4),
         output_column(found.graph)._replace(priority=1),
-        Column("params", "params", "count"),
-        Column("trainable", "trainable", "count"),
-        Column("macs", "MACs", "count"),
-        Column("bytes", "output memory", "bytes", 3),
+        Column("params", _("params"), "count"),
+        Column("trainable", _("trainable"), "count"),
+        Column("macs", _("MACs"), "count"),
+        Column("bytes", _("output memory"), "bytes", 3),
     )
     notes = (*_totals(found, frozen), *conventions([found]))
     table = Table(columns, tuple(rows), title(found), total=True)
@@ -60,8 +62,8 @@ def _row(
     alone = layers[0] if len(layers) == 1 else None
     params = module.params
     return (
-        f"{'│  ' * (level - 1)}{'├─ ' if level else ''}{name}",
-        "" if name == "total" else module.op,
+        f"{'│  ' * (level - 1)}{'├─ ' if level else ''}{term(name)}",
+        "" if name == TOTAL else module.op,
         _kernel(alone) if alone else "",
         module.output,
         params,
@@ -97,11 +99,25 @@ def _totals(found: Profile, frozen: Collection[str]) -> tuple[str, ...]:
     )
     together = inputs + written + found.weight_bytes
     return (
-        f"Parameters: {found.params:,}; trainable: {found.params - still:,}; not trainable: "
-        f"{still:,}.",
-        f"MACs: {_both(total(found, 'macs'))}; FLOPs: {_both(total(found, 'flops'))}.",
-        f"Memory: input {size(inputs)}, outputs of all operations {size(written)}, parameters "
-        f"{size(found.weight_bytes)}; {size(together)} together.",
+        _(
+            "Parameters: {params:,}; trainable: {trainable:,}; not trainable: {frozen:,}.",
+            params=found.params,
+            trainable=found.params - still,
+            frozen=still,
+        ),
+        _(
+            "MACs: {macs}; FLOPs: {flops}.",
+            macs=_both(total(found, "macs")),
+            flops=_both(total(found, "flops")),
+        ),
+        _(
+            "Memory: input {input}, outputs of all operations {outputs}, parameters {params}; "
+            "{together} together.",
+            input=size(inputs),
+            outputs=size(written),
+            params=size(found.weight_bytes),
+            together=size(together),
+        ),
     )
 
 

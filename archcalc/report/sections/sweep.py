@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from archcalc.language import _
 from archcalc.report import records
 from archcalc.report.document import Block, Chart, Document, Notes, Section, Tabular, answer
 from archcalc.report.table import Cell, Column, Kind, Table
@@ -16,33 +17,61 @@ SHOWN = 30
 
 def show(found: Sweep) -> Document:
     """``archcalc sweep``: the front, the best, and the count of candidates."""
-    objectives = " and ".join(
-        f"{'smallest' if each.direction == 'min' else 'largest'} {each.figure}"
+    objectives = _(" and ").join(
+        _("smallest {figure}", figure=each.figure)
+        if each.direction == "min"
+        else _("largest {figure}", figure=each.figure)
         for each in found.objectives
     )
     tables = []
     if found.best:
-        tables.append(_table(found, found.best, f"{found.spec}: the first {len(found.best)}"))
+        title = _("{model}: the first {count}", model=found.spec, count=len(found.best))
+        tables.append(_table(found, found.best, title))
     front = found.front
     thinned = _thinned(front, SHOWN)
-    title = f"{found.spec}: {objectives}, {len(front):,} that no other beats"
+    title = _(
+        "{model}: {objectives}, {count:,} that no other beats",
+        model=found.spec,
+        objectives=objectives,
+        count=len(front),
+    )
     tables.append(_table(found, thinned, title))
     notes = []
     if len(thinned) < len(front):
-        notes.append(f"{len(thinned)} of the front's {len(front):,} rows, evenly spread.")
-    notes.append(
-        f"{found.candidates:,} candidates, {found.valid:,} that the network takes"
-        + (f", {found.kept:,} where {found.where}." if found.where else ".")
-    )
+        notes.append(
+            _(
+                "{shown} of the front's {all:,} rows, evenly spread.",
+                shown=len(thinned),
+                all=len(front),
+            )
+        )
+    counts = {"candidates": found.candidates, "valid": found.valid}
+    if found.where:
+        notes.append(
+            _(
+                "{candidates:,} candidates, {valid:,} that the network takes, {kept:,} where "
+                "{where}.",
+                **counts,
+                kept=found.kept,
+                where=found.where,
+            )
+        )
+    else:
+        notes.append(_("{candidates:,} candidates, {valid:,} that the network takes.", **counts))
     if found.predicted_for:
         notes.append(
-            f"latency_ms is predicted for {found.predicted_for}; 90 % of networks lie between "
-            "latency_low_ms and latency_high_ms."
+            _(
+                "latency_ms is predicted for {machine}; 90 % of networks lie between "
+                "latency_low_ms and latency_high_ms.",
+                machine=found.predicted_for,
+            )
         )
     for reason, times in list(found.refusals.items())[:3]:
-        notes.append(f"{times:,} refused: {reason}.")
+        notes.append(_("{count:,} refused: {reason}.", count=times, reason=reason))
     if len(found.refusals) > 3:
-        notes.append(f"{len(found.refusals) - 3} more reasons; JSON has all of them.")
+        notes.append(
+            _("{count} more reasons; JSON has all of them.", count=len(found.refusals) - 3)
+        )
     return answer(tuple(tables), record(found), tuple(notes))
 
 
@@ -54,7 +83,7 @@ def of_report(found: Sweep, *, charts: bool = True) -> Document:
     if charts:
         blocks += _charts(found)
     blocks.append(Notes(shown.notes))
-    title = f"{found.spec}: {found.candidates:,} candidates"
+    title = _("{model}: {count:,} candidates", model=found.spec, count=found.candidates)
     return Document((Section("sweep", title, tuple(blocks)),), shown.data, title=title)
 
 
@@ -64,12 +93,16 @@ def _charts(found: Sweep) -> list[Block]:
     first, *others = dict.fromkeys(each.figure for each in found.objectives)
     blocks: list[Block] = []
     if others:
-        caption = f"{first} against {others[0]}: a sample, and the front"
+        caption = _("{one} against {other}: a sample, and the front", one=first, other=others[0])
         blocks.append(Chart("front", caption, front(found)))
-    caption = f"Share of candidates up to each value of {first}, with a 95 % band"
+    caption = _("Share of candidates up to each value of {figure}, with a 95 % band", figure=first)
     blocks.append(Chart(f"distribution-{first}", caption, distribution(found, first)))
     for axis in found.axes:
-        caption = f"{first} along {axis.name}: median, and the range from 10 to 90 %"
+        caption = _(
+            "{figure} along {axis}: median, and the range from 10 to 90 %",
+            figure=first,
+            axis=axis.name,
+        )
         blocks.append(Chart(f"curve-{axis.name}", caption, curve(found, axis.name, first)))
     return blocks
 

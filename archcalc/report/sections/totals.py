@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from archcalc.analysis.bit_operations import is_quantised
 from archcalc.analysis.figures import FIGURES, read
 from archcalc.analysis.profile import Profile
+from archcalc.language import _, term
 from archcalc.report import records
 from archcalc.report.document import Document, answer
 from archcalc.report.sections.common import total
@@ -27,16 +28,16 @@ def show(profiles: Sequence[Profile]) -> Document:
 
 def _totals(profiles: Sequence[Profile]) -> Table:
     columns = [
-        Column("model", "model"),
-        Column("input", "input H×W×C", "shape", 2),
-        Column("output", "output", "shape", 3),
-        Column("params", "params", "count"),
-        Column("macs", "MACs", "count"),
-        Column("flops", "FLOPs", "count"),
+        Column("model", _("model")),
+        Column("input", _("input H×W×C"), "shape", 2),
+        Column("output", _("output"), "shape", 3),
+        Column("params", _("params"), "count"),
+        Column("macs", _("MACs"), "count"),
+        Column("flops", _("FLOPs"), "count"),
     ]
     quantised = any(is_quantised(found.graph) for found in profiles)
     if quantised:
-        columns.append(Column("bops", "bit ops", "count"))
+        columns.append(Column("bops", _("bit ops"), "count"))
     rows: list[tuple[Cell, ...]] = [
         (
             found.spec,
@@ -67,25 +68,27 @@ def beside(profiles: Sequence[Profile]) -> list[Table]:
             rows.append((found.spec, *told.values()))
     if not rows:
         return []
-    columns = [Column("model", "model")]
+    columns = [Column("model", _("model"))]
     columns += [
-        Column(key, FIGURES[key].label, "bytes" if FIGURES[key].unit else "count") for key in BESIDE
+        Column(key, _(FIGURES[key].label), "bytes" if FIGURES[key].unit else "count")
+        for key in BESIDE
     ]
-    return [Table(tuple(columns), tuple(rows), "Experts, masks and caches")]
+    return [Table(tuple(columns), tuple(rows), _("Experts, masks and caches"))]
 
 
 def by_class(found: Profile) -> Table:
     columns = (
-        Column("class", "class of work"),
-        Column("macs", "MACs", "count"),
-        Column("flops", "FLOPs", "count"),
-        Column("share", "share of FLOPs", "share"),
+        Column("class", _("class of work")),
+        Column("macs", _("MACs"), "count"),
+        Column("flops", _("FLOPs"), "count"),
+        Column("share", _("share of FLOPs"), "share"),
     )
     rows: list[tuple[Cell, ...]] = [
-        (row.name, row.macs or None, row.flops, row.flops / found.flops) for row in found.by_class
+        (term(row.name), row.macs or None, row.flops, row.flops / found.flops)
+        for row in found.by_class
     ]
-    rows.append(("total", total(found, "macs"), total(found, "flops"), None))
-    return Table(columns, tuple(rows), f"{found.spec}: work by class", total=True)
+    rows.append((term("total"), total(found, "macs"), total(found, "flops"), None))
+    return Table(columns, tuple(rows), _("{model}: work by class", model=found.spec), total=True)
 
 
 def by_phase(profiles: Sequence[Profile]) -> list[Table]:
@@ -95,16 +98,16 @@ def by_phase(profiles: Sequence[Profile]) -> list[Table]:
 
 def _phases(found: Profile) -> Table:
     columns = (
-        Column("phase", "phase"),
-        Column("macs", "MACs", "count"),
-        Column("flops", "FLOPs", "count"),
-        Column("nodes", "nodes", "count"),
+        Column("phase", _("phase")),
+        Column("macs", _("MACs"), "count"),
+        Column("flops", _("FLOPs"), "count"),
+        Column("nodes", _("nodes"), "count"),
     )
     rows: list[tuple[Cell, ...]] = [
-        (phase.name, phase.macs, phase.flops, len(phase.layers)) for phase in found.by_phase
+        (term(phase.name), phase.macs, phase.flops, len(phase.layers)) for phase in found.by_phase
     ]
-    rows.append(("total", total(found, "macs"), total(found, "flops"), len(found.layers)))
-    return Table(columns, tuple(rows), f"{found.spec}: work by phase", total=True)
+    rows.append((term("total"), total(found, "macs"), total(found, "flops"), len(found.layers)))
+    return Table(columns, tuple(rows), _("{model}: work by phase", model=found.spec), total=True)
 
 
 def by_convention(profiles: Sequence[Profile]) -> list[Table]:
@@ -114,14 +117,16 @@ def by_convention(profiles: Sequence[Profile]) -> list[Table]:
         if found.convention == "paper":
             continue
         given = found.convention_total
-        rows: list[tuple[Cell, ...]] = [(step, value) for step, value in given.steps]
+        rows: list[tuple[Cell, ...]] = [(_(step), value) for step, value in given.steps]
         rows.append(
             (
-                f"as {found.convention} counts",
+                _("as {counter} counts", counter=found.convention),
                 AtLeast(given.value) if found.not_counted else given.value,
             )
         )
-        columns = (Column("step", "step"), Column("value", given.unit, "count"))
-        title = f"{found.spec} by the convention of {found.convention}"
+        columns = (Column("step", _("step")), Column("value", term(given.unit), "count"))
+        title = _(
+            "{model} by the convention of {counter}", model=found.spec, counter=found.convention
+        )
         tables.append(Table(columns, tuple(rows), title, total=True))
     return tables

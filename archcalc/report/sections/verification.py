@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from archcalc.language import _, listed, mark
 from archcalc.report import records
 from archcalc.report.document import Document, answer
 from archcalc.report.table import Cell, Column, Table
@@ -12,7 +13,7 @@ from archcalc.report.table import Cell, Column, Table
 if TYPE_CHECKING:
     from archcalc.pytorch.crosscheck import Count, Crosscheck
 
-NOTE = (
+NOTE = mark(
     "Under a counter: what its convention adds to the declared multiply-adds (half of torch's "
     "FLOPs, which are two each). Unexplained: what no step accounts for, parameters included."
 )
@@ -22,11 +23,11 @@ def show(checks: Sequence[Crosscheck]) -> Document:
     """A row per model; then every difference with its cause."""
     counters = list(dict.fromkeys(count.counter for check in checks for count in check.counts))
     columns = (
-        Column("model", "model"),
-        Column("params", "params", "count"),
-        Column("macs", "MACs", "count"),
+        Column("model", _("model")),
+        Column("params", _("params"), "count"),
+        Column("macs", _("MACs"), "count"),
         *(Column(name, name, "signed", 1) for name in counters),
-        Column("unexplained", "unexplained", "count"),
+        Column("unexplained", _("unexplained"), "count"),
     )
     rows: list[tuple[Cell, ...]] = []
     for check in checks:
@@ -49,15 +50,19 @@ def show(checks: Sequence[Crosscheck]) -> Document:
     tables = [Table(columns, tuple(rows))]
     if causes:
         heads = (
-            Column("model", "model"),
-            Column("counter", "counter"),
-            Column("cause", "cause", "prose"),
+            Column("model", _("model")),
+            Column("counter", _("counter")),
+            Column("cause", _("cause"), "prose"),
         )
-        tables.append(Table(heads, tuple(causes), "What each counter's convention adds"))
+        tables.append(Table(heads, tuple(causes), _("What each counter's convention adds")))
     tools = dict.fromkeys(count.tool for check in checks for count in check.counts)
     data = records.head(checks=[record(check) for check in checks])
-    failed = [f"{check.spec}: {sentence}." for check in checks for _, sentence in check.failed]
-    return answer(tuple(tables), data, (NOTE, f"Counters: {', '.join(tools)}.", *failed))
+    failed = [
+        f"{check.spec}: {_(sentence)}." for check in checks for _name, sentence in check.failed
+    ]
+    return answer(
+        tuple(tables), data, (_(NOTE), _("Counters: {tools}.", tools=listed(tools)), *failed)
+    )
 
 
 def _added(count: Count | None) -> int | None:

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 from archcalc.analysis.profile import Profile
 from archcalc.analysis.worked_example import Side, WorkedExample, counted
+from archcalc.language import _, term
 from archcalc.lookup.inputs import describe_input
 from archcalc.report import records
 from archcalc.report.document import Block, Chart, Document, Subsection, Tabular, Text, answer
-from archcalc.report.messages import Words
-from archcalc.report.sections.common import ENGLISH, total
+from archcalc.report.sections.common import total
 from archcalc.report.sections.context import Context
 from archcalc.report.sections.conventions import notes
 from archcalc.report.sections.totals import by_convention
@@ -22,8 +22,7 @@ def show(example: WorkedExample) -> Document:
     profiles = example.profiles
     sides = (example.branch, example.module)
     tables = [
-        _working(side, ENGLISH, f"{side.title}, {describe_input(side.direct.input)}")
-        for side in sides
+        _working(side, f"{_(side.title)}, {describe_input(side.direct.input)}") for side in sides
     ]
     tables += by_convention(profiles)
     ratios = {side.title: side.ratio for side in sides}
@@ -35,48 +34,74 @@ def of_report(context: Context) -> Iterator[Block]:
     example = context.report.example
     if example is None:
         return
-    yield Text(context.words("example.intro"))
-    for name, side in (("branch", example.branch), ("module", example.module)):
-        given = describe_input(side.direct.input)
-        yield Subsection(context.words(f"example.{name}", input=given))
-        yield Text(
-            context.words(
-                f"example.{name}_says",
-                before=text(total(side.direct, "macs"), "count", context.units),
-                after=text(total(side.reduced, "macs"), "count", context.units),
-                ratio=f"{side.ratio:.2f}",
-            )
+    yield Text(
+        _(
+            "One multiply-add per output element and weight of its window: (output H×W×C) × "
+            "(window × input channels)."
         )
-        yield Tabular(_working(side, context.words))
+    )
+    given = describe_input(example.branch.direct.input)
+    yield Subsection(_("The 5×5 branch, {input}", input=given))
+    yield Text(
+        _(
+            "Applied directly to the input, the 5×5 needs {before} MACs. With a 1×1 before it, "
+            "both together need {after}, {ratio} times fewer.",
+            **_compared(example.branch, context),
+        )
+    )
+    yield Tabular(_working(example.branch))
+    given = describe_input(example.module.direct.input)
+    yield Subsection(_("The whole Inception module, {input}", input=given))
+    yield Text(
+        _(
+            "All four branches together go from {before} MACs to {after}, {ratio} times fewer.",
+            **_compared(example.module, context),
+        )
+    )
+    yield Tabular(_working(example.module))
     if context.charts:
         from archcalc.report import charts
 
-        for key, draw in (("waterfall", charts.waterfall), ("branches", charts.branches)):
-            spec = draw(example.module, context.words, context.units)
-            yield Chart(key, context.words(f"figure.{key}"), spec, "example")
+        spec = charts.waterfall(example.module, context.units)
+        caption = _(
+            "From the naive module to the reduced one: what each change adds or saves, in MACs"
+        )
+        yield Chart("waterfall", caption, spec, "example")
+        spec = charts.branches(example.module, context.units)
+        caption = _("MACs inside one Inception module by branch and by window")
+        yield Chart("branches", caption, spec, "example")
 
 
-def _working(side: Side, words: Words, title: str = "") -> Table:
+def _compared(side: Side, context: Context) -> dict[str, str]:
+    """The totals of both forms, and their ratio."""
+    return {
+        "before": text(total(side.direct, "macs"), "count", context.units),
+        "after": text(total(side.reduced, "macs"), "count", context.units),
+        "ratio": f"{side.ratio:.2f}",
+    }
+
+
+def _working(side: Side, title: str = "") -> Table:
     """The sums of both forms, step by step."""
     rows: list[tuple[Cell, ...]] = []
     for form, found in ((side.before, side.direct), ("reduced", side.reduced)):
-        label = words.term(form)
+        label = term(form)
         steps = counted(found)
         rows += [(label, layer.name, layer.formula) for layer in steps]
         if len(steps) > 1:
             sizes = " + ".join(f"{layer.macs:,}" for layer in steps)
-            rows.append((label, words.term("sum"), f"{sizes} = {_exact(found)}"))
-    fewer = words(
-        "example.fewer",
+            rows.append((label, term("sum"), f"{sizes} = {_exact(found)}"))
+    fewer = _(
+        "{before} / {after} = {ratio} times fewer MACs",
         before=_exact(side.direct),
         after=_exact(side.reduced),
         ratio=f"{side.ratio:.2f}",
     )
-    rows.append((words.term("ratio"), "", fewer))
+    rows.append((term("ratio"), "", fewer))
     columns = (
-        Column("form", words("column.form")),
-        Column("node", words("column.node")),
-        Column("macs", words("column.working_macs"), "prose"),
+        Column("form", _("form")),
+        Column("node", _("node")),
+        Column("macs", _("MACs"), "prose"),
     )
     return Table(columns, tuple(rows), title, total=True)
 
