@@ -33,11 +33,11 @@ def code(text: str) -> list[str]:
 def test_both_languages_run_the_same_commands_and_code() -> None:
     shown = [[block for block in code(text) if "─" not in block] for text in (ENGLISH, CHINESE)]
     assert shown[0] == shown[1]
-    without_units = [
-        [command.replace(" --units zh", "") for command in readme.commands(text)]
+    without_language = [
+        [command.replace(" --lang zh", "") for command in readme.commands(text)]
         for text in (ENGLISH, CHINESE)
     ]
-    assert without_units[0] == without_units[1]
+    assert without_language[0] == without_language[1]
 
 
 def test_both_languages_have_the_same_sections() -> None:
