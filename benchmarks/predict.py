@@ -1,7 +1,8 @@
 """How well latencies are predicted: calibrate, measure networks that no calibration has seen, and
 compare.
 
-    python benchmarks/predict.py [--threads 1] [--time 240] [--work build/predict] [--quick]
+    python benchmarks/predict.py [--threads 1] [--time 240] [--work build/predict] [--visits 2]
+                                 [--quick]
                                  [-o reports/predict-cpu.md]
 
 Half an hour on one core of a server and more on a busy one; run it when nothing else runs. Beside
@@ -126,6 +127,9 @@ def main() -> None:
         help="measure the processor's time instead of the clock's, on a machine that others use; "
         "for one thread alone",
     )
+    parser.add_argument(
+        "--visits", type=int, default=VISITS, help="measurements of each network; the fastest counts"
+    )
     parser.add_argument("--quick", action="store_true", help="a handful of networks")
     parser.add_argument("-o", "--output", default="reports/predict-cpu.md")
     given = parser.parse_args()
@@ -137,7 +141,7 @@ def main() -> None:
     dtypes = tuple(given.dtype.split(","))
     found = [calibrated(work, dtype, given.threads, given.time) for dtype in dtypes]
     plan = Plan(budget=given.samples, warmup=2 * given.samples, least=5)
-    for visit in range(VISITS):
+    for visit in range(given.visits):
         for name in names:
             for dtype in dtypes:
                 for batch in BATCHES:

@@ -15,6 +15,7 @@ from itertools import count, product
 from typing import Any
 
 from archcalc.analysis import figures as table
+from archcalc.analysis.claims import Finding
 from archcalc.analysis.conventions import by_node
 from archcalc.analysis.latency import Bench
 from archcalc.analysis.memory import liveness
@@ -22,6 +23,7 @@ from archcalc.analysis.profile import Layer, Profile, profile
 from archcalc.analysis.receptive_field import known
 from archcalc.errors import DefinitionError, MissingExtraError, NoFormulaError, UsageError, needs
 from archcalc.graph import Graph
+from archcalc.language import LANGS, _, term, use
 from archcalc.lookup.registry import Architecture, Option
 from archcalc.lookup.resolve import declared_input, find_declared, resolve
 from archcalc.lookup.spec import Input, ModelSpec
@@ -326,7 +328,7 @@ def _texts(given: Input) -> list[str]:
     return [f"chw:{'x'.join(sizes)}"] if given and isinstance(given[0], int) else sizes
 
 
-def _claims(graph: Graph) -> list[dict[str, str]]:
+def _claims(graph: Graph) -> list[dict[str, Any]]:
     """What was published about the network and its modules, beside what is counted."""
     if not graph.declared:
         return []
@@ -338,17 +340,30 @@ def _claims(graph: Graph) -> list[dict[str, str]]:
     except UsageError:  # nothing is claimed about it
         return []
     found = check(published, lambda name, given: resolve(name, input=given or None)).findings
-    return [
+    rows: list[dict[str, Any]] = [
         {
             "nodes": " ".join(re.findall(r"[\"']([\w.]+)[\"']", finding.claim.check)),
-            "source": finding.claim.source,
-            "published": f"{finding.claim.published} {finding.claim.full_unit}",
             "computed": _number(finding.computed),
             "verdict": finding.verdict,
-            "cause": finding.cause,
+            **_said(finding),
         }
         for finding in found
     ]
+    for lang in LANGS[1:]:
+        with use(lang):
+            for row, finding in zip(rows, found, strict=True):
+                row[lang] = _said(finding)
+    return rows
+
+
+def _said(finding: Finding) -> dict[str, str]:
+    """What a claim says in the current language."""
+    claim = finding.claim
+    return {
+        "source": _(claim.source),
+        "published": f"{claim.published} {term(claim.full_unit)}",
+        "cause": _(finding.cause),
+    }
 
 
 def _number(value: Any) -> str:
@@ -414,8 +429,8 @@ def read(found: Profile, recorder: Recorder) -> dict[str, Any]:
             "flops": [layer.flops for layer in layers],
             **{field: [cost(layer, field) for layer in layers] for field in BY_CLASS},
             "activations": [sum(value.numel for value in layer.node.outputs) for layer in layers],
-            "bytes_read": [read for read, _ in moved],
-            "bytes_written": [written for _, written in moved],
+            "bytes_read": [read for read, _written in moved],
+            "bytes_written": [written for _read, written in moved],
             "bytes_alive": [alive.get(layer.name) for layer in layers],
             **{f"by_{name}": column for name, column in columns.items()},
         },

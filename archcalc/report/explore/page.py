@@ -14,7 +14,8 @@ from importlib.resources import files
 from typing import Any
 
 from archcalc.errors import needs
-from archcalc.language import Lang
+from archcalc.language import LANGS, Lang, _, use
+from archcalc.ops import TABLE
 from archcalc.report.escape import visible
 from archcalc.report.explore.data import IN_BYTES, LABELS, Network
 from archcalc.version import VERSION
@@ -59,6 +60,7 @@ def page(networks: Sequence[Network], *, title: str = "", lang: Lang = "en") -> 
         "labels": LABELS,
         "bytes": IN_BYTES,
         "texts": {each: json.loads(source(f"texts.{each}.json")) for each in ("en", "zh")},
+        "reasons": {lang: reasons(lang) for lang in LANGS[1:]},
         "networks": [network.data for network in networks],
     }
     programs = [
@@ -82,6 +84,12 @@ def page(networks: Sequence[Network], *, title: str = "", lang: Lang = "en") -> 
         script="\n".join(map(source, SCRIPTS)),
     )
     return text + "\n"
+
+
+def reasons(lang: Lang) -> dict[str, str]:
+    """Why operators are free, in another language."""
+    with use(lang):
+        return {row.free: _(row.free) for row in TABLE.values() if row.free}
 
 
 @cache

@@ -28,4 +28,10 @@ function text(key, blanks = {}) {
   return found.replace(/\{(\w+)\}/g, (_, name) => blanks[name] ?? "");
 }
 
+/** A text of a record in the reader's language. */
+const said = (record, key) => record[state.lang]?.[key] ?? record[key];
+
+/** Why a node costs nothing, in the reader's language. */
+const reasonText = (reason) => page.reasons[state.lang]?.[reason] ?? reason;
+
 const figureLabel = (key) => (state.lang === "zh" && page.texts.zh[`figure.${key}`]) || page.labels[key] || key;

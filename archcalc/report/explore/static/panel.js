@@ -87,7 +87,7 @@ function nodePanel(network, answer, node) {
   }
   if (isLeaf) {
     add(text("line"), shown("where"));
-    add(text("why_nothing"), shown("reason"));
+    add(text("why_nothing"), reasonText(shown("reason")));
   }
   if (node.children.length) {
     parts.push(el("p", {}, el("button", { type: "button", onclick: () => toggle(node) },
@@ -118,9 +118,9 @@ function claimTable(claims) {
     el("table", {}, el("thead", {}, el("tr", {},
       ...["published", "computed", "verdict", "source"].map((key) => el("th", { scope: "col" }, text(key))))),
       el("tbody", {}, ...claims.map((claim) => el("tr", {},
-        el("td", {}, claim.published), el("td", { class: "number" }, claim.computed),
-        el("td", { title: claim.cause || null }, text(`verdict.${claim.verdict}`)),
-        el("td", {}, claim.source))))));
+        el("td", {}, said(claim, "published")), el("td", { class: "number" }, claim.computed),
+        el("td", { title: said(claim, "cause") || null }, text(`verdict.${claim.verdict}`)),
+        el("td", {}, said(claim, "source")))))));
 }
 
 /** The receptive field of the position in the middle of the output, on the input. */
