@@ -128,7 +128,10 @@ def main() -> None:
         "for one thread alone",
     )
     parser.add_argument(
-        "--visits", type=int, default=VISITS, help="measurements of each network; the fastest counts"
+        "--visits",
+        type=int,
+        default=VISITS,
+        help="measurements of each network; the fastest counts",
     )
     parser.add_argument("--quick", action="store_true", help="a handful of networks")
     parser.add_argument("-o", "--output", default="reports/predict-cpu.md")
