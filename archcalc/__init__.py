@@ -581,24 +581,27 @@ def explore(
     title: str = "",
     lang: Literal["en", "zh"] = "en",
     bench: Sequence[str] = (),
+    predict: str = "",
     trust: bool = False,
     **options: Any,
 ) -> Explorer:
     """An interactive page that draws some models, with a slider for every size of a declared one.
 
     A notebook shows the result in a frame; ``.save("explore.html")`` writes it to a file. ``bench``
-    names files of ``archcalc bench --layers``, to colour nodes by time. Raises what :func:`graph`
-    raises, and MissingExtraError if jinja2 is not installed.
+    names files of ``archcalc bench --layers``, to colour nodes by time; ``predict`` is a device of
+    this machine or the file of a calibration, to colour them by predicted time. Raises what
+    :func:`graph` and :func:`predict` raise, and MissingExtraError if jinja2 is not installed.
 
     >>> explore("inception-5x5")  # doctest: +ELLIPSIS
     <Explorer of inception-5x5: ... characters>
     """
     from archcalc.io.bench_file import load
-    from archcalc.report.explore import Asked
+    from archcalc.report.explore import Asked, Times
     from archcalc.report.explore import explore as made
 
     asked = Asked(input, batch, training, options, trust)
-    return made(models, asked, title=title, lang=lang, benches=list(map(load, bench)))
+    times = Times(tuple(map(load, bench)), predict)
+    return made(models, asked, title=title, lang=lang, times=times)
 
 
 def summary(
