@@ -81,7 +81,7 @@ def explore(
         raise UsageError("give -o FILE, such as explore.html, or --open")
     if output == "-" and open_it:
         raise UsageError("--open needs a file: give -o FILE, or leave -o out")
-    asked = Asked(network.input, network.batch, network.train, network.options, trust)
+    asked = Asked(network.input, network.batch, network.train, network.options_of(models), trust)
     times = Times(tuple(map(load, bench)), predict)
     page = made(expand(models), asked, title=title, lang=lang, times=times)
     path = output or _temporary()

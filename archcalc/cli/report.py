@@ -147,7 +147,7 @@ def report(
             input=network.input,
             batch=network.batch,
             training=network.train,
-            options=network.options,
+            options=network.options_of(models),
             trust=trust,
             title=title,
             baseline=baseline,

@@ -468,10 +468,12 @@ class Call:
         shape: Shape,
         dtype: str = "",
         weights: Sequence[Weight] = (),
+        attrs: Mapping[str, Any] | None = None,
     ) -> Value:
         """A node for a part of a fused operator."""
         made = [(dtype or inputs[0].dtype, shape)]
-        return self.reader.append_made(op, f"{self.name}.{name}", inputs, made, {}, weights)[0]
+        name = f"{self.name}.{name}"
+        return self.reader.append_made(op, name, inputs, made, attrs or {}, weights)[0]
 
     def weight(self, name: str) -> Weight:
         """A constant that a layer reads."""

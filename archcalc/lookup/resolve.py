@@ -198,8 +198,11 @@ def expand(texts: Sequence[str]) -> list[str]:
 
 
 def names(kind: Kind, pattern: str = "*") -> list[str]:
-    """The registered names, or those of torchvision or timm as ``timm:NAME``, that match a
-    pattern. Raises UsageError where none does, and MissingExtraError."""
+    """The registered names, those of torchvision or timm as ``timm:NAME``, or the types of models
+    that transformers knows, as far as they match a pattern.
+
+    Raises UsageError where none does, and MissingExtraError.
+    """
     if kind == "registered":
         known = registry.names()
     else:

@@ -27,6 +27,13 @@ def models(profiles: Sequence[Profile], **fields: Any) -> dict[str, Any]:
     return head(convention=convention, models=[model(found) for found in profiles], **fields)
 
 
+def tokens(found: Profile) -> dict[str, int]:
+    """The figures of language models, where one of them says more than those of every network."""
+    figures = {key: read(found, key) for key, figure in FIGURES.items() if figure.is_of_tokens}
+    plain = {"active_params": found.params_executed, "masked_macs": found.macs, "cache_bytes": 0}
+    return {} if figures == plain else figures
+
+
 def model(found: Profile) -> dict[str, Any]:
     """One profile, layer by layer."""
     return {
@@ -38,6 +45,7 @@ def model(found: Profile) -> dict[str, Any]:
         "training": found.graph.training,
         **{key: read(found, key) for key in COMPARED},
         "bops": read(found, "bops"),
+        **tokens(found),
         "convention_total": {
             "value": found.convention_total.value,
             "unit": found.convention_total.unit,
