@@ -260,7 +260,7 @@ def compare(
             baseline=baseline,
             sort=sort or "",
             convention=counting.convention,
-            options=counting.options_of(given),
+            options=counting.options_of(models),
             latency=latency,
             bench=bench,
             predict=predict,

@@ -181,7 +181,7 @@ def of_profiles(
 
     Without ``sections`` it has every section that has something to show; the worked example where
     one of the models is GoogLeNet or an Inception module. Raises UsageError for a section that
-    does not exist, and for measurements or runs of other models alone.
+    does not exist, and if all measurements or runs are of other models.
     """
     for name in sections:
         if name not in IN_REPORTS:

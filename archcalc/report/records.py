@@ -28,7 +28,7 @@ def models(profiles: Sequence[Profile], **fields: Any) -> dict[str, Any]:
 
 
 def tokens(found: Profile) -> dict[str, int]:
-    """The figures of language models, where one of them says more than those of every network."""
+    """The figures of language models; none if they repeat those of every network."""
     figures = {key: read(found, key) for key, figure in FIGURES.items() if figure.is_of_tokens}
     plain = {"active_params": found.params_executed, "masked_macs": found.macs, "cache_bytes": 0}
     return {} if figures == plain else figures

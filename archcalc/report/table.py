@@ -34,7 +34,7 @@ Kind = Literal[
 
 ``text`` stays on one line and ``prose`` may wrap; ``term`` is a code such as a severity, translated
 for people. ``count`` and ``signed`` are integers; ``exact`` is a number with all of its digits,
-whatever the units. ``shape`` is (N, C, H, W), shown as H×W×C; ``size`` is shown in torch's order.
+in any units. ``shape`` is (N, C, H, W), shown as H×W×C; ``size`` is shown in torch's order.
 ``share`` is a part of 1, and ``percent`` one in two decimals; ``clock`` is seconds as hours,
 minutes and seconds; ``giga`` is shown in 10⁹, and ``number`` is a float in three figures."""
 

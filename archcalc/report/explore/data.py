@@ -1,7 +1,7 @@
 """What the page knows of a network: its nodes, its sizes, and programs that compute every number.
 
 The integers of a record are either constants or places in the values that the program of a region
-computes. Equal expressions share a place, and regions that differ in values alone share one
+computes. Equal expressions share a place, and regions that differ only in values share one
 structure.
 """
 
@@ -193,7 +193,7 @@ def _moving(
     }
     covered = cover(formula, ranges, limit=MOST_TRACES)
     if "batch" in covered.narrowed and len(over) > 1:
-        # A model that accepts one input size alone: the batch by itself has its whole range.
+        # The model accepts only one input size: the batch by itself has its whole range.
         raise too_many
     name = f"network_{place}_0"
     structures, packed = pack(covered)
@@ -274,7 +274,7 @@ def _live(architecture: Architecture, spec: ModelSpec, place: int, times: Times 
     defaults: Mapping[str, int] = {}
     for chosen in product(*choices.values()):
         here = {**given, **dict(zip(choices, chosen, strict=True))}
-        told = {key: _text(value) for key, value in zip(choices, chosen, strict=True)}
+        named = {key: _text(value) for key, value in zip(choices, chosen, strict=True)}
         formula = derive(
             architecture,
             list(ranges),
@@ -290,7 +290,7 @@ def _live(architecture: Architecture, spec: ModelSpec, place: int, times: Times 
         structures, packed = pack(found)
         programs[name] = javascript(packed, name)
         windows = reaches(profile(formula.declare(defaults)))
-        variants.append(_variant(told, name, found, windows, structures))
+        variants.append(_variant(named, name, found, windows, structures))
     nodes = [layer.name for layer in profile(start).layers]
     data = {
         **_about(start, spec, nodes, times),
@@ -395,7 +395,7 @@ def _claims(graph: Graph) -> list[dict[str, Any]]:
 
 
 def _said(finding: Finding) -> dict[str, str]:
-    """What a claim says in the current language."""
+    """The texts of a claim in the current language."""
     claim = finding.claim
     return {
         "source": _(claim.source),
@@ -468,7 +468,7 @@ def read(found: Profile, recorder: Recorder) -> dict[str, Any]:
 def reaches(found: Profile) -> dict[str, Any]:
     """The largest receptive field of each node: "global", or size, stride and offset.
 
-    Windows do not follow the sizes of the input, so they are told once.
+    Windows do not follow the sizes of the input, so they are stored once.
     """
     windows = {
         layer.name: known(found.receptive_fields, layer.name)

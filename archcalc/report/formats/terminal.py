@@ -71,7 +71,7 @@ def terminal(
     """The whole document as text. A ``width`` of 0 is for a file or a pipe."""
     parts = [f"{for_terminal(document.title)}\n"] if document.title else []
     wrap = min(width or PAGE, PAGE)
-    said: dict[str, int] = {}  # what was left out of tables in a row, and under which it stands
+    shown: dict[str, int] = {}  # what was left out of tables in a row, and under which it stands
     for section in document.sections:
         if section.title:
             parts.append(f"{section.title}\n{'─' * cell_len(section.title)}\n")
@@ -82,10 +82,10 @@ def terminal(
                         parts.append(_wrapped([block.caption], wrap))
                     table = block.table if isinstance(block, Tabular) else block.short
                     shown, note = _fitted(table, units, width, colour)
-                    if note in said:
-                        parts[said[note]] = parts[said[note]].removesuffix(note)
+                    if note in shown:
+                        parts[shown[note]] = parts[shown[note]].removesuffix(note)
                     if note:
-                        said[note] = len(parts)
+                        shown[note] = len(parts)
                     parts.append(shown + note)
                     continue
                 case Notes():
@@ -98,7 +98,7 @@ def terminal(
                     parts.append(f"{for_terminal(block.title)}\n")
                 case Chart() | Diagram():
                     continue  # pictures have no place here
-            said = {}
+            shown = {}
     return "\n".join(parts)
 
 

@@ -260,7 +260,7 @@ def _accuracy_charts(
 
 
 def _labels(trained: Sequence[Trained]) -> list[str]:
-    """The shortest names that tell these ways of training apart."""
+    """The shortest names that distinguish these ways of training."""
     parts = [
         (
             one.accuracy.model,

@@ -272,7 +272,7 @@ def _warmups(found: Bench) -> str:
 
 
 def _gpu(found: Bench) -> list[str]:
-    """What of the GPU is not in the table: torch's switches, and the clocks where NVML tells."""
+    """torch's switches, and the GPU's clocks if NVML is available."""
     flags = ", ".join(f"{name} {value}" for name, value in found.environment.flags.items())
     clocks = [row.conditions.get("sm_clock_mhz") for row in found.latencies]
     seen = [clock for pair in clocks if pair for clock in pair]

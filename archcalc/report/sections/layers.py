@@ -26,9 +26,8 @@ from archcalc.report.table import Cell, Column, Table
 
 def show(found: Profile, depth: int | None = None) -> Document:
     """``archcalc show``: a row per module, repeated neighbours folded into one."""
-    said = notes([found])
-    said = (*gathered(found, fold.rows(found, depth)), *said)
-    return answer((_short(found, title(found), depth),), records.models([found]), said)
+    notes_ = (*gathered(found, fold.rows(found, depth)), *notes([found]))
+    return answer((_short(found, title(found), depth),), records.models([found]), notes_)
 
 
 def of_report(context: Context) -> Iterator[Block]:

@@ -1,4 +1,4 @@
-"""Predicted times: ``print`` of a prediction, and what a comparison says about its own."""
+"""Predicted times: a prediction as a table, and the notes of a comparison with predictions."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def show(found: Prediction) -> Document:
         low=duration(found.low),
         high=duration(found.high),
     )
-    notes = (whole, *([told] if (told := lacking(found)) else []))
+    notes = (whole, *([missing] if (missing := lacking(found)) else []))
     return answer((Table(columns, tuple(rows)),), record(found), notes)
 
 
@@ -63,8 +63,8 @@ def compared_notes(found: Comparison) -> Iterator[str]:
         return
     yield source(found.predictions.calibration)
     for _graph, prediction in found.predictions.by_graph:
-        if told := lacking(prediction):
-            yield told
+        if missing := lacking(prediction):
+            yield missing
     others = found.predictions.calibration.others
     if others is not None and others > OTHERS:
         yield busy(others)

@@ -74,7 +74,7 @@ def _added(count: Count | None) -> int | None:
 
 
 def _is_twice(count: Count) -> bool:
-    """torch's FLOPs, which are no difference but another unit."""
+    """Whether the counter reports torch's FLOPs, two per multiply-add."""
     return count.counter == "torch" and len(count.steps) == 2
 
 
