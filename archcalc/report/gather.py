@@ -41,15 +41,15 @@ class Trained(NamedTuple):
     runs: tuple[Run, ...]
     accuracy: Accuracy
     macs: int
-    """Of the network as it was trained: with that input and that many classes."""
+    """MACs with the input size and the number of classes of the training."""
 
 
 @dataclass(frozen=True, repr=False)
 class Report(Record):
-    """The records that a report is made of."""
+    """The records of a report."""
 
     title: str
-    """Empty for one that names the models."""
+    """The title; by default, one that names the models."""
     comparison: Comparison
     example: WorkedExample | None
     """None where no model has an Inception module."""
@@ -283,6 +283,6 @@ def record(report: Report) -> dict[str, Any]:
 
 
 def _run(run: Run) -> dict[str, Any]:
-    """A run without the folder it lay in: a report is the same wherever it is written."""
+    """A run without its folder, so that a report does not depend on where it is written."""
     assert run.result is not None
     return {**run.config, "history": run.rows(), "result": run.result._asdict()}

@@ -1,4 +1,4 @@
-"""What JSON carries: records with raw integers, base units and null for what is not known.
+"""The records of JSON: raw integers, base units, and null for unknown values.
 
 The keys are stable: ``schema_version`` goes up when one of them changes its meaning.
 """
@@ -17,7 +17,7 @@ SCHEMA_VERSION = 1
 
 
 def head(**fields: Any) -> dict[str, Any]:
-    """What every record starts with."""
+    """The fields that every record starts with."""
     return {"schema_version": SCHEMA_VERSION, "archcalc": VERSION, **fields}
 
 
@@ -62,7 +62,7 @@ def model(found: Profile) -> dict[str, Any]:
 
 
 def lower_bounds(found: Profile) -> list[str]:
-    """The figures above that are "at least" this much, because something was not counted."""
+    """The figures above that are lower bounds, because an operation was not counted."""
     figures = (*COMPARED, "bops") if found.not_counted else ()
     return [key for key in figures if FIGURES[key].is_lower_bound]
 
@@ -85,7 +85,7 @@ def layer_record(layer: Layer) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """A setting as JSON has it; what JSON does not know as text."""
+    """A setting as a JSON value; other types become text."""
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)

@@ -166,7 +166,7 @@ def _points(
     y_numbers: str,
     units: Units,
 ) -> Spec:
-    """Something that had better be small against MACs, on axes that grow by factors."""
+    """A cost against MACs, on logarithmic axes."""
     alt = style.altair()
     front = [rows[place] for place in pareto([(row["x"], row["y"]) for row in rows])]
     y = alt.Y(

@@ -1,4 +1,4 @@
-"""What the page knows of a network: its nodes, its sizes, and programs that compute every number.
+"""The data of a network on the page: nodes, sizes, and programs that compute every number.
 
 The integers of a record are either constants or places in the values that the program of a region
 computes. Equal expressions share a place, and regions that differ only in values share one
@@ -54,7 +54,7 @@ BY_CLASS = Cost._fields[1:]
 
 @dataclass(frozen=True)
 class Asked:
-    """How the networks of a page are asked for."""
+    """The input, batch, mode and options of a page's networks."""
 
     input: Input = None
     batch: int = 1
@@ -234,7 +234,7 @@ def fixed(
     times: Times | None = None,
     reason: str = "",
 ) -> Network:
-    """A network as it is: none of its numbers moves, for this reason."""
+    """A network without sliders, and the reason."""
     structure = read(found, Recorder())
     names = [layer.name for layer in found.layers]
     data = {
@@ -344,7 +344,7 @@ def _text(value: Any) -> str:
 def _about(
     graph: Graph, spec: ModelSpec, nodes: Sequence[str], times: Times | None
 ) -> dict[str, Any]:
-    """What does not depend on sizes."""
+    """The fields that do not depend on sizes."""
     fixed = [f"{key}={_text(value)}" for key, value in spec.options.items()]
     return {
         "spec": visible(spec.text),

@@ -183,7 +183,7 @@ def _natural(table: Table, units: Units) -> int:
 
 
 def _widths(table: Table, cells: Sequence[Sequence[str]], width: int) -> list[int]:
-    """What each column gets: at least what it needs; prose last."""
+    """The width of each column: at least its minimum; prose gets what is left."""
     found = [_need(table, cells, index) for index in range(len(table.columns))]
     spare = width - sum(found) - GAP * (len(found) - 1)
     order = sorted(range(len(found)), key=lambda index: table.columns[index].kind == "prose")

@@ -42,7 +42,7 @@ def of_report(context: Context) -> Iterator[Block]:
 
 
 def partial(graph: Graph, failed: str) -> Document:
-    """The table up to the node that could not be added, for an error's reader."""
+    """The table up to the node that could not be added, to go with an error."""
     found = profile(graph)
     rows = [(row.name, row.op, row.output) for row in fold.rows(found)]
     columns = (Column("name", _("name")), Column("op", _("operator")), output_column(graph))
@@ -73,7 +73,7 @@ def _short(found: Profile, heading: str = "", depth: int | None = None) -> Table
 
 
 def _full(found: Profile) -> Table:
-    """Every layer by itself, with all that is known of it."""
+    """Every layer in a row of its own, with every column."""
     rows = [
         (
             layer.name,

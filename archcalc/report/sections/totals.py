@@ -54,8 +54,8 @@ def _totals(profiles: Sequence[Profile]) -> Table:
 
 
 def beside(profiles: Sequence[Profile]) -> list[Table]:
-    """Of networks with experts, masks or caches: what a token uses, what the masks leave, and the
-    cache."""
+    """For networks with experts, masks or caches: active parameters, MACs inside the masks, and the
+    size of the cache."""
     rows: list[tuple[Cell, ...]] = []
     keys: tuple[str, ...] = ()
     for found in profiles:
@@ -88,7 +88,7 @@ def by_class(found: Profile) -> Table:
 
 
 def by_phase(profiles: Sequence[Profile]) -> list[Table]:
-    """Of a traced training step: forward, backward, and the optimizer's."""
+    """The phases of a traced training step: forward, backward and optimizer."""
     return [_phases(found) for found in profiles if len(found.by_phase) > 1]
 
 
