@@ -243,6 +243,7 @@ def report(
     training: bool = False,
     options: Mapping[str, Any] | None = None,
     trust: bool = False,
+    cache: bool = False,
     title: str = "",
     baseline: str = "",
     sections: Sequence[str] = (),
@@ -254,7 +255,8 @@ def report(
     """The records of a report on some models, or on those of a TOML file ``config``.
 
     ``bench`` are files of ``archcalc bench`` and ``runs`` folders of ``archcalc train``;
-    ``predict`` names a calibration, as for :func:`predict`. The ``write`` method of the result
+    ``predict`` names a calibration, as for :func:`predict`. ``cache`` takes the graphs of torch
+    models from the user's cache folder, and puts them there. The ``write`` method of the result
     writes a file in the format of its extension. Raises UsageError for an unknown section or for
     measurements of other models, and what :func:`graph` raises.
 
@@ -279,6 +281,7 @@ def report(
         training=training,
         options=options,
         trust=trust,
+        cache=cache,
     )
 
 

@@ -103,6 +103,14 @@ Trust = Annotated[
         rich_help_panel="Model",
     ),
 ]
+NoCache = Annotated[
+    bool,
+    Option(
+        "--no-cache",
+        help="Trace torch models again, even if the cache has their graphs.",
+        rich_help_panel="Model",
+    ),
+]
 Settings = Annotated[
     list[str],
     Option(
@@ -288,14 +296,7 @@ class Counting(Network):
             rich_help_panel="Counting",
         ),
     ] = "paper"
-    no_cache: Annotated[
-        bool,
-        Option(
-            "--no-cache",
-            help="Trace torch models again, even if the cache has their graphs.",
-            rich_help_panel="Counting",
-        ),
-    ] = False
+    no_cache: NoCache = False
     save_graph: Annotated[
         str,
         Option(

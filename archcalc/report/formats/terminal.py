@@ -71,7 +71,7 @@ def terminal(
     """The whole document as text. A ``width`` of 0 is for a file or a pipe."""
     parts = [f"{for_terminal(document.title)}\n"] if document.title else []
     wrap = min(width or PAGE, PAGE)
-    shown: dict[str, int] = {}  # what was left out of tables in a row, and under which it stands
+    notes: dict[str, int] = {}  # of adjacent tables: what was left out, and under which it stands
     for section in document.sections:
         if section.title:
             parts.append(f"{section.title}\n{'─' * cell_len(section.title)}\n")
@@ -82,10 +82,10 @@ def terminal(
                         parts.append(_wrapped([block.caption], wrap))
                     table = block.table if isinstance(block, Tabular) else block.short
                     shown, note = _fitted(table, units, width, colour)
-                    if note in shown:
-                        parts[shown[note]] = parts[shown[note]].removesuffix(note)
+                    if note in notes:
+                        parts[notes[note]] = parts[notes[note]].removesuffix(note)
                     if note:
-                        shown[note] = len(parts)
+                        notes[note] = len(parts)
                     parts.append(shown + note)
                     continue
                 case Notes():
@@ -98,7 +98,7 @@ def terminal(
                     parts.append(f"{for_terminal(block.title)}\n")
                 case Chart() | Diagram():
                     continue  # pictures have no place here
-            shown = {}
+            notes = {}
     return "\n".join(parts)
 
 

@@ -90,7 +90,7 @@ class Jobs:
                 yield side_by_side
 
     def _require_ray(self) -> None:
-        """Refuse an address that does not answer. Ray would wait for minutes, then end the process."""
+        """Refuse an address that does not answer: Ray waits for minutes, then ends the process."""
         host, colon, port = self.address.rpartition(":")
         if not colon or not port.isdigit() or "//" in host:
             return  # its own names: auto, ray://HOST:PORT
