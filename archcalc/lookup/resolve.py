@@ -1,4 +1,4 @@
-"""What a person calls a model, to its Graph.
+"""From a model's specification to its Graph.
 
     nin                      a registered architecture or its alias
     nin,head=fc              the same with options, so that variants can be compared
@@ -175,7 +175,7 @@ PACKAGES: Mapping[Kind, tuple[str, ...]] = {
 
 
 def _content(asked: ModelSpec, place: str) -> Any:
-    """What is in the file that a model comes from."""
+    """A digest of the file that a model comes from."""
     if asked.kind in CONFIGURED:
         from archcalc.importers import huggingface
 
