@@ -18,10 +18,10 @@ from archcalc.pytorch.trace.recorder import DTYPE_NAME, EMPTY, INPLACE
 from archcalc.pytorch.trace.symbols import (
     SIZES,
     agree,
-    upsampled_shape,
     has_size,
     new_shape,
     refuse,
+    upsampled_shape,
 )
 from archcalc.pytorch.trace.tracer import (
     CALLS,
