@@ -1,6 +1,6 @@
-"""A declared graph as a real torch network, written with ``torch.fx``.
+"""Build a torch network from a declared graph with ``torch.fx``.
 
-The layers have the names of the nodes: ``net.get_submodule("inception_3a.b5.conv")`` is an
+Layers have the names of the nodes: ``net.get_submodule("inception_3a.b5.conv")`` is an
 ``nn.Conv2d``, and the keys of ``state_dict()`` are the names of the graph's weights.
 """
 
@@ -45,14 +45,14 @@ def build(
     seed: int = 0,
     device: torch.device | str = "cpu",
 ) -> nn.Module:
-    """A torch module from a graph, or from a model's name with its input and options.
+    """Build a torch module from a graph, or from a model's name with its input and options.
 
-    Weights of convolutions and linear layers are Kaiming-normal for ReLU (fan in), biases zero,
-    scales of normalisation one. They depend only on ``seed``: torch's own random state is neither
-    read nor changed. With ``device="meta"`` there are shapes and no values. A torch model, such as
-    ``"torchvision:resnet50"``, is built by its own code under that seed.
+    Weights of convolutions and linear layers are Kaiming-normal for ReLU (fan in), biases are 0,
+    and scales of normalisation layers are 1. They depend only on ``seed``; torch's random state is
+    neither read nor changed. With ``device="meta"`` the module has shapes but no values. A torch
+    model, such as ``"torchvision:resnet50"``, is built by its own code under that seed.
 
-    The module begins in training mode, as every torch module does.
+    The module starts in training mode, as every torch module does.
 
     >>> net = build("nin", seed=0).eval()
     >>> net(torch.zeros(2, 3, 32, 32)).shape
@@ -83,12 +83,12 @@ def build(
 class Network(nn.Module):
     """The torch module of one declared graph.
 
-    ``forward`` takes the graph's inputs in their order. In evaluation it gives the main output; in
-    training, where the graph has outputs that run in training alone, a named tuple of all of them.
+    ``forward`` takes the graph's inputs in order. It returns the main output; in training mode, if
+    the graph has training-only outputs, it returns a named tuple of all outputs.
     """
 
     def __init__(self, graph: Graph) -> None:
-        """Layers on the ``meta`` device: no memory, no values."""
+        """Create the layers on the ``meta`` device, without memory or values."""
         super().__init__()
         self.architecture = graph = graph.forward
         with torch.device("meta"):
@@ -98,13 +98,15 @@ class Network(nn.Module):
         self._write_paths()
 
     def forward(self, *inputs: torch.Tensor) -> Any:
-        # One written path for each mode, so that nothing but the mode is decided at run time.
+        # One generated function per mode, so that only the mode is checked at run time.
         path = self._training_path if self.training else self._evaluation_path
         return path(self, *inputs)
 
     def graph_module(self, training: bool | None = None) -> fx.GraphModule:
-        """The path of one mode (the present one by default) as an ``fx.GraphModule`` that shares
-        this network's layers, for passes that want one."""
+        """Return one mode's path, by default the current one's, as an ``fx.GraphModule``.
+
+        It shares this network's layers.
+        """
         mode = self.training if training is None else training
         path = fx.GraphModule(self, self._written(mode), class_name=type(self).__name__)
         return path.train(mode)
@@ -141,7 +143,7 @@ class Network(nn.Module):
         except KeyError as error:
             raise UsageError(
                 f"cannot build {self.architecture.name}: a part of the name {node.name} is a "
-                "keyword of Python or an attribute of every torch module; rename it"
+                "Python keyword or an attribute of every torch module; rename it"
             ) from error
 
     def _write_paths(self) -> None:
@@ -149,8 +151,10 @@ class Network(nn.Module):
         self._evaluation_path = self._compiled(training=False)
 
     def _compiled(self, training: bool) -> Callable[..., Any]:
-        """The function that fx writes for one mode. It takes the network as ``self`` and looks its
-        layers up there, so a layer that is replaced is replaced in both modes."""
+        """Return the function that fx generates for one mode.
+
+        It looks layers up in ``self``, so replacing a layer affects both modes.
+        """
         forward = type(fx.GraphModule(self, self._written(training))).forward
         assert isinstance(forward, FunctionType)
         return forward
@@ -160,8 +164,8 @@ class Network(nn.Module):
         written = fx.Graph()
         tracer = fx.proxy.GraphAppendingTracer(written)
         made: dict[tuple[int, int], fx.Proxy] = {}
-        # What runs in training alone comes last: random numbers are drawn in the same order in the
-        # exported file, which has these nodes under one `if`.
+        # Training-only nodes come last, as in the exported file, which has them under one `if`, so
+        # that random numbers are drawn in the same order.
         order = sorted(range(len(graph)), key=lambda index: graph.nodes[index].training_only)
         for index in order:
             node = graph.nodes[index]
@@ -188,13 +192,13 @@ class Network(nn.Module):
         if len(results) == 1:
             written.output(*results.values())
         else:
-            # A call, because torch 2.9 writes a named tuple's name without importing it.
+            # A call, because torch 2.9 generates a named tuple's name without importing it.
             together = output_type(graph, tuple(results))
             written.output(written.call_function(together, tuple(results.values())))
         return written
 
     def __getstate__(self) -> dict[str, Any]:
-        """Written functions are not pickled; they are written again from the graph."""
+        """Exclude the generated functions, which cannot be pickled."""
         paths = ("_training_path", "_evaluation_path")
         return {key: value for key, value in self.__dict__.items() if key not in paths}
 
@@ -204,14 +208,16 @@ class Network(nn.Module):
 
 
 def output_type(graph: Graph, names: tuple[str, ...]) -> Callable[..., Any]:
-    """The named tuple of a network's outputs."""
+    """Return the named tuple type of a network's outputs."""
     fields = [identifier(name) for name in names]
     return namedtuple(f"{class_name(graph.name)}Outputs", fields)
 
 
 def initialise(network: nn.Module, seed: int) -> None:
-    """Kaiming-normal weights for ReLU, as the NiN article begins; zero biases; scales of one. The
-    numbers depend only on ``seed`` and the order of the layers."""
+    """Set Kaiming-normal weights for ReLU, zero biases and scales of 1.
+
+    The numbers depend only on ``seed`` and the order of the layers.
+    """
     generator = torch.Generator().manual_seed(seed)
     for layer in network.modules():
         if isinstance(layer, nn.Linear | nn.modules.conv._ConvNd):
@@ -230,19 +236,20 @@ def initialise(network: nn.Module, seed: int) -> None:
 
 
 def identifier(name: str) -> str:
-    """A Python name for a node or an output: ``pool.proj`` is ``pool_proj``."""
+    """Return a Python name for a node or an output: ``pool.proj`` becomes ``pool_proj``."""
     text = "".join(sign if sign.isalnum() else "_" for sign in name).strip("_")
     return text if text.isidentifier() else f"_{text}"
 
 
 def class_name(name: str, title: str = "") -> str:
-    """A Python class for an architecture: ``inception-5x5`` is ``Inception5x5``. A ``title`` that
-    begins with the same letters has them as people write them: ``GoogLeNet: nine ...``.
+    """Return a class name for an architecture: ``inception-5x5`` becomes ``Inception5x5``.
+
+    If ``title`` starts with the same letters, their case is taken from it.
 
     >>> class_name("sk-unit"), class_name("googlenet", "GoogLeNet: nine Inception modules")
     ('SKUnit', 'GoogLeNet')
     """
-    name = name.rpartition(":")[2]  # of ./net.py:lenet
+    name = name.rpartition(":")[2]  # ./net.py:lenet
     plain = "".join(filter(str.isalnum, name.lower()))
     for end in range(len(title) + 1):
         written = "".join(filter(str.isalnum, title[:end]))

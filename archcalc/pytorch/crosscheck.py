@@ -1,8 +1,8 @@
-"""The same network counted by us twice and by other people's tools, and every difference explained.
+"""Count a network with other tools and explain every difference.
 
-The tools are used as they are and are never the source of a number. Each one runs on the built
-module, and its figure is compared with the sum that :mod:`archcalc.analysis.conventions` predicts
-from the graph alone.
+The tools run unchanged on the built module and are never the source of archcalc's numbers. Each
+figure is compared with the one that :mod:`archcalc.analysis.conventions` predicts from the graph
+alone.
 """
 
 from __future__ import annotations
@@ -41,34 +41,34 @@ from archcalc.pytorch.trace.own_random import own_random
 
 Inputs = tuple[torch.Tensor, ...]
 Prepare = Callable[[str], tuple[nn.Module, Inputs]]
-"""A fresh module and its inputs on a device: some counters leave traces in what they count."""
+"""Returns a fresh module and its inputs on a device, because some counters modify the module."""
 
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """What one counter says about a network, beside what we expect it to say."""
+    """One counter's figures for a network, with the figures that archcalc expects."""
 
     counter: str
     """``traced``, or the name of a convention."""
     tool: str
     """Package and release: ``fvcore 0.1.5.post20221221``."""
     params: int
-    """As this counter has them."""
+    """Parameters according to this counter."""
     declared_params: int
     value: int
     """The counter's own figure, in its own ``unit``."""
     unit: str
     steps: tuple[Step, ...]
-    """From our multiply-adds, which come first, to the figure that we expect."""
+    """Steps from archcalc's multiply-adds, which come first, to the expected figure."""
 
     @property
     def macs(self) -> int:
-        """The figure brought to ours: the convention's other steps taken off again."""
+        """The counter's figure in archcalc's convention: without the convention's other steps."""
         return self.value - sum(step.amount for step in self.steps[1:])
 
     @property
     def unexplained(self) -> int:
-        """What the steps do not account for. 0, or somebody counts wrong."""
+        """The difference that the steps do not explain; if not 0, one of the counts is wrong."""
         return self.value - sum(step.amount for step in self.steps)
 
     @property
@@ -92,26 +92,26 @@ class Count:
 
 @dataclass(frozen=True, repr=False)
 class Crosscheck(Record):
-    """One network under all counters."""
+    """The counts of one network by all counters."""
 
     model: str
     spec: str
     inputs: tuple[tuple[int, ...], ...]
     training: bool
     params: int
-    """Declared, executed or not."""
+    """Declared parameters, executed or not."""
     macs: int
-    """Declared."""
+    """Declared multiply-adds."""
     counts: tuple[Count, ...]
     failed: tuple[tuple[str, str], ...] = ()
-    """The counters that cannot run this model, with the first line of their errors."""
+    """Counters that cannot run this model, with the first line of their errors."""
 
     @property
     def explained(self) -> bool:
         return all(count.explained for count in self.counts)
 
     def rows(self) -> list[dict[str, Any]]:
-        """One row a counter."""
+        """Return one row per counter."""
         return [
             {
                 "model": self.spec,
@@ -130,7 +130,7 @@ class Crosscheck(Record):
         ]
 
     def count(self, counter: str) -> Count:
-        """The row of one counter. Raises KeyError."""
+        """Return the count of one counter. Raises KeyError."""
         for count in self.counts:
             if count.counter == counter:
                 return count
@@ -140,10 +140,10 @@ class Crosscheck(Record):
 def crosscheck(
     names: Iterable[str] = (), *, tools: Iterable[str] | None = None
 ) -> Iterator[Crosscheck]:
-    """Check registered models one by one, all of them unless named.
+    """Check registered models one by one, by default all of them.
 
-    ``tools`` are names of :data:`TOOLS`; by default every one that is installed. Raises
-    UnknownModelError, and MissingExtraError for a tool asked for that is not installed.
+    ``tools`` are names of :data:`TOOLS`, by default every installed one. Raises UnknownModelError,
+    and MissingExtraError for a requested tool that is not installed.
     """
     asked = None if tools is None else tuple(tools)
     for name in tuple(names) or registry.names():
@@ -153,7 +153,7 @@ def crosscheck(
 def check(
     graph: Graph, tools: Iterable[str] | None = None, follow: Follow | None = None
 ) -> Crosscheck:
-    """Build a declared graph and count it with every tool that can take it."""
+    """Build a declared graph and count it with every tool that supports it."""
     traced = _traced(graph, sum(weight.numel for weight in graph.weights))
     counts = [
         _counted(graph, name, partial(_prepared, graph))
@@ -173,11 +173,11 @@ def check_model(
     trust: bool = False,
     follow: Follow | None = None,
 ) -> Crosscheck:
-    """Count any model with every tool that can take it: a registered one, one in a file, a torch
-    model. A torch model's forward pass is traced, in training mode with ``training``.
-    ``follow(done, total, name)`` is called before each tool.
+    """Count any model with every tool that supports it.
 
-    Raises what :func:`archcalc.lookup.resolve.resolve` raises.
+    ``spec`` names a registered model, a model in a file or a torch model. A torch model's forward
+    pass is traced, in training mode with ``training``. ``follow(done, total, name)`` is called
+    before each tool. Raises the errors of :func:`archcalc.lookup.resolve.resolve`.
     """
     asked = ModelSpec.parse(spec, options=options)
     architecture = find_declared(asked)
@@ -191,7 +191,7 @@ def check_model(
     model = load.find(asked.name, asked.options, trust=trust)
     shapes, named = load.call_inputs(input, batch, model, asked.name)
     if named:
-        raise UsageError("the counters take positional inputs; omit the names of the inputs")
+        raise UsageError("counters take inputs by position only; omit the names of the inputs")
 
     def prepared(device: str) -> tuple[nn.Module, Inputs]:
         net = _module(model, device, asked.name)
@@ -229,7 +229,7 @@ def _followed(tools: Iterable[str], follow: Follow | None) -> Iterator[str]:
 
 
 def _module(model: load.Model, device: str, name: str) -> nn.Module:
-    """A fresh module of a torch model, on ``meta`` or with values."""
+    """Return a fresh module of a torch model, on ``meta`` or with values."""
     with guard(f"{name} cannot be built"):
         if model.ready:
             net: Any = copy.deepcopy(model.build())
@@ -241,12 +241,12 @@ def _module(model: load.Model, device: str, name: str) -> nn.Module:
             with own_random(draws=True):
                 net = model.build()
     if not isinstance(net, nn.Module):
-        raise UsageError(f"{name} is not a module; the counters take modules only")
+        raise UsageError(f"{name} is not a module; counters accept only modules")
     return net
 
 
 def _tools(graph: Graph, tools: Iterable[str] | None) -> Iterable[str]:
-    """Those asked for, or the installed ones that can take these inputs."""
+    """Return the requested tools, or the installed ones that support these inputs."""
     several = len(graph.inputs) > 1
     usable = [name for name in installed() if not (several and TOOLS[name].one_input)]
     return usable if tools is None else tools
@@ -260,12 +260,12 @@ def _crosscheck(graph: Graph, counts: Sequence[Count]) -> Crosscheck:
 
 
 def installed() -> tuple[str, ...]:
-    """The tools that can be asked here."""
+    """Return the names of the installed tools."""
     return tuple(name for name, tool in TOOLS.items() if tool.version)
 
 
 def _traced(graph: Graph, params: int) -> Count:
-    """Our second door: the built module, run once and priced by the same table."""
+    """Count the built module by tracing it, with the same operator table."""
     net, inputs = _prepared(graph)
     seen = trace(net, *inputs, train=None)
     declared = total(graph)
@@ -302,12 +302,12 @@ def _counted(graph: Graph, name: str, prepared: Prepare) -> Count:
 
 
 def _prepared(graph: Graph, device: str = "meta") -> tuple[nn.Module, Inputs]:
-    """A fresh module for each counter, since some leave traces in what they count."""
+    """Return a fresh module and its inputs for one counter."""
     net = build(graph, device="meta").train(graph.training)
     if device != "meta":
         net.to_empty(device=device)
         for tensor in (*net.parameters(), *net.buffers()):
-            tensor.data.zero_()  # what lay in that memory could be slow to compute with
+            tensor.data.zero_()  # arbitrary values, such as denormals, could be slow
     inputs = tuple(
         torch.zeros(node.output.shape, dtype=getattr(torch, node.output.dtype), device=device)
         for node in graph.inputs
@@ -360,19 +360,19 @@ def _ptflops(net: nn.Module, inputs: Inputs) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class Tool:
-    """Somebody else's counter."""
+    """A counter of another project."""
 
     package: str
     ask: Callable[[nn.Module, Inputs], tuple[int, int]]
-    """(module, inputs) -> (its figure, its parameters)."""
+    """Maps (module, inputs) to (figure, parameters)."""
     device: str = "meta"
-    """Where it runs: on ``meta`` nothing is multiplied."""
+    """The device that it runs on; on ``meta`` nothing is computed."""
     one_input: bool = False
-    """It cannot give a module more than one tensor."""
+    """Whether it supports only modules with one input tensor."""
 
     @property
     def version(self) -> str:
-        """The installed release, or nothing."""
+        """The installed release, or an empty string."""
         try:
             return version(self.package)
         except PackageNotFoundError:
@@ -381,21 +381,21 @@ class Tool:
 
 TOOLS: Mapping[str, Tool] = {
     "torch": Tool("torch", _torch),
-    # torch.jit.trace, which fvcore stands on, cannot trace the meta kernels that are Python.
+    # fvcore uses torch.jit.trace, which cannot trace meta kernels written in Python.
     "fvcore": Tool("fvcore", _fvcore, "cpu"),
     "torchinfo": Tool("torchinfo", _torchinfo),
     "thop": Tool("ultralytics-thop", _thop),
-    # On meta it counts every linear layer twice: its patch of torch.addmm sees the meta kernel's.
+    # On meta it counts linear layers twice: its patch of torch.addmm also sees the meta kernel's.
     "ptflops": Tool("ptflops", _ptflops, "cpu", one_input=True),
 }
-"""Every counter by the name of its convention."""
+"""Counters by the name of their convention."""
 
 assert set(TOOLS) < set(CONVENTIONS)
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without the tools' own messages, which speak of what they do not count."""
+    """Silence the tools' messages about what they do not count."""
     logging.disable(logging.WARNING)
     try:
         with warnings.catch_warnings():

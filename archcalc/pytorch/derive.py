@@ -1,7 +1,7 @@
-"""What a torch model costs as a function of its input's sizes.
+"""Derive the cost of a torch model as a function of its input sizes.
 
-The model is traced on sizes that carry their expressions (:mod:`archcalc.pytorch.trace.symbols`);
-the rest is the symbolic engine's, region by region.
+The model is traced on symbolic sizes (:mod:`archcalc.pytorch.trace.symbols`). The symbolic engine
+does the rest, region by region.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ NAMES: Mapping[int, tuple[str, ...]] = {
     4: ("batch", "", "height", "width"),
     5: ("batch", "", "frames", "height", "width"),
 }
-"""What the sizes of an input are called, by the number of its dimensions; the others stay as they
-are, because weights depend on them."""
+"""Names of an input's sizes by its number of dimensions. Unnamed sizes do not vary, because weights
+depend on them."""
 
 
 def derive(
@@ -46,13 +46,13 @@ def derive(
     node: str = "",
     read: Read | None = None,
 ) -> Formula:
-    """The figures of a torch model as functions of ``batch``, ``height``, ``width``, ``length`` or
-    ``frames``.
+    """Return the figures of a torch model as functions of ``batch``, ``height``, ``width``,
+    ``length`` or ``frames``.
 
-    The model is one by name with ``input`` and ``batch``, or a module or function with the
-    ``inputs`` and ``kwargs`` of :func:`archcalc.trace`. Raises UsageError for a size that the
-    inputs do not have, for a model that depends on values, and for one that takes a size for an
-    ordinary number, with the line that does so.
+    ``model`` is a name, with ``input`` and ``batch``, or a module or function, with the ``inputs``
+    and ``kwargs`` of :func:`archcalc.trace`. Raises UsageError for a size that the inputs do not
+    have, and for a model that depends on values or uses a size as a fixed number; the error names
+    the line.
     """
     check_figures(figures)
     if isinstance(model, str):
@@ -67,7 +67,7 @@ def derive(
                 module = build_on_meta(found.build)  # type: ignore[arg-type]  # any callable will do
     else:
         if input is not None or options:
-            raise UsageError("input= and options apply to models given by name; give inputs=[...]")
+            raise UsageError("input= and options= need a model given by name; pass inputs=[...]")
         module, short = model, getattr(model, "__name__", type(model).__name__)
         function = getattr(model, "forward", model)
         positional, named = arguments(function, tuple(inputs or ()), kwargs or {})
@@ -97,10 +97,10 @@ def derive(
         except DefinitionError as error:
             if not _by_rule(error):
                 for size in at.values():
-                    int(size)  # torch or the model refuses these sizes; nobody knows which others
+                    int(size)  # it is unknown which other sizes torch or the model rejects
             traced(dict(zip(at, plain(tuple(at.values())), strict=True)), "fast")
-            # It takes these sizes, though not with names: a dictionary that is looked up by one.
-            raise NoFormulaError(f"{spec} cannot be run on sizes with names: {error}") from error
+            # It accepts these sizes as numbers only, for example as keys of a dictionary.
+            raise NoFormulaError(f"{spec} cannot run on symbolic sizes: {error}") from error
 
     formula = Formula(spec, tuple(defaults), defaults, tuple(figures), declare, node, read)
     _refuse_fixed(formula, formula.region())
@@ -108,7 +108,7 @@ def derive(
 
 
 def _by_rule(error: BaseException) -> bool:
-    """Whether a shape rule refused the call as well: its comparisons are guards."""
+    """Whether a shape rule rejected the call too: its comparisons are guards."""
     seen: set[int] = set()
     todo: list[BaseException | None] = [error]
     while todo:
@@ -123,8 +123,10 @@ def _by_rule(error: BaseException) -> bool:
 
 
 def _sizes(inputs: Sequence[Any], spec: str) -> dict[str, int]:
-    """The sizes that may vary, and what they are in the inputs that were given. A size of one name
-    is the same in every input."""
+    """Return the sizes that can vary, with their values in the given inputs.
+
+    Sizes with the same name must be equal in all inputs.
+    """
     found: dict[str, int] = {}
     for each in inputs:
         if isinstance(each, TensorShape):
@@ -132,7 +134,7 @@ def _sizes(inputs: Sequence[Any], spec: str) -> dict[str, int]:
                 if name and found.setdefault(name, size) != size:
                     raise UsageError(
                         f"{spec}: {name} is {found[name]} in one input and {size} in another; "
-                        "give inputs of the same sizes"
+                        "give inputs with equal sizes"
                     )
     if not found:
         raise UsageError(f"{spec} has no inputs with shapes, so no size can vary")
@@ -140,7 +142,7 @@ def _sizes(inputs: Sequence[Any], spec: str) -> dict[str, int]:
 
 
 def _at(given: Any, at: Mapping[str, int]) -> Any:
-    """An input with other sizes."""
+    """Return an input with other sizes."""
     if not isinstance(given, TensorShape):
         return given
     names = NAMES.get(len(given.sizes), ("",) * len(given.sizes))
@@ -149,7 +151,7 @@ def _at(given: Any, at: Mapping[str, int]) -> Any:
 
 
 def _refuse_fixed(formula: Formula, region: Region) -> None:
-    """Refuse a formula that holds for one number only, because the model asks for it."""
+    """Raise NoFormulaError if the model fixes a size, so that the formula holds for one number."""
     for place, condition in enumerate(region.conditions):
         line = region.lines.get(region.guards[place])
         if line is not None:
@@ -158,5 +160,5 @@ def _refuse_fixed(formula: Formula, region: Region) -> None:
             rest = f"; derive over {', '.join(others)}" if others else ""
             raise NoFormulaError(
                 f"{formula.spec} uses {' and '.join(sorted(fixed))} as a fixed number at "
-                f"{line or 'a line of its own'} ({condition}){rest}"
+                f"{line or 'an unknown line'} ({condition}){rest}"
             )

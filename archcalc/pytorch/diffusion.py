@@ -1,4 +1,4 @@
-"""Models of diffusers' pipelines, from their configurations."""
+"""Build models of diffusers' pipelines from their configurations."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from archcalc.lookup.inputs import shape
 from archcalc.pytorch.huggingface import Recipe, quiet
 
 TOKENS = 77
-"""Of CLIP's text encoder, which conditions most pipelines."""
+"""The sequence length of CLIP's text encoder, which conditions most pipelines."""
 
 
 def recipe(asked: Configuration) -> Recipe:
-    """The model of a configuration of diffusers. Raises UsageError and MissingExtraError."""
+    """Return the recipe of a diffusers configuration. Raises UsageError and MissingExtraError."""
     if asked.seq or asked.decode or asked.attention:
-        raise UsageError(f"{asked.name} is a model of diffusers; it takes --input and --batch")
+        raise UsageError(f"{asked.name} is a diffusers model, which takes only --input and --batch")
     with needs("hf", f"{asked.name} is a configuration of diffusers and"), quiet():
         import diffusers
     found = getattr(diffusers, asked.architecture, None)
@@ -29,7 +29,7 @@ def recipe(asked: Configuration) -> Recipe:
             f"{asked.name}: diffusers {diffusers.__version__} has no model {asked.architecture!r}"
         )
 
-    kind: Any = found  # the class says nothing of from_config
+    kind: Any = found  # nn.Module declares no from_config
 
     def build() -> nn.Module:
         with quiet():
@@ -37,14 +37,14 @@ def recipe(asked: Configuration) -> Recipe:
         return module
 
     def inputs(batch: int) -> dict[str, Any]:
-        with guard(f"{asked.name} is not a configuration that can be used"):
+        with guard(f"{asked.name} is not a usable configuration"):
             return _inputs(kind, asked.fields, batch, asked.name)
 
     return Recipe(build, inputs, lambda module, graph: graph)
 
 
 def _inputs(kind: Any, fields: Any, batch: int, name: str) -> dict[str, Any]:
-    """A noisy sample, its time, and the text that conditions it, by the parameters' names."""
+    """Return a noisy sample, its time step and the conditioning text, by parameter name."""
     defaults = inspect.signature(kind.__init__).parameters
 
     def field(*names: str, otherwise: Any = None) -> Any:

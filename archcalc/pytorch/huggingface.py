@@ -1,5 +1,5 @@
-"""Models of transformers and diffusers from their configurations: built without weights, and given
-the inputs of their task."""
+"""Build models of transformers and diffusers from their configurations, without weights, and make
+inputs for their task."""
 
 from __future__ import annotations
 
@@ -27,24 +27,24 @@ from archcalc.ops import TABLE
 from archcalc.pytorch.trace import build_on_meta, trace
 
 SEQUENCE = 128
-"""Tokens unless told."""
+"""The default number of tokens."""
 
-NOT_FOLLOWED = ("quantization_config", "auto_map", "_name_or_path", "transformers_version")
-"""Fields that change how weights are stored or where they came from, not what is computed."""
+IGNORED = ("quantization_config", "auto_map", "_name_or_path", "transformers_version")
+"""Fields that describe storage or origin of the weights, not the computation."""
 
 
 class Recipe(NamedTuple):
-    """How a model is built, and what it is called with."""
+    """How to build a model and call it."""
 
     build: Callable[[], nn.Module]
     inputs: Callable[[int], dict[str, Any]]
-    """By name, at a batch."""
+    """Returns the inputs by name for a batch size."""
     finish: Callable[[nn.Module, Graph], Graph]
-    """Adds what the module says about its own calls."""
+    """Adds information from the module to its graph."""
 
 
 def recipe(asked: Configuration) -> Recipe:
-    """The model of a configuration. Raises UsageError and MissingExtraError."""
+    """Return the recipe of a configuration. Raises UsageError and MissingExtraError."""
     from archcalc.pytorch import diffusion
 
     return diffusion.recipe(asked) if asked.kind == "diffusers" else _transformers(asked)
@@ -52,7 +52,7 @@ def recipe(asked: Configuration) -> Recipe:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Without what the libraries say about their own defaults."""
+    """Silence the libraries' messages about their own defaults."""
     before = logging.root.manager.disable
     logging.disable(logging.ERROR)
     try:
@@ -66,9 +66,9 @@ def quiet() -> Iterator[None]:
 def _transformers(asked: Configuration) -> Recipe:
     with needs("hf", f"{asked.name} is a configuration of transformers and"):
         import transformers
-    with guard(f"{asked.name} is not a configuration that can be used"), quiet():
+    with guard(f"{asked.name} is not a usable configuration"), quiet():
         config, kind = _config(asked, transformers), _class(asked, transformers)
-    if kind is None:  # no class is named
+    if kind is None:
         with guard(f"{asked.name} cannot be built"), quiet():
             kind = transformers.AutoModel._model_mapping[type(config)]
         if isinstance(kind, tuple):
@@ -78,7 +78,7 @@ def _transformers(asked: Configuration) -> Recipe:
         from transformers.initialization import no_init_weights
 
         chosen = {"attn_implementation": asked.attention} if asked.attention else {}
-        without = torch.empty(0).is_meta  # on meta there is nothing to initialise
+        without = torch.empty(0).is_meta  # nothing to initialise on meta
         with quiet(), no_init_weights() if without else nullcontext():
             module: nn.Module = kind._from_config(deepcopy(config), **chosen)
         if without:
@@ -94,7 +94,7 @@ def _transformers(asked: Configuration) -> Recipe:
 
 
 def _config(asked: Configuration, transformers: Any) -> Any:
-    fields = {key: each for key, each in asked.fields.items() if key not in NOT_FOLLOWED}
+    fields = {key: each for key, each in asked.fields.items() if key not in IGNORED}
     family = fields["model_type"]
     known = transformers.CONFIG_MAPPING
     if family not in known:
@@ -105,7 +105,7 @@ def _config(asked: Configuration, transformers: Any) -> Any:
 
 
 def _class(asked: Configuration, transformers: Any) -> Any:
-    """The class that the configuration names; None where it names none."""
+    """Return the class that the configuration names, or None."""
     name = asked.architecture
     if not name:
         return None
@@ -113,7 +113,7 @@ def _class(asked: Configuration, transformers: Any) -> Any:
     if not (isinstance(found, type) and issubclass(found, nn.Module)):
         raise UsageError(
             f"{asked.name}: transformers {transformers.__version__} has no model {name!r}; "
-            "--set architectures=none counts the base model of its type"
+            "use --set architectures=none to count the base model of its type"
         )
     return found
 
@@ -122,11 +122,11 @@ def _class(asked: Configuration, transformers: Any) -> Any:
 
 COMPARED = ("input_ids", "pixel_values", "input_features", "input_values")
 AUDIO = 16_000
-"""Samples of a waveform: one second for most models."""
+"""Samples of a waveform, one second for most models."""
 
 
 class Inputs:
-    """What a model's task takes: tokens, images, sounds, by the names of its ``forward``."""
+    """The inputs of a model's task (tokens, images, audio), named as in its ``forward``."""
 
     def __init__(self, config: Any, kind: Any, batch: int, seq: int | None) -> None:
         self.config = config
@@ -136,7 +136,7 @@ class Inputs:
         self.seq = seq or min(SEQUENCE, self.field("max_position_embeddings") or SEQUENCE)
 
     def all(self) -> dict[str, Any]:
-        """Every input that the model needs, and no more."""
+        """Return exactly the inputs that the model needs."""
         parameters = inspect.signature(self.kind.forward).parameters
         needed = {
             name: None
@@ -149,7 +149,7 @@ class Inputs:
             needed = {main: None, **needed}
         if self.config.is_encoder_decoder:
             needed["decoder_input_ids"] = None
-        if "return_loss" in parameters:  # it compares two kinds of input
+        if "return_loss" in parameters:  # a contrastive model compares two kinds of input
             needed |= dict.fromkeys(COMPARED)
         return {name: self.tensor(name) for name in needed if name in parameters}
 
@@ -164,8 +164,7 @@ class Inputs:
         return found() if callable(found) else found
 
     def field(self, *names: str) -> Any:
-        """The first of these fields that the configuration, or its text, image or sound part,
-        has."""
+        """Return the first of these fields in the configuration or one of its parts."""
         parts = [self.config, self.text]
         parts += [getattr(self.config, f"{each}_config", None) for each in PARTS]
         for part in parts:
@@ -214,14 +213,16 @@ def _pair(size: Any) -> tuple[int, int]:
     return size, size
 
 
-# -- one token against a cache
+# -- decoding: one token against a cache
 
 
 def _decoding(
     asked: Configuration, build: Callable[[], nn.Module], given: dict[str, Any]
 ) -> dict[str, Any]:
-    """One token, with the cache that the model itself makes of all the others. Raises
-    UsageError."""
+    """Return one token and the cache that the model itself fills with the others.
+
+    Raises UsageError.
+    """
     model = build_on_meta(build)
     kept: list[Any] = []
 
@@ -247,11 +248,11 @@ def _decoding(
     return last
 
 
-# -- what the masks leave
+# -- masked attention and experts
 
 
 def finished(module: nn.Module, graph: Graph) -> Graph:
-    """The graph with the masked work of attention, and notes on its experts."""
+    """Add the masked work of attention and notes on experts to a graph."""
     notes = dict.fromkeys(
         Message(
             "each token goes to {chosen} of {experts} experts, whichever the router chooses: the "
@@ -265,12 +266,12 @@ def finished(module: nn.Module, graph: Graph) -> Graph:
 
 
 PRODUCTS = ("attention", "matmul")
-"""How rows see their inputs that compute attention: in one kernel, or as two products."""
+"""Windows of operators that compute attention, in one kernel or as two products."""
 
 
 def _masked(module: nn.Module, graph: Graph) -> Graph:
-    """The graph whose causal attention has ``masked_macs``: those of the queries and keys that
-    the mask and the sliding window leave."""
+    """Set ``masked_macs`` of causal attention: the work on pairs of queries and keys that the mask
+    and the sliding window keep."""
     modules = dict(module.named_modules())
     calls: dict[str, list[Node]] = {}
     for node in graph.nodes:
@@ -294,8 +295,10 @@ def _masked(module: nn.Module, graph: Graph) -> Graph:
 
 
 def _attentions(nodes: list[Node]) -> Iterator[tuple[Node, int, int]]:
-    """The calls of one attention module with the numbers of queries and keys: one kernel, or the
-    product for the scores and the one with the values."""
+    """Yield the calls of one attention module with the numbers of queries and keys.
+
+    The calls are one fused kernel, or the products for the scores and with the values.
+    """
     fused = [node for node in nodes if TABLE[node.op].window == "attention"]
     for node in fused:
         yield node, node.inputs[0].shape[-2], node.inputs[1].shape[-2]
@@ -307,13 +310,13 @@ def _attentions(nodes: list[Node]) -> Iterator[tuple[Node, int, int]]:
 
 
 def pairs(queries: int, keys: int, window: int | None = None) -> int:
-    """Queries and keys that meet under a causal mask where the last query meets the last key.
+    """Count the pairs of queries and keys that a causal mask keeps, aligned at the last key.
 
     >>> pairs(4, 4), pairs(4, 4, window=2), pairs(1, 9)
     (10, 7, 9)
     """
     reach = min(window or keys, keys)
-    # The first query meets `first` keys, each later one a key more, until the window is full.
+    # The first query sees `first` keys and each later one sees one more, until the window is full.
     first = keys - queries + 1
     growing = max(0, min(queries, reach - first))
     return growing * first + growing * (growing - 1) // 2 + (queries - growing) * reach

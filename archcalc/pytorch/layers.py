@@ -1,6 +1,6 @@
-"""How torch writes each operator: as an ``nn`` layer with its arguments, or as an expression.
+"""Map each operator to torch: to an ``nn`` layer with its arguments, or to an expression.
 
-One table for the two readers that need it: :mod:`archcalc.pytorch.build` makes the objects, and
+:mod:`archcalc.pytorch.build` creates the objects from this table, and
 :mod:`archcalc.pytorch.export` writes the same calls as text.
 """
 
@@ -21,17 +21,17 @@ class Layer(NamedTuple):
 
     cls: str
     args: Mapping[str, Any]
-    """By the names of the constructor, in its order."""
+    """Arguments by name, in the constructor's order."""
     unnamed: int
-    """How many of the first arguments people write without their names."""
+    """How many of the first arguments are written by position."""
     defaults: Mapping[str, Any] = {}
-    """What torch fills in itself."""
+    """torch's default values."""
     kaiming: bool = False
-    """Its weight begins Kaiming-normal."""
+    """Whether its weight is initialised Kaiming-normal."""
 
     @property
     def given(self) -> dict[str, Any]:
-        """The arguments that are not at torch's default."""
+        """The arguments that differ from torch's defaults."""
         return {
             name: value
             for name, value in self.args.items()
@@ -47,32 +47,32 @@ class Expression(NamedTuple):
     """A function of tensors that needs no layer."""
 
     apply: Callable[..., Any]
-    """(tensors or fx proxies, one after another) -> the result."""
+    """Maps tensors or fx proxies, passed by position, to the result."""
     text: str
-    """``{0}``, ``{1}`` are the inputs; the other fields are ``args``."""
+    """Source text: ``{0}`` and ``{1}`` are inputs, other fields are ``args``."""
     args: Mapping[str, Any]
     call: tuple[str, ...] = ()
-    """Where it is the call of a function: the function's name and what follows the inputs."""
+    """For a function call, the function's name and the arguments after the inputs."""
     listed: bool = False
-    """The function takes its inputs as one list."""
+    """Whether the function takes its inputs as one list."""
 
 
 class BareParameter(NamedTuple):
-    """A weight that the network reads by itself."""
+    """A weight that the network reads directly, outside any layer."""
 
     shape: Shape
     fill: float
     std: float
-    """Deviation of the normal noise that training starts from, around ``fill``."""
+    """Standard deviation of the initial normal noise around ``fill``."""
 
     @property
     def args(self) -> Mapping[str, Any]:
-        """The sizes that can differ between two uses of one block; a 1 is fixed."""
+        """The sizes that can differ between uses of one block; a size of 1 is fixed."""
         return {f"size{axis}": size for axis, size in enumerate(self.shape) if size != 1}
 
     @property
     def text(self) -> str:
-        """Its first values; the fields are ``args``."""
+        """Source text of the initial values; the fields are ``args``."""
         sizes = ", ".join(
             "1" if size == 1 else f"{{size{axis}}}" for axis, size in enumerate(self.shape)
         )
@@ -88,11 +88,9 @@ class BareParameter(NamedTuple):
 
 
 def realise(node: Node) -> Layer | Expression | BareParameter:
-    """How torch writes this node. Raises UsageError for an operator outside :data:`TORCH`."""
+    """Return the torch form of a node. Raises UsageError for an operator outside :data:`TORCH`."""
     if node.op not in TORCH:
-        raise UsageError(
-            f"cannot build {node.name}: {node.op} is not an operator of declared networks"
-        )
+        raise UsageError(f"cannot build {node.name}: declared networks have no operator {node.op}")
     return TORCH[node.op](node)
 
 
@@ -149,7 +147,7 @@ def _embedding(node: Node) -> Layer:
 
 def _batch_norm(node: Node) -> Layer:
     shape = node.inputs[0].shape
-    dims = max(len(shape) - 2, 1)  # BatchNorm1d takes (N, C) as well as (N, C, L)
+    dims = max(len(shape) - 2, 1)  # BatchNorm1d takes (N, C) and (N, C, L)
     args = {"num_features": shape[1], "eps": node.attrs["eps"], "affine": bool(node.weights)}
     return _layer(f"BatchNorm{dims}d", 1, args, eps=1e-5, affine=True)
 
@@ -199,7 +197,7 @@ def _plain(cls: str) -> Callable[[Node], Layer]:
 
 
 def _in_place(node: Node) -> dict[str, Any]:
-    """Definitions never ask for it; a calibration times the activations of libraries, which do."""
+    """Return the ``inplace`` argument, which only the networks of a calibration use."""
     return {"inplace": True} if node.attrs.get("inplace") else {}
 
 
@@ -236,10 +234,10 @@ def _concat(node: Node) -> Expression:
 
 
 def _reshape(node: Node) -> Expression:
-    """With the first size left open where it is carried over, so that any batch fits."""
+    """Leave the first size open if it does not change, so that any batch size works."""
     given, shape = node.inputs[0].shape, node.outputs[0].shape
     sizes = (-1, *shape[1:]) if given and shape and given[0] == shape[0] else shape
-    # The sizes that can differ between two uses of one block are arguments; -1 and 1 are fixed.
+    # Sizes that can differ between uses of one block are arguments; -1 and 1 are fixed.
     args = {f"size{axis}": size for axis, size in enumerate(sizes) if size not in (-1, 1)}
     fields = [
         f"{{size{axis}}}" if f"size{axis}" in args else str(size) for axis, size in enumerate(sizes)
@@ -330,7 +328,7 @@ def _upsample(mode: str) -> Callable[[Node], Layer]:
 
 
 def _setting(cls: str, name: str, **defaults: Any) -> Callable[[Node], Layer]:
-    """A layer of one setting."""
+    """Return a maker for layers with one setting."""
     return lambda node: _layer(
         cls, 1, {name: node.attrs[name], **_in_place(node)}, **defaults, inplace=False
     )
@@ -391,7 +389,7 @@ TORCH: Mapping[str, Callable[[Node], Layer | Expression | BareParameter]] = {
     },
     "parameter": _parameter,
 }
-"""Every operator that a network can be declared with, and how torch writes it."""
+"""Every operator of declared networks, with a function that gives its torch form."""
 
 
 def _layer(cls: str, unnamed: int, args: Mapping[str, Any], **defaults: Any) -> Layer:
@@ -406,14 +404,14 @@ def _function(
     listed: bool = False,
     **args: Any,
 ) -> Expression:
-    """The call of a function with the node's inputs and then its settings."""
+    """Return a function call with the node's inputs followed by its settings."""
     inputs = ", ".join(f"{{{index}}}" for index in range(len(node.inputs)))
     text = f"{name}({', '.join([f'[{inputs}]' if listed else inputs, *settings])})"
     return Expression(apply, text, args, (name, *settings), listed)
 
 
 def _short(size: Any) -> Any:
-    """``(3, 3)`` as ``3``: torch repeats one number for every dimension."""
+    """Shorten ``(3, 3)`` to ``3``, which torch repeats for every dimension."""
     if isinstance(size, tuple) and len(set(size)) == 1:
         return size[0]
     return size

@@ -1,6 +1,6 @@
-"""A torch model by its name: found, built on ``meta``, and traced.
+"""Find a torch model by its name, build it on ``meta`` and trace it.
 
-What the places have in common is a :class:`Model`: how it is built, and what it takes by default.
+Every kind of name leads to a :class:`Model`, which describes how to build it and its default input.
 """
 
 from __future__ import annotations
@@ -33,24 +33,24 @@ PREFIXES = tuple(f"{kind}:" for kind in CONFIGURED)
 
 @dataclass(frozen=True)
 class Model:
-    """Something that can be traced."""
+    """A model that can be traced."""
 
     build: Callable[[], Callable[..., Any]]
-    """Makes the module; called under ``meta`` first, and for real where values are needed."""
+    """Makes the module; called on ``meta`` first, and again if values are needed."""
     input: Shape | None = None
-    """Of one image (C, H, W) or video (C, T, H, W), unless told; None where nobody says."""
+    """Default shape of one image (C, H, W) or video (C, T, H, W); None if unknown."""
     exported: bool = False
-    """It is an exported program, whose mode cannot be changed."""
+    """Whether it is an exported program, whose mode cannot change."""
     images: int = 1
-    """How many such inputs it takes."""
+    """The number of such inputs."""
     ready: bool = False
-    """It exists already and is not built."""
+    """Whether ``build`` returns an existing module."""
     named: Callable[[int], dict[str, Any]] | None = None
-    """What it takes by default at a batch, by name."""
+    """Returns the default inputs by name for a batch size."""
     finish: Callable[[Any, Graph], Graph] | None = None
-    """Adds to the graph what the module says about it."""
+    """Adds information from the module to its graph."""
     decodes: bool = False
-    """It continues from a cache that it fills itself, so it takes no other input."""
+    """Whether it continues from a cache that it fills itself, and accepts no other input."""
 
 
 def load(
@@ -64,12 +64,12 @@ def load(
     spec: str,
     trust: bool = False,
 ) -> Graph:
-    """The Graph of a torch model by its name.
+    """Return the Graph of a torch model by its name.
 
-    ``trust`` loads a saved program even where loading runs code that is in it.
+    ``trust`` loads a saved program even if that runs code in the file.
 
-    Raises UsageError for a name, option or input that is wrong, MissingExtraError for a package
-    that is not there, and DefinitionError where the model's own forward fails.
+    Raises UsageError for an invalid name, option or input, MissingExtraError for a missing package,
+    and DefinitionError if the model's forward pass fails.
     """
     if optimizer and not training:
         raise UsageError("--optimizer needs --train; give both")
@@ -98,12 +98,14 @@ def load(
 
 
 LARGEST_REAL = 2 * 2**30
-"""Bytes of weights that are made where a configuration's model needs values."""
+"""Largest weights, in bytes, that are allocated for a configuration's model."""
 
 
 def _for_real(model: Model, module: Any, name: str) -> Callable[[], Callable[..., Any]]:
-    """Builds the model with values. A configuration is small however large its model is, so that
-    one of many gigabytes is refused."""
+    """Return a function that builds the model with values.
+
+    A small configuration can describe a huge model, so models over ``LARGEST_REAL`` are rejected.
+    """
     if model.named is None or not isinstance(module, nn.Module):
         return model.build
     size = sum(each.nbytes for each in module.parameters())
@@ -111,7 +113,7 @@ def _for_real(model: Model, module: Any, name: str) -> Callable[[], Callable[...
     def build() -> Callable[..., Any]:
         if size > LARGEST_REAL:
             raise UsageError(
-                f"{name} cannot be counted without values, and has {size / 2**30:.0f} GiB of "
+                f"{name} cannot be counted without values and has {size / 2**30:.0f} GiB of "
                 "weights; reduce it, for example with --set num_hidden_layers=2"
             )
         return model.build()
@@ -127,9 +129,9 @@ def make(
     device: str = "cpu",
     trust: bool = False,
 ) -> nn.Module:
-    """The module itself, with the weights that its own code gives it from this seed.
+    """Return the module, with weights from its own code under this seed.
 
-    torch's random state is left as it was. Raises what :func:`load` raises.
+    torch's random state is unchanged. Raises the errors of :func:`load`.
     """
     model = find(name, options, trust=trust)
     with guard(f"{name} cannot be built"), torch.random.fork_rng(devices=[]):
@@ -144,10 +146,10 @@ def make(
 def example(
     asked: ModelSpec, input: Sequence[str], batch: int, seed: int, *, trust: bool = False
 ) -> tuple[nn.Module, tuple[Any, ...], dict[str, Any]]:
-    """The module of a spec with tensors to call it with, by position and by name.
+    """Return the module of a spec with tensors to call it, by position and by name.
 
-    Images come at least in twos, so that an exporter does not take a batch of one for a constant.
-    A raw tensor, such as ``x=1,3,224,224``, has the batch that was written.
+    The batch of images is at least 2, because exporters treat a batch of 1 as a constant. A raw
+    tensor, such as ``x=1,3,224,224``, keeps its own batch.
     """
     model = find(asked.name, asked.options, trust=trust)
     if not any("," in text for text in input):
@@ -159,7 +161,7 @@ def example(
 
 
 def find(name: str, options: Mapping[str, Any], *, trust: bool = False) -> Model:
-    """The model of a name, not yet built. Raises UsageError or MissingExtraError."""
+    """Find a model by name, without building it. Raises UsageError or MissingExtraError."""
     if name.endswith(".pt2"):
         return _program(name, options, trust)
     if name.endswith(".graph.json"):
@@ -182,7 +184,7 @@ def _torchvision(name: str, options: Mapping[str, Any]) -> Model:
     builder = models.get_model_builder(name)
     keywords = _typed(builder, options, f"torchvision:{name}")
     if name in ("googlenet", "inception_v3"):
-        keywords.setdefault("init_weights", False)  # else it warns, and weights cost time
+        keywords.setdefault("init_weights", False)  # avoids a warning and slow initialisation
     shape, images = _torchvision_input(name, builder, keywords)
     return Model(
         lambda: builder(weights=None, **_without_download(builder, keywords)), shape, images=images
@@ -190,7 +192,7 @@ def _torchvision(name: str, options: Mapping[str, Any]) -> Model:
 
 
 def names_of(place: str) -> list[str]:
-    """Every model of torchvision or timm, as ``torchvision:NAME``, or every ``model_type`` of
+    """Return every model of torchvision or timm as ``PLACE:NAME``, or every ``model_type`` of
     transformers. Raises MissingExtraError."""
     if place == "hf":
         with needs("hf", "the list of hf"):
@@ -208,13 +210,13 @@ def names_of(place: str) -> list[str]:
 
 
 FRAMES = 16
-"""Of a clip: what torchvision's video models were trained with."""
+"""Frames of a clip, as torchvision's video models were trained."""
 
 
 def _torchvision_input(
     name: str, builder: Callable[..., Any], keywords: Mapping[str, Any]
 ) -> tuple[Shape, int]:
-    """What a model of torchvision's takes unless told, and how many of them."""
+    """Return the default input shape of a torchvision model, and the number of inputs."""
     from torchvision import models
 
     weights = models.get_model_weights(name).DEFAULT
@@ -226,13 +228,13 @@ def _torchvision_input(
     if "optical_flow" in folder:
         return (3, 520, 960), 2  # the size of their published operations
     if "vision_transformer" in folder:
-        # Built for one size: not always that of the best weights.
+        # Built for one size, which may differ from that of the best weights.
         height = width = keywords.get("image_size", 224)
     return (3, height, width), 1
 
 
 def _without_download(builder: Callable[..., Any], keywords: dict[str, Any]) -> dict[str, Any]:
-    """Detection and segmentation models fetch a backbone unless told not to."""
+    """Keep detection and segmentation models from downloading a backbone."""
     parameters = inspect.signature(builder).parameters
     if "weights_backbone" in parameters:
         return {"weights_backbone": None, **keywords}
@@ -263,19 +265,19 @@ def _configured(name: str, options: Mapping[str, Any]) -> Model:
 
 def _program(path: str, options: Mapping[str, Any], trust: bool) -> Model:
     if options:
-        raise UsageError(f"{path} is a saved program; it has no options")
+        raise UsageError(f"{path} is a saved program, which has no options")
     program = load_program(path, trust=trust)
     with guard(f"{path} cannot be run"):
-        module = program.module(check_guards=False)  # a guard is code in the file
+        module = program.module(check_guards=False)  # guards are code from the file
     shapes = [tuple(node.meta["val"].shape) for node in _user_inputs(program)]
-    # An image's sizes may be symbols where the program takes any; then nobody knows the default.
+    # Symbolic sizes have no default.
     fixed = all(isinstance(size, int) for shape in shapes for size in shape)
     image = shapes[0][1:] if len(shapes) == 1 and len(shapes[0]) == 4 and fixed else None
     return Model(lambda: module, image, ready=True, exported=True)
 
 
 def _user_inputs(program: Any) -> list[Any]:
-    """The graph's placeholders of the caller's tensors."""
+    """Return the graph's placeholders for the caller's tensors."""
     names = set(program.graph_signature.user_inputs)
     return [
         node
@@ -315,20 +317,20 @@ def _python_module(place: str, name: str) -> Any:
             missing = isinstance(error.__cause__, ModuleNotFoundError)
             if missing and absent is not None and place.startswith(absent):
                 raise UsageError(
-                    f"{name}: there is no module {absent!r}; write file.py:Name for a file, "
-                    "torchvision:name or timm:name for theirs"
+                    f"{name}: there is no module {absent!r}; write file.py:Name for a file, or "
+                    "torchvision:name or timm:name for a model of these libraries"
                 ) from None
             raise
 
 
 @contextmanager
 def _importing_from(folder: str) -> Any:
-    """The folder of a model's file is where its own imports are looked for."""
+    """Look for imports in this folder first."""
     sys.path.insert(0, folder)
     try:
         yield
     finally:
-        with suppress(ValueError):  # what was imported may have changed sys.path
+        with suppress(ValueError):  # the import may have changed sys.path
             sys.path.remove(folder)
 
 
@@ -340,18 +342,18 @@ def _is_model(value: Any, module: Any) -> bool:
 
 
 def _typed(function: Callable[..., Any], options: Mapping[str, Any], name: str) -> dict[str, Any]:
-    """Options as values. Raises UsageError for one that the function does not take."""
+    """Convert options to values. Raises UsageError for one that the function does not accept."""
     parameters = _parameters(function)
     if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in parameters.values()):
         for key in options:
             if key not in parameters:
-                has = f"it takes {', '.join(parameters)}" if parameters else "it takes none"
+                has = f"its options are {', '.join(parameters)}" if parameters else "it has none"
                 raise UsageError(f"{name} has no option {key!r}; {has}")
     return {key: typed(text) for key, text in options.items()}
 
 
 def _parameters(function: Any) -> Mapping[str, inspect.Parameter]:
-    """The parameters of a function; none of a builtin that does not say."""
+    """Return the parameters of a function, or none for a builtin without a signature."""
     try:
         return inspect.signature(function).parameters
     except (TypeError, ValueError):
@@ -368,13 +370,13 @@ def _require_arguments(function: Any, keywords: Mapping[str, Any], name: str) ->
     ]
     if missing:
         wanted = " ".join(f"--set {key}=..." for key in missing)
-        raise UsageError(f"{name} needs {', '.join(missing)}: give {wanted}")
+        raise UsageError(f"{name} needs {', '.join(missing)}; give {wanted}")
 
 
 def call_inputs(
     input: Shape | str | Sequence[str] | None, batch: int, model: Model, name: str
 ) -> tuple[list[TensorShape], dict[str, Any]]:
-    """What the model is called with, by position and by name. Raises UsageError."""
+    """Return the model's inputs by position and by name. Raises UsageError."""
     if batch < 1:
         raise UsageError(f"batch {batch} is not allowed; it must be at least 1")
     if input and model.decodes:
@@ -406,7 +408,7 @@ def call_inputs(
 
 
 def _short(name: str) -> str:
-    """What the model is called in a table: without its place."""
+    """Return the model's name in tables, without its location."""
     if name.endswith(".pt2"):
         return Path(name).stem
     place = name.rpartition(":")[2]

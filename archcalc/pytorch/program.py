@@ -1,9 +1,9 @@
-"""Programs saved by torch.export, loaded without running what is in them.
+"""Load programs saved by torch.export without running code that they contain.
 
-A ``.pt2`` file is an archive of JSON and tensors, and of pickles, which run code when they are
-loaded; expressions and the names of functions in the JSON can run code too. The file is therefore
-read first without torch.export: a pickle may hold only what ``weights_only`` allows, an expression
-only arithmetic, and a node may call only a registered operator. Anything else needs trust.
+A ``.pt2`` file is an archive of JSON, tensors and pickles. Loading a pickle can run code, and so
+can expressions and function names in the JSON. The file is therefore checked first, without
+torch.export: a pickle may contain only what ``weights_only`` allows, an expression only arithmetic,
+and a node may call only a registered operator. Anything else needs ``trust``.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from archcalc.errors import UsageError
 from archcalc.guard import first_line, shortened
 
 PICKLES = re.compile(r"data/sample_inputs/.*|data/constants/[^/]*\.pt|data/weights/[^/]*\.pt")
-"""Members that torch.export unpickles whatever the configuration says."""
+"""Members that torch.export always unpickles."""
 DATA = re.compile(
     r"data/(sample_inputs|constants|weights)/.*|models/[^/]*\.json|archive_(format|version)|"
     r"byteorder|\.data/.*|version|extra/.*"
 )
-"""Members of an archive that hold no machine code."""
+"""Members of an archive that contain no machine code."""
 
 ARITHMETIC = frozenset(
     [
@@ -68,8 +68,11 @@ OPERATORS = frozenset(
 
 
 def load(path: str, *, trust: bool = False) -> ExportedProgram:
-    """The program in a file. Raises UsageError where the file is damaged, and where loading it
-    would run code and ``trust`` is not given."""
+    """Load the program in a file.
+
+    Raises UsageError if the file is damaged, or if loading it would run code and ``trust`` is
+    False.
+    """
     if not Path(path).is_file():
         raise UsageError(f"there is no file {path}")
     try:
@@ -91,18 +94,18 @@ def load(path: str, *, trust: bool = False) -> ExportedProgram:
 
 
 class _RunsCodeError(Exception):
-    """Loading the file would run code of its own; says what of it."""
+    """Loading the file would run code that it contains. The message says which part."""
 
 
 OLDER = "serialized_exported_program.json"
-"""A member of the files that torch.export wrote before its present format."""
+"""A member of files in torch.export's older format."""
 
 
 def _check(path: str) -> None:
     """Raise _RunsCodeError unless loading the archive only reads data."""
     with zipfile.ZipFile(path) as members:
         if any(name.endswith(OLDER) for name in members.namelist()):
-            raise _RunsCodeError("it is of an older format of torch.export, made of pickles")
+            raise _RunsCodeError("it has an older torch.export format, which consists of pickles")
     with archive.PT2ArchiveReader(path) as reader:
         names = reader.get_file_names()
         for name in names:
@@ -122,11 +125,11 @@ def _check(path: str) -> None:
             try:
                 torch.load(io.BytesIO(reader.read_bytes(name)), "meta", weights_only=True)
             except Exception as error:  # a pickle of anything but tensors
-                raise _RunsCodeError(f"{name} in it is a pickle of more than tensors") from error
+                raise _RunsCodeError(f"its pickle {name} contains more than tensors") from error
 
 
 def _unpickled(config: Any) -> Iterator[str]:
-    """The members that a configuration of weights or constants says are pickles."""
+    """Yield the pickles that a configuration of weights or constants lists."""
     for payload in config.get("config", {}).values():
         member = payload["path_name"]
         if member.startswith(("custom_obj", "opaque_obj")):
@@ -136,7 +139,7 @@ def _unpickled(config: Any) -> Iterator[str]:
 
 
 def _check_program(tree: Any) -> None:
-    """Go through a program's JSON for names and expressions that torch.export evaluates."""
+    """Check the names and expressions in a program's JSON that torch.export evaluates."""
     waiting = [tree]
     while waiting:
         found = waiting.pop()
@@ -174,7 +177,7 @@ SYMBOL = r"(z?s|u|zf|zuf)\d+"
 
 
 def _is_arithmetic(expression: str) -> bool:
-    """Whether an expression does nothing but calculate with symbols: ``2*Symbol('s0')``."""
+    """Whether an expression only does arithmetic on symbols, as in ``2*Symbol('s0')``."""
     expression = re.sub(rf"Symbol\('{SYMBOL}'", "Symbol(s0", expression)
     if len(expression) > 10_000 or not re.fullmatch(r"[\w\s+\-*/%(),<>=&|~!.]*", expression):
         return False
@@ -186,7 +189,7 @@ def _is_arithmetic(expression: str) -> bool:
 
 @contextmanager
 def _silent() -> Iterator[None]:
-    """Without torch's own traceback of a damaged file; the sentence says it."""
+    """Silence torch's own traceback for a damaged file."""
     names = ("torch.export", "torch.export.pt2_archive._package", "torch._export.serde.serialize")
     loggers = [logging.getLogger(name) for name in names]
     before = [logger.disabled for logger in loggers]

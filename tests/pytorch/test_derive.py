@@ -181,7 +181,7 @@ class Cache(nn.Module):
 
 
 def test_a_dictionary_of_sizes_is_one_sentence() -> None:
-    with pytest.raises(NoFormulaError, match="Cache cannot be run on sizes with names") as refused:
+    with pytest.raises(NoFormulaError, match="Cache cannot run on symbolic sizes") as refused:
         archcalc.derive(Cache(), ["height"], inputs=[(1, 3, 24, 24)])
     assert "\n" not in str(refused.value)
 
@@ -208,10 +208,10 @@ class Halves(nn.Module):
     [
         (Scripted, "test_derive.py:"),
         (Values, "test_derive.py:"),
-        (Strides, r"the sizes that stride at test_derive.py:"),
+        (Strides, "the output sizes of stride at test_derive.py:"),
     ],
 )
-def test_what_sizes_do_not_tell_is_refused_with_the_line(
+def test_a_model_whose_sizes_cannot_be_followed_is_refused_with_the_line(
     make: Callable[[], nn.Module], why: str
 ) -> None:
     with pytest.raises(NoFormulaError, match=why):
@@ -224,7 +224,7 @@ def test_what_sizes_do_not_tell_is_refused_with_the_line(
         ({"inputs": [(1, 3, 24, 24)], "over": ["depth"]}, "its inputs have batch, height, width"),
         ({"inputs": [3], "over": ["height"]}, "has no inputs with shapes"),
         ({"inputs": [(1, 3, 24, 24)], "over": ["height"], "figures": ["x"]}, "unknown figure 'x'"),
-        ({"input": "24x24x3", "over": ["height"]}, "give inputs="),
+        ({"input": "24x24x3", "over": ["height"]}, "pass inputs="),
         ({"inputs": [(1, 3, 24, 24)], "over": ["batch"], "training": True}, "evaluation mode"),
     ],
 )

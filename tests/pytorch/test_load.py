@@ -226,12 +226,15 @@ def test_a_forward_that_fails_names_the_module_and_shows_what_ran(net: str, cli)
         (["{net}:Nett", "-i", "8x8x3"], "has no 'Nett'; did you mean Net"),
         (["{net}:number", "-i", "8x8x3"], "is int, not a class, function or module"),
         (["{net}:Net"], "--input 224x224x3 for an image, or --input x=1,3,224,224:f32"),
-        (["{net}:Net", "-i", "8x8x3", "--set", "wide=1"], "has no option 'wide'; it takes width"),
+        (
+            ["{net}:Net", "-i", "8x8x3", "--set", "wide=1"],
+            "has no option 'wide'; its options are width",
+        ),
         (
             ["{net}:built", "-i", "1,8", "--set", "a=1"],
             "is a module instance, which has no options",
         ),
-        (["{net}:Needy", "-i", "8x8x3"], "needs width: give --set width=..."),
+        (["{net}:Needy", "-i", "8x8x3"], "needs width; give --set width=..."),
         (["{net}:Unbuildable", "-i", "8x8x3"], "cannot be built: RuntimeError: no weights today"),
         (["{net}:Net", "-i", "x=1,2:f99"], "'f99' is not a dtype"),
         (["{net}:Net", "-i", "x=1,b"], "is not a list of sizes"),

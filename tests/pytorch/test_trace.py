@@ -282,7 +282,7 @@ class TestTraining:
 
     def test_an_optimizer_that_needs_more_than_gradients_is_one_sentence(self) -> None:
         """LBFGS takes a closure, and is not a fault of the model."""
-        with pytest.raises(UsageError, match="the optimizer cannot make a step"):
+        with pytest.raises(UsageError, match="the optimizer step failed"):
             trace(nn.Linear(8, 4), (2, 8), train=True, optimizer=torch.optim.LBFGS)
 
     def test_attention_trains(self) -> None:

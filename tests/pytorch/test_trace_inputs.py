@@ -105,7 +105,7 @@ def test_text_stays_text_where_the_signature_asks_for_it() -> None:
         ({"x": "999999999999,999999999999"}, "larger than torch can address"),
         ({"x": (10**12, 10**12)}, "larger than torch can address"),
         ({"x": (10**5000,)}, "larger than torch can address"),
-        ({"x": (2, 2), "optimizer": "sgd"}, "needs a training step: give train=True"),
+        ({"x": (2, 2), "optimizer": "sgd"}, "needs a training step: pass train=True"),
     ],
 )
 def test_wrong_inputs_are_refused_in_one_sentence(arguments: Any, words: str) -> None:

@@ -1,6 +1,6 @@
-"""What a machine takes for the operators of networks: timed, and learnt from.
+"""Time operators on this machine and learn models that predict their time.
 
-``design.py`` draws the networks, ``timing.py`` times them, ``fit.py`` learns the models.
+``design.py`` samples networks, ``timing.py`` times them, and ``fit.py`` fits the models.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from archcalc.pytorch.bench.watch import Watch
 from archcalc.pytorch.calibrate.timing import time_networks
 
 SECONDS = 240.0
-"""Of timing, unless given."""
+"""Default time for measuring."""
 FEWEST = 12
-"""Networks from which an interval can be told at all."""
+"""The fewest networks from which an interval can be estimated."""
 SEED = 0
 DESIGN = 1_000_000
-"""Networks that the design can give; the time is over long before."""
+"""The number of networks in the design, far more than can be timed."""
 
 
 def calibrate(
@@ -44,12 +44,12 @@ def calibrate(
     find: Callable[[str], Device] = find_device,
     graphs: Iterable[Graph] = (),
 ) -> Calibration:
-    """Time designed networks for ``seconds`` and learn what their calls take.
+    """Time networks for ``seconds`` and fit models of their operators' time.
 
-    ``threads`` are of the CPU, torch's own number unless given, and 0 for all cores.
-    ``follow(done, total, what)`` is called in seconds. ``graphs`` are declared networks to time
-    instead of those of the design. Raises UsageError for a setting that cannot
-    be calibrated, and MissingExtraError without scikit-learn.
+    ``threads`` is the number of CPU threads: by default torch's own, and 0 for all cores.
+    ``follow(done, total, what)`` reports progress in seconds. ``graphs`` are declared networks to
+    time instead of the design's. Raises UsageError for a setting that cannot be calibrated, and
+    MissingExtraError without scikit-learn.
     """
     with needs("predict", "archcalc calibrate"):
         from archcalc.pytorch.calibrate.design import networks
@@ -63,17 +63,17 @@ def calibrate(
     place = find(device)
     count = check_threads(place, threads)
     if isinstance(place, Cpu) and count == 1:
-        # All work is this thread's, so its own clock stands still while others have the processor.
+        # All work is in this thread, whose own clock stops while other processes run.
         place = Cpu(time.thread_time)
     setting = CalibratedSetting(place.name, dtype, count, channels_last)
 
-    def tell(share: float, what: str) -> None:
+    def report(share: float, what: str) -> None:
         if follow is not None:
             follow(round(share * seconds), round(seconds), what)
 
     begun = time.perf_counter()
     with autotune(place), with_threads(count):
-        tell(0.0, f"the ceilings of {setting}")
+        report(0.0, f"the ceilings of {setting}")
         top = ceilings(place, dtype, count)
         watch = Watch(place)
         timed = time_networks(
@@ -83,15 +83,15 @@ def calibrate(
             place,
             seconds,
             FEWEST,
-            lambda share: tell(share, f"networks on {setting}"),
+            lambda share: report(share, f"networks on {setting}"),
         )
         others = watch.conditions().get("other_cores_used")
         if len(timed) < FEWEST:
             raise UsageError(
-                f"{place.name} could run {len(timed)} networks in {dtype}, too few to learn from; "
-                "give another dtype"
+                f"{place.name} could run only {len(timed)} networks in {dtype}, too few to learn "
+                "from; give another dtype"
             )
-        tell(1.0, f"models of {setting}")
+        report(1.0, f"models of {setting}")
         kinds, network = fit(timed, top)
         made = environment(place)
     return Calibration(

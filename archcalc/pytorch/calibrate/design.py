@@ -1,9 +1,9 @@
-"""The networks that a calibration times: drawn over the sizes that networks use.
+"""Sample the networks that a calibration times.
 
-An operator's time depends on where its inputs lie and on what ran before it, so it is timed inside
-a network. The networks resemble none in particular: a chain of blocks of every common form, each
-block's sizes a point of a Sobol sequence, which fills the space of sizes evenly however many
-points are used.
+An operator's time depends on where its inputs are in memory and on the operators before it, so it
+is timed inside a network. Each network is a chain of common blocks, not a copy of a known model.
+Each block's sizes are a point of a Sobol sequence, which covers the space of sizes evenly for any
+number of points.
 """
 
 from __future__ import annotations
@@ -26,28 +26,28 @@ T = TypeVar("T")
 AXES = 12
 """Coordinates of a block's point."""
 LARGEST = 6e9
-"""Multiply-adds of a network; a larger one would take the time of many."""
+"""Most multiply-adds of a network; a larger one would take the time of many."""
 ENOUGH = 1e9
-"""Multiply-adds from which a network gets no further block: one large operator says as much as
-ten."""
+"""Multiply-adds at which a network gets no more blocks; ten large operators teach no more than
+one."""
 MOST_WEIGHTS = 64e6
 MOST_ELEMENTS = 200e6
-"""Of the activations of a network together."""
+"""Most elements of all activations of a network."""
 LARGEST_OUTPUT = 24e6
-"""Elements of an activation: far more than an allocator keeps for the next call."""
+"""Most elements of one activation, far more than an allocator keeps for the next call."""
 IN_PLACE = ("relu", "relu6", "silu", "hardswish", "hardsigmoid", "leaky_relu")
 """Activations whose layer can overwrite its input."""
 
 
 class Draw:
-    """The coordinates of one point, taken one after another."""
+    """Draws choices from the coordinates of one point, in order."""
 
     def __init__(self, point: Sequence[float]) -> None:
         self.point = list(point)
         self.used = 0
 
     def share(self) -> float:
-        """The next coordinate, from 0 to 1. After the last one they repeat, shifted."""
+        """Return the next coordinate, from 0 to 1. After the last they repeat, shifted."""
         turn, place = divmod(self.used, len(self.point))
         self.used += 1
         return float((self.point[place] + 0.6180339887 * turn) % 1)
@@ -56,12 +56,11 @@ class Draw:
         return choices[min(int(self.share() * len(choices)), len(choices) - 1)]
 
     def size(self, least: float, most: float, towards: float = 1.0) -> int:
-        """A whole number, spread evenly by its logarithm, or ``towards`` below 1 more of them near
-        the upper end."""
+        """Return an integer with a uniform logarithm; ``towards`` below 1 favours the upper end."""
         return round(exp(log(least) + self.share() ** towards * (log(most) - log(least))))
 
     def channels(self, least: float, most: float) -> int:
-        """Channels as networks have them: mostly multiples of 8, sometimes any number."""
+        """Return a typical number of channels: mostly a multiple of 8, sometimes any number."""
         found = self.size(least, most)
         step = self.of((1, 4, 8, 8, 16, 16, 32))
         return max(step, round(found / step) * step) if step <= found else max(1, found)
@@ -71,7 +70,7 @@ class Draw:
 
 
 def networks(count: int, seed: int = 0) -> Iterator[Graph]:
-    """So many networks, all different; the same for the same seed."""
+    """Yield ``count`` different networks, which depend only on ``seed``."""
     heads = qmc.Sobol(AXES, seed=seed)
     blocks = qmc.Sobol(AXES, seed=seed + 1)
     made = 0
@@ -81,7 +80,7 @@ def networks(count: int, seed: int = 0) -> Iterator[Graph]:
         builder = Builder()
         try:
             graph = family(builder, head, lambda: Draw(blocks.random(1)[0]), f"design-{made}")
-        except ArchcalcError:  # a window that is larger than what it slides over
+        except ArchcalcError:  # a window is larger than its input
             continue
         if fits(graph):
             made += 1
@@ -96,8 +95,10 @@ def fits(graph: Graph) -> bool:
 
 
 def overwritten(graph: Graph, share: float) -> Graph:
-    """The graph with activations in place where nobody else reads their input, as libraries write
-    them; ``share`` below a half leaves all of them out of place."""
+    """Make activations in-place where nothing else reads their input, as libraries do.
+
+    If ``share`` is below 0.5, the graph is unchanged.
+    """
     readers: dict[int, int] = {}
     for node in graph:
         for value in node.inputs:
@@ -113,16 +114,16 @@ def overwritten(graph: Graph, share: float) -> Graph:
 
 
 def macs_of(builder: Builder) -> int:
-    """Multiply-adds of what was declared so far."""
+    """Return the multiply-adds declared so far."""
     return sum(TABLE[node.op].cost(node).macs for node in builder.nodes)
 
 
 Points = Callable[[], Draw]
-"""The next point of the blocks' sequence."""
+"""Returns the next point of the blocks' sequence."""
 
 
 def chain(builder: Builder, head: Draw, points: Points, name: str) -> Graph:
-    """A convolutional network: a stem, then blocks that mostly shrink and widen."""
+    """Declare a convolutional network: a stem, then blocks that mostly shrink and widen."""
     side = head.size(12, 300, 0.5)
     batch = head.of((1, 1, 1, 2, 4, 8, 8, 16, 32))
     width = head.channels(12, 192)
@@ -144,7 +145,7 @@ def chain(builder: Builder, head: Draw, points: Points, name: str) -> Graph:
 
 
 def small(builder: Builder, head: Draw, points: Points, name: str) -> Graph:
-    """A convolutional network for small images, in which a call costs as much as its work."""
+    """Declare a network for small images, in which call overhead matters as much as work."""
     side, width = head.size(6, 40), head.size(4, 48)
     x = builder.input((head.of((1, 1, 2, 8, 32)), head.of((1, 3, 8, 16)), side, side))
     for number in range(head.size(3, 7)):
@@ -157,7 +158,7 @@ def small(builder: Builder, head: Draw, points: Points, name: str) -> Graph:
 
 
 def transformer(builder: Builder, head: Draw, points: Points, name: str) -> Graph:
-    """Tokens of an image through encoder blocks of different widths of attention and MLP."""
+    """Declare a vision transformer with encoder blocks of varied attention and MLP widths."""
     patch = head.of((4, 8, 14, 16, 32))
     cells = head.size(5, 20, 0.8)
     batch = head.of((1, 1, 2, 4, 8))
@@ -184,7 +185,7 @@ def transformer(builder: Builder, head: Draw, points: Points, name: str) -> Grap
 
 
 def layers(builder: Builder, head: Draw, points: Points, name: str) -> Graph:
-    """Linear layers, as at the end of older networks and in MLPs."""
+    """Declare linear layers, as in MLPs and at the end of older networks."""
     batch = head.of((1, 1, 2, 4, 8, 16, 32, 64, 128, 256, 784, 1568))
     width = head.channels(32, 8192)
     x = builder.input((batch, width))
@@ -202,7 +203,7 @@ def layers(builder: Builder, head: Draw, points: Points, name: str) -> Graph:
 
 
 FAMILIES = (chain, small, transformer, chain, chain, layers, chain, small, chain, transformer)
-"""In turns: most networks are convolutional, and convolutions have most sizes."""
+"""The families in rotation. Most are convolutional, because convolutions have the most sizes."""
 
 
 def stem(x: Handle, width: int, draw: Draw) -> Handle:
@@ -213,14 +214,14 @@ def stem(x: Handle, width: int, draw: Draw) -> Handle:
 
 
 def plain(x: Handle, width: int, draw: Draw) -> Handle:
-    """One or two convolutions of any window."""
+    """Add one or two convolutions with any window."""
     window = draw.of((1, 1, 3, 3, 3, 5, 7))
     x = conv(x, width, window, draw, stride=draw.of((1, 1, 2)), groups=draw.of((1, 1, 1, 2)))
     return conv(x, width, draw.of((1, 3)), draw) if draw.chance(0.5) else x
 
 
 def asymmetric(x: Handle, width: int, draw: Draw) -> Handle:
-    """1×n after n×1, and dilation."""
+    """Add 1×n and n×1 convolutions, sometimes followed by a dilated one."""
     n = draw.of((3, 7))
     x = ops.relu(ops.conv2d(x, width, (1, n), padding=(0, n // 2)))
     x = ops.relu(ops.conv2d(x, width, (n, 1), padding=(n // 2, 0)))
@@ -230,7 +231,7 @@ def asymmetric(x: Handle, width: int, draw: Draw) -> Handle:
 
 
 def residual(x: Handle, width: int, draw: Draw) -> Handle:
-    """Two 3×3 convolutions, or a bottleneck with groups, beside a shortcut."""
+    """Add two 3×3 convolutions, or a bottleneck with groups, with a shortcut."""
     stride = draw.of((1, 1, 2))
     if draw.chance(0.4):
         y = conv(x, width, 3, draw, stride=stride)
@@ -247,7 +248,7 @@ def residual(x: Handle, width: int, draw: Draw) -> Handle:
 
 
 def inverted(x: Handle, width: int, draw: Draw) -> Handle:
-    """Widen, a depthwise convolution, squeeze and excitation, narrow."""
+    """Add an inverted bottleneck with a depthwise convolution and squeeze-and-excitation."""
     width = max(8, width // 2)
     inner = max(8, min(2048, round(x.channels * draw.of((1, 2, 3, 4, 6)))))
     kind = draw.of((ops.relu, ops.relu6, ops.hardswish, ops.silu, ops.silu))
@@ -264,7 +265,7 @@ def inverted(x: Handle, width: int, draw: Draw) -> Handle:
 
 
 def excite(x: Handle, draw: Draw) -> Handle:
-    """Weights for the channels, from their means."""
+    """Add squeeze-and-excitation: scale channels by weights computed from their means."""
     pooled = (
         ops.mean(x, (2, 3), keepdim=True) if draw.chance(0.4) else ops.adaptive_avg_pool2d(x, 1)
     )
@@ -274,7 +275,7 @@ def excite(x: Handle, draw: Draw) -> Handle:
 
 
 def dense(x: Handle, width: int, draw: Draw) -> Handle:
-    """Layers whose inputs are all that was made before."""
+    """Add dense layers, each of which takes all earlier outputs."""
     growth = draw.of((12, 16, 32, 32, 48))
     made = [x]
     for _ in range(draw.of((2, 3, 4))):
@@ -286,7 +287,7 @@ def dense(x: Handle, width: int, draw: Draw) -> Handle:
 
 
 def inception(x: Handle, width: int, draw: Draw) -> Handle:
-    """Branches of different windows, side by side."""
+    """Add parallel branches with different windows."""
     part = max(4, width // 4)
     norms = draw.chance(0.5)
 
@@ -307,7 +308,7 @@ def inception(x: Handle, width: int, draw: Draw) -> Handle:
 
 
 def shuffled(x: Handle, width: int, draw: Draw) -> Handle:
-    """Half of the channels through a depthwise branch, then a shuffle."""
+    """Send half of the channels through a depthwise branch, then shuffle."""
     if x.channels % 2:
         return plain(x, width, draw)
     half = x.channels // 2
@@ -319,7 +320,7 @@ def shuffled(x: Handle, width: int, draw: Draw) -> Handle:
 
 
 def patches(x: Handle, width: int, draw: Draw) -> Handle:
-    """A wide depthwise convolution, then linear layers over the channels."""
+    """Add a wide depthwise convolution, then linear layers over the channels."""
     window, size = draw.of((3, 5, 7, 7)), x.channels
     y = ops.conv2d(x, size, window, padding=window // 2, groups=size, name="dw")
     if draw.chance(0.6):
@@ -338,7 +339,7 @@ def patches(x: Handle, width: int, draw: Draw) -> Handle:
 
 
 def resized(x: Handle, width: int, draw: Draw) -> Handle:
-    """Down, up again, and beside what was there."""
+    """Downsample, upsample and concatenate with the input."""
     y = conv(ops.max_pool2d(x, 2), width, 3, draw)
     if draw.chance(0.5):
         y = ops.conv_transpose2d(y, max(1, width // 2), 2, stride=2)
@@ -368,7 +369,7 @@ BLOCKS = (
 def conv(
     x: Handle, width: int, window: int, draw: Draw, *, stride: int = 1, groups: int = 1
 ) -> Handle:
-    """A convolution with what usually follows it."""
+    """Add a convolution with the usual normalisation and activation."""
     if x.channels % groups or width % groups:
         groups = 1
     bias = draw.chance(0.4)
@@ -402,7 +403,7 @@ def pool(x: Handle, draw: Draw) -> Handle:
 
 
 def classify(x: Handle, draw: Draw) -> Handle:
-    """From a map of features to classes, in the old way or the new."""
+    """Add a classifier: hidden linear layers as in older networks, or global pooling."""
     if draw.chance(0.25) and x.channels * x.shape[2] * x.shape[3] < 30_000:
         x = ops.flatten(x)
         hidden = draw.size(64, max(65, min(4096, int(40e6 / x.channels))))
@@ -413,7 +414,7 @@ def classify(x: Handle, draw: Draw) -> Handle:
 
 
 def attention(x: Handle, heads: int, draw: Draw) -> Handle:
-    """Fused or by products, over all tokens or in windows; with one projection or three."""
+    """Add fused or unfused attention, with one projection or three."""
     batch, length, width = x.shape
     if draw.chance(0.6):
         qkv = ops.linear(x, 3 * width, name="qkv")

@@ -1,9 +1,8 @@
-"""From timed networks to the models of a calibration.
+"""Fit the models of a calibration to timed networks.
 
-A model per kind of operator, by gradient boosting, of the logarithm of a call's time over its least
-time. What a model says about calls that it was fitted to tells nothing about its error, so every
-spread and every interval comes from networks that were left out of the fit, a fifth of them at a
-time.
+For each kind of operator, gradient boosting models the logarithm of a call's time over its lower
+bound. Spreads and intervals come from cross-validation over networks in five folds, because errors
+on the fitted calls themselves are too small.
 """
 
 from __future__ import annotations
@@ -50,9 +49,9 @@ QUANTILE = {
     "random_state": 0,
 }
 FEWEST = 20
-"""Calls of a kind that a model is fitted to; a kind with fewer counts as not calibrated."""
+"""The fewest calls of a kind for a model; a kind with fewer is not calibrated."""
 FLOOR = 0.02
-"""The least spread of a network's time: two runs of one network differ by as much."""
+"""The smallest spread of a network's time: two runs of one network differ by as much."""
 
 
 class _Rows(NamedTuple):
@@ -61,21 +60,22 @@ class _Rows(NamedTuple):
     ops: tuple[str, ...]
     features: Numbers
     target: Numbers
-    """Logarithm of the time over the least time."""
+    """Logarithm of the time over its lower bound."""
     least: Numbers
+    """Lower bounds of the time in seconds."""
     network: NDArray[np.int64]
-    """The position of the network that each call is of."""
+    """The index of each call's network."""
 
 
 def fit(timed: Sequence[Timed], ceilings: Ceilings) -> tuple[dict[str, KindModel], NetworkModel]:
-    """The models of every kind that was timed often enough, and of networks as a whole."""
+    """Fit a model for every kind with enough calls, and one for whole networks."""
     kinds: dict[str, KindModel] = {}
     seconds: list[Numbers] = []
     spreads: list[Numbers] = []
     owners: list[NDArray[np.int64]] = []
     for kind, rows in _by_kind(timed, ceilings).items():
         if len(rows.target) < FEWEST or len(set(rows.network.tolist())) < FOLDS:
-            # Without a model, the time that was measured stands for what would be predicted.
+            # There is no model, so use the measured time instead of a prediction.
             seconds.append(rows.least * np.exp(rows.target))
             spreads.append(np.zeros(len(rows.target)))
             owners.append(rows.network)
@@ -125,12 +125,12 @@ def _by_kind(timed: Sequence[Timed], ceilings: Ceilings) -> dict[str, _Rows]:
 
 
 def _unseen(rows: _Rows) -> Numbers:
-    """A prediction for each call by a model that has seen no call of its network."""
+    """Predict each call with a model fitted without its network."""
     found = np.zeros(len(rows.target))
     fold = rows.network % FOLDS
     for number in set(fold.tolist()):
         out = fold == number
-        if out.all():  # one fold has all of them: nothing to learn from
+        if out.all():  # one fold has all calls, so none are left to fit
             found[out] = rows.target.mean()
             continue
         model = _boosted(rows.features[~out], rows.target[~out], MEDIAN)
@@ -151,7 +151,7 @@ def _quantile(features: Numbers, error: Numbers, alpha: float) -> Any:
 def _network(
     timed: Sequence[Timed], parts: Sequence[tuple[Numbers, Numbers, NDArray[np.int64]]]
 ) -> NetworkModel:
-    """How the sum over unseen calls becomes the time of a whole pass, and how well."""
+    """Fit the time of a whole pass to the sum over its calls, and estimate the error."""
     whole = np.array([each.whole for each in timed])
     count = np.array([float(len(each.calls)) for each in timed])
     sums = np.zeros(len(timed))
@@ -183,12 +183,11 @@ def _network(
 
 
 def plane(sums: Numbers, count: Numbers, whole: Numbers) -> tuple[float, float, float]:
-    """(overhead, seconds per call, scale) with the least squares of relative errors; far outliers
-    are left out of a second fit.
+    """Return (overhead, seconds per call, scale) with the least squared relative errors.
 
-    Looking at a node costs time that an undivided pass does not take, so the seconds per call can
-    be below 0. Numbers that cannot be (an overhead below 0, a scale far from 1, a network that
-    takes no time) mean that there is too little to learn them from; then there are fewer of them.
+    A second fit leaves far outliers out. Seconds per call can be negative, because timing each node
+    adds time that an undivided pass does not take. Impossible numbers (a negative overhead, a scale
+    far from 1, a network that takes no time) mean too little data; then fewer of them are fitted.
     """
     table = np.stack([np.ones(len(whole)), count, sums], axis=1) / whole[:, None]
     for columns in ([0, 1, 2], [1, 2]):
@@ -206,15 +205,17 @@ def plane(sums: Numbers, count: Numbers, whole: Numbers) -> tuple[float, float, 
 
 
 def conformal(scores: Numbers) -> float:
-    """The score that a new network stays below with the upper half of the coverage: the order
-    statistic that is right for this number of networks (split conformal prediction)."""
+    """Return the upper bound of a new network's score by split conformal prediction.
+
+    It is the order statistic for the upper end of the coverage, corrected for the sample size.
+    """
     ordered = np.sort(scores)
     rank = ceil((len(ordered) + 1) * (1 + COVERAGE) / 2)
     return float(ordered[min(rank, len(ordered)) - 1])
 
 
 def trees(model: Any) -> Trees:
-    """scikit-learn's ensemble as plain numbers."""
+    """Convert scikit-learn's ensemble to plain numbers."""
     roots: list[int] = []
     feature: list[int] = []
     value: list[float] = []

@@ -1,8 +1,8 @@
-"""Every node of the designed networks timed in its place, and every network as a whole.
+"""Time every node of the designed networks in its context, and every network as a whole.
 
-A machine is rarely left alone for minutes. So a few networks take turns, pass by pass, and every
-network is visited several times with minutes between; of its visits the fastest counts, since what
-disturbs a call can only make it slower.
+A machine is rarely idle for minutes. Groups of networks therefore alternate pass by pass, and every
+network is timed in several visits, minutes apart. The fastest visit counts, because interference
+only slows a call down.
 """
 
 from __future__ import annotations
@@ -28,39 +28,39 @@ from archcalc.pytorch.build import Network
 
 VISITS = 2
 TOGETHER = 6
-"""Networks in turns."""
+"""Networks that alternate in one group."""
 FEWEST, MOST = 3, 10
-"""Passes over each network in a visit."""
+"""Limits of the passes over each network in a visit."""
 SHARE = 0.25
-"""Seconds of a visit: a slow network has fewer passes."""
+"""Seconds of a visit, which limit the passes over a slow network."""
 WARM = 2
-"""Passes before a visit's first timed one. Memory that was never touched costs more than the work
-of short operators."""
+"""Untimed passes at the start of a visit. The first access to memory costs more than the work of a
+short operator."""
 TURN = 0.005
 """Seconds of passes over the whole network in a turn."""
 
 NOISE = 2**16
-"""Different values of a network's weights."""
+"""The number of distinct values in a network's weights."""
 
 Share = Callable[[float], None]
-"""Called with the part of the work that is done."""
+"""Called with the completed fraction of the work."""
 
 
 @dataclass(frozen=True)
 class Timed:
-    """One network with the time of each call and of the whole."""
+    """One network with the time of each call and of the whole pass."""
 
     graph: Graph
     calls: tuple[Call, ...]
     seconds: tuple[float, ...]
-    """Of each call, in order."""
+    """Seconds of each call, in order."""
     whole: float
-    """Of a pass that is not looked into."""
+    """Seconds of a pass that is not timed per node."""
 
 
 @dataclass
 class _Visited:
-    """A network, with what each visit found."""
+    """A network with the results of each visit."""
 
     graph: Graph
     wholes: list[float] = field(default_factory=list)
@@ -71,14 +71,14 @@ class _Visited:
 
 @dataclass
 class _Ready:
-    """A network that can be called."""
+    """A network that is ready to be timed."""
 
     of: _Visited
     forward: Callable[[], object]
     look: Pass
     passes: int
     short: bool
-    """Whether the caches that another network has filled would show in its time."""
+    """Whether it is so fast that caches filled by another network would affect its time."""
     wholes: list[float] = field(default_factory=list)
     rows: list[list[float]] = field(default_factory=list)
 
@@ -92,31 +92,30 @@ def time_networks(
     fewest: int = 1,
     follow: Share = lambda share: None,
 ) -> list[Timed]:
-    """Time as many networks as ``budget`` seconds allow, at least ``fewest`` where there are as
-    many."""
-    begun = time.perf_counter()  # the device's clock may be that of its own work alone
+    """Time as many networks as ``budget`` seconds allow, but at least ``fewest`` if available."""
+    begun = time.perf_counter()  # the device's clock may count only its own work
     rest = iter(graphs)
     known: list[_Visited] = []
 
-    def tell() -> None:
+    def report() -> None:
         follow(min((time.perf_counter() - begun) / budget, 1.0))
 
     while group := [_Visited(graph.to(dtype)) for graph in islice(rest, TOGETHER)]:
         known += _visit(group, dtype, channels_last, device)
-        tell()
+        report()
         if time.perf_counter() - begun >= budget / VISITS and len(known) >= fewest:
             break
     for _ in range(VISITS - 1):
         for start in range(0, len(known), TOGETHER):
             _visit(known[start : start + TOGETHER], dtype, channels_last, device)
-            tell()
+            report()
     return [_finished(each) for each in known]
 
 
 def _visit(
     group: Sequence[_Visited], dtype: str, channels_last: bool, device: Device
 ) -> list[_Visited]:
-    """Time a group in turns; those that the device cannot run in this dtype are left out."""
+    """Time a group in turns, without networks that the device cannot run in this dtype."""
     with torch.no_grad():
         prepared = [_prepared(each, dtype, channels_last, device) for each in group]
         ready = [each for each in prepared if each is not None]
@@ -135,7 +134,7 @@ def _visit(
 
 
 def _prepared(known: _Visited, dtype: str, channels_last: bool, device: Device) -> _Ready | None:
-    """A network with values, called some times; None where the device cannot run it."""
+    """Build and warm up a network; return None if the device cannot run it."""
     kind = getattr(torch, dtype)
     try:
         network = with_noise(Network(known.graph)).eval().to(device=device.name, dtype=kind)
@@ -160,8 +159,11 @@ def _prepared(known: _Visited, dtype: str, channels_last: bool, device: Device) 
 
 
 def with_noise(network: Network) -> Network:
-    """The network with values on the CPU: one block of noise over and over, scaled so that signals
-    neither vanish nor grow. Drawing every weight would take as long as some passes."""
+    """Fill the network's weights on the CPU with a repeated block of noise.
+
+    The noise is scaled so that signals neither vanish nor grow. Drawing every weight would take as
+    long as some passes.
+    """
     network.to_empty(device="cpu")
     noise = torch.randn(NOISE, generator=torch.Generator().manual_seed(0))
     for layer in network.modules():
@@ -178,7 +180,7 @@ def with_noise(network: Network) -> Network:
 
 
 def _turn(call: Callable[[], object], device: Device) -> list[float]:
-    """Seconds of each of some calls."""
+    """Return the seconds of each call in one turn."""
     found: list[float] = []
     while sum(found) < TURN:
         start = device.mark()
@@ -194,6 +196,6 @@ def _finished(each: _Visited) -> Timed:
 
 
 def undisturbed(samples: Sequence[float]) -> float:
-    """The mean of the faster half: what slows a call comes from outside it."""
+    """Return the mean of the faster half, since interference only slows a call down."""
     ordered = sorted(samples)
     return statistics.fmean(ordered[: -(-len(ordered) // 2)])

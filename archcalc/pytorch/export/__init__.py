@@ -1,7 +1,7 @@
-"""Declared networks as files that need no archcalc: plain PyTorch, ``torch.export``, ONNX.
+"""Export networks to files that do not need archcalc: plain PyTorch, ``torch.export`` and ONNX.
 
-A Python file is made in three steps: :mod:`blocks` groups the graph's nodes by their names,
-:mod:`classes` finds the blocks that one class describes, and :mod:`source` writes the classes.
+A Python file is written in three steps: :mod:`blocks` groups the graph's nodes by name,
+:mod:`classes` merges blocks of the same form, and :mod:`source` writes the classes.
 """
 
 from archcalc.pytorch.export.program import export_onnx, export_pt2

@@ -1,5 +1,7 @@
-"""A declared graph as nested blocks, by the dots in its nodes' names: what becomes a class of an
-exported file."""
+"""Split a declared graph into nested blocks by the dots in its nodes' names.
+
+Blocks become the classes of an exported file.
+"""
 
 from __future__ import annotations
 
@@ -13,28 +15,28 @@ from archcalc.pytorch.layers import BareParameter, Expression, Layer, realise
 
 @dataclass(frozen=True, eq=False)
 class Item:
-    """One step of a block: a layer, an expression or a block inside."""
+    """One step of a block: a layer, an expression, a parameter or a nested block."""
 
     name: str
-    """Inside its block; dotted where a scope could not become a block of its own."""
+    """Its name inside the block; dotted if an inner scope could not become a block."""
     what: Layer | Expression | BareParameter | Block
     inputs: tuple[int, ...]
-    """Earlier items by position; -1 is the block's first input, -2 its second."""
+    """Positions of earlier items; -1 is the block's first input, -2 its second."""
     training_only: bool
     output: Shape
-    """At the size of this declaration."""
+    """The output shape at the declared input size."""
 
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """A scope of the graph that can be one module: what it computes leaves by one output."""
+    """A scope of the graph that can be one module, with a single output."""
 
     path: str
-    """Its full name; empty for the whole network."""
+    """Its full name, empty for the whole network."""
     items: tuple[Item, ...]
     inputs: tuple[Value, ...]
     outputs: tuple[int, ...]
-    """Positions of the items that leave; one, but for the whole network."""
+    """Positions of the output items: one, except for the whole network."""
 
     @property
     def name(self) -> str:
@@ -42,7 +44,7 @@ class Block:
 
     @cached_property
     def key(self) -> Hashable:
-        """Equal for two blocks that differ in the numbers given to their layers alone."""
+        """A key that is equal for blocks that differ only in their layers' numbers."""
         return (
             len(self.inputs),
             self.outputs,
@@ -50,15 +52,17 @@ class Block:
         )
 
     def walk(self) -> Iterable[Block]:
-        """This block and all inside, outer ones first."""
+        """Yield this block and all nested ones, outer blocks first."""
         yield self
         for item in self.items:
             if isinstance(item.what, Block):
                 yield from item.what.walk()
 
     def source(self, item: int) -> int | None:
-        """The item that a value has its channels from: back through all that keeps their number.
-        Negative where they come in from outside, None where several are joined or regrouped."""
+        """Return the item that sets the number of channels of an item's output.
+
+        It is negative for an input of the block, and None if channels are joined or regrouped.
+        """
         while item >= 0:
             what = self.items[item].what
             if isinstance(what, BareParameter):
@@ -72,14 +76,14 @@ class Block:
         return item
 
     def is_direct(self, place: int) -> bool:
-        """A value that is the block's first input, or one layer or block away from it."""
+        """Whether a value is the block's first input, or one layer or block away from it."""
         if place < 0:
             return place == -1
         item = self.items[place]
         return item.inputs == (-1,) and not isinstance(item.what, Expression)
 
     def channels(self, place: int) -> int | None:
-        """The size of dimension 1 of an item's output or of an input."""
+        """Return the size of dimension 1 of an item's output or of an input."""
         shape = self.items[place].output if place >= 0 else self.inputs[-1 - place].shape
         return shape[1] if len(shape) > 1 else None
 
@@ -89,7 +93,7 @@ OUT = ("out_channels", "out_features", "embedding_dim")
 
 
 def blocks(graph: Graph) -> Block:
-    """The whole network as a block of blocks."""
+    """Return the whole network as nested blocks."""
     order = [index for index, node in enumerate(graph.nodes) if node.op != "input"]
     order.sort(key=lambda index: graph.nodes[index].training_only)
     leaving = {(value.source, value.port) for value in graph.outputs.values()}
@@ -97,7 +101,7 @@ def blocks(graph: Graph) -> Block:
 
 
 class _Tree:
-    """Collects blocks of one graph."""
+    """Collects the blocks of one graph."""
 
     def __init__(self, graph: Graph, leaving: set[tuple[int, int]]) -> None:
         self.graph = graph
@@ -153,8 +157,10 @@ class _Tree:
         return Block(path, tuple(items), tuple(inputs.values()), outputs)
 
     def _units(self, prefix: str, members: list[int]) -> Mapping[str, list[int]]:
-        """The members by their next name, in an order in which they can run. A scope that cannot
-        be one module gives its members to the block around it, under dotted names."""
+        """Group members by the next part of their name, in an order in which they can run.
+
+        If a scope cannot be one module, its members join the surrounding block under dotted names.
+        """
         opened: set[str] = set()
         while True:
             units: dict[str, list[int]] = {}
@@ -169,7 +175,7 @@ class _Tree:
                 order, stuck = self._ordered(units)
                 if not stuck:
                     return {name: units[name] for name in order}
-                # Scopes that wait for one another: what runs goes in and out of them.
+                # These scopes depend on one another, so none can run as a whole.
                 wrong = [name for name in stuck if not self._is_leaf(prefix, name, units[name])]
             opened.update(wrong)
 
@@ -186,8 +192,8 @@ class _Tree:
         return len(unit) == 1 and self.nodes[unit[0]].name == prefix + name
 
     def _closed(self, path: str, unit: list[int]) -> bool:
-        """Whether a scope can be a module: it has layers, one value leaves it, all of it runs in
-        the same modes, and no layer has its very name."""
+        """Whether a scope can be a module: it has layers and one output, all of it runs in the same
+        modes, and no layer has the scope's name."""
         nodes = [self.nodes[index] for index in unit]
         return (
             sum(self._leaves(index, unit) for index in unit) == 1
@@ -200,7 +206,7 @@ class _Tree:
         return index in self.leaving or not self.readers.get(index, set()) <= set(unit)
 
     def _ordered(self, units: Mapping[str, list[int]]) -> tuple[list[str], list[str]]:
-        """Names in an order in which they can run, the earliest first; and those that never can."""
+        """Return names in an order in which they can run, and the names that cannot run."""
         owner = {index: name for name, unit in units.items() for index in unit}
         waits = {
             name: {

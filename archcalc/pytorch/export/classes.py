@@ -1,7 +1,7 @@
-"""Blocks of one form as one class: what differs between its uses becomes an argument.
+"""Merge blocks of the same form into one class whose arguments are the differences.
 
-Nine Inception modules are one class with seven arguments. Numbers that are the same in every use
-are written into the class; numbers that always change together become one argument.
+GoogLeNet's nine Inception modules become one class with seven arguments. Numbers that are equal in
+every use are written into the class. Numbers that always change together become one argument.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ IN = ("in_channels", "in_features", "num_features", "num_channels", "normalized_
 """Arguments that follow the channels of a layer's input."""
 
 UNNAMED = ("channels", "kernel_size")
-"""Kinds of arguments that are written without their names."""
+"""Kinds of arguments that are passed by position."""
 
 NO_DEFAULT = object()
 
@@ -40,16 +40,16 @@ class Parameter:
     name: str
     slots: tuple[Slot, ...]
     values: tuple[Any, ...]
-    """For each use of the class."""
+    """Its value in each use of the class."""
     kind: str
-    """``channels``, or the name of the layer's argument: numbers of different kinds stay apart even
-    where they agree by chance."""
+    """``channels``, or the name of the layer's argument. Numbers of different kinds are not merged,
+    even if they happen to be equal."""
     default: Any = NO_DEFAULT
 
 
 @dataclass
 class BlockClass:
-    """All blocks of one form."""
+    """All blocks of the same form."""
 
     classes: Classes
     uses: list[Block] = field(default_factory=list)
@@ -61,7 +61,7 @@ class BlockClass:
 
     @cached_property
     def parameters(self) -> tuple[Parameter, ...]:
-        """Channels first, then kernel sizes, then the rest; those with a default last."""
+        """Channels, kernel sizes, then the rest; parameters with a default come last."""
         merged: dict[Hashable, list[Slot]] = {}
         for slot in self.slots:
             values = tuple(self.value(use, slot) for use in self.uses)
@@ -71,11 +71,11 @@ class BlockClass:
         taken = {"self"}
         layers = {item.name for item in self.form.items}
         found = []
-        # Names that say where a number comes from go first; the others make way for them.
+        # Names such as in_channels have priority; other names must differ from them.
         for slots in sorted(merged.values(), key=lambda slots: self._place_name(slots) is None):
             wanted = self._place_name(slots) or self._layer_name(slots, merged)
             if any(self._is_read_by_forward(slot) for slot in slots) and wanted in layers:
-                wanted = f"{wanted}_channels"  # kept as an attribute beside the layer
+                wanted = f"{wanted}_channels"  # an attribute must not replace the layer
             name = _unique(wanted, taken)
             values = tuple(self.value(use, slots[0]) for use in self.uses)
             default = self._default(slots, values)
@@ -93,8 +93,10 @@ class BlockClass:
 
     @cached_property
     def of_layers(self) -> bool:
-        """One convolution or linear layer and what follows it, such as ReLU: named after them, and
-        general in the numbers that such a class is expected to take."""
+        """Whether it is one convolution or linear layer with, for example, a ReLU.
+
+        Such a class is named after its layers and has the arguments that users expect of it.
+        """
         layers = [item.what for item in self.form.items if isinstance(item.what, Layer)]
         setting = [layer for layer in layers if any(name in OUT for name in layer.args)]
         short = len(layers) == len(self.form.items) <= 4
@@ -110,7 +112,7 @@ class BlockClass:
         return self.of_layers and slot.arg in general
 
     def _side(self, slot: Slot) -> str:
-        """Input and output channels of a general class are two arguments even where they agree."""
+        """Keep input and output channels of a general class apart even if they are equal."""
         if not self.of_layers or self.kind(slot) != "channels":
             return ""
         item = self.form.items[slot.item]
@@ -125,13 +127,13 @@ class BlockClass:
         )
 
     def arguments(self, item: Item) -> tuple[str, ...]:
-        """The names of an item's arguments, in order."""
+        """Return the names of an item's arguments, in order."""
         if isinstance(item.what, Block):
             return tuple(parameter.name for parameter in self.classes.of(item.what).parameters)
         return tuple(item.what.args)
 
     def value(self, use: Block, slot: Slot) -> Any:
-        """What fills a slot in one use of this class."""
+        """Return the value of a slot in one use of this class."""
         what = use.items[slot.item].what
         if isinstance(what, Block):
             inner = self.classes.of(what)
@@ -139,7 +141,7 @@ class BlockClass:
         return what.args[slot.arg]
 
     def default(self, slot: Slot) -> Any:
-        """What an item's argument is unless given."""
+        """Return the default of an item's argument."""
         what = self.form.items[slot.item].what
         if isinstance(what, Block):
             return self.classes.of(what).parameter(slot.arg).default
@@ -155,12 +157,12 @@ class BlockClass:
         return next(parameter for parameter in self.parameters if parameter.name == name)
 
     def bound(self, slot: Slot) -> Parameter | None:
-        """The parameter that fills a slot; None where a number is written there."""
+        """Return the parameter that fills a slot, or None for a fixed number."""
         return next((p for p in self.parameters if slot in p.slots), None)
 
     @cached_property
     def stored(self) -> tuple[Parameter, ...]:
-        """The parameters that forward reads, so that they must be kept."""
+        """The parameters that ``forward`` reads, so that they become attributes."""
         return tuple(
             parameter
             for parameter in self.parameters
@@ -173,7 +175,7 @@ class BlockClass:
         return common if not others and _typed(common) in map(_typed, values) else NO_DEFAULT
 
     def _place_name(self, slots: list[Slot]) -> str | None:
-        """``in_channels`` and ``out_channels`` for what comes in and what leaves."""
+        """Return ``in_channels`` or ``out_channels`` for slots at the block's input or output."""
         form = self.form
         comes_in = [
             slot
@@ -194,7 +196,7 @@ class BlockClass:
         return None
 
     def _layer_name(self, slots: list[Slot], merged: Mapping[Hashable, list[Slot]]) -> str:
-        """After the first layer whose output channels it sets, or after the argument."""
+        """Name a parameter after the first layer whose output channels it sets, or the argument."""
         for slot in slots:
             if slot.arg in (*OUT, "channels"):
                 return identifier(self.form.items[slot.item].name)
@@ -205,7 +207,7 @@ class BlockClass:
 
 
 class Classes:
-    """The classes of all blocks of a network, the whole network first."""
+    """The classes of all blocks of a network, starting with the network itself."""
 
     def __init__(self, root: Block, name: str) -> None:
         self.by_key: dict[Hashable, BlockClass] = {}
@@ -225,7 +227,7 @@ class Classes:
 
 
 def _class_name(cls: BlockClass) -> str:
-    """After what it is made of where that is short, or after the name of its uses."""
+    """Name a class after its layers if that is short, else after the names of its uses."""
     items = cls.form.items
     if cls.of_layers:
         return "".join(
@@ -247,11 +249,11 @@ def _class_name(cls: BlockClass) -> str:
 
 
 PLAIN = {"block", "conv", "fc", "features", "layer", "layers", "linear", "pool", "stage", "unit"}
-"""Names that say where a block stands and not what it is."""
+"""Names that give a block's place, not its meaning."""
 
 
 def _is_residual(form: Block) -> bool:
-    """The block gives its own input, or a projection of it, added to what its layers make."""
+    """Whether the block adds its input, or a projection of it, to the output of its layers."""
     last = form.outputs[0]
     while last >= 0:
         item = form.items[last]
@@ -278,7 +280,7 @@ def _short_class(name: str) -> str:
 
 
 def _typed(value: Any) -> Hashable:
-    """``True`` is not ``1`` here."""
+    """Return a key that distinguishes ``True`` from ``1``."""
     return type(value), value
 
 

@@ -1,4 +1,4 @@
-"""A network as a program: ``torch.export`` and ONNX."""
+"""Export a network with ``torch.export`` or as ONNX."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def export_pt2(
 ) -> None:
     """Write a ``torch.export`` program in evaluation mode.
 
-    A declared graph is built with weights by ``seed``, and takes any batch. A torch module keeps
-    its weights and is called with ``args`` and ``kwargs``; torch decides whether its batch can
-    stay open. ``torch.export.load(path).module()`` runs the program.
+    A declared graph is built with weights from ``seed`` and accepts any batch size. A torch module
+    keeps its weights and is called with ``args`` and ``kwargs``; torch decides whether its batch
+    size is dynamic. ``torch.export.load(path).module()`` returns a module that runs the program.
 
-    Raises UsageError when ``path`` cannot be written, or torch cannot export the module.
+    Raises UsageError if ``path`` cannot be written or torch cannot export the module.
     """
     with replacing(path) as beside:
         torch.export.save(_program(model, seed, args, kwargs), beside)
@@ -46,16 +46,16 @@ def export_onnx(
     args: tuple[Any, ...] = (),
     kwargs: Mapping[str, Any] | None = None,
 ) -> None:
-    """Write an ONNX model in evaluation mode through torch's own exporter.
+    """Write an ONNX model in evaluation mode with torch's own exporter.
 
-    The model is that of :func:`export_pt2`. Raises MissingExtraError without onnx and onnxscript,
-    and UsageError when ``path`` cannot be written, or torch cannot export the module.
+    The arguments are those of :func:`export_pt2`. Raises MissingExtraError without onnx and
+    onnxscript, and UsageError if ``path`` cannot be written or torch cannot export the module.
     """
     absent = [name for name in ("onnx", "onnxscript") if find_spec(name) is None]
     if absent:
         raise missing("onnx", "writing ONNX", " and ".join(absent))
     with replacing(path) as beside, warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the exporter's, about its own internals
+        warnings.simplefilter("ignore")  # the exporter warns about its own internals
         program = _program(model, seed, args, kwargs)
         opened = () if isinstance(model, nn.Module) else model.inputs
         with guard("torch cannot write the model as ONNX"):
@@ -63,7 +63,7 @@ def export_onnx(
                 program,
                 f=beside,
                 output_names=["output"] if opened else None,
-                # Names what is open.
+                # Names the dynamic sizes.
                 dynamic_shapes=tuple({0: "batch"} for _ in opened) or None,
                 external_data=False,  # one file, so that it can be renamed
                 verbose=False,
@@ -77,7 +77,7 @@ def _program(
     args: tuple[Any, ...],
     kwargs: Mapping[str, Any] | None,
 ) -> torch.export.ExportedProgram:
-    """The evaluation path, the batch left open; a graph's is traced with two images."""
+    """Export the evaluation path with a dynamic batch size; a graph is traced with two images."""
     module: nn.Module
     if isinstance(model, nn.Module):
         module = model.eval()

@@ -1,4 +1,4 @@
-"""A declared graph as a Python file of plain PyTorch classes."""
+"""Write a declared graph as a Python file of plain PyTorch classes."""
 
 from __future__ import annotations
 
@@ -25,15 +25,13 @@ from archcalc.pytorch.export.source import (
 
 
 def export_python(graph: Graph, *, summary: str = "", source: str = "") -> str:
-    """The text of a Python file with this network as plain PyTorch classes.
+    """Return the text of a Python file with this network as plain PyTorch classes.
 
-    Its ``state_dict`` has the keys of ``build(graph)``, so weights go both ways, and its outputs
-    are the same. ``summary`` and ``source`` stand in its docstring; a registered model brings its
-    own.
-
-    Raises UsageError for a graph that was not declared.
+    Its ``state_dict`` has the same keys and its outputs are the same as those of ``build(graph)``,
+    so weights can be exchanged. ``summary`` and ``source`` are for its docstring; a registered
+    model has its own. Raises UsageError for a graph that was not declared.
     """
-    graph = Network(graph).architecture  # refuses what cannot be built, in one sentence
+    graph = Network(graph).architecture  # raises UsageError for a graph that cannot be built
     if not summary:
         with contextlib.suppress(UnknownModelError):
             known = find(graph.name)
@@ -54,7 +52,7 @@ def export_python(graph: Graph, *, summary: str = "", source: str = "") -> str:
 
 
 def _head(graph: Graph, summary: str, source: str) -> list[str]:
-    """The docstring and the imports."""
+    """Return the docstring and the imports."""
     params = sum(weight.numel for weight in graph.weights)
     macs = sum(TABLE[node.op].cost(node).macs for node in graph.eval().executed)
     given = " and ".join(describe_input(node.output.shape) for node in graph.inputs)
@@ -73,14 +71,14 @@ def _head(graph: Graph, summary: str, source: str) -> list[str]:
 def _network_docstring(graph: Graph) -> list[str]:
     rank = len(graph.inputs[0].output.shape)
     order = {4: "H×W×C", 5: "D×H×W×C"}.get(rank, "without the batch")
-    text = f"The sizes in the comments ({order}) are those at the input named above."
+    text = f"The sizes in the comments ({order}) are for the input named above."
     if len(graph.outputs) > 1:
-        text += " Evaluation gives the main output alone."
+        text += " In evaluation mode only the main output is returned."
     return _wrapped(text)
 
 
 def _docstring(cls: BlockClass) -> list[str]:
-    """Where a block stands, and what its arguments are."""
+    """Describe where a class is used and what its arguments mean."""
     paths = [use.path for use in cls.uses]
     text = f"Used {len(paths)} times, from {paths[0]} to {paths[-1]}."
     if len(paths) <= 2:
@@ -92,10 +90,10 @@ def _docstring(cls: BlockClass) -> list[str]:
 
 
 def _wrapped(text: str) -> list[str]:
-    """A class's docstring; the closing quotes have a line of their own where it takes several."""
+    """Wrap a class's docstring; if it has several lines, the closing quotes get their own line."""
     if len(text) + 10 <= WIDTH:
         return [f'    """{text}"""']
-    # Narrow enough that it does take several: the quotes alone are not worth a line.
+    # Narrow enough for two lines of text, so that the quotes do not follow a single one.
     first, *rest = textwrap.wrap(f'"""{text}', min(WIDTH - 4, len(text)))
     return [f"    {line}" for line in (first, *rest, '"""')]
 
@@ -104,7 +102,7 @@ def _outputs(name: str, outputs: tuple[str, ...]) -> list[str]:
     fields = [f"    {identifier(output)}: Tensor" for output in outputs]
     return [
         f"class {name}Outputs(NamedTuple):",
-        '    """What the network gives in training."""',
+        '    """The outputs of the network in training mode."""',
         "",
         *fields,
     ]
@@ -123,7 +121,7 @@ def _init_weights(kinds: list[str]) -> list[str]:
 
 
 def _main(graph: Graph, name: str) -> list[str]:
-    """What happens when the file is run: the output's shape and the parameters."""
+    """Return code that prints the output's shape and the parameters when the file is run."""
     given = []
     for node in graph.inputs:
         args = [*map(str, node.output.shape)]

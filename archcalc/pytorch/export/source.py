@@ -1,4 +1,4 @@
-"""Blocks and their classes as Python text, laid out as ``ruff format`` would."""
+"""Write blocks and their classes as Python text, formatted like ``ruff format``."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ WIDTH = 88
 
 
 class Call(NamedTuple):
-    """``head(args)``, split over lines where it is too long; the brackets are those of ``ends``."""
+    """``head(args)`` with the brackets in ``ends``, split over several lines if it is too long."""
 
     head: str
     args: Sequence[str | Call]
@@ -29,7 +29,7 @@ class Call(NamedTuple):
 
 
 def layout(indent: int, before: str, code: str | Call, after: str = "") -> Iterator[str]:
-    """Lines of ``before`` + ``code`` + ``after``, none longer than it must be."""
+    """Yield lines of ``before`` + ``code`` + ``after``, split at arguments to fit the width."""
     pad = " " * indent
     flat = f"{pad}{before}{code}{after}"
     if isinstance(code, str) or len(flat) <= WIDTH or not code.args:
@@ -46,7 +46,7 @@ def layout(indent: int, before: str, code: str | Call, after: str = "") -> Itera
 
 
 def class_text(cls: BlockClass, docstring: Sequence[str]) -> list[str]:
-    """One block's class."""
+    """Return the text of one block's class."""
     parameters = []
     for parameter in cls.parameters:
         text = f"{parameter.name}: {_annotation(parameter.values)}"
@@ -64,7 +64,7 @@ def class_text(cls: BlockClass, docstring: Sequence[str]) -> list[str]:
 
 
 def network_text(cls: BlockClass, docstring: Sequence[str], outputs: Sequence[str]) -> list[str]:
-    """The class of the whole network. ``outputs`` are the names of the graph's outputs."""
+    """Return the class of the whole network. ``outputs`` are the names of the graph's outputs."""
     lines = [f"class {cls.name}(nn.Module):", *docstring, "", "    def __init__(self) -> None:"]
     lines += ["        super().__init__()", *_layers(cls)]
     if any(_has_kaiming(block) for block in cls.form.walk()):
@@ -79,14 +79,14 @@ def network_text(cls: BlockClass, docstring: Sequence[str], outputs: Sequence[st
 
 
 def literal(value: Any) -> str:
-    """A value as people write it: ``1e-5``, ``"same"``."""
+    """Format a value as people write it: ``1e-5``, ``"same"``."""
     if isinstance(value, str):
         return json.dumps(value)
     return repr(value).replace("e-0", "e-")
 
 
 def _layers(cls: BlockClass) -> Iterator[str]:
-    """The assignments of ``__init__``."""
+    """Yield the assignments of ``__init__``."""
     for parameter in cls.stored:
         yield f"        self.{parameter.name} = {parameter.name}"
     made: set[str] = set()
@@ -111,7 +111,7 @@ def _assignment(name: str, value: str | Call) -> Iterator[str]:
 
 
 def _attribute(name: str) -> str:
-    """``self.b5.conv``; a name that Python does not take as one is looked up."""
+    """Return ``self.b5.conv``; a part that is not an identifier becomes a look-up."""
     text = "self"
     for part in name.split(".") if name else ():
         text = f"{text}.{part}" if part.isidentifier() else f'{text}.get_submodule("{part}")'
@@ -119,7 +119,7 @@ def _attribute(name: str) -> str:
 
 
 def _construction(cls: BlockClass, index: int, item: Item) -> Call:
-    """``nn.Conv2d(in_channels, 64, 3, padding=1)``."""
+    """Return a call such as ``nn.Conv2d(in_channels, 64, 3, padding=1)``."""
     if isinstance(item.what, BareParameter):
         fields = {arg: _argument(cls, Slot(index, arg)) for arg in item.what.args}
         return Call("nn.Parameter", [item.what.text.format(**fields)])
@@ -145,7 +145,7 @@ def _construction(cls: BlockClass, index: int, item: Item) -> Call:
 
 
 def _argument(cls: BlockClass, slot: Slot) -> str:
-    """What fills a slot inside ``__init__``: an argument of the class, or a number."""
+    """Return the text that fills a slot in ``__init__``: an argument of the class, or a number."""
     bound = cls.bound(slot)
     return bound.name if bound else literal(cls.value(cls.form, slot))
 
@@ -161,7 +161,7 @@ def _main_outputs(form: Block) -> list[int]:
 
 
 def _forward(cls: BlockClass, inputs: list[str], outputs: Sequence[str] = ()) -> list[str]:
-    """The body of ``forward``: one statement an item, or one line for a short chain."""
+    """Return the body of ``forward``: one statement per item, or one line for a short chain."""
     form = cls.form
     chain = _nested(cls)
     if chain and not outputs:
@@ -175,7 +175,7 @@ def _forward(cls: BlockClass, inputs: list[str], outputs: Sequence[str] = ()) ->
             switched = True
             lines += ["        if not self.training:", *_return(cls, main, names, outputs, 12)]
         if isinstance(item.what, BareParameter):
-            continue  # it is written where it is read
+            continue  # written where it is read
         code = _expression(cls, index, [names[place] for place in item.inputs])
         leaves = form.outputs == (index,) and index == len(form.items) - 1
         made = list(layout(8, "return " if leaves else f"{names[index]} = ", code))
@@ -198,7 +198,7 @@ def _return(
 
 
 def _nested(cls: BlockClass) -> str:
-    """``self.relu(self.bn(self.conv(x)))`` for up to three layers in a row."""
+    """Return ``self.relu(self.bn(self.conv(x)))`` for a chain of up to three layers, else ""."""
     form = cls.form
     text = "x"
     for index, item in enumerate(form.items):
@@ -219,7 +219,7 @@ def _expression(cls: BlockClass, index: int, given: list[str]) -> str | Call:
         bound = cls.bound(Slot(index, arg))
         fields[arg] = f"self.{bound.name}" if bound else literal(item.what.args[arg])
         if bound:
-            text = text.replace("}:{", "} : {")  # spaces around what is more than a number
+            text = text.replace("}:{", "} : {")  # the formatter's spaces in a slice of attributes
     if item.what.call:
         function, *settings = item.what.call
         inputs = [Call("", given, "[]")] if item.what.listed else given
@@ -228,23 +228,26 @@ def _expression(cls: BlockClass, index: int, given: list[str]) -> str | Call:
 
 
 def _value_names(form: Block, inputs: list[str], outputs: Sequence[str]) -> dict[int, str]:
-    """A variable for each value: ``x`` for what is alone in being needed later; the layer's own
-    name for one that waits beside it; ``y`` where several layers work on such a one in turn."""
+    """Choose a variable name for each value.
+
+    ``x`` is the only value still needed. A value needed beside it has the name of its layer, or
+    ``y`` if a chain of layers follows.
+    """
     items = form.items
     readers: dict[int, list[int]] = {}
     for index, item in enumerate(items):
         for place in item.inputs:
             readers.setdefault(place, []).append(index)
     end = len(items)
-    last = {place: reading[-1] for place, reading in readers.items()}
+    last = {place: indices[-1] for place, indices in readers.items()}
     main = _main_outputs(form)
-    # What leaves beside the main output, or is read again in training alone, keeps its own name.
+    # Outputs besides the main one, and values that training reads again, keep their own names.
     kept = {
         place
-        for place, reading in readers.items()
+        for place, indices in readers.items()
         if place >= 0
         and not items[place].training_only
-        and any(items[index].training_only for index in reading)
+        and any(items[index].training_only for index in indices)
     }
     own = {place: identifier(name) for place, name in zip(form.outputs, outputs, strict=False)}
     if main:
@@ -282,7 +285,7 @@ def _branch_name(
     names: dict[int, str],
     taken: set[str],
 ) -> str:
-    """The name of a value beside ``x``."""
+    """Choose the name of a value that is needed beside ``x``."""
     item = form.items[index]
     before = item.inputs[0]
     goes_on = len(item.inputs) == 1 and before >= 0 and readers[before] == [index]
@@ -334,7 +337,7 @@ def _has_kaiming(block: Block) -> bool:
 
 
 def kaiming_classes(block: Block) -> list[str]:
-    """The classes of layers whose weights begin Kaiming-normal."""
+    """Return the layer classes whose weights are initialised Kaiming-normal."""
     found = {
         item.what.cls
         for inner in block.walk()
@@ -345,7 +348,7 @@ def kaiming_classes(block: Block) -> list[str]:
 
 
 def all_classes(classes: Classes) -> Iterator[BlockClass]:
-    """The blocks' classes, without the network's own."""
+    """Yield the classes of the blocks, without the network's own."""
     first, *rest = classes
     assert first.form.path == ""
     yield from rest

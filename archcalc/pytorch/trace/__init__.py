@@ -1,11 +1,11 @@
-"""Run any ``nn.Module`` or callable once, on ``meta``, and record what it does.
+"""Run an ``nn.Module`` or any callable once, on ``meta``, and record its operations.
 
     from archcalc.pytorch.trace import trace
 
     graph = trace(torchvision.models.resnet50(), (1, 3, 224, 224))
 
-No weight is allocated, nothing is multiplied, and the module is afterwards as it was before.
-Where a tensor came from stands in ``recorder.py``, what a call answers in ``tracer.py``.
+No weight is allocated, nothing is computed, and the module is left unchanged. ``tracer.py``
+answers each call; ``recorder.py`` records which call made which tensor.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ from archcalc.pytorch.trace.training import Optimizer, backward, step
 __all__ = ["build_on_meta", "stub", "trace"]
 
 HANDLERS = (layers, recurrent, tensors, views)
-"""Importing them fills the table of calls."""
+"""Importing these modules registers their handlers."""
 
 
 def trace(
@@ -65,31 +65,32 @@ def trace(
     way: Way = "fast",
     **named: Any,
 ) -> Graph:
-    """The Graph of one run of ``model``, an ``nn.Module`` or any callable, on these inputs.
+    """Return the Graph of one run of ``model``, an ``nn.Module`` or any callable.
 
-    An input is a tensor, a shape ``(1, 3, 224, 224)`` or ``archcalc.shape(1, 128, dtype="i64")``, a
-    text ``"x=1,3,224,224:f32"``, or anything else that the model takes. A plain tuple of integers
-    is a shape only as an argument of its own, and only where the signature does not ask for
-    integers; ``archcalc.shape`` is one anywhere. ``inputs`` and ``kwargs`` are passed on without
-    any interpretation, whatever the names.
+    Each input is a tensor, a shape such as ``(1, 3, 224, 224)`` or
+    ``archcalc.shape(1, 128, dtype="i64")``, text such as ``"x=1,3,224,224:f32"``, or any other
+    value that the model accepts. A plain tuple of integers is a shape only at the top level, and
+    only if the signature does not expect integers; ``archcalc.shape`` is a shape anywhere.
+    ``inputs`` and ``kwargs`` pass arguments of any name to the model uninterpreted.
 
-    The run is in evaluation mode. With ``train`` it is in training mode; the backward pass follows,
-    from gradients of all floating outputs, in phase "backward", and the ``optimizer``'s step
-    ("sgd", "adam", a function of the parameters) in phase "optimizer". With ``train=None`` each
-    module keeps its own mode and only the forward pass runs. The modules' modes are restored.
+    The model runs in evaluation mode. With ``train=True`` it runs in training mode, then the
+    backward pass runs from gradients of all floating-point outputs (phase "backward"), then one
+    step of ``optimizer``: "sgd", "adam" or a function of the parameters (phase "optimizer"). With
+    ``train=None`` each module keeps its own mode and only the forward pass runs. The modules'
+    modes are restored afterwards.
 
-    A model that asks for values (``.item()``, ``if x.sum() > 0``) is run on the CPU instead, and
-    the graph's notes say so; ``real`` builds it anew for that where it was built on ``meta``.
+    A model that needs values (``.item()``, ``if x.sum() > 0``) runs on the CPU instead, and the
+    graph's notes say so. If the model was built on ``meta``, ``real`` builds it again for that run.
 
-    ``way`` is for tests: "exact" asks torch for every shape, "dispatch" leaves everything to
-    torch's dispatcher, "real" runs with values. The counts are the same.
+    ``way`` is for tests: "exact" asks torch for every shape, "dispatch" leaves every call to
+    torch's dispatcher, and "real" runs with values. All of them give the same counts.
 
-    Raises UsageError for wrong inputs, and DefinitionError, with the Graph up to there, where the
-    model's own forward fails.
+    Raises UsageError for invalid inputs. Raises DefinitionError, with the Graph recorded so far,
+    if the model's forward pass fails.
     """
     if optimizer is not None and not train:
-        raise UsageError("an optimizer needs a training step: give train=True")
-    model = getattr(model, "_orig_mod", model)  # what torch.compile wraps
+        raise UsageError("an optimizer needs a training step: pass train=True")
+    model = getattr(model, "_orig_mod", model)  # unwrap torch.compile
     function = model.forward if isinstance(model, nn.Module) else model
     given, keywords = arguments(function, args, named)
     given += _sequence(inputs)
@@ -108,14 +109,13 @@ def trace(
         tracer = Tracer(way, gradients=gradients, answers=answers)
         if note:
             tracer.recorder.notes.append(note)
-        # The CPU's fused attention would compute the scores twice in a training step, a GPU's
-        # likewise; counted is the mathematics, as on meta.
+        # In a training step fused attention computes the scores twice. Count the unfused
+        # arithmetic, as on meta.
         around = sdpa_kernel(SDPBackend.MATH) if tracer.real else no_collection()
         with deep_enough(model), around:
             try:
                 graph = _run(model, given, keywords, tracer, name, train, optimizer)
             except GradientsNeededError:
-                # Once more, with a graph to differentiate.
                 return run(model, way, note, answers, gradients=True)
         return graph, tracer.questions.answers
 
@@ -155,8 +155,8 @@ def trace(
 def _sequence(inputs: Sequence[Any] | None) -> tuple[Any, ...]:
     if inputs is not None and not isinstance(inputs, (tuple, list)):
         raise UsageError(
-            "inputs= is a tuple or list of the positional arguments; "
-            'give an argument that is called so as kwargs={"inputs": ...}'
+            "inputs= must be a tuple or list of positional arguments; "
+            'pass an argument named inputs as kwargs={"inputs": ...}'
         )
     return tuple(inputs or ())
 
@@ -230,13 +230,13 @@ def _run(
 
 
 def _failure(tracer: Tracer, name: str, training: bool, error: BaseException) -> DefinitionError:
-    """One sentence with the module and its shapes, and the Graph up to it."""
+    """Name the failing module and its input shapes, and attach the Graph recorded so far."""
     recorder = tracer.recorder
     last = next((each.outputs[0] for each in reversed(recorder.records) if each.outputs), None)
     partial = recorder.finish(name, {"output": last} if last else {}, training=training)
     place = tracer.modules.failed or name
     text = first_line(error)
-    if not isinstance(error, RecursionError):  # a RuntimeError too, with a sentence of its own
+    if not isinstance(error, RecursionError):  # a RuntimeError with its own text
         text = text.removeprefix("RuntimeError: ")
     return DefinitionError(f"{place}: {text}", place.partition(" ")[0], partial)
 
@@ -249,7 +249,7 @@ def _title(model: Any) -> str:
 
 @contextmanager
 def _eager() -> Iterator[None]:
-    """Functions under torch.compile run as they are written."""
+    """Run functions under torch.compile as plain Python."""
     if "torch._dynamo" in sys.modules:
         with torch.compiler.set_stance("force_eager"):
             yield

@@ -1,7 +1,7 @@
-"""torch's operations below its own decompositions, in the table's terms.
+"""Map torch's operations, below its own decompositions, to rows of the operator table.
 
-Here are the names that the table has for them and, where a call has its tensors or settings in
-another order than the row, a translator.
+``ALIASES`` maps the names. A translator reorders tensors and settings where a call differs from
+its row.
 """
 
 from __future__ import annotations
@@ -148,7 +148,7 @@ ALIASES: dict[str, str] = {
         "_assert_scalar",
     ),
 }
-"""aten's names, in-place underscore off, for what the table calls otherwise."""
+"""The table's name of an aten operation, where the two differ. In-place underscores are removed."""
 
 ATTENTION = frozenset(
     f"_scaled_dot_product_{backend}"
@@ -175,20 +175,20 @@ SILENT = frozenset(
         "_new_zeros_with_same_feature_meta",
     ]
 )
-"""Memory and constants: what they make is recorded when something reads it."""
+"""Operations that allocate or fill memory. A constant is recorded when an operation reads it."""
 
 
 class Call(NamedTuple):
-    """One operation as a row of the table has it."""
+    """One operation in the form that its row of the table expects."""
 
     op: str
     given: list[Tensor]
-    """Its tensors in the row's order: inputs, then parameters."""
+    """The tensors in the row's order: inputs, then parameters."""
     settings: dict[str, Any]
     weights: tuple[Weight, ...] = ()
-    """Parameters that are not tensors of the model."""
+    """Parameters that the model does not hold as tensors."""
     then: str = ""
-    """An activation that a fused kernel applies to the output."""
+    """The activation that a fused kernel applies to the output."""
 
 
 Translator = Callable[[Call], Call]
@@ -196,7 +196,7 @@ TRANSLATORS: dict[str, Translator] = {}
 
 
 def translates(*names: str) -> Callable[[Translator], Translator]:
-    """Register what brings a call of one of these operations to its row."""
+    """Register a translator for calls of these operations."""
 
     def register(translator: Translator) -> Translator:
         TRANSLATORS.update(dict.fromkeys(names, translator))
@@ -206,11 +206,11 @@ def translates(*names: str) -> Callable[[Translator], Translator]:
 
 
 def identify(func: Any) -> tuple[str, str, bool]:
-    """An operator overload as (its full name, the table's name for it, whether it is in place)."""
+    """Return an overload's full name, the table's name for it, and whether it works in place."""
     name: str = func._schema.name
     space, _, short = name.partition("::")
     if space == "prims" and short in TABLE:
-        return name, short, False  # what torch's decompositions call
+        return name, short, False  # called by torch's decompositions
     if space != "aten":
         return name, ALIASES.get(name, name), False
     inplace = short.endswith("_") and not short.endswith("__")
@@ -223,7 +223,7 @@ def identify(func: Any) -> tuple[str, str, bool]:
 
 
 def translated(op: str, given: list[Tensor], settings: dict[str, Any]) -> Call:
-    """The operation, its tensors and settings as the table has them."""
+    """Translate an operation, its tensors and its settings to the table's form."""
     call = Call(op, given, settings)
     translator = TRANSLATORS.get(op)
     return call if translator is None else translator(call)
@@ -241,12 +241,12 @@ def convolution(call: Call) -> Call:
         if key in settings:
             settings[key] = each(settings[key], dims)
     x, weight = (tuple(tensor.shape) for tensor in call.given[:2])
-    if not transposed and 0 not in x:  # torch 2.9 answers on meta where its kernels refuse
+    if not transposed and 0 not in x:  # torch 2.9 accepts on meta what its kernels reject
         geometry = [settings.get(key, (size,) * dims) for key, size in GEOMETRY]
         try:
             conv_positions(x[-dims:], weight[-dims:], *geometry)
         except ShapeError as error:
-            raise RuntimeError(str(error)) from None  # as torch does, so that the layer is named
+            raise RuntimeError(str(error)) from None  # as torch does; names the layer
     return Call(f"conv{'_transpose' * transposed}{dims}d", call.given, settings)
 
 
@@ -290,14 +290,14 @@ def embedding(call: Call) -> Call:
 
 @translates("_trilinear")
 def bilinear(call: Call) -> Call:
-    """How torch dispatches bilinear: x₁, weight, x₂."""
+    """Reorder torch's x₁, weight, x₂."""
     x1, weight, x2 = call.given
     return call._replace(op="bilinear", given=[x1, x2, weight])
 
 
 @translates("hardtanh")
 def hardtanh(call: Call) -> Call:
-    """Between 0 and 6 it is ``relu6``, which torch has no operation for."""
+    """Return ``relu6`` for limits 0 and 6: torch has no separate operation for it."""
     limits = call.settings.pop("min_val", -1), call.settings.pop("max_val", 1)
     return call._replace(op="relu6") if limits == (0, 6) else call
 
@@ -309,8 +309,11 @@ def without_settings(call: Call) -> Call:
 
 @translates("matmul", "addmm")
 def product(call: Call) -> Call:
-    """A product with a sparse side is priced by the elements that it stores. Two sparse sides meet
-    where a column of the left one and a row of the right one have elements at the same place."""
+    """Price a sparse product by its stored elements.
+
+    Two sparse operands multiply each stored element of the left one's column k with each stored
+    element of the right one's row k.
+    """
     *added, a, b = call.given
     sides = len(added), len(added) + 1
     sparse = [at for at in sides if call.given[at].layout is not torch.strided]
@@ -333,19 +336,19 @@ def product(call: Call) -> Call:
 
 
 def stored_elements(sparse: Tensor) -> int:
-    """The elements that a sparse tensor stores; of a block every one."""
+    """Count the elements that a sparse tensor stores, including every element of a block."""
     return sparse._nnz() if sparse.layout is torch.sparse_coo else sparse.values().numel()
 
 
 def stored_at(sparse: Tensor, side: int) -> Tensor:
-    """How many elements a sparse matrix stores in each row (0) or column (1)."""
+    """Count the elements that a sparse matrix stores in each row (0) or column (1)."""
     places = sparse.to_sparse(layout=torch.sparse_coo).coalesce().indices()[side]
     return torch.bincount(places, minlength=sparse.shape[side])
 
 
 @translates("linalg_cholesky_solve", "linalg_solve_triangular")
 def solve(call: Call) -> Call:
-    """The matrix first: these older functions take the right-hand sides first."""
+    """Put the matrix first: these older functions take the right-hand sides first."""
     if "transpose" in call.settings or call.op == "linalg_cholesky_solve":
         return call._replace(given=call.given[::-1])
     return call
@@ -364,7 +367,7 @@ def deform_conv2d(call: Call) -> Call:
 
 @translates("roi_align", "ps_roi_align", "roi_align_backward", "ps_roi_align_backward")
 def roi_align(call: Call) -> Call:
-    """Without a sampling ratio the number of samples depends on the boxes: not counted."""
+    """Leave the call uncounted without a sampling ratio: the samples then depend on the boxes."""
     if call.settings["sampling_ratio"] > 0:
         return call
     return call._replace(op=f"torchvision::{call.op}")
@@ -377,7 +380,7 @@ def each(size: tuple[int, ...], dims: int) -> tuple[int, ...]:
 def settings_of(
     func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> Iterator[tuple[str, Any]]:
-    """The arguments that are no tensors, by the operator's own names."""
+    """Yield the arguments that are not tensors, under the operator's own names."""
     for position, argument in enumerate(func._schema.arguments):
         if position < len(args):
             value = args[position]

@@ -1,4 +1,4 @@
-"""Build a module on ``meta``: its parameters without memory, and no time spent on their values."""
+"""Build a module on ``meta``: its parameters take no memory and are not initialised."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ MEMORY = frozenset(
         *(torch.zeros, torch.ones, torch.full),
     ]
 )
-"""What makes parameters. The rest (``linspace``, ``arange``, ``tensor``) keeps its values while the
-model is built: some compute their settings with them."""
+"""Functions that allocate parameters. The rest (``linspace``, ``arange``, ``tensor``) keep their
+values while the model is built, because some models compute settings from them."""
 
 INITIALISERS = frozenset(
     function for name, function in vars(nn.init).items() if name.endswith("_") and name[0] != "_"
@@ -31,12 +31,14 @@ INITIALISERS = frozenset(
         *(Tensor.copy_, Tensor.erfinv_, Tensor.mul_, Tensor.add_, Tensor.clamp_),
     ]
 )
-"""What only changes values; on ``meta`` there are none."""
+"""Functions that only change values, and do nothing on ``meta``."""
 
 
 def build_on_meta(factory: Callable[[], nn.Module]) -> nn.Module:
-    """``factory()`` with its parameters on ``meta``; where that cannot be, because it looks at the
-    values, with real ones. Random state is left alone."""
+    """Call ``factory`` with its parameters on ``meta``, or with real ones if it needs values.
+
+    The process's random state is unchanged.
+    """
     with own_random(draws=True), no_collection():
         try:
             with BuildMode():
@@ -46,8 +48,8 @@ def build_on_meta(factory: Callable[[], nn.Module]) -> nn.Module:
                 raise
             return factory()
     if not isinstance(module, nn.Module):
-        return module  # a function that makes a function
-    with deep_enough(module):  # torch walks over modules with a frame for each level
+        return module  # the factory returned a plain function
+    with deep_enough(module):  # torch's walk over modules recurses once per level
         modules = list(module.modules())
     for each in modules:
         for name, parameter in each._parameters.items():
@@ -61,7 +63,7 @@ def build_on_meta(factory: Callable[[], nn.Module]) -> nn.Module:
 
 
 class BuildMode(TorchFunctionMode):
-    """Sends parameters to ``meta`` and skips what would fill them."""
+    """Send parameters to ``meta`` and skip their initialisers."""
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
@@ -81,8 +83,8 @@ class BuildMode(TorchFunctionMode):
 
 
 def _empty(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-    """A tensor on ``meta``. One of more bytes than an address counts is a single number that is
-    repeated: its shape is what is traced."""
+    """Make a tensor on ``meta``. If its size in bytes overflows, expand a single element instead:
+    only the shape is traced."""
     try:
         return func(*args, **kwargs)
     except RuntimeError as error:

@@ -1,8 +1,7 @@
-"""A model's modules copied without their tensors, so that a run has a state of its own.
+"""Copy a model's modules, but not their tensors, so that a run has its own state.
 
-What a forward pass writes to its modules (counters, modes, caches, buffers that are replaced) goes
-to the copies. Other threads that use the model at the same time are not disturbed, and what they
-write is not lost.
+A forward pass may write to its modules: counters, modes, caches, replaced buffers. These writes go
+to the copies. Other threads can use the model at the same time, and their own writes are kept.
 """
 
 from __future__ import annotations
@@ -23,20 +22,20 @@ from archcalc.guard import first_line
 
 
 class Copies:
-    """Copies of modules and of the plain containers in their attributes; everything else, tensors
-    above all, is shared."""
+    """Copies modules and the plain containers in their attributes. Everything else is shared,
+    tensors included."""
 
     def __init__(self) -> None:
         self.made: dict[int, Any] = {}
-        """By the identity of the original, which ``kept`` keeps alive."""
+        """Copies by the ``id()`` of the original, which ``kept`` keeps alive."""
         self.kept: list[Any] = []
         self.modules: dict[int, nn.Module] = {}
-        """The original of each copied module, by the identity of the copy."""
+        """The original of each copied module, by the ``id()`` of the copy."""
         self.lazy = False
-        """A layer was met whose sizes its first input decides."""
+        """Whether a lazy layer was found: its first input decides its sizes."""
 
     def of(self, value: Any) -> Any:
-        """The copy of a module, or a value with copies in the place of modules."""
+        """Return the copy of a module, or a value with its modules replaced by copies."""
         copier = copier_of(type(value))
         if copier is None:
             return value
@@ -54,7 +53,7 @@ class Copies:
             copier = copier_of(kind)
             if copier is None:
                 continue
-            # Most of the containers of most modules are empty.
+            # A shortcut: most containers of most modules are empty.
             empty = (kind is dict or kind is OrderedDict) and not value
             state[name] = self.remember(value, kind()) if empty else self.of(value)
         return copy
@@ -76,7 +75,7 @@ class Copies:
         return copies if changed else items
 
     def members(self, items: Any) -> Any:
-        return self.remember(items, items.copy())  # modules in it are met as a closure's are
+        return self.remember(items, items.copy())  # modules in it are found when they are called
 
     def method(self, method: Any) -> Any:
         owner = self.of(method.__self__)
@@ -87,7 +86,7 @@ class Copies:
         return partial(function, *args, **keywords)
 
     def handle(self, handle: Any) -> Any:
-        """A handle that removes its hook from the copies of what it would remove it from."""
+        """Copy a handle so that it removes its hook from the copied module."""
         copy: Any = self.remember(handle, RemovableHandle.__new__(RemovableHandle))
         copy.__dict__.update(handle.__dict__)
         hooks = handle.hooks_dict_ref()
@@ -99,7 +98,7 @@ class Copies:
         return copy
 
     def unsized(self, tensor: Any) -> Any:
-        """A lazy layer's parameter or buffer, which takes its size in place: another one."""
+        """Replace a lazy layer's parameter or buffer, which gets its size in place."""
         self.lazy = True
         make: Any = type(tensor)
         fresh = make(requires_grad=tensor.requires_grad, device="meta", dtype=tensor.dtype)
@@ -128,12 +127,14 @@ COPIERS: dict[type, Copier] = {
 
 
 _copiers: dict[Any, Copier | None] = {}
-"""Of the types met so far."""
+"""A cache of ``copier_of``."""
 
 
 def copier_of(kind: Any) -> Copier | None:
-    """How values of a type are copied; None for those that are shared. A scripted module lives
-    outside of Python, where it cannot be copied."""
+    """Return the function that copies values of a type, or None for types that are shared.
+
+    A scripted module lives outside Python and cannot be copied.
+    """
     if kind not in _copiers:
         is_module = issubclass(kind, nn.Module) and not issubclass(kind, torch.jit.ScriptModule)
         _copiers[kind] = Copies.module if is_module else COPIERS.get(kind)
@@ -141,12 +142,12 @@ def copier_of(kind: Any) -> Copier | None:
 
 
 def settle_sizes(model: Any, args: Any, kwargs: Any, name: str) -> None:
-    """Let lazy layers take their sizes from the inputs, on meta. Raises UsageError."""
+    """Run lazy layers once on ``meta``, so that they get their sizes. Raises UsageError."""
     try:
         with torch.no_grad():
             model(*args, **kwargs)
     except Exception as error:  # the model's own code can fail in any way
         raise UsageError(
-            f"{name} has lazy layers that cannot take their sizes from this input: "
-            f"{first_line(error)}; call the model once on an input and trace it then"
+            f"the lazy layers of {name} cannot infer their sizes from this input: "
+            f"{first_line(error)}; call the model once on a valid input before tracing it"
         ) from error

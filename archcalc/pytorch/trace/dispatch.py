@@ -1,6 +1,6 @@
-"""The ordinary way: what torch dispatches below its own decompositions, priced by the same table.
+"""Record what torch dispatches below its own decompositions.
 
-Taken by functions that no handler knows, by the backward pass, and by optimizer steps.
+This covers functions without a handler, the backward pass and optimizer steps.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 
 
 FOREACH = "_foreach_"
-"""What the names of operations over lists of tensors begin with."""
+"""Name prefix of operations over lists of tensors."""
 
 
 class DispatchMode(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's
@@ -56,11 +56,11 @@ class DispatchMode(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch
         counted = name in QUANTIZED or not TABLE.keys().isdisjoint((op, name)) or op in TRANSLATORS
         if not counted and not op.startswith(FOREACH):
             with self:
-                # Without autograd above it, torch leaves this to whoever comes first: us.
+                # Without autograd above this mode, torch has not decomposed the call yet.
                 parts = func.decompose(*args, **kwargs)
             if parts is not NotImplemented:
                 return parts
-        # In the backward pass the function mode is there too, and must not see this call again.
+        # In the backward pass the function mode is active too and must not see this call again.
         with torch._C.DisableTorchFunction():
             out = func(*args, **kwargs)
         if op.startswith(FOREACH):
@@ -79,7 +79,7 @@ class DispatchMode(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch
         kwargs: dict[str, Any],
         out: Any,
     ) -> None:
-        """An operation over lists of tensors, as optimizers call it: a node for each place."""
+        """Record one node per list position of an operation over lists of tensors."""
 
         def at(place: int, arg: Any) -> Any:
             return arg[place] if isinstance(arg, (list, tuple)) else arg
@@ -93,7 +93,7 @@ class DispatchMode(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch
     def higher_order(
         self, func: HigherOrderOperator, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        """An operator that takes functions: flex attention is attention, any other is unknown."""
+        """Record an operator that takes functions. All but flex attention are unknown."""
         with torch._C.DisableTorchFunction():
             out = func(*args, **kwargs)
         if not self.tracer.muted:
@@ -123,7 +123,7 @@ class DispatchMode(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch
         recorder = self.tracer.recorder
         given = tensors_in((args, kwargs))
         settings = dict(settings_of(func, args, kwargs))
-        with torch._C.DisableTorchFunction():  # a look at an operand is not the model's own call
+        with torch._C.DisableTorchFunction():  # inspecting an operand is not a call by the model
             if name in QUANTIZED:
                 call = unpacked(name, args, given, settings, recorder.scope.path)
             else:
@@ -169,7 +169,7 @@ class DispatchMode(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch
                 recorder.alive.append(original)
 
     def sources(self, op: str, given: list[Tensor]) -> tuple[tuple[Weight, ...], tuple[Value, ...]]:
-        """The weights and the inputs of a call."""
+        """Return the weights and the inputs of a call."""
         tracer = self.tracer
         recorder = tracer.recorder
         originals = [tracer.originals.get(id(tensor), tensor) for tensor in given]
@@ -188,7 +188,7 @@ class DispatchMode(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch
         return tuple([weight for weight in weights if weight is not None]), tuple(inputs)
 
     def scope(self) -> Scope | None:
-        """Of a backward operation: the scope of the call whose gradient it computes."""
+        """Return the scope of the call whose gradient a backward operation computes."""
         # torch's stub has the property ``metadata`` as a method.
         node: Any = torch._C._current_autograd_node()
         found: Scope | None = None if node is None else node.metadata.get(self.tracer.recorder.key)

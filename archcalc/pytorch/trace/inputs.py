@@ -1,4 +1,4 @@
-"""What a model is given: tensors, shapes, text such as ``x=1,3,224,224:f32``, or anything else."""
+"""Interpret a model's inputs: tensors, shapes, text such as ``x=1,3,224,224:f32``, or any value."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from archcalc.pytorch.trace.tracer import ValuesNeededError
 def arguments(
     function: Callable[..., Any], args: Sequence[Any], kwargs: Mapping[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-    """The arguments of a call with shapes where a person wrote a shape.
+    """Interpret the shapes and texts among the arguments of a call.
 
-    At the top level a plain tuple of integers is a shape and a text (``"ids=1,128:i64"``) is a
-    tensor, unless the parameter's annotation or default asks for integers or text. Nothing inside
-    of an argument is interpreted. A text with a name becomes the keyword argument of that name.
+    At the top level a plain tuple of integers is a shape and text (``"ids=1,128:i64"``) is a
+    tensor, unless the parameter's annotation or default expects integers or text. Nothing inside
+    an argument is interpreted. Text with a name becomes a keyword argument.
     """
     by_position, by_name = parameters(function, len(args))
     positional = []
@@ -50,7 +50,7 @@ def arguments(
 
 
 def interpreted(value: Any, parameter: inspect.Parameter | None) -> Any:
-    """One argument: a shape where it is a plain tuple or a text and the parameter allows it."""
+    """Turn a plain tuple or text into a shape, if the parameter allows it."""
     if isinstance(value, str) and not wants(parameter, str):
         return parse_tensor(value)[1]
     if type(value) is torch.Size:
@@ -66,8 +66,10 @@ Parameter = inspect.Parameter
 def parameters(
     function: Callable[..., Any], count: int
 ) -> tuple[list[Parameter | None], Callable[[str], Parameter | None]]:
-    """The parameters that ``count`` positional arguments meet, and those by name; None where the
-    signature does not say."""
+    """Return the parameters of ``count`` positional arguments, and a lookup by name.
+
+    A parameter is None where the signature does not name it.
+    """
     try:
         signature = inspect.signature(function, eval_str=True)
     except Exception:  # an annotation that cannot be evaluated here
@@ -92,8 +94,7 @@ SEQUENCES = (tuple, list, abc.Sequence, abc.Iterable, abc.Collection, set, froze
 
 
 def wants(parameter: Parameter | None, kind: type) -> bool:
-    """Whether a parameter is for plain values of this kind, int or str, by its default and its
-    annotation."""
+    """Whether a parameter's default or annotation expects plain values of ``int`` or ``str``."""
     if parameter is None:
         return False
     plain = (tuple, list, int, float) if kind is int else (str,)
@@ -121,12 +122,11 @@ def _annotated(annotation: Any, kind: type) -> bool:
 
 
 def stand_in(value: Any, device: torch.device, real: bool) -> Any:
-    """The arguments that the run gets: every tensor in them and every shape as a tensor of the
-    run's own.
+    """Replace every tensor and shape in the arguments by a new tensor.
 
-    On ``meta`` that tensor is empty. In a real run it is a copy of the caller's own, or for a shape
-    random numbers (zeros where they are whole: valid indices anywhere). Objects that keep state,
-    such as a cache, are copied, so that the run does not change the caller's.
+    On ``meta`` it is empty. In a real run it is a copy of the caller's tensor. For a shape it holds
+    random numbers, or zeros for integer dtypes, which are valid indices anywhere. Objects with
+    state, such as a cache, are copied so that the run does not change the caller's.
     """
 
     def is_leaf(value: Any) -> bool:
@@ -143,18 +143,18 @@ def stand_in(value: Any, device: torch.device, real: bool) -> Any:
     def copied(value: Any) -> Any:
         memo = {id(each): convert(each) for _, each in walk(value, "", objects=True)}
         memo |= {id(each): each for each in vars(value).values() if isinstance(each, nn.Module)}
-        with suppress(Exception):  # it holds what cannot be copied, such as a lock
+        with suppress(Exception):  # it may hold an object that cannot be copied, such as a lock
             return copy.deepcopy(value, memo)
         return value
 
     try:
         return convert(value)
     except (RuntimeError, MemoryError) as error:
-        raise UsageError(f"the input cannot be made: {first_line(error)}") from error
+        raise UsageError(f"cannot allocate the input: {first_line(error)}") from error
 
 
 def has_state(value: Any) -> bool:
-    """Whether an argument is an object that a run can change: neither a module nor code."""
+    """Whether an argument is an object that a run can change, not code or a Python module."""
     code = callable(value) or isinstance(value, types.ModuleType)
     return hasattr(value, "__dict__") and not code
 
@@ -185,7 +185,7 @@ def _filled(like: Tensor) -> Tensor:
 def named_tensors(
     function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]
 ) -> Iterator[tuple[str, Tensor]]:
-    """Every tensor among the arguments, under the parameter's name and the way inside it."""
+    """Yield every tensor among the arguments under a dotted name that starts with its parameter."""
     names = []
     try:
         for parameter in inspect.signature(function).parameters.values():
@@ -203,8 +203,10 @@ def named_tensors(
 
 
 def walk(tree: Any, name: str, *, objects: bool = False) -> Iterator[tuple[str, Tensor]]:
-    """The tensors of a nested structure under dotted names: ``hidden.0``, ``out.logits``. With
-    ``objects`` also those in attributes: ``past_key_values.layers.0.keys``."""
+    """Yield the tensors of a nested structure under dotted names: ``hidden.0``, ``out.logits``.
+
+    With ``objects``, include those in attributes: ``past_key_values.layers.0.keys``.
+    """
     return _walk(tree, name, objects, set())
 
 
@@ -222,17 +224,16 @@ def _walk(tree: Any, name: str, objects: bool, seen: set[int]) -> Iterator[tuple
 
 
 def _children(tree: Any, objects: bool) -> Iterator[tuple[str, Any]]:
-    """One level of a structure by name: mappings and data classes, whatever pytree takes apart, and
-    attributes."""
-    # First, because pytree knows some of these classes by place alone, such as outputs of
-    # transformers.
+    """Yield one level of a structure by name: mappings, data classes, pytrees and attributes."""
+    # Before pytree, which knows some of these classes, such as transformers' outputs, only by
+    # position.
     if isinstance(tree, Mapping):
         yield from ((str(key), item) for key, item in tree.items())
         return
     if is_dataclass(tree):
         yield from ((each.name, getattr(tree, each.name)) for each in fields(tree))
         return
-    # A list may contain itself, and a copy of it does not.
+    # A list may contain itself; its copy does not.
     root = copy.copy(tree) if isinstance(tree, abc.MutableSequence) else tree
     inside, _ = tree_flatten_with_path(root, is_leaf=lambda each: each is not root)
     if all(path for path, _ in inside):  # the path of a leaf is empty

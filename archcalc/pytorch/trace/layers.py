@@ -1,4 +1,4 @@
-"""Handlers of layers: convolutions, linear layers, normalisation, pools, activations, look-ups."""
+"""Handlers for layers: convolution, linear, normalisation, pooling, activation, embedding."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NAMESPACES = (torch, Tensor, F, torch._C._nn, torch.linalg)
 
 
 def functions(*names: str) -> list[Any]:
-    """The functions and methods of torch that have these names."""
+    """Return torch's functions and methods with these names."""
     found = []
     for name in names:
         matches = [getattr(space, name, None) for space in NAMESPACES]
@@ -40,12 +40,12 @@ def answers(*names: str) -> Callable[[Any], Any]:
 
 
 def frozen(value: Any) -> Any:
-    """A list as a tuple: a key of a cache."""
+    """Turn a list into a tuple, which can be a cache key."""
     return tuple(value) if isinstance(value, list) else value
 
 
 def shape_of(operand: tuple[tuple[Any, ...], tuple[Any, ...]], index: int = 0) -> Shape:
-    """The shape of one of :meth:`Tracer.operands`."""
+    """Return the shape of one result of :meth:`Tracer.operands`."""
     shape: Shape = (operand[0] or operand[1])[index].shape
     return shape
 
@@ -146,7 +146,7 @@ def bilinear(
 
 @answers("embedding")
 def embedding(t: Tracer, *args: Any, **kwargs: Any) -> Tensor:
-    """torch.embedding takes (weight, indices), functional.embedding (indices, weight)."""
+    """Handle torch.embedding(weight, indices) and functional.embedding(indices, weight)."""
     if t.call[0] is F.embedding:
         indices, weight = _first_two(args, kwargs, "input", "weight")
         if any(kwargs.get(key) is not None for key in ("max_norm",)) or len(args) > 3:
@@ -172,7 +172,7 @@ BATCH_NORM = {mode: Attributes(training=mode) for mode in (False, True)}
 
 @answers("batch_norm")
 def batch_norm(t: Tracer, input: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-    """functional.batch_norm has (mean, var, weight, bias, training), torch.batch_norm has (weight,
+    """Handle functional.batch_norm(mean, var, weight, bias, training) and torch.batch_norm(weight,
     bias, mean, var, training)."""
     names = ("running_mean", "running_var", "weight", "bias", "training")
     if t.call[0] is not F.batch_norm:
@@ -199,7 +199,7 @@ def instance_norm(
         weight, bias = running_mean, running_var
     x = t.value(input)
     weights, inputs = t.operands(weight, bias)
-    # One group a channel is the same arithmetic.
+    # Instance norm is group norm with one group per channel.
     attrs = Attributes(num_groups=x.shape[1] if len(x.shape) > 2 else x.shape[0])
     return t.emit("group_norm", (x, *inputs), x.shape, x.dtype, attrs, weights)
 
@@ -360,14 +360,14 @@ for _dims in (1, 2, 3):
 
 
 def floating(value: Value) -> Value:
-    """Refuse integers, which torch would turn into floats."""
+    """Reject integers, which torch would promote to floats."""
     if not value.dtype.startswith(("float", "bfloat", "complex")):
         raise UnusualCallError
     return value
 
 
 def clipped(min_val: float = -1.0, max_val: float = 1.0, *args: Any, **kwargs: Any) -> str:
-    """The row of ``hardtanh``: between 0 and 6 it is ``relu6``, and so torch writes nn.ReLU6."""
+    """Return the row of ``hardtanh``: ``relu6`` for limits 0 and 6, which is torch's nn.ReLU6."""
     return "relu6" if (min_val, max_val) == (0, 6) else "hardtanh"
 
 
@@ -435,7 +435,7 @@ def dropout(*names: str) -> None:
         *,
         train: bool | None = None,
     ) -> Tensor:
-        """torch.dropout calls the mode ``train`` and has no default for it."""
+        """Handle functional.dropout and torch.dropout, which names the mode ``train``."""
         mode = train if training is None else training
         if mode is None:
             mode = True

@@ -1,4 +1,4 @@
-"""The user's modules: where a call happens, and that everything is afterwards as it was before."""
+"""Find the module that makes each call, and restore every module's state after the run."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ CONTAINERS = frozenset((dict, OrderedDict, list, set))
 
 
 class Modules:
-    """Every module of the model under the path that torch gives it, and its state to go back to."""
+    """Every module of the model with its path and its state before the run."""
 
     def __init__(self, recorder: Recorder) -> None:
         self.recorder = recorder
@@ -32,42 +32,42 @@ class Modules:
         self.modules: list[nn.Module] = []
         self.states: list[dict[str, Any]] = []
         self.before: list[dict[str, Any]] = []
-        """What each of ``states`` was."""
+        """A copy of each of ``states``, made before the run."""
         self.containers: list[Any] = []
-        """The dicts, lists and sets in them: hooks, parameters, children, and the user's own."""
+        """The dicts, lists and sets in ``states``: hooks, parameters, children, user attributes."""
         self.contents: list[tuple[Any, Any]] = []
-        """Those of them that were not empty, and what was in them."""
+        """Each container that was not empty, with a copy of its contents."""
         self.kept = 0
         self.buffers: list[tuple[Tensor, Tensor]] = []
         self.mode: bool | None = None
-        """The mode that every module runs in, training or not; None leaves each in its own."""
+        """Whether every module runs in training mode; None leaves each in its own mode."""
         self.fixed = False
-        """The model is an exported program, whose mode cannot be changed."""
+        """Whether the model is an exported program, whose mode cannot change."""
         self.scripted_modes: list[tuple[nn.Module, bool]] = []
-        """Modes that are kept outside of the modules' attributes."""
+        """Modes of scripted modules, which are not in their attributes."""
         self.originals: dict[int, nn.Module] = {}
-        """By the identity of a copy that runs in its place, the module itself."""
+        """Each copied module by the ``id()`` of the copy that runs in its place."""
         self.shadows: dict[int, str] = {}
-        """The paths of modules whose copies run; a closure may still call one itself."""
+        """The paths of modules whose copies run. A closure may still call the original."""
         self.failed = ""
-        """Where the model's forward raised: the innermost module and what it was given."""
+        """The innermost module whose forward raised, and its input shapes."""
 
     def add(self, module: nn.Module, path: str) -> None:
-        """Enter a module and all below it. A module that is there already keeps its path."""
+        """Add a module and its descendants. A module that is already present keeps its path."""
         if id(module) in self.paths:
             return
         prefix = f"{path}." if path else ""
         state = module.__dict__
         self.modules.append(module)
         original = self.originals.get(id(module))
-        if original is None:  # no copy: it is put back afterwards
+        if original is None:  # not a copy: restored after the run
             self.states.append(state)
             self.before.append(state.copy())
             self.containers += [value for value in state.values() if type(value) in CONTAINERS]
         else:
             self.shadows[id(original)] = path
         if state.get("_compiled_call_impl") is not None:
-            # What module.compile() put in the way of the call; restore() puts it back.
+            # Set by module.compile(), and bypassed during the run.
             state["_compiled_call_impl"] = None
         if isinstance(module, torch.jit.ScriptModule):
             self.add_scripted(module, path, prefix)
@@ -83,8 +83,8 @@ class Modules:
                 self.add(child, prefix + name)
 
     def add_scripted(self, module: torch.jit.ScriptModule, path: str, prefix: str) -> None:
-        """A scripted module runs out of Python's sight, on its own tensors: it can write to its
-        buffers, so that their values are kept."""
+        """Add a scripted module. It runs on its own tensors and may write to its buffers, so their
+        values are saved."""
         self.paths[id(module)] = path, False, None
         self.scripted_modes.append((module, module.training))
         self.recorder.add_parameters(dict(module.named_parameters(recurse=False)), prefix)
@@ -94,16 +94,16 @@ class Modules:
             self.add(child, prefix + name)
 
     def keep(self) -> None:
-        """Copy what is in the containers of the modules that were added since the last time."""
+        """Copy the contents of the containers added since the last call."""
         fresh = self.containers[self.kept :]
         self.contents += [(each, each.copy()) for each in fresh if each]
         self.kept = len(self.containers)
 
     def scope(self, module: nn.Module) -> Scope:
-        """Where a call of this module happens."""
+        """Return the scope of a call of this module."""
         found = self.paths.get(id(module))
         if found is None:
-            # A module that the model keeps in a list or a closure, where torch does not look.
+            # The model keeps it in a list or a closure, where torch does not find it.
             self.add(module, self.shadows.get(id(module)) or self.free_path(module))
             self.keep()
             self.switch(module)
@@ -111,7 +111,7 @@ class Modules:
         return Scope(*found)
 
     def free_path(self, module: nn.Module) -> str:
-        """A path for a module that torch does not find in the model."""
+        """Return an unused path for a module that torch does not find in the model."""
         name = type(module).__name__.lower()
         taken = {path for path, *_ in self.paths.values()}
         number = 1
@@ -120,23 +120,23 @@ class Modules:
         return path
 
     def set_mode(self, mode: bool | None, root: Any) -> None:
-        """Run in training mode (True), in evaluation mode, or with None in each module's own."""
+        """Set training mode (True), evaluation mode (False), or each module's own mode (None)."""
         self.mode = mode
         if isinstance(root, nn.Module):
             self.switch(root)
 
     def switch(self, module: nn.Module) -> None:
-        """Put a module in the mode of the run, by its own ``train()``, which may keep layers
+        """Set a module to the mode of the run by its own ``train()``, which may keep layers
         frozen."""
         if self.mode is None:
             return
         try:
             module.train(self.mode)
-        except NotImplementedError:  # how torch.export's programs refuse
+        except NotImplementedError:  # raised by programs of torch.export
             self.fixed = True
 
     def modes(self) -> Message:
-        """A sentence about the modes that the modules are in."""
+        """Return a note about the modes of the modules."""
         training = sum(module.training for module in self.modules)
         if training in (0, len(self.modules)):
             mode = mark("training") if training else mark("evaluation")
@@ -148,8 +148,8 @@ class Modules:
         )
 
     def restore(self) -> None:
-        """Put every attribute of every module back."""
-        # First whether anything changed at all, without a step of Python for each attribute.
+        """Restore every attribute of every module."""
+        # First check whether anything changed, without a Python step per attribute.
         if not same(map(len, self.states), map(len, self.before)) or not all(
             map(is_, values_of(self.states), values_of(self.before))
         ):
@@ -175,7 +175,7 @@ class Modules:
                     buffer.copy_(value)
 
     def fail(self, scope: Scope, module: nn.Module, args: tuple[Any, ...]) -> None:
-        """Note the innermost module that raised."""
+        """Record the innermost module that raised."""
         if not self.failed:
             given = " and ".join(times(tuple(each.shape)) for each in tensors_in(args))
             name = (
@@ -186,15 +186,15 @@ class Modules:
 
 LAYERS = "torch.nn.modules."
 DEFORMABLE = "torchvision.ops.deform_conv"
-"""Where the only layer outside torch.nn that a tool knows is defined."""
+"""Defines the only layer outside torch.nn that another counter supports."""
 
 
 MAKERS: dict[type[nn.Module], Maker | None] = {}
-"""Of the classes met so far."""
+"""A cache of ``maker``."""
 
 
 def maker(kind: type[nn.Module]) -> Maker | None:
-    """The layer of torch.nn that a class is or derives from; containers are not layers."""
+    """Return the layer of torch.nn that a class is or derives from. Containers are not layers."""
     if kind not in MAKERS:
         MAKERS[kind] = _maker(kind)
     return MAKERS[kind]
@@ -225,16 +225,16 @@ def _restore_dict(now: dict[str, Any], before: dict[str, Any]) -> None:
 
 
 class Watcher(Protocol):
-    """What the patched call of modules needs of a running trace."""
+    """The part of a running trace that the patched module call uses."""
 
     recorder: Recorder
     modules: Modules
 
     def scripted(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Run what torch.jit compiled, where only the dispatcher sees it."""
+        """Run compiled torch.jit code, which only the dispatcher sees."""
 
     def own(self, tree: Any) -> Any:
-        """Arguments to compute with in place of the model's tensors."""
+        """Replace the model's tensors in the arguments by their twins."""
 
 
 _watching = threading.local()
@@ -273,13 +273,13 @@ def _call_script(function: Any, *args: Any, **kwargs: Any) -> Any:
 def _apply(function: type[torch.autograd.Function], *args: Any, **kwargs: Any) -> Any:
     watcher: Watcher | None = getattr(_watching, "watcher", None)
     if watcher is not None:
-        # Autograd compares the gradients' devices with those of what the function was given.
+        # Autograd compares the gradients' devices with those of the function's arguments.
         args, kwargs = watcher.own(args), watcher.own(kwargs)
     return _original_apply.__get__(None, function)(*args, **kwargs)
 
 
 def _patch(call: Any, call_script: Any, apply: Any) -> None:
-    # By setattr: to a type checker these are methods, which nobody assigns to.
+    # setattr, because a type checker rejects assigning to a method.
     setattr(nn.Module, "_call_impl", call)  # noqa: B010
     setattr(torch.jit.ScriptFunction, "__call__", call_script)  # noqa: B010
     setattr(torch.autograd.Function, "apply", apply)  # noqa: B010
@@ -287,9 +287,11 @@ def _patch(call: Any, call_script: Any, apply: Any) -> None:
 
 @contextmanager
 def watch_modules(watcher: Watcher) -> Iterator[None]:
-    """Follow the calls of modules in this thread. torch's global hooks would do it at thrice the
-    price of a call, and to patch ``__call__`` itself, as torch.fx does, costs a walk over every
-    class of modules that there is."""
+    """Follow the calls of modules in this thread.
+
+    torch's global hooks would triple the cost of a call. Patching ``__call__``, as torch.fx does,
+    would walk over every class of modules.
+    """
     global _patches, _original
     with _patch_lock:
         if not _patches:
@@ -308,18 +310,18 @@ def watch_modules(watcher: Watcher) -> Iterator[None]:
                 _patch(_original, _original_script, _original_apply)
 
 
-FRAMES = 6
-"""Of Python's, for each module inside another one."""
-DEEPEST = 18_000
-"""Frames that fit on a thread's stack as the operating system gives it."""
+FRAMES_PER_LEVEL = 6
+"""Python frames for each level of nested modules."""
+MAX_FRAMES = 18_000
+"""Frames that fit on a thread's default stack."""
 
 
 @contextmanager
 def deep_enough(model: Any) -> Iterator[None]:
-    """Raise Python's limit of recursion as far as the nesting of the modules needs it."""
+    """Raise Python's recursion limit as far as the nesting of the modules requires."""
     limit = sys.getrecursionlimit()
-    needed = min(limit + FRAMES * _depth(model), DEEPEST)
-    if needed < limit + FRAMES * USUAL:
+    needed = min(limit + FRAMES_PER_LEVEL * _depth(model), MAX_FRAMES)
+    if needed < limit + FRAMES_PER_LEVEL * USUAL_DEPTH:
         yield
         return
     sys.setrecursionlimit(needed)
@@ -329,8 +331,8 @@ def deep_enough(model: Any) -> Iterator[None]:
         sys.setrecursionlimit(limit)
 
 
-USUAL = 30
-"""Levels of modules that need no higher limit."""
+USUAL_DEPTH = 30
+"""Levels of modules that fit in the usual recursion limit."""
 
 
 def _depth(model: Any) -> int:
@@ -347,8 +349,11 @@ def _depth(model: Any) -> int:
 
 @contextmanager
 def no_collection() -> Iterator[None]:
-    """Pause the garbage collector: a run on ``meta`` makes thousands of small records and no
-    rubbish, and going through all of torch's objects for them takes longer than the run."""
+    """Pause the garbage collector.
+
+    A run on ``meta`` makes thousands of small records and no garbage. Scanning all of torch's
+    objects would take longer than the run.
+    """
     enabled = gc.isenabled()
     gc.disable()
     try:

@@ -1,9 +1,9 @@
-"""Random numbers of a run's own.
+"""Give each run its own random number generators.
 
-A model's constructor and forward pass may draw random numbers or set a seed. They get generators
-that belong to the run, so that the process's own stay as they are without being rewound: another
-thread that draws beside a trace never meets the same numbers twice. Each run starts from the same
-seed, so that tracing is repeatable.
+A model's constructor and forward pass may draw random numbers or set a seed. They use generators
+that belong to the run, so the process's generators do not change and need not be rewound. Another
+thread that draws numbers during a trace never sees a number twice. Each run starts from the same
+seed, so tracing is repeatable.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ DRAWS = torch.Tag.nondeterministic_seeded
 
 
 class Generators:
-    """The generators of one run, each made when it is first asked for."""
+    """The generators of one run, each created on first use."""
 
     def __init__(self) -> None:
         self.torch: dict[torch.device, torch.Generator] = {}
@@ -43,7 +43,7 @@ class Generators:
         return sys.modules["numpy"].random.RandomState(SEED)
 
     def of(self, device: torch.device) -> torch.Generator:
-        """torch's on this device."""
+        """Return torch's generator on this device."""
         found = self.torch.get(device)
         if found is None:
             found = self.torch[device] = torch.Generator(device).manual_seed(SEED)
@@ -60,10 +60,10 @@ _patched: list[tuple[ModuleType, str, Any]] = []
 
 @contextmanager
 def own_random(*, draws: bool) -> Iterator[None]:
-    """Give this thread's random draws generators of the run's own.
+    """Redirect this thread's random draws to the run's own generators.
 
-    With ``draws`` torch's operations draw from them as well; on ``meta`` they draw nothing, and the
-    run is spared the detour.
+    With ``draws``, torch's operations draw from them too. A run on ``meta`` draws nothing and does
+    not need this.
     """
     global _runs
     with _lock:
@@ -85,7 +85,7 @@ def own_random(*, draws: bool) -> Iterator[None]:
 
 
 class Draws(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's
-    """Hands the run's generator to every operation that draws."""
+    """Pass the run's generator to every operation that draws random numbers."""
 
     supports_higher_order_operators = True
 
@@ -112,8 +112,8 @@ class Draws(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch's
             return fill(torch.empty_like(like, **kwargs), *limits, generator=own)
         if device != CPU:
             return func(*args, **kwargs)
-        # torch lets this operation draw from the process's generator alone: lend it ours, only for
-        # as long as the operation takes.
+        # This operation draws only from the process's generator: give that the run's state for the
+        # duration of the call.
         shared = torch.default_generator
         with _lock:
             state = shared.get_state()
@@ -130,8 +130,8 @@ FILLS: dict[str, Callable[..., Tensor]] = {
     "aten::randn_like": Tensor.normal_,
     "aten::randint_like": Tensor.random_,
 }
-"""What fills the new tensor of an operation whose overloads take no generator in torch 2.9. The
-limits of ``randint_like`` are those of ``random_``."""
+"""In-place equivalents of operations whose overloads take no generator in torch 2.9.
+``randint_like`` and ``random_`` take the same limits."""
 
 
 def _device(args: tuple[Any, ...], kwargs: dict[str, Any]) -> torch.device:
@@ -144,7 +144,7 @@ def _device(args: tuple[Any, ...], kwargs: dict[str, Any]) -> torch.device:
 
 @functools.cache
 def _with_generator(func: OpOverload) -> Any:
-    """The overload of an operation that takes a generator, or None."""
+    """Return the overload of an operation that takes a generator, or None."""
     if any(argument.name == "generator" for argument in func._schema.arguments):
         return func
     name = func._schema.overload_name
@@ -152,7 +152,7 @@ def _with_generator(func: OpOverload) -> Any:
     return getattr(func.overloadpacket, other, None)
 
 
-# -- the functions of modules that draw from the process's generators
+# -- module-level functions that use the process's generators
 
 
 def _patch() -> None:
@@ -187,11 +187,11 @@ TORCH_STATE = {
     "get_rng_state": "get_state",
     "set_rng_state": "set_state",
 }
-"""Functions of torch on the process's state, and the methods of a generator that do the same."""
+"""torch's functions on the process's random state, and the equivalent generator methods."""
 
 
 def _bound_to(module: ModuleType, instance: Any) -> dict[str, str]:
-    """The functions of a module that are methods of one object, by name."""
+    """Return the functions of a module that are bound methods of ``instance``, by name."""
     found = vars(module).items()
     return {name: value.__name__ for name, value in found if _owner(value) is instance}
 
@@ -201,7 +201,7 @@ def _owner(value: Any) -> Any:
 
 
 def _redirect(module: ModuleType, names: dict[str, str], own: Callable[[], Any]) -> None:
-    """Functions of a module that, in a thread that traces, go to the run's generator."""
+    """Make functions of a module use the run's generator in a thread that traces."""
     for name, method in names.items():
         original = getattr(module, name)
         _patched.append((module, name, original))

@@ -1,5 +1,8 @@
-"""torch's quantized kernels: each one is an operation of the table, on integers, often with an
-activation behind it. Their parameters are packed into objects that are not tensors."""
+"""Map torch's quantized kernels to the operator table.
+
+Each kernel is one operation of the table on integers, often with a fused activation. Its
+parameters are packed into an object that is not a tensor.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from archcalc.pytorch.trace.recorder import dtype_name
 
 
 def _fused(op: str, name: str, *activations: str) -> dict[str, tuple[str, str]]:
-    """A kernel, and its variants with an activation."""
+    """Return the entries of a kernel and of its variants with an activation."""
     variants = {f"quantized::{name}_{each}": (op, each) for each in activations}
     return {f"quantized::{name}": (op, ""), **variants}
 
@@ -47,13 +50,13 @@ QUANTIZED: dict[str, tuple[str, str]] = {
     **_fused("softmax", "softmax"),
     **_fused("elu", "elu"),
 }
-"""The operation of the table, and the activation behind it."""
+"""The table's operation and the fused activation of each kernel."""
 
 
 def unpacked(
     name: str, args: tuple[Any, ...], given: list[Tensor], settings: dict[str, Any], path: str
 ) -> Call:
-    """A call of a quantized kernel, with the parameters of the module at ``path``."""
+    """Translate a call of a quantized kernel in the module at ``path``."""
     op, activation = QUANTIZED[name]
     weights: tuple[Weight, ...] = ()
     for packed in args:
@@ -67,7 +70,7 @@ def unpacked(
 
 
 def _parameters(op: str, packed: Any, path: str) -> tuple[tuple[Weight, ...], dict[str, Any]]:
-    """What a packed object holds: weight and bias, and of a convolution its geometry."""
+    """Unpack weight, bias and, for a convolution, its geometry."""
     weight, bias = packed.unpack()
     shape, geometry = tuple(weight.shape), {}
     if hasattr(packed, "groups"):

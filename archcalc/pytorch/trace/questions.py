@@ -1,10 +1,10 @@
-"""Questions about a tensor's values that can be left open.
+"""Answer questions about a tensor's values that do not change the counts.
 
-A model asks whether its mask hides anything (``mask.all()``) or whether a number has overflowed
-(``x.isinf().any()``) to choose between two ways to the same result. On ``meta`` nobody knows, but
-where both ways cost the same, nobody needs to: the run takes the likely answer, is repeated with
-the other one, and the counts are compared. Anything that depends on a parameter or on an input of
-real numbers is not such a question.
+A model may test whether its mask hides anything (``mask.all()``) or whether a number overflowed
+(``x.isinf().any()``) to choose between two paths to the same result. On ``meta`` the answer is
+unknown, but irrelevant if both paths cost the same. The run assumes the likely answer, is repeated
+with the other one, and the counts are compared. Questions that depend on a parameter or on a
+floating-point input are not answered this way.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from archcalc.language import Message
 from archcalc.pytorch.trace.recorder import Recorder
 from archcalc.pytorch.trace.where import users_line
 
-LONGEST = 500
-"""Nodes behind a question: a mask is made of few."""
-OFTEN = 1000
-"""Times that one question may be asked; a loop that waits for an answer never gets another one."""
-MOST = 8
-"""Questions that may be asked in one run; each costs one more run."""
+MAX_NODES = 500
+"""Nodes that a question may depend on; a mask takes few."""
+MAX_REPEATS = 1000
+"""Repeats of one question; a loop that waits for a different answer would never end."""
+MAX_QUESTIONS = 8
+"""Questions in one run; each costs another run."""
 
 OVERFLOWS = frozenset(("isnan", "isinf"))
-"""What asks whether real numbers have overflowed: taken to be false."""
+"""Tests for overflow, assumed to be false."""
 
 
 Question = tuple[str, bool]
@@ -44,19 +44,19 @@ class Questions:
         self.asked: dict[Question, int] = {}
 
     def answer(self, value: Value, recorder: Recorder) -> bool | None:
-        """The answer to take, or None where the question cannot be left open."""
+        """Return the answer to assume, or None if the question needs the value."""
         likely = likely_answer(value, recorder)
         if likely is None:
             return None
         question = users_line(), likely
         self.asked[question] = self.asked.get(question, 0) + 1
-        if self.asked[question] > OFTEN or len(self.asked) > MOST:
+        if self.asked[question] > MAX_REPEATS or len(self.asked) > MAX_QUESTIONS:
             return None
         return self.answers.setdefault(question, self.given.get(question, likely))
 
 
 def likely_answer(value: Value, recorder: Recorder) -> bool | None:
-    """Nothing is masked and nothing overflows; None for a question about anything else."""
+    """Assume that nothing is masked and nothing overflows; return None for other questions."""
     if value.dtype != "bool" or any(size != 1 for size in value.shape):
         return None
     overflows = False
@@ -74,19 +74,19 @@ def likely_answer(value: Value, recorder: Recorder) -> bool | None:
         if record.op == "isfinite":
             continue
         real = record.outputs[0].dtype.startswith(("float", "bfloat", "complex"))
-        if record.weights or (record.op == "input" and real) or len(seen) > LONGEST:
+        if record.weights or (record.op == "input" and real) or len(seen) > MAX_NODES:
             return None
         waiting += record.inputs
     return not overflows and recorder.records[value.source].op != "any"
 
 
 class Open(NamedTuple):
-    """One question that was left open."""
+    """One question whose answer was assumed."""
 
     line: str
     answer: bool
     operations: int
-    """What the other answer costs more, multiply-adds apart."""
+    """Operations that the other answer adds, multiply-adds excluded."""
 
     @property
     def note(self) -> Message:
@@ -112,15 +112,18 @@ class Open(NamedTuple):
 def settle(
     graph: Graph, answers: Answers, again: Callable[[Answers], Graph | None]
 ) -> list[Open] | str:
-    """Every question left open with what the other answer costs, or the line of a question whose
-    answer changes a count. ``again`` runs the model with other answers; None where it cannot."""
+    """Return every assumed answer with the cost of its alternative, or the line of a question
+    whose answer changes a count.
+
+    ``again`` runs the model with other answers and returns None if it cannot.
+    """
     settled = []
     for question, answer in answers.items():
         line = question[0]
         try:
             other = again({**answers, question: not answer})
         except DefinitionError:
-            settled.append(Open(line, answer, 0))  # the model refuses the other answer
+            settled.append(Open(line, answer, 0))  # the model rejects the other answer
             continue
         if other is None or _counts(other) != _counts(graph):
             return line
@@ -130,7 +133,7 @@ def settle(
 
 
 def _counts(graph: Graph) -> tuple[object, ...]:
-    """What the answer to a question may not change."""
+    """Return the counts that an assumed answer must not change."""
     found = profile(graph)
     phases = [(phase.name, phase.macs) for phase in found.by_phase]
     unknown = sorted(node.op for node in graph if "::" in node.op)

@@ -1,7 +1,7 @@
-"""What the run observed: which tensor came from which call, under which module.
+"""Record which call made which tensor, and in which module.
 
-The recorder knows nothing of prices. It keeps one tuple a call while the model runs, and makes the
-Graph's nodes and their names at the end, when it is known which modules did a single thing.
+The recorder does not know costs. It keeps one tuple per call while the model runs. It makes the
+Graph's nodes at the end, when it knows which modules made a single call and can name their nodes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from archcalc.pytorch.trace.symbols import SIZES
 EMPTY = Attributes()
 INPLACE = Attributes(inplace=True)
 MADE = Attributes(made=True)
-"""Of a constant that the run makes itself: it takes memory that the model does not hold."""
+"""Marks a constant that the run creates: its memory is not part of the model."""
 METHOD = Maker("tensor", False)
 SOURCES = frozenset(("input", "constant", "parameter"))
 
@@ -30,7 +30,7 @@ DTYPE_NAME: dict[torch.dtype, str] = {
     for name, dtype in vars(torch).items()
     if isinstance(dtype, torch.dtype) and name == str(dtype).removeprefix("torch.")
 }
-"""``torch.float32`` to ``"float32"``."""
+"""Maps ``torch.float32`` to ``"float32"``."""
 DTYPE_NAME.update({dtype: "float8" for dtype, name in DTYPE_NAME.items() if "float8" in name})
 DTYPE_NAME.update({torch.quint8: "uint8", torch.qint8: "int8", torch.qint32: "int32"})
 
@@ -47,13 +47,13 @@ class Scope:
         self.leaf = leaf
         self.maker = maker
         self.calls = 0
-        """Tensor operations that this call of the module made itself, sources aside."""
+        """Tensor operations that this call of the module made itself, excluding sources."""
 
 
 class Record(NamedTuple):
     scope: Scope
     name: str
-    """The last part of the node's name, or all of it for a source."""
+    """The last part of the node's name, or the whole name of a source."""
     op: str
     inputs: tuple[Value, ...]
     outputs: tuple[Value, ...]
@@ -68,32 +68,32 @@ class Recorder:
 
     def __init__(self, by_storage: bool = False, lifetimes: bool = False) -> None:
         self.lifetimes = lifetimes
-        """Whether the run itself keeps no tensor alive, so that lifetimes are the model's own."""
+        """Whether to record lifetimes: only if the run itself keeps no tensor alive."""
         self.records: list[Record] = []
         self.scope = Scope("", True)
         self.phase: Phase = "forward"
         self.notes: list[str] = []
-        # Tensors that the run makes carry their Value in an attribute of their own: that keeps
-        # nothing alive, and an address that is used again cannot be mistaken. The model's own
-        # tensors are not written to; they are known by identity.
+        # A tensor that the run makes carries its Value in an attribute. This keeps nothing alive
+        # and is safe when an address is reused. The model's own tensors are not written to; they
+        # are known by their id().
         self.key = f"_archcalc_value_{next(_run)}"
         self.known: dict[int, Value] = {}
         self.weights: dict[int, Weight] = {}
         self.buffers: dict[int, str] = {}
         self.alive: list[object] = []
-        """The tensors behind the identities above."""
+        """Keeps the tensors of the ids above alive."""
         self.methods: set[int] = set()
-        """The records of calls of a tensor's method that torch.nn has a function for."""
+        """Indices of calls of a tensor method that has a torch.nn.functional equivalent."""
         self.deaths: dict[tuple[int, int], int] = {}
-        """How many calls were recorded when Python dropped the last reference to a value."""
+        """Index of the last call recorded before Python freed the value's tensor."""
         self.watched: list[weakref.ref[Tensor]] = []
         self.storages: dict[int, Value] | None = {} if by_storage else None
-        """The last Value in each storage, kept where autograd makes new tensors of old ones."""
+        """The last Value in each storage, for runs in which autograd wraps storages again."""
 
     # -- the model's own tensors
 
     def add_parameters(self, named: Mapping[str, Tensor | None], prefix: str) -> None:
-        """Parameters of one module under their names. The first name of a shared one counts."""
+        """Add the parameters of one module. A shared parameter keeps its first name."""
         weights = self.weights
         for name, parameter in named.items():
             if parameter is not None and id(parameter) not in weights:
@@ -113,7 +113,7 @@ class Recorder:
     # -- values
 
     def value(self, tensor: Tensor) -> Value:
-        """Where a tensor came from. One that came from nowhere becomes a source node."""
+        """Return the Value of a tensor. A tensor that no call made becomes a source node."""
         found: Value | None = getattr(tensor, self.key, None)
         if found is not None:
             return found
@@ -127,16 +127,15 @@ class Recorder:
         return self.source(tensor, weight)
 
     def kin(self, tensor: Tensor) -> Value | None:
-        """The last Value in a tensor's storage, where the run itself made that storage."""
+        """Return the last Value in a tensor's storage, if the run made that storage."""
         if self.storages is None or tensor.layout is not torch.strided:
             return None
         return self.storages.get(tensor.untyped_storage()._cdata)
 
     def source(self, tensor: Tensor, weight: Weight | None) -> Value:
-        """Make the node of a parameter that is read by itself, of a buffer, or of a constant."""
+        """Make the node of a directly used parameter, of a buffer, or of a constant."""
         if weight is None and isinstance(tensor, torch.nn.Parameter):
-            # The parameter of a module that the model keeps where torch does not look, in a list
-            # or a closure.
+            # Its module is in a list or a closure, where torch does not find it.
             weight = Weight(f"parameter_{len(self.weights)}", tuple(tensor.shape))
             self.weights[id(tensor)] = weight
         outputs = ((shape_of(tensor), dtype_name(tensor)),)
@@ -151,7 +150,7 @@ class Recorder:
         return value
 
     def bind(self, tensor: Tensor, value: Value) -> None:
-        """``tensor`` is this value from now on."""
+        """Set the current Value of ``tensor``."""
         if id(tensor) in self.known:
             self.known[id(tensor)] = value
         else:
@@ -164,7 +163,7 @@ class Recorder:
                 self.storages[tensor.untyped_storage()._cdata] = value
 
     def watch(self, tensor: Tensor, value: Value) -> None:
-        """Note when the tensor dies."""
+        """Record when the tensor is freed."""
         place, deaths, records = (value.source, value.port), self.deaths, self.records
 
         def died(_: object) -> None:
@@ -198,12 +197,12 @@ class Recorder:
         return values
 
     def input(self, tensor: Tensor, name: str) -> None:
-        """A tensor that the caller gives to the model."""
+        """Record a tensor that the caller passes to the model."""
         outputs = ((shape_of(tensor), dtype_name(tensor)),)
         self.bind(tensor, self.append(name, "input", (), outputs)[0])
 
     def forget(self, mark: int) -> None:
-        """Drop what was recorded from ``mark`` on, of a call that failed half way."""
+        """Drop the records from ``mark`` on: the call failed halfway."""
         for record in self.records[mark:]:
             record.scope.calls -= record.op not in SOURCES and record.phase == "forward"
         del self.records[mark:]
@@ -215,7 +214,7 @@ class Recorder:
     def finish(
         self, name: str, outputs: Mapping[str, Value], *, training: bool, complete: bool = True
     ) -> Graph:
-        """The Graph of what was recorded."""
+        """Return the Graph of the recorded calls."""
         taken: dict[str, int] = {}
         nodes = []
         made_by = {}
@@ -269,7 +268,7 @@ class Recorder:
 
 
 def shape_of(tensor: Tensor) -> Shape:
-    """The sizes of a tensor that has no Value; of a symbolic run's own with their expressions."""
+    """Return the sizes of a tensor without a Value, as expressions where they are symbolic."""
     found: Shape | None = getattr(tensor, SIZES, None)
     return tuple(tensor.shape) if found is None else found
 
@@ -283,7 +282,7 @@ def _joined(path: str, name: str) -> str:
 
 
 def tensors_in(tree: Any) -> list[Tensor]:
-    """The tensors of a nested structure, in order."""
-    if isinstance(tree, Tensor):  # most results; spares a walk
+    """Return the tensors of a nested structure, in order."""
+    if isinstance(tree, Tensor):  # a shortcut for the usual case
         return [tree]
     return [leaf for leaf in tree_leaves(tree) if isinstance(leaf, Tensor)]

@@ -1,4 +1,4 @@
-"""Handlers of recurrent layers, and of the fused paths of attention, which are unfolded."""
+"""Handlers for recurrent layers and for torch's fused attention, which is expanded into calls."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from archcalc.pytorch.trace.tracer import ESSENTIAL, NUMPY_NAMES, Tracer, Unusua
 SETTINGS = ("hx", "params", "has_biases", "num_layers", "dropout", "train", "bidirectional")
 PADDED = ("input", *SETTINGS, "batch_first")
 PACKED = ("data", "batch_sizes", *SETTINGS)
-"""The arguments of a layer over a padded tensor, and of one over a packed sequence."""
+"""The arguments of a layer on a padded tensor and on a packed sequence."""
 
 
 def recurrent(op: str, gates: int, states: int) -> None:
@@ -84,7 +84,7 @@ def fused_attention(
     average_attn_weights: bool = True,
     mask_type: int | None = None,
 ) -> tuple[Tensor, Tensor | None]:
-    """torch's fused evaluation path as the calls that it stands for: (batch, length, features)."""
+    """Expand torch's fused evaluation path on (batch, length, features) into its calls."""
     if query is not key or key is not value:
         raise UnusualCallError
     with t.mode:
@@ -129,7 +129,7 @@ def fused_encoder_layer(
     mask: Tensor | None = None,
     mask_type: int | None = None,
 ) -> Tensor:
-    """The whole encoder layer likewise."""
+    """Expand torch's fused encoder layer into its calls."""
 
     def norm(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         return F.layer_norm(x, (embed_dim,), weight, bias, eps)

@@ -1,4 +1,4 @@
-"""A formula to fill in, for an operator that the table does not have."""
+"""Write a formula template for an operator without a row in the table."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from archcalc.graph import Node, Value
 
 
 def stub(node: Node) -> str:
-    """``@archcalc.formula`` for this node's operator, ready to paste into a file of formulas."""
+    """Return an ``@archcalc.formula`` template for this node's operator, to paste into a file."""
     function = "".join(c if c.isalnum() else "_" for c in node.op.rpartition("::")[2]).strip("_")
     names = [f"x{index + 1}" for index in range(len(node.inputs))]
     lines = [

@@ -1,11 +1,10 @@
-"""Symbolic runs: the sizes of a model's tensors carry their expressions.
+"""Trace sizes as expressions in symbolic runs.
 
-The tensors themselves are ordinary ones on ``meta``. What carries expressions
-(:class:`archcalc.symbolic.size.Size`) is the shape in each tensor's Value, which comes from the
-shape rules of the operator table and is compared with torch's own answer at every call. A model
-that asks a tensor for its shape gets SymInts over these sizes, so that its own arithmetic is
-followed and its comparisons become guards. Where a model makes an ordinary integer of a size, the
-formula holds for that integer alone, and the line is kept.
+The tensors are ordinary ones on ``meta``. The shape in each tensor's Value holds the expressions
+(:class:`archcalc.symbolic.size.Size`). It comes from the shape rules of the operator table and is
+checked against torch's own result at every call. A model that reads a tensor's shape gets SymInts
+over these sizes: its arithmetic is followed and its comparisons become guards. If a model converts
+a size to a plain integer, the formula holds only for that integer, and the line is recorded.
 """
 
 from __future__ import annotations
@@ -27,17 +26,17 @@ from archcalc.symbolic.expression import Variable
 from archcalc.symbolic.size import Recorder, Size
 
 SIZES = "_archcalc_sizes"
-"""The attribute with the sizes of a tensor that has no Value yet: an input, a new constant."""
+"""The attribute that holds the sizes of a tensor without a Value: an input or a new constant."""
 
-FINEST = 1 << 12
-"""Floats with smaller steps are not multiplied exactly."""
+MAX_DENOMINATOR = 1 << 12
+"""Floats with a larger denominator are not multiplied exactly."""
 
 
 class Symbols:
     """The sizes of one symbolic run."""
 
     def fix(self, size: Any) -> int:
-        """A size as an ordinary integer, for which alone the formula then holds."""
+        """Convert a size to a plain integer; the formula then holds only for this integer."""
         if type(size) is not Size:
             return int(size)
         before = len(size.recorder.guards)
@@ -46,7 +45,7 @@ class Symbols:
         return number
 
     def equal(self, one: Any, other: Any) -> bool:
-        """A comparison by the model; where a size is found to be a number, the line is kept."""
+        """Compare sizes for the model. If that fixes an input size, record the line."""
         size = one if type(one) is Size else other
         before = len(size.recorder.guards)
         holds: bool = one == other
@@ -61,21 +60,21 @@ class Symbols:
     # -- between the model and the handlers
 
     def wrapped(self, tree: Any) -> Any:
-        """Sizes as the SymInts that torch's functions take."""
+        """Replace sizes by SymInts, which torch's functions accept."""
         return _mapped(tree, self._wrap)
 
     def _wrap(self, leaf: Any) -> Any:
         if type(leaf) is not Size:
             return leaf
-        return torch.SymInt(SizeNode(self, leaf))  # type: ignore[arg-type]  # it answers as one
+        return torch.SymInt(SizeNode(self, leaf))  # type: ignore[arg-type]  # duck-typed
 
     def shape(self, shape: Shape) -> Any:
-        """What a tensor of this shape answers to the question for it."""
+        """Return a shape as the model sees it."""
         return torch.Size([self._wrap(size) for size in shape])
 
 
-def sized(tree: Any) -> Any:
-    """SymInts as the sizes that they stand for."""
+def unwrapped(tree: Any) -> Any:
+    """Replace SymInts by their sizes."""
     return _mapped(tree, lambda leaf: _size(leaf.node) if isinstance(leaf, torch.SymInt) else leaf)
 
 
@@ -84,12 +83,12 @@ def _size(node: Any) -> Any:
 
 
 def plain(tree: Any) -> Any:
-    """Sizes as the ordinary integers that they are here, without a guard."""
+    """Replace sizes by their integers in this run, without a guard."""
     return _mapped(tree, lambda leaf: leaf.value if type(leaf) is Size else leaf)
 
 
 def has_size(tree: Any) -> bool:
-    """Whether there is a size with an expression somewhere in it."""
+    """Whether a structure contains a size with an expression."""
     found: list[Size] = []
     _mapped(tree, lambda leaf: found.append(leaf) if type(leaf) is Size else leaf)
     return bool(found)
@@ -107,7 +106,7 @@ def _mapped(tree: Any, leaf: Callable[[Any], Any]) -> Any:
 
 
 def is_variable(size: Size) -> bool:
-    """Whether it is a size of the input as it is."""
+    """Whether a size is exactly one variable size of the input."""
     (term, *others) = size.polynomial.items()
     ((monomial, count),) = [term] if not others else [((), 0)]
     atom = size.recorder.space.atoms[monomial[0]] if len(monomial) == 1 else None
@@ -115,7 +114,7 @@ def is_variable(size: Size) -> bool:
 
 
 class Node:
-    """What torch asks of the thing inside of a SymInt or SymFloat."""
+    """The interface that torch expects of the node in a SymInt or SymFloat."""
 
     symbols: Symbols
 
@@ -152,12 +151,12 @@ class Node:
 
 
 def answer(holds: bool) -> Any:
-    """A comparison that is decided: its guard is noted."""
+    """Return a decided comparison; its guard is already recorded."""
     return torch._C._get_constant_bool_symnode(holds)
 
 
 class SizeNode(Node):
-    """A size, or an integer beside one."""
+    """A size, or an integer in arithmetic with one."""
 
     def __init__(self, symbols: Symbols, size: Any) -> None:
         self.symbols = symbols
@@ -253,8 +252,8 @@ class SizeNode(Node):
 
 
 class RatioNode(Node):
-    """A float that is the quotient of two sizes: exact while it is only rounded, or where the
-    divisor is a power of two."""
+    """A float that is the quotient of two sizes. Rounding it is exact; other arithmetic is exact if
+    the divisor is a power of two."""
 
     def __init__(self, symbols: Symbols, above: Any, below: Any) -> None:
         self.symbols = symbols
@@ -279,9 +278,9 @@ class RatioNode(Node):
         return int(self.guard_float("", 0))
 
     def _exact(self) -> RatioNode:
-        """Itself where a float holds it without rounding, else the number that it is here."""
+        """Return self if a float represents the quotient exactly, else its value in this run."""
         below = self.below
-        if type(below) is int and 0 < below <= FINEST and below & (below - 1) == 0:
+        if type(below) is int and 0 < below <= MAX_DENOMINATOR and below & (below - 1) == 0:
             return self
         return self.wrap_float(self.guard_float("", 0))
 
@@ -350,11 +349,11 @@ class RatioNode(Node):
         return answer(self._sign(other) >= 0)
 
 
-# -- shapes that torch answers with, as expressions
+# -- torch's output shapes as expressions
 
 
 def agree(shape: Shape, answer: Sequence[int], op: str) -> Shape:
-    """A shape with its expressions, where torch's answer has the same integers."""
+    """Return a symbolic shape after checking that torch's answer has the same integers."""
     if plain(tuple(shape)) != tuple(answer):
         refuse(op)
     return shape
@@ -362,7 +361,7 @@ def agree(shape: Shape, answer: Sequence[int], op: str) -> Shape:
 
 def refuse(op: str) -> None:
     raise NoFormulaError(
-        f"the sizes that {op}{users_line(' at ')} returns are not known as formulas of its input's"
+        f"the output sizes of {op}{users_line(' at ')} cannot be written as formulas of its inputs"
     )
 
 
@@ -373,7 +372,7 @@ def inferred(
     attrs: Attributes,
     answers: Sequence[Sequence[int]],
 ) -> list[Shape]:
-    """The output shapes of a call below torch's decompositions, by the row of the operator."""
+    """Return the output shapes of a dispatched call, from its row of the operator table."""
     given = tuple([value.shape for value in inputs])
     if not has_size(given):
         return [tuple(each) for each in answers]
@@ -401,13 +400,13 @@ def inferred(
 
 RESHAPES = frozenset(("reshape", "flatten"))
 BY_INPUTS = RESHAPES | {"permute", "concat", "stack"}
-"""What moves data so that the output's sizes follow from the inputs': torch may have computed the
-settings of anything else from sizes that it sees as numbers. Of a reshape that shows in the number
-of elements."""
+"""Movement operations whose output sizes follow from the input sizes alone. For others torch may
+have computed the settings from sizes that it sees as plain numbers. For a reshape, the number of
+elements shows whether it did."""
 
 
 def same_count(one: Shape, other: Shape) -> bool:
-    """Whether two shapes have the same number of elements at all sizes."""
+    """Whether two shapes have the same number of elements for all values of the variables."""
     left: Any = prod(one)
     right: Any = prod(other)
     if type(left) is Size and type(right) is Size:
@@ -415,22 +414,22 @@ def same_count(one: Shape, other: Shape) -> bool:
     return type(left) is type(right) and bool(left == right)
 
 
-def enlarged(shape: Shape, size: Any, scales: Any) -> Shape:
-    """The output of an upsampling to a size or by some factors."""
+def upsampled_shape(shape: Shape, size: Any, scales: Any) -> Shape:
+    """Return the output shape of upsampling to a size or by scale factors."""
     if size is not None:
         return (*shape[:2], *size)
     made = []
     for have, scale in zip(shape[2:], scales, strict=True):
         exact = Fraction(scale)
-        if exact.denominator > FINEST:
+        if exact.denominator > MAX_DENOMINATOR:
             refuse("interpolate")
         made.append(have * exact.numerator // exact.denominator)
     return (*shape[:2], *made)
 
 
-def of_new(name: str, args: tuple[Any, ...], kwargs: dict[str, Any], like: Shape) -> Shape:
-    """The shape of a tensor that a function such as ``zeros`` or ``arange`` makes, from arguments
-    with sizes in them."""
+def new_shape(name: str, args: tuple[Any, ...], kwargs: dict[str, Any], like: Shape) -> Shape:
+    """Return the shape of a tensor created by ``zeros``, ``arange`` and similar functions from
+    arguments that contain sizes."""
     args = args[1:] if args and isinstance(args[0], Tensor) else args
     if name.endswith("_like"):
         return like

@@ -1,4 +1,4 @@
-"""Handlers of what models do between layers: arithmetic, products, reductions, casts, constants."""
+"""Handlers for operations between layers: arithmetic, products, reductions, casts, constants."""
 
 from __future__ import annotations
 
@@ -15,7 +15,14 @@ from archcalc.ops.attention import causal_macs
 from archcalc.ops.operator import broadcast
 from archcalc.pytorch.trace.layers import answers, floating, functions
 from archcalc.pytorch.trace.recorder import DTYPE_NAME, EMPTY, INPLACE
-from archcalc.pytorch.trace.symbols import SIZES, agree, enlarged, has_size, of_new, refuse
+from archcalc.pytorch.trace.symbols import (
+    SIZES,
+    agree,
+    has_size,
+    new_shape,
+    refuse,
+    upsampled_shape,
+)
 from archcalc.pytorch.trace.tracer import (
     CALLS,
     CPU,
@@ -72,17 +79,17 @@ def length(t: Tracer, input: Tensor) -> int:
 
 
 def layout(t: Tracer, input: Tensor, *args: Any, **kwargs: Any) -> Any:
-    """A tensor's layout in memory is not followed in expressions."""
+    """Reject questions about memory layout, which has no expressions."""
     if has_size(t.shape(input)):
         refuse(function_name(t.call[0]))
     return t.call[0](input, *args, **kwargs)
 
 
 def upsampled(t: Tracer, input: Tensor, size: Any, *args: Any, **kwargs: Any) -> Tensor:
-    """torch is told the size as an integer; its expression is in the call."""
+    """Take the output size from the call: torch sees it only as an integer."""
     function, given, named = t.call
     scales = kwargs.get("scale_factors", args[-1] if args else None)
-    t.expected = enlarged(t.shape(input), kwargs.get("output_size", size), scales)
+    t.expected = upsampled_shape(t.shape(input), kwargs.get("output_size", size), scales)
     try:
         out: Tensor = t.unknown(function, given, named)
         return out
@@ -110,8 +117,10 @@ OF_SIZES.update(dict.fromkeys(functions("stride", "storage_offset", "untyped_sto
 
 
 def on_cpu(t: Tracer, *args: Any) -> torch.device:
-    """The model is to take the branches that it takes on a CPU, wherever the trace keeps it. In the
-    backward pass checkpoints compare devices with what torch itself saw."""
+    """Report the CPU, so that the model takes the same branches as on a CPU.
+
+    In the backward pass, checkpoints compare devices with those that torch itself saw.
+    """
     return CPU if t.real or t.recorder.phase == "forward" else META
 
 
@@ -124,7 +133,7 @@ def no(t: Tracer, *args: Any) -> bool:
 
 
 def no_index(t: Tracer, *args: Any) -> int:
-    """The number of the CPU as torch gives it."""
+    """Return torch's device index of the CPU."""
     return -1
 
 
@@ -140,7 +149,7 @@ CALLS[Tensor.get_device] = no_index
     *("to_sparse_coo", "to_sparse_csr", "to_sparse_csc", "to_sparse_bsr", "to_sparse_bsc"),
 )
 def values(t: Tracer, *args: Any, **kwargs: Any) -> Any:
-    """What cannot be answered without the tensor's values."""
+    """Handle functions that need the tensor's values."""
     if t.real:
         return t.unknown(*t.call)
     if t.call[0] in YES_OR_NO:
@@ -151,12 +160,12 @@ def values(t: Tracer, *args: Any, **kwargs: Any) -> Any:
 
 
 YES_OR_NO = functions("item", "__bool__", "is_nonzero")
-"""What asks a tensor of one truth value for it."""
+"""Functions that return a single truth value."""
 
 
 @answers("_assert")
 def no_check(t: Tracer, condition: Any, message: str = "") -> None:
-    """torch._assert on a plain bool checks; on a tensor it would need the value."""
+    """Check a plain bool; skip a tensor, whose value is unknown."""
     if not isinstance(condition, Tensor):
         torch._assert(condition, message)
 
@@ -167,7 +176,7 @@ def no_check(t: Tracer, condition: Any, message: str = "") -> None:
 def result(
     t: Tracer, a: Any, b: Any, boolean: bool = False
 ) -> tuple[tuple[Value, ...], Shape, str]:
-    """Inputs, shape and dtype of a function of two operands, of which one may be a number."""
+    """Return inputs, shape and dtype of a function of two operands; one may be a number."""
     if isinstance(a, Tensor):
         x = t.value(a)
         if isinstance(b, Tensor):
@@ -202,11 +211,11 @@ def binary(op: str, *names: str, true_division: bool = False, boolean: bool = Fa
             raise UnusualCallError
         x = t.value(input)
         if not x.shape and x.dtype == "int64" and not isinstance(other, Tensor):
-            # A counter of batches: bookkeeping, not the model's arithmetic.
+            # A batch counter is bookkeeping, not part of the model's arithmetic.
             return t.run() if t.exact else input
         inputs = (x, t.value(other)) if isinstance(other, Tensor) else (x,)
         if broadcast(tuple([value.shape for value in inputs])) != x.shape:
-            raise ShapeError(f"{op} in place does not fit its result into {times(x.shape)}")
+            raise ShapeError(f"the result of in-place {op} is not of shape {times(x.shape)}")
         return t.emit(op, inputs, x.shape, x.dtype, INPLACE, (), input)
 
     answers(*names)(handler)
@@ -318,7 +327,7 @@ def outer(t: Tracer, input: Tensor, vec2: Tensor) -> Tensor:
 
 @answers("einsum")
 def einsum(t: Tracer, equation: Any, *operands: Any) -> Tensor:
-    """Two tensors, every index named once in each; torch takes anything else apart itself."""
+    """Handle two tensors with distinct indices. torch decomposes every other form itself."""
     if len(operands) == 1 and isinstance(operands[0], (list, tuple)):
         operands = tuple(operands[0])
     if not isinstance(equation, str) or len(operands) != 2:
@@ -366,7 +375,7 @@ def attention(
     inputs = (q, k, v) if attn_mask is None else (q, k, v, t.value(attn_mask))
     scores = (*q.shape[:-1], k.shape[-2])
     if broadcast((scores, *[value.shape for value in inputs[3:]])) != scores:
-        raise ShapeError(f"the mask does not fit {times(scores)} scores")
+        raise ShapeError(f"the mask cannot be broadcast to {times(scores)} scores")
     shape = (*q.shape[:-1], v.shape[-1])
     return t.emit("scaled_dot_product_attention", inputs, shape, q.dtype, Attributes(attrs))
 
@@ -374,7 +383,7 @@ def attention(
 def spectrum(op: str, attribute: str, *names: str) -> None:
     @answers(*names)
     def handler(t: Tracer, *args: Any, **kwargs: Any) -> Tensor:
-        """Values alone. Torch computes the vectors too where a mode is watching it, as ours is."""
+        """Count values only. Under a mode such as ours, torch would compute the vectors too."""
         x = floating(t.value(args[0] if args else kwargs["A"]))
         size = min(x.shape[-2:])
         real = {"complex64": "float32", "complex128": "float64"}.get(x.dtype, x.dtype)
@@ -391,7 +400,7 @@ spectrum("linalg_eigh", "compute_v", "eigvalsh", "linalg_eigvalsh")
 
 
 def reduced(shape: Shape, dim: Any, keepdim: bool) -> Shape:
-    """A shape after a reduction over some dimensions, over all where there is none given."""
+    """Return a shape after a reduction over some dimensions, or over all if none are given."""
     rank = len(shape)
     dims = range(rank) if dim is None or dim == () else (dim,) if isinstance(dim, int) else dim
     gone = set()
@@ -420,7 +429,7 @@ def reduction(op: str) -> None:
 
 
 def over(x: Value, dim: Any, keepdim: bool) -> Attributes:
-    """The dimensions that a reduction takes together."""
+    """Return the attributes of a reduction: its dimensions and ``keepdim``."""
     dims = (
         range(len(x.shape)) if dim is None or dim == () else (dim,) if isinstance(dim, int) else dim
     )
@@ -448,7 +457,7 @@ def vector_norm(
 @answers("to", "type_as", "float", "half", "double", "bfloat16", "int", "long", "bool")
 @answers("cpu", "cuda", "type")
 def to(t: Tracer, input: Tensor, *args: Any, **kwargs: Any) -> Any:
-    """Another dtype is a copy; another device is none to us, nor is the same dtype again."""
+    """Record a copy if the dtype changes. A change of device is not one."""
     name = t.call[0].__name__
     if not isinstance(input, Tensor) or (name == "type" and not args):
         raise UnusualCallError
@@ -506,7 +515,7 @@ filling("fill", "fill_", "zero_")
     *("new_tensor", "empty_strided", "asarray", "normal", "range", "hann_window"),
 )
 def constant(t: Tracer, *args: Any, **kwargs: Any) -> Any:
-    """A new tensor that no input went into. It becomes a node when something reads it."""
+    """Create a tensor that depends on no input. It becomes a node when an operation reads it."""
     name = t.call[0].__name__
     if name in ("as_tensor", "asarray", "tensor") and args and isinstance(args[0], Tensor):
         dtype = kwargs.get("dtype") or (args[1] if len(args) > 1 else None)
@@ -516,7 +525,7 @@ def constant(t: Tracer, *args: Any, **kwargs: Any) -> Any:
         raise UnusualCallError
     if not t.real:
         kwargs = {key: each for key, each in kwargs.items() if key != "pin_memory"}
-        # Data goes over the CPU: torch 2.9 cannot put it on meta inside a functorch transform.
+        # Create data on the CPU: torch 2.9 cannot put it on meta inside a functorch transform.
         kwargs["device"] = CPU if name == "tensor" else META
         kwargs.pop("generator", None)
     t.call = (t.call[0], args, kwargs)
@@ -526,7 +535,7 @@ def constant(t: Tracer, *args: Any, **kwargs: Any) -> Any:
     if t.symbols is not None:
         like = t.shape(args[0]) if args and isinstance(args[0], Tensor) else ()
         if has_size((args, kwargs)) or (name.endswith("_like") and has_size(like)):
-            setattr(out, SIZES, agree(of_new(name, args, kwargs, like), out.shape, name))
+            setattr(out, SIZES, agree(new_shape(name, args, kwargs, like), out.shape, name))
     t.adopt(out)
     out._archcalc_made = True
     return out

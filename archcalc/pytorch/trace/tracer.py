@@ -1,16 +1,16 @@
-"""One run of a model: what a call answers, and what is written down of it.
+"""Run a model once: answer each call and record it.
 
-Every call of a torch function or of a tensor's method comes to :class:`FunctionMode`. There are
-four ways on from there:
+:class:`FunctionMode` receives every call of a torch function or tensor method and handles it in one
+of four ways:
 
-* a *handler* (``layers.py``, ``tensors.py``, ...) knows the function: it records one node and, in a
-  fast run, answers with an empty tensor of the right shape on ``meta`` without asking torch;
-* a function that torch itself writes in Python is entered, and the calls inside come here again;
-* a question (a shape, a dtype) is passed on;
-* anything else runs, below torch's own decompositions, under ``dispatch.py``.
+* If there is a *handler* (``layers.py``, ``tensors.py``, ...), it records one node. In a fast run
+  it returns an empty tensor of the right shape on ``meta`` without calling torch.
+* If torch implements the function in Python, the calls inside it are handled in turn.
+* A question (a shape, a dtype) is passed to torch.
+* Any other function runs under ``dispatch.py``, below torch's own decompositions.
 
-An exact run differs in one thing: the handler's call is made for real and its answer is torch's.
-Both must give the same Graph.
+In an exact run a handler also calls torch and returns torch's result. Both kinds of run must give
+the same Graph.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from archcalc.pytorch.trace.dispatch import DispatchMode
 from archcalc.pytorch.trace.modules import Modules
 from archcalc.pytorch.trace.questions import Answers, Questions
 from archcalc.pytorch.trace.recorder import DTYPE_NAME, EMPTY, Recorder, dtype_name, shape_of
-from archcalc.pytorch.trace.symbols import Symbols, agree, has_size, sized
+from archcalc.pytorch.trace.symbols import Symbols, agree, has_size, unwrapped
 from archcalc.pytorch.trace.where import users_line
 from archcalc.symbolic.size import Size
 
@@ -44,9 +44,9 @@ CPU = torch.device("cpu")
 TORCH_DTYPE = {name: dtype for dtype, name in DTYPE_NAME.items() if name == str(dtype)[6:]}
 
 Way = Literal["fast", "exact", "dispatch", "symbolic", "real"]
-"""How a run finds its answers: from the table, from torch on ``meta``, from torch's dispatcher on
-``meta`` without handlers, from the table with sizes that carry their expressions, or from torch
-with values on the CPU."""
+"""Where a run gets its results: from the table ("fast"), from torch on ``meta`` ("exact"), from
+torch's dispatcher on ``meta`` without handlers ("dispatch"), from the table with sizes as
+expressions ("symbolic"), or from torch with values on the CPU ("real")."""
 
 PLAIN = (Tensor, torch.nn.Parameter, torch.nn.Buffer)
 transforming: Callable[[], bool] = torch._C._are_functorch_transforms_active
@@ -62,8 +62,10 @@ def duals() -> bool:
 
 
 def has_tangent(tensor: Tensor) -> bool:
-    """Whether it is a dual number of ``torch.autograd.forward_ad``; torch.func wraps its own, and
-    below autograd there is none."""
+    """Whether a tensor is a dual number of ``torch.autograd.forward_ad``.
+
+    torch.func wraps its own dual numbers, and below autograd there are none.
+    """
     if not duals() or transforming() or below(torch._C.DispatchKey.AutogradFunctionality):
         return False
     return unpack_dual(tensor).tangent is not None
@@ -71,11 +73,11 @@ def has_tangent(tensor: Tensor) -> bool:
 
 Handler = Callable[..., Any]
 CALLS: dict[Any, Handler] = {}
-"""What answers a torch function, by the function itself."""
+"""Handlers by torch function."""
 OF_SIZES: dict[Any, Handler] = {}
-"""What answers questions about sizes instead where sizes carry their expressions."""
+"""Handlers that replace those of ``CALLS`` in symbolic runs."""
 ESSENTIAL: set[Handler] = set()
-"""Those that no run can do without: they say where the model is and what it cannot ask."""
+"""Handlers that every run needs: they report the device and reject questions about values."""
 
 
 NUMPY_NAMES = {
@@ -84,34 +86,34 @@ NUMPY_NAMES = {
     "axis": "dim",
     "keepdims": "keepdim",
 }
-"""The names that numpy gives to arguments, which torch accepts, and torch's own."""
+"""Maps numpy's argument names, which torch accepts, to torch's own."""
 
 
 TRANSFORMERS = re.compile(r"(masking_utils|modeling_\w+)\.py:")
-EAGER = ', or build it with attn_implementation="eager", which does not ask about masks'
+EAGER = ', or build it with attn_implementation="eager", which does not inspect masks'
 
 
 class UnusualCallError(Exception):
-    """A handler does not know this form of its function; torch is to run it."""
+    """A handler does not support this form of its function; torch runs it instead."""
 
 
 class ValuesNeededError(BaseException):
-    """The model asks for a tensor's value, and on ``meta`` there is none.
+    """The model needs a tensor's value, which ``meta`` does not have.
 
-    No Exception: a model that catches its own errors must not take it for one of them.
+    Not an Exception, so that a model's own error handling does not catch it.
     """
 
 
 class GradientsNeededError(BaseException):
-    """The model differentiates in its own forward pass, and a fast run keeps no graph for that."""
+    """The model's forward pass computes gradients, for which a fast run keeps no autograd graph."""
 
 
 METHODS = frozenset((torch.softmax, Tensor.softmax, torch.relu, Tensor.relu))
-"""Of these torch.nn.functional has functions of its own, and ptflops counts only those."""
+"""Functions that also exist in torch.nn.functional. ptflops counts only those."""
 
 
 class Tracer:
-    """The state of one run, and what handlers may ask of it."""
+    """The state of one run and the interface for handlers."""
 
     def __init__(self, way: Way, *, gradients: bool, answers: Answers | None = None) -> None:
         exact = way != "fast" or gradients
@@ -122,9 +124,9 @@ class Tracer:
         self.real = way == "real"
         self.symbols = Symbols() if way == "symbolic" else None
         self.lost = False
-        """Whether the call under way was given sizes that torch sees as ordinary integers."""
+        """Whether the current call got sizes that torch sees as plain integers."""
         self.expected: Shape | None = None
-        """The shape of the next call's result, where only its arguments tell."""
+        """The shape of the next result, if it follows only from the call's arguments."""
         self.handlers = CALLS
         if self.symbols is not None:
             self.handlers = {**CALLS, **OF_SIZES}
@@ -137,21 +139,21 @@ class Tracer:
         self.twins: dict[int, Tensor] = {}
         self.originals: dict[int, Tensor] = {}
         self.entered: list[Any] = []
-        """The functions of torch's that are being followed inside."""
+        """torch's Python functions that are being followed."""
         self.muted = False
-        """Whether dispatched operations are already accounted for."""
+        """Whether dispatched operations are already recorded."""
 
-    # -- what handlers ask
+    # -- the interface for handlers
 
     def shape(self, tensor: Tensor) -> Shape:
-        """The sizes of a tensor, with their expressions in a symbolic run."""
+        """Return the sizes of a tensor, as expressions in a symbolic run."""
         found: Value | None = getattr(tensor, self.recorder.key, None)
         if found is None:
             found = self.recorder.known.get(id(tensor))
         return found.shape if found is not None else shape_of(tensor)
 
     def remembered(self, rule: Any, *given: Any) -> Any:
-        """What a cached rule says; sizes that carry expressions are not remembered."""
+        """Call a cached rule, without its cache in a symbolic run."""
         return rule(*given) if self.symbols is None else rule.__wrapped__(*given)
 
     def value(self, tensor: Tensor) -> Value:
@@ -161,8 +163,8 @@ class Tracer:
         return self.recorder.value(self.originals.get(id(tensor), tensor))
 
     def operands(self, *tensors: Tensor | None) -> tuple[tuple[Weight, ...], tuple[Value, ...]]:
-        """Weight, bias and so on: as weights where all of them are parameters of the model, else
-        all of them as inputs."""
+        """Return weight, bias and so on as weights if all are parameters of the model, else all as
+        inputs."""
         weights = self.recorder.weights
         found = []
         for tensor in tensors:
@@ -183,9 +185,9 @@ class Tracer:
         weights: tuple[Weight, ...] = (),
         target: Tensor | None = None,
     ) -> Tensor:
-        """Record the call and return its output: ``target`` itself where the call works in place.
+        """Record the call and return its output, which is ``target`` if the call works in place.
 
-        An exact run asks torch for the output, and shape and dtype are torch's.
+        In an exact run torch computes the output, its shape and its dtype.
         """
         if self.exact:
             out: Tensor = self.run()
@@ -219,7 +221,7 @@ class Tracer:
         attrs: Attributes = EMPTY,
         weights: tuple[Weight, ...] = (),
     ) -> tuple[Tensor, ...]:
-        """The same for a function with several outputs."""
+        """Record a call with several outputs and return them."""
         if self.exact:
             outs = tuple([self.fresh(out) for out in self.run()])
             if self.symbols is None:
@@ -242,14 +244,14 @@ class Tracer:
         return outs
 
     def fresh(self, out: Tensor) -> Tensor:
-        """Where torch answers with the very tensor that it was given (dropout in evaluation, a copy
-        that is not needed), another one over it, so that the two are told apart."""
+        """Return a view if torch returned its input (evaluation-mode dropout, a needless copy), so
+        that input and output are distinct tensors."""
         if id(out) in self.originals or getattr(out, self.recorder.key, None) is not None:
             return out.view_as(out)
         return out
 
     def run(self) -> Any:
-        """Make the call for real, on tensors of the run's own."""
+        """Make the call with torch, on the run's own tensors."""
         function, args, kwargs = self.call
         args, kwargs = self.own(args), self.own(kwargs)
         muted, self.muted = self.muted, True
@@ -263,7 +265,7 @@ class Tracer:
     # -- tensors of the run's own
 
     def own(self, tree: Any) -> Any:
-        """The arguments of a call, with the model's tensors replaced by their twins."""
+        """Return the arguments of a call with the model's tensors replaced by their twins."""
         if isinstance(tree, Tensor):
             return self.twin(tree)
         kind = type(tree)
@@ -280,13 +282,14 @@ class Tracer:
         return tree
 
     def adopt(self, tensor: Tensor) -> None:
-        """A tensor that the run made itself and that has no Value yet needs no twin."""
+        """Mark a tensor that the run made itself: it needs no twin."""
         if self.exact:
             self.originals[id(tensor)] = tensor
             self.recorder.alive.append(tensor)
 
     def twin(self, tensor: Tensor) -> Tensor:
-        """A tensor to compute with in place of the model's: on ``meta``, in a real run a copy."""
+        """Return the tensor that replaces one of the model's: on ``meta``, or a copy in a real
+        run."""
         if getattr(tensor, self.recorder.key, None) is not None:
             return tensor
         found = self.twins.get(id(tensor))
@@ -295,13 +298,13 @@ class Tracer:
         if id(tensor) in self.originals or wrapped(tensor) or has_tangent(tensor):
             return tensor
         if self.recorder.kin(tensor) is not None:
-            return tensor  # another view, which the dispatcher passed over in silence
+            return tensor  # a view that the dispatcher did not report
         with torch.no_grad(), _outside_transforms():
             if self.real and tensor.is_meta:
                 reason = self.recorder.notes[0]
                 flag = EAGER if TRANSFORMERS.search(reason) else ""
                 raise UsageError(
-                    f"the model needs values and was built on meta ({reason}); "
+                    f"the model needs values but was built on meta ({reason}); "
                     f"pass real=, a function that builds it again{flag}"
                 )
             if not self.real and tensor.layout is not torch.strided:
@@ -327,7 +330,7 @@ class Tracer:
         return twin
 
     def tag(self, out: Tensor) -> None:
-        """Write the current module's scope on the autograd nodes that this call made."""
+        """Attach the current module's scope to the autograd nodes of this call."""
         waiting: list[Any] = [out.grad_fn]
         while waiting:
             node = waiting.pop()
@@ -339,10 +342,10 @@ class Tracer:
     # -- the other ways
 
     def unknown(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """A function without a handler: enter it where torch writes it in Python, else run it."""
+        """Run a function without a handler, following the calls inside if it is in Python."""
         body = python_body(function)
         if body is not None and function not in self.entered:
-            # A method that calls super() comes here under its own name again: then torch runs it.
+            # A method that calls super() arrives here again under its own name; torch runs that.
             self.entered.append(function)
             if self.symbols is not None:
                 args, kwargs = self.symbols.wrapped(args), self.symbols.wrapped(kwargs)
@@ -360,13 +363,13 @@ class Tracer:
             self.lost = False
 
     def scripted(self, function: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
-        """Run what torch.jit compiled, where only the dispatcher sees it."""
+        """Run compiled torch.jit code, which only the dispatcher sees."""
         try:
             return self.dispatched(function, self.own(args), self.own(kwargs))
         except Exception as error:  # whatever the compiled code raises
             if self.real:
                 raise
-            # It reads its own parameters, and not every operation takes those beside ``meta``.
+            # It uses its own parameters, which not every operation accepts together with meta.
             reason = Message(
                 "what torch.jit compiled cannot run on meta{line}", line=users_line(" at ")
             )
@@ -375,7 +378,7 @@ class Tracer:
     def dispatched(self, function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """Run a function and record what reaches torch's dispatcher."""
         mark = len(self.recorder.records)
-        # Gradients of operators that are written in Python come here while one is on already.
+        # Gradients of Python operators arrive here while a mode is already active.
         watched = any(isinstance(mode, DispatchMode) for mode in dispatch_modes())
         try:
             with nullcontext() if watched else DispatchMode(self):
@@ -388,7 +391,7 @@ class Tracer:
         return out
 
     def explained(self, error: Exception, function: Any) -> BaseException:
-        """The error itself, or where only ``meta`` is to blame, what says so."""
+        """Return the error, or ValuesNeededError if only ``meta`` caused it."""
         text = str(error)
         absent = isinstance(error, NotImplementedError) or "fake impl" in text
         if not self.real and (absent or "meta" in text.lower()):
@@ -403,7 +406,7 @@ class Tracer:
 
 
 class FunctionMode(TorchFunctionMode):
-    """Sends every call of a torch function in this thread to the tracer."""
+    """Send every call of a torch function in this thread to the tracer."""
 
     def __init__(self, tracer: Tracer) -> None:
         super().__init__()
@@ -420,8 +423,8 @@ class FunctionMode(TorchFunctionMode):
         if handler is None or "out" in kwargs:
             return tracer.unknown(func, args, kwargs)
         if (transforming() or duals()) and handler not in ESSENTIAL:
-            # Inside vmap or grad of torch.func a tensor hides dimensions, and a dual number hides
-            # the work on its tangent: the dispatcher sees them.
+            # Inside torch.func's vmap or grad a tensor hides dimensions, and a dual number hides
+            # the work on its tangent. The dispatcher sees both.
             return tracer.unknown(func, args, kwargs)
         tracer.call = func, args, kwargs
         try:
@@ -431,7 +434,7 @@ class FunctionMode(TorchFunctionMode):
         except TypeError:
             if takes(handler, tracer, *args, **kwargs):
                 raise
-        # Torch accepts keywords that the handler does not declare, such as numpy's names.
+        # torch accepts keywords that the handler does not declare, such as numpy's names.
         named = {NUMPY_NAMES.get(key, key): value for key, value in kwargs.items()}
         if named.keys() == kwargs.keys() or not takes(handler, tracer, *args, **named):
             return tracer.unknown(func, args, kwargs)
@@ -442,17 +445,19 @@ class FunctionMode(TorchFunctionMode):
 
 
 class SymbolicMode(FunctionMode):
-    """The same where sizes carry their expressions: handlers get sizes for torch's SymInts."""
+    """A function mode for symbolic runs: handlers get sizes instead of torch's SymInts."""
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
     ) -> Any:
-        return super().__torch_function__(func, types, sized(args), sized(kwargs or {}))
+        return super().__torch_function__(func, types, unwrapped(args), unwrapped(kwargs or {}))
 
 
 def takes(handler: Handler, *args: Any, **kwargs: Any) -> bool:
-    """Whether a handler can be called with these arguments. Asked only after a TypeError, because
-    binding costs more than most calls."""
+    """Whether a handler accepts these arguments.
+
+    Checked only after a TypeError, because binding costs more than most calls.
+    """
     try:
         inspect.signature(handler).bind(*args, **kwargs)
     except TypeError:
@@ -461,14 +466,14 @@ def takes(handler: Handler, *args: Any, **kwargs: Any) -> bool:
 
 
 def ask(tracer: Tracer, *args: Any, **kwargs: Any) -> Any:
-    """The handler of questions that a tensor answers by itself; never called."""
+    """Mark questions that torch answers itself; never called."""
 
 
 ESSENTIAL.add(ask)
 
 
 def _outside_transforms() -> AbstractContextManager[Any]:
-    """Where a tensor made now belongs to no vmap or grad of torch.func that is running."""
+    """Leave the running vmap and grad of torch.func, so that new tensors belong to none of them."""
     if not transforming():
         return nullcontext()
     from torch._functorch.pyfunctorch import temporarily_clear_interpreter_stack
@@ -480,8 +485,8 @@ _BODIES: dict[Any, Any] = {}
 
 
 def python_body(function: Any) -> Any:
-    """A function that torch writes in Python, without the question at its entrance whether somebody
-    wants to override it; None for any other function."""
+    """Return a function that torch implements in Python, without its ``__torch_function__`` check;
+    None for any other function."""
     if type(function) is not types.FunctionType:
         return None
     found = _BODIES.get(function)

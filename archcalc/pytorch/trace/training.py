@@ -1,4 +1,4 @@
-"""The backward pass and the optimizer's step, counted by what torch dispatches for them."""
+"""Record what torch dispatches for the backward pass and the optimizer step."""
 
 from __future__ import annotations
 
@@ -34,11 +34,11 @@ OPTIMIZERS: dict[str, Callable[[Iterable[Tensor]], torch.optim.Optimizer]] = {
     "rmsprop": lambda parameters: torch.optim.RMSprop(parameters),
     "adagrad": lambda parameters: torch.optim.Adagrad(parameters),
 }
-"""By the name that ``optimizer`` takes; torch's defaults but for the learning rate."""
+"""Optimizers by name, with torch's defaults except for the learning rate."""
 
 
 def backward(tracer: Tracer, out: Any) -> None:
-    """Run autograd from gradients of every output that has one. The loss itself is the user's."""
+    """Run autograd from a gradient for every output that requires one. The loss is not included."""
     recorder = tracer.recorder
     roots = [each for each in tensors_in(_plain(out)) if each.requires_grad]
     if not roots:
@@ -55,13 +55,13 @@ def backward(tracer: Tracer, out: Any) -> None:
 
 
 def differentiate(tracer: Tracer, *args: Any, **kwargs: Any) -> Any:
-    """Run autograd, here or in a model's own forward pass, and record what it dispatches."""
+    """Run autograd, in the backward pass or in a model's own forward pass, and record it."""
     if not tracer.gradients:
         raise GradientsNeededError
     function = tracer.call[0]
     args, kwargs = tracer.own(args), tracer.own(kwargs)
     try:
-        # The function mode stays on, for what a checkpoint computes again.
+        # The function mode stays active for the recomputation in checkpoints.
         with DispatchMode(tracer), tracer.mode:
             return (python_body(function) or function)(*args, **kwargs)
     except (RuntimeError, NotImplementedError) as error:
@@ -69,8 +69,7 @@ def differentiate(tracer: Tracer, *args: Any, **kwargs: Any) -> Any:
 
 
 def wants_gradients(tracer: Tracer, *args: Any, **kwargs: Any) -> Any:
-    """The model asks for gradients with respect to what it computes: only a run with a graph to
-    differentiate can follow it from here."""
+    """Switch to a run with an autograd graph if the model requires gradients of its own tensors."""
     function = tracer.call[0]
     asked = args[1] if len(args) > 1 else kwargs.get("requires_grad", True)
     if asked and not tracer.gradients and not isinstance(args[0], torch.nn.Parameter):
@@ -82,19 +81,19 @@ def wants_gradients(tracer: Tracer, *args: Any, **kwargs: Any) -> Any:
 for _function in (torch.autograd.grad, torch.autograd.backward):
     CALLS[_function] = differentiate
 if "handle_torch_function" not in torch.autograd.backward.__code__.co_names:
-    # In torch 2.9 a mode sees Tensor.backward alone.
+    # In torch 2.9 a mode sees only Tensor.backward.
     CALLS[Tensor.backward] = differentiate
 CALLS[Tensor.requires_grad_] = wants_gradients
-# To a type checker requires_grad is a plain bool.
+# vars(), because for a type checker requires_grad is a plain bool.
 CALLS[vars(torch._C.TensorBase)["requires_grad"].__set__] = wants_gradients
 ESSENTIAL.update((differentiate, wants_gradients))
 
 
 def step(tracer: Tracer, optimizer: Optimizer) -> None:
-    """Record one step of the optimizer over the parameters that have a gradient.
+    """Record one optimizer step over the parameters that have a gradient.
 
-    It is the second step: in the first one the state does not exist yet, and momentum is a copy of
-    the gradient. An optimizer that asks for values, such as Adafactor, needs a run with values.
+    This is the second step, because in the first one the state does not exist yet and momentum is
+    a copy of the gradient. An optimizer that reads values, such as Adafactor, needs a real run.
     """
     if isinstance(optimizer, str):
         if optimizer not in OPTIMIZERS:
@@ -117,11 +116,11 @@ def step(tracer: Tracer, optimizer: Optimizer) -> None:
                 reason = tracer.explained(error, torch.optim.Optimizer.step)
                 if reason is not error:
                     raise reason from error
-            raise UsageError(f"the optimizer cannot make a step: {first_line(error)}") from error
+            raise UsageError(f"the optimizer step failed: {first_line(error)}") from error
 
 
 def _plain(out: Any) -> Any:
-    """Outputs of any structure as nested tuples."""
+    """Return the tensors of any output structure."""
     from archcalc.pytorch.trace.inputs import walk
 
     return tuple(tensor for _, tensor in walk(out, ""))

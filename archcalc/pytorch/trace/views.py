@@ -1,7 +1,7 @@
-"""Handlers of what renames, joins and splits tensors.
+"""Handlers for operations that reshape, join and split tensors.
 
-Views are answered by shape alone: a fast run's tensors have no values and no layout, so a ``view``
-that the real strides forbid is not noticed here.
+Views depend only on shapes: a fast run's tensors have no values and no layout, so a ``view`` that
+the real strides forbid is not detected.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from archcalc.symbolic.size import Size
 
 
 def whole(sizes: tuple[Any, ...]) -> Shape:
-    """``f(2, 3)`` and ``f((2, 3))`` both as (2, 3)."""
+    """Return (2, 3) for both ``f(2, 3)`` and ``f((2, 3))``."""
     given = sizes[0] if len(sizes) == 1 and isinstance(sizes[0], Sequence) else sizes
     result = tuple(given)
     if not all(isinstance(size, int) for size in result):
@@ -31,7 +31,7 @@ def whole(sizes: tuple[Any, ...]) -> Shape:
     return result
 
 
-def spread(t: Tracer, op: str, x: Value, out: Shape, **attrs: Any) -> Tensor:
+def emit_view(t: Tracer, op: str, x: Value, out: Shape, **attrs: Any) -> Tensor:
     return t.emit(op, (x,), out, x.dtype, Attributes(attrs))
 
 
@@ -49,13 +49,13 @@ def reshape(t: Tracer, input: Tensor, *sizes: Any, **kwargs: Any) -> Tensor:
         shape = wanted
     else:
         raise UnusualCallError
-    return spread(t, "reshape", x, shape, shape=wanted)
+    return emit_view(t, "reshape", x, shape, shape=wanted)
 
 
 @answers("view_as", "reshape_as")
 def reshape_as(t: Tracer, input: Tensor, other: Tensor) -> Tensor:
     x, shape = t.value(input), t.value(other).shape
-    return spread(t, "reshape", x, shape, shape=shape)
+    return emit_view(t, "reshape", x, shape, shape=shape)
 
 
 @answers("flatten")
@@ -75,7 +75,7 @@ def unflatten(t: Tracer, input: Tensor, dim: Any, sizes: Any) -> Tensor:
         raise UnusualCallError
     at = axis(dim, len(x.shape))
     shape = (*x.shape[:at], *sizes, *x.shape[at + 1 :])
-    return spread(t, "reshape", x, shape, shape=shape)
+    return emit_view(t, "reshape", x, shape, shape=shape)
 
 
 @answers("squeeze")
@@ -85,7 +85,7 @@ def squeeze(t: Tracer, input: Tensor, dim: Any = None) -> Tensor:
     dims = range(rank) if dim is None else (dim,) if isinstance(dim, int) else dim
     gone = {axis(each, rank) for each in dims} if rank else set()
     shape = tuple([size for at, size in enumerate(x.shape) if at not in gone or size != 1])
-    return spread(t, "reshape", x, shape, shape=shape)
+    return emit_view(t, "reshape", x, shape, shape=shape)
 
 
 @answers("unsqueeze")
@@ -93,7 +93,7 @@ def unsqueeze(t: Tracer, input: Tensor, dim: int) -> Tensor:
     x = t.value(input)
     at = axis(dim, len(x.shape) + 1)
     shape = (*x.shape[:at], 1, *x.shape[at:])
-    return spread(t, "reshape", x, shape, shape=shape)
+    return emit_view(t, "reshape", x, shape, shape=shape)
 
 
 @answers("permute")
@@ -109,7 +109,7 @@ def transpose(t: Tracer, input: Tensor, dim0: Any, dim1: Any) -> Tensor:
     x = t.value(input)
     if not isinstance(dim0, int) or not isinstance(dim1, int):
         raise UnusualCallError
-    return swapped(t, x, axis(dim0, len(x.shape)), axis(dim1, len(x.shape)))
+    return emit_swapped(t, x, axis(dim0, len(x.shape)), axis(dim1, len(x.shape)))
 
 
 @answers("t")
@@ -117,7 +117,7 @@ def transposed(t: Tracer, input: Tensor) -> Tensor:
     x = t.value(input)
     if len(x.shape) != 2 or x.dtype.startswith("complex"):
         raise UnusualCallError
-    return swapped(t, x, 0, 1)
+    return emit_swapped(t, x, 0, 1)
 
 
 def last_two(t: Tracer, input: Tensor, *args: Any) -> Tensor:
@@ -125,16 +125,16 @@ def last_two(t: Tracer, input: Tensor, *args: Any) -> Tensor:
     rank = len(x.shape)
     if rank < 2 or (rank > 2 and t.call[0] == Tensor.T.__get__):  # type: ignore[attr-defined]
         raise UnusualCallError
-    return swapped(t, x, rank - 2, rank - 1)
+    return emit_swapped(t, x, rank - 2, rank - 1)
 
 
 CALLS[Tensor.T.__get__] = CALLS[Tensor.mT.__get__] = last_two  # type: ignore[attr-defined]
 
 
-def swapped(t: Tracer, x: Value, a: int, b: int) -> Tensor:
+def emit_swapped(t: Tracer, x: Value, a: int, b: int) -> Tensor:
     dims = list(range(len(x.shape)))
     dims[a], dims[b] = dims[b], dims[a]
-    return spread(t, "permute", x, tuple([x.shape[dim] for dim in dims]), dims=tuple(dims))
+    return emit_view(t, "permute", x, tuple([x.shape[dim] for dim in dims]), dims=tuple(dims))
 
 
 @answers("expand")
@@ -148,7 +148,7 @@ def expand(t: Tracer, input: Tensor, *sizes: Any, **kwargs: Any) -> Tensor:
     shape = tuple([have if want == -1 else want for have, want in zip(old, wanted, strict=True)])
     if any(have not in (1, want) for have, want in zip(old, shape, strict=True)):
         raise UnusualCallError
-    return spread(t, "expand", x, shape, shape=wanted)
+    return emit_view(t, "expand", x, shape, shape=wanted)
 
 
 @answers("repeat")
@@ -160,7 +160,7 @@ def repeat(t: Tracer, input: Tensor, *sizes: Any, **kwargs: Any) -> Tensor:
     if len(old) != len(repeats):
         raise UnusualCallError
     shape = tuple([size * times for size, times in zip(old, repeats, strict=True)])
-    return spread(t, "repeat", x, shape, repeats=repeats)
+    return emit_view(t, "repeat", x, shape, repeats=repeats)
 
 
 @answers("expand_as")
@@ -187,19 +187,19 @@ def select(t: Tracer, input: Tensor, dim: Any, index: Any) -> Tensor:
     at = axis(dim, len(x.shape))
     axis(index, x.shape[at])
     steps = tuple([index if place == at else (0, 1, size) for place, size in enumerate(x.shape)])
-    return spread(t, "slice", x, (*x.shape[:at], *x.shape[at + 1 :]), index=steps)
+    return emit_view(t, "slice", x, (*x.shape[:at], *x.shape[at + 1 :]), index=steps)
 
 
 @answers("__getitem__")
 def getitem(t: Tracer, input: Tensor, index: Any) -> Tensor:
-    """Whole numbers, slices, None, an ellipsis, or slices and one tensor of indices; torch answers
-    anything else."""
+    """Handle integers, slices, None, an ellipsis, or slices with one index tensor. torch runs every
+    other form."""
     x = t.value(input)
     parts = index if isinstance(index, tuple) else (index,)
     rest = list(x.shape)
     shape: list[int] = []
     steps: list[int | tuple[int, int, int] | None] = []
-    """For each dimension (start, step, count) or one index; None for a new dimension."""
+    """Per dimension: (start, step, count), one index, or None for a new dimension."""
     picked: tuple[Value, ...] = ()
     left = sum([part is not None and part is not ... for part in parts])
     for part in parts:
@@ -237,7 +237,7 @@ def getitem(t: Tracer, input: Tensor, index: Any) -> Tensor:
     if picked:
         return t.emit("index", (x, *picked), (*shape, *rest), x.dtype)
     steps += [(0, 1, size) for size in rest]
-    return spread(t, "slice", x, (*shape, *rest), index=tuple(steps))
+    return emit_view(t, "slice", x, (*shape, *rest), index=tuple(steps))
 
 
 def _plain(bound: Any) -> bool:
@@ -245,7 +245,7 @@ def _plain(bound: Any) -> bool:
 
 
 def sliced(part: slice, size: int) -> tuple[int, int, int]:
-    """(start, step, count) of a slice."""
+    """Return (start, step, count) of a slice."""
     bounds = (part.start, part.stop, part.step, size)
     if not any(type(bound) is Size for bound in bounds):
         taken = range(*part.indices(size))
@@ -280,7 +280,7 @@ def pad(t: Tracer, input: Tensor, pad: Any, mode: str = "constant", value: Any =
 
 @answers("__setitem__")
 def setitem(t: Tracer, input: Tensor, index: Any, value: Any) -> None:
-    """Writing into part of a tensor: the tensor is the call's output from now on."""
+    """Record a write into part of a tensor, which becomes the call's output."""
     given = tuple(t.value(each) for each in tensors_in((index, value)))
     x = t.value(input)
     if t.exact:
@@ -303,7 +303,7 @@ def split(t: Tracer, input: Tensor, size: Any = None, dim: int = 0, **kwargs: An
         sizes = list(size)
     else:
         raise UnusualCallError
-    return parted(t, x, at, sizes)
+    return emit_parts(t, x, at, sizes)
 
 
 @answers("chunk")
@@ -314,10 +314,10 @@ def chunk(t: Tracer, input: Tensor, chunks: int, dim: int = 0) -> Any:
     if not size:
         raise UnusualCallError
     whole_parts, rest = divmod(x.shape[at], size)
-    return parted(t, x, at, [size] * whole_parts + [rest] * bool(rest))
+    return emit_parts(t, x, at, [size] * whole_parts + [rest] * bool(rest))
 
 
-def parted(t: Tracer, x: Value, at: int, sizes: list[int]) -> tuple[Tensor, ...]:
+def emit_parts(t: Tracer, x: Value, at: int, sizes: list[int]) -> tuple[Tensor, ...]:
     outputs = [((*x.shape[:at], size, *x.shape[at + 1 :]), x.dtype) for size in sizes]
     return t.emit_many("split", (x,), outputs, Attributes(dim=at, sizes=tuple(sizes)))
 

@@ -1,4 +1,4 @@
-"""The line of the user's code that made a call."""
+"""Find the line of the user's code that made a call."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ LIBRARIES = (f"{Path(torch.__file__).parent}{sep}", f"{Path(__file__).parents[2]
 
 
 def users_line(prefix: str = "") -> str:
-    """``net.py:12 in forward`` of the innermost frame outside torch and archcalc, or nothing."""
+    """Return ``net.py:12 in forward`` for the innermost frame outside torch and archcalc, or ""."""
     frame = sys._getframe(1)
     while frame is not None:
         code = frame.f_code
