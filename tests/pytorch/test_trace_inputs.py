@@ -98,7 +98,7 @@ def test_text_stays_text_where_the_signature_asks_for_it() -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"inputs": torch.zeros(2, 2)}, "inputs= is a tuple or list"),
+        ({"inputs": torch.zeros(2, 2)}, "inputs= must be a tuple or list"),
         ({"kwargs": {"x": 1}, "x": (2, 2)}, "input 'x' is given twice"),
         ({"x": "1" * 5000}, "has 5000 digits"),
         ({"x": f"x=1,{'9' * 18}:f32,"}, "is not a dtype"),

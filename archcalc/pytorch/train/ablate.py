@@ -74,9 +74,7 @@ def _option(settings: Settings, name: str) -> list[Settings]:
     elif found.type is float:
         values = (found.default, 0.0)
     else:
-        raise UsageError(
-            f"--ablate {name}: the option is not a switch, a choice or a fraction"
-        )
+        raise UsageError(f"--ablate {name}: the option is not a switch, a choice or a fraction")
     return [
         replace(
             settings,

@@ -193,7 +193,7 @@ def test_a_set_is_fetched_when_that_is_asked_for_and_not_otherwise(
         threading.Thread(target=server.serve_forever, daemon=True).start()
         monkeypatch.setattr(MNIST, "mirrors", [f"http://127.0.0.1:{server.server_port}/"])
         monkeypatch.setattr(MNIST, "resources", resources)
-        with pytest.raises(UsageError, match="--download fetches it"):
+        with pytest.raises(UsageError, match="download it with --download"):
             load(f"mnist:{tmp_path}", "digits")
         found = load(f"mnist:{tmp_path}", "digits", download=True)
         server.shutdown()
