@@ -243,6 +243,7 @@ def report(
     training: bool = False,
     options: Mapping[str, Any] | None = None,
     trust: bool = False,
+    cache: bool = False,
     title: str = "",
     baseline: str = "",
     sections: Sequence[str] = (),
@@ -254,7 +255,8 @@ def report(
     """The records of a report on some models, or on those of a TOML file ``config``.
 
     ``bench`` are files of ``archcalc bench`` and ``runs`` folders of ``archcalc train``;
-    ``predict`` names a calibration, as for :func:`predict`. The ``write`` method of the result
+    ``predict`` names a calibration, as for :func:`predict`. ``cache`` takes the graphs of torch
+    models from the user's cache folder, and puts them there. The ``write`` method of the result
     writes a file in the format of its extension. Raises UsageError for an unknown section or for
     measurements of other models, and what :func:`graph` raises.
 
@@ -279,6 +281,7 @@ def report(
         training=training,
         options=options,
         trust=trust,
+        cache=cache,
     )
 
 
@@ -581,24 +584,27 @@ def explore(
     title: str = "",
     lang: Literal["en", "zh"] = "en",
     bench: Sequence[str] = (),
+    predict: str = "",
     trust: bool = False,
     **options: Any,
 ) -> Explorer:
     """An interactive page that draws some models, with a slider for every size of a declared one.
 
     A notebook shows the result in a frame; ``.save("explore.html")`` writes it to a file. ``bench``
-    names files of ``archcalc bench --layers``, to colour nodes by time. Raises what :func:`graph`
-    raises, and MissingExtraError if jinja2 is not installed.
+    names files of ``archcalc bench --layers``, to colour nodes by time; ``predict`` is a device of
+    this machine or the file of a calibration, to colour them by predicted time. Raises what
+    :func:`graph` and :func:`predict` raise, and MissingExtraError if jinja2 is not installed.
 
     >>> explore("inception-5x5")  # doctest: +ELLIPSIS
     <Explorer of inception-5x5: ... characters>
     """
     from archcalc.io.bench_file import load
-    from archcalc.report.explore import Asked
+    from archcalc.report.explore import Asked, Times
     from archcalc.report.explore import explore as made
 
     asked = Asked(input, batch, training, options, trust)
-    return made(models, asked, title=title, lang=lang, benches=list(map(load, bench)))
+    times = Times(tuple(map(load, bench)), predict)
+    return made(models, asked, title=title, lang=lang, times=times)
 
 
 def summary(

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """Everything that decides what a run learns, except the network, the data and the seed.
+    """The settings of a training run, apart from the network, the data and the seed.
 
     The defaults are the plainest choice, so a field that differs from its default is an ingredient
     that ``archcalc train --ablate FIELD`` can leave out.
@@ -155,7 +155,7 @@ class Recipe:
         return rate
 
     def size_at(self, epoch: int) -> int | None:
-        """The height of the images in this epoch (from 1); None where it is the full one.
+        """The height of the images in this epoch (from 1); None for the full height.
 
         >>> recipe = Recipe(data="cifar-10", optimizer="sgd", lr=0.1, batch=128, epochs=10,
         ...                 sizes=(16, 24), growing=0.6)

@@ -1,6 +1,6 @@
 """The default configuration of every architecture of transformers, against torch's own counter.
 
-    python benchmarks/huggingface.py [--record FILE] [TYPE ...]
+    python benchmarks/huggingface.py [--record FILE [--resume]] [TYPE ...]
 
 counts each model_type with its language-model head, where it has one, and runs the same model under
 torch's ``FlopCounterMode``, both on ``meta``. Prints one line per type, and the totals:
@@ -120,17 +120,25 @@ def limited() -> Iterator[None]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--record", metavar="FILE", help="also write the lines to a file")
+    parser.add_argument("--resume", action="store_true", help="only types that the file lacks")
     parser.add_argument("types", nargs="*")
     given = parser.parse_args()
     os.environ["HF_HUB_OFFLINE"] = "1"
-    lines = []
+    record = Path(given.record) if given.record else None
+    found: dict[str, str] = {}
+    if record and given.resume and record.exists():
+        lines = record.read_text(encoding="utf-8").splitlines()
+        found = dict(line.split(": ", 1) for line in lines)
     with tempfile.TemporaryDirectory() as folder:
         for family in given.types or types():
-            lines.append(f"{family}: {compared(family, Path(folder))}")
-            print(lines[-1], flush=True)
-            if given.record:
-                Path(given.record).write_text("\n".join(lines) + "\n", encoding="utf-8")
-    print(dict(Counter(line.split(": ")[1].partition(",")[0] for line in lines)))
+            if family in found:
+                continue
+            found[family] = compared(family, Path(folder))
+            print(f"{family}: {found[family]}", flush=True)
+            if record:
+                text = "".join(f"{each}: {found[each]}\n" for each in sorted(found))
+                record.write_text(text, encoding="utf-8")
+    print(dict(Counter(result.partition(":")[0].partition(",")[0] for result in found.values())))
 
 
 if __name__ == "__main__":

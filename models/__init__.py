@@ -42,4 +42,4 @@ BUILT_IN = {
     "vgg16": "archcalc.models.vgg:vgg16",
     "vit-b-16": "archcalc.models.vit:vit_b_16",
 }
-"""Where each one is. Looking up a name here reads no metadata of installed packages."""
+"""The module of each network. Looking up a name here reads no metadata of packages."""

@@ -1,4 +1,4 @@
-"""What several papers share: a convolution followed by its normalisation and activation."""
+"""Blocks of several papers: a convolution followed by its normalisation and activation."""
 
 from __future__ import annotations
 

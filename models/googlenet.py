@@ -91,7 +91,7 @@ def googlenet(x: Handle, *, num_classes: int = 1000, aux: bool = True) -> dict[s
 
 
 def auxiliary(x: Handle, num_classes: int, *, name: str) -> Handle:
-    """Section 5: a classifier on 4a and on 4d that runs in training alone."""
+    """Section 5: a classifier on 4a and on 4d that runs only in training."""
     x = x.in_training_only()
     with x.scope(name):
         x = avg_pool2d(x, 5, stride=3)

@@ -83,7 +83,7 @@ def inception(
 
 
 def auxiliary(x: Handle, num_classes: int, *, name: str) -> Handle:
-    """A classifier that runs in training alone. It averages to 4×4 at any input; the paper's pool
+    """A classifier that runs only in training. It averages to 4×4 at any input; the paper's pool
     is 5×5 with stride 3, which gives 4×4 at 224."""
     x = x.in_training_only()
     with x.scope(name):

@@ -136,7 +136,7 @@ def column(x: Handle, out: int, *, name: str) -> Handle:
 
 
 def auxiliary(x: Handle, num_classes: int) -> Handle:
-    """Figure 8: a classifier on the last 17×17 map that runs in training alone."""
+    """Figure 8: a classifier on the last 17×17 map that runs only in training."""
     x = x.in_training_only()
     with x.scope("aux"):
         x = ops.avg_pool2d(x, 5, stride=3)

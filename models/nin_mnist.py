@@ -20,7 +20,7 @@ ARTICLE = "the tutorial article on NiN for MNIST"
 
 
 def first_stage() -> dict[str, Recipe]:
-    """How v0 is trained. The article says 95.19 % and not how many epochs that took."""
+    """The training of v0. The article gives 95.19 % without the number of epochs."""
     from archcalc.recipe import Recipe
 
     article = Recipe(

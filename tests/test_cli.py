@@ -338,7 +338,7 @@ def test_a_pattern_names_several_models(cli) -> None:
     [
         ("list nothing*", "no name of registered models matches 'nothing*'"),
         ("compare nothing*", "no name of registered models matches 'nothing*'"),
-        ("list nin fc*", "only torchvision and timm take a second pattern; got nin fc*"),
+        ("list nin fc*", "only torchvision, timm and hf take a second pattern; got nin fc*"),
         ("flops nin --optimizer sgd", "--optimizer needs --train; give both"),
     ],
 )

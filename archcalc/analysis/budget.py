@@ -64,7 +64,7 @@ class Check(NamedTuple):
     what: str
     """A figure, ``shape of NODE``, or ``latency``."""
     found: int | float | str | None
-    """None where it cannot be told."""
+    """None if it is unknown."""
     limit: int | float | str
     bound: Literal["at most", "exactly"]
     outcome: Outcome
@@ -97,7 +97,7 @@ def check(
     forecast: Forecast | str = "",
 ) -> tuple[Check, ...]:
     """Every limit of a model against its profile, and against what ``archcalc bench`` measured or
-    what is predicted; a text says why there is no prediction.
+    what is predicted; a string is the reason why there is no prediction.
 
     >>> import archcalc
     >>> limits = Budget("nin", at_most={"macs": 200_000_000})
@@ -125,7 +125,7 @@ def _figure(
     if figure.unit == "bytes":
         unit = Message("bytes of {what}", what=unit)
     values: dict[str, Any] = {"model": name, "value": value, "unit": unit, "limit": limit}
-    told = Message(LIMITS[bound], **values)
+    sentence = Message(LIMITS[bound], **values)
     unknown = found.not_counted if figure.is_lower_bound else ()
     over = value - limit
     kept = over <= 0 if bound == "at most" else not over
@@ -140,15 +140,14 @@ def _figure(
         )
         return Check(name, key, None, limit, bound, "breach", sentence)
     if kept:
-        return Check(name, key, value, limit, bound, "kept", told)
+        return Check(name, key, value, limit, bound, "kept", sentence)
     by = Message("{count:,} over", count=over)
     if over < 0:
         by = Message("{count:,} under", count=-over)
-    sentence = Message("{told}: {by}", told=told, by=by)
     if limit:
-        share = 100 * abs(over) / limit
-        sentence = Message("{told}: {by} ({share:.1f} %)", told=told, by=by, share=share)
-    return Check(name, key, value, limit, bound, "breach", sentence)
+        by = Message("{by} ({share:.1f} %)", by=by, share=100 * abs(over) / limit)
+    breach = Message("{sentence}: {by}", sentence=sentence, by=by)
+    return Check(name, key, value, limit, bound, "breach", breach)
 
 
 LIMITS: Mapping[str, str] = {
@@ -172,10 +171,10 @@ def _shape(name: str, node: str, wanted: str, found: Profile) -> Check:
     limit = wanted.replace("x", "×")
     kept = limit in (written, times(shape))
     values = {"model": name, "node": node, "shape": written, "limit": limit}
-    told = Message("{model}: {node} is {shape}, not {limit}", **values)
+    sentence = Message("{model}: {node} is {shape}, not {limit}", **values)
     if kept:
-        told = Message("{model}: {node} is {shape}, as {limit}", **values)
-    return Check(name, what, written, wanted, "exactly", "kept" if kept else "breach", told)
+        sentence = Message("{model}: {node} is {shape}, as {limit}", **values)
+    return Check(name, what, written, wanted, "exactly", "kept" if kept else "breach", sentence)
 
 
 def _output_of(found: Profile, node: str) -> Shape | None:
@@ -203,7 +202,7 @@ def _latency(budget: Budget, limit: TimeLimit, found: Profile, measured: Bench |
     machine = measured.environment.gpu or measured.environment.processor
     named = bool(limit.machine) and limit.machine.lower() in machine.lower()
     over = row.median > allowed
-    told = Message(
+    sentence = Message(
         "{model}: {median:.3g} ms on {machine}, at most {limit:.3g} ms allowed",
         model=name,
         median=1e3 * row.median,
@@ -212,20 +211,20 @@ def _latency(budget: Budget, limit: TimeLimit, found: Profile, measured: Bench |
     )
     outcome: Outcome = "kept" if not over else "breach" if named else "advice"
     if over and not named:
-        told = _on_another_machine(told, machine, limit)
-    return Check(name, "latency", row.median, allowed, "at most", outcome, told)
+        sentence = _on_another_machine(sentence, machine, limit)
+    return Check(name, "latency", row.median, allowed, "at most", outcome, sentence)
 
 
-def _on_another_machine(told: Message, machine: str, limit: TimeLimit) -> Message:
-    values = {"told": told, "machine": machine}
+def _on_another_machine(sentence: Message, machine: str, limit: TimeLimit) -> Message:
+    values = {"sentence": sentence, "machine": machine}
     if limit.machine:
         return Message(
-            "{told}; advisory, because the machine is {machine}, not {named}",
+            "{sentence}; advisory, because the machine is {machine}, not {named}",
             **values,
             named=limit.machine,
         )
     return Message(
-        "{told}; advisory, because the machine is {machine}, which the budget does not name",
+        "{sentence}; advisory, because the machine is {machine}, which the budget does not name",
         **values,
     )
 
@@ -240,7 +239,7 @@ def _predicted(budget: Budget, limit: TimeLimit, forecast: Forecast | str) -> Ch
         return Check(name, "predicted latency", None, allowed, "at most", "advice", sentence)
     found, machine = forecast
     named = bool(limit.machine) and limit.machine.lower() in machine.lower()
-    told = Message(
+    sentence = Message(
         "{model}: {median:.3g} ms predicted on {machine} (90 %: {low:.3g} to {high:.3g} ms), at "
         "most {limit:.3g} ms allowed",
         model=name,
@@ -254,10 +253,12 @@ def _predicted(budget: Budget, limit: TimeLimit, forecast: Forecast | str) -> Ch
     if found.seconds > allowed:
         outcome = "breach" if named and found.low > allowed else "advice"
         if not named:
-            told = _on_another_machine(told, machine, limit)
+            sentence = _on_another_machine(sentence, machine, limit)
         elif outcome == "advice":
-            told = Message("{told}; advisory, because the interval includes the limit", told=told)
-    return Check(name, "predicted latency", found.seconds, allowed, "at most", outcome, told)
+            sentence = Message(
+                "{sentence}; advisory, because the interval includes the limit", sentence=sentence
+            )
+    return Check(name, "predicted latency", found.seconds, allowed, "at most", outcome, sentence)
 
 
 def check_all(

@@ -1,5 +1,5 @@
 """Accuracies that were published, beside runs that somebody made: a claim is linked to its runs by
-hand, as only a person can tell that a run follows the claim's recipe on the claim's data."""
+hand, as only a person can judge whether a run follows the claim's recipe on the claim's data."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """What other counters report for the same graph, as sums that start from our multiply-adds.
 
-What a tool says of one operator is in the operator's row (``archcalc/ops/counters.py``). Every
+How a tool counts one operator is in the operator's row (``archcalc/ops/counters.py``). Every
 convention is checked against the installed tool, to the integer, on every operator and every
 registered model (``tests/pytorch/test_crosscheck.py``).
 For a declared graph the totals are those that a tool gives for a network of ``torch.nn`` layers,
@@ -63,17 +63,17 @@ class Convention:
     """The tool counts modules with parameters, by their sizes."""
     function: Callable[[Counters], Rule] | None = None
     """The tool looks at modules: its rule where a traced network calls a function itself. What the
-    tool says of modules with a rule of their own, such as attention, can be another number."""
+    tool counts for modules with a rule of their own, such as attention, can differ."""
     methods: bool = True
     """A tensor's method counts as the function of torch.nn that does the same."""
     derived: bool = False
     """A class derived from a layer of torch.nn counts as the layer."""
     evaluation_only: bool = False
-    """The tool puts the model into evaluation mode, whatever mode it was in."""
+    """The tool always puts the model into evaluation mode."""
 
     @property
     def by_module(self) -> bool:
-        """Whether what the tool says depends on who makes a call."""
+        """Whether the tool's count depends on the module that makes a call."""
         return self.looks_at_modules or self.function is not None
 
     def steps(self, graph: Graph, node: Node, macs: int | None = None) -> Iterator[Step]:

@@ -126,8 +126,8 @@ def diff_reports(
     missing: Mapping[str, str] | None = None,
 ) -> ReportDiff:
     """The differences, model by model. Models are matched by their specification; two reports of
-    one model each are compared whatever the names. ``missing`` gives reasons for models that only
-    one report has."""
+    one model each are compared even if the names differ. ``missing`` gives reasons for models that
+    only one report has."""
     if len(before) == len(after) == 1:
         pairs: list[tuple[SavedModel | None, SavedModel | None]] = [(before[0], after[0])]
     else:

@@ -16,8 +16,8 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 from math import prod
 
-from archcalc.analysis.language import active_params
 from archcalc.analysis.profile import Layer, Profile
+from archcalc.analysis.tokens import active_params
 from archcalc.errors import UsageError
 from archcalc.graph import Node, numel
 from archcalc.ops import TABLE

@@ -12,9 +12,9 @@ from typing import Literal
 
 from archcalc.analysis.bit_operations import bit_operations
 from archcalc.analysis.conventions import CONVENTIONS, amounts
-from archcalc.analysis.language import active_params, cache_bytes, masked_macs
 from archcalc.analysis.profile import Profile
 from archcalc.analysis.receptive_field import Field, Reach
+from archcalc.analysis.tokens import active_params, cache_bytes, masked_macs
 from archcalc.errors import UsageError
 from archcalc.ops.operator import Cost
 

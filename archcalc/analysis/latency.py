@@ -113,7 +113,7 @@ class LayerTime(NamedTuple):
     macs: int | None = None
     flops: int | None = None
     bytes: int | None = None
-    """Bytes read and written if the node runs alone."""
+    """Bytes that the node reads and writes."""
     bound: float | None = None
     """Seconds that the roofline allows at best."""
     label: str = ""
@@ -211,7 +211,7 @@ CautionKind = Literal[
 
 @dataclass(frozen=True, slots=True)
 class Caution:
-    """One thing that a reader of a measurement should know."""
+    """A caution about a measurement: a code, and its values."""
 
     kind: CautionKind
     values: Mapping[str, int | float | str] = field(default_factory=dict)
@@ -241,7 +241,7 @@ class Latency:
     macs: int | None = None
     flops: int | None = None
     bytes_moved: int | None = None
-    """Bytes read and written by all nodes, each run alone, in the setting's dtype."""
+    """Bytes that all nodes read and write, in the setting's dtype."""
     bound: float | None = None
     """Seconds that the roofline allows at best."""
     least_macs: int | None = None

@@ -35,7 +35,7 @@ MANY = 3
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing found at one node."""
+    """What one rule found at one node."""
 
     rule: str
     severity: Severity
@@ -82,7 +82,7 @@ def lint(graph: Graph) -> Lint:
 
 
 class View:
-    """A graph with what the rules ask of it: who reads a value, what a node costs."""
+    """A graph with the lookups that the rules share: who reads a value, what a node costs."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
@@ -382,7 +382,7 @@ def _rows(left: Shape) -> Message:
 
 def _unread(before: Shape, after: Shape, span: Shape, stride: Shape, left: Shape) -> Shape:
     """Number of positions at the end of each axis that no window reads. A stride longer than the
-    window skips positions everywhere, whatever the size, so those are not counted."""
+    window skips positions at every size; those are not counted."""
     return tuple(
         max(size - ((count - 1) * step - pad + reach), 0) if step <= reach else 0
         for size, count, reach, step, pad in zip(before, after, span, stride, left, strict=True)

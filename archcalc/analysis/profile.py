@@ -69,7 +69,7 @@ class Layer(NamedTuple):
 
     @property
     def reason(self) -> Message:
-        """Why there is no number, where there is none."""
+        """Why the layer has no count; empty if it has one."""
         if self.status == "free":
             return Message(TABLE[self.op].free or "nothing to compute at this size")
         if self.status == "not counted":

@@ -41,7 +41,7 @@ class Record:
 
     @property
     def headline(self) -> str:
-        """What ``repr`` says about the record, in a few words."""
+        """A short description of the record, for ``repr``."""
         rows = len(self.rows())
         return f"{rows} row{'' if rows == 1 else 's'}"
 

@@ -22,7 +22,7 @@ Label = Literal["compute", "memory", "launch", "free"]
 WIDE = 1.25
 """Upper end over lower end from which an interval shows little."""
 FAR = 2.0
-"""Times its lower bound from which a node's label alone would say too much."""
+"""Times its lower bound from which the bound does not explain a node's time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +47,10 @@ class Ceilings:
         return self.copies[-1][1]
 
     def bandwidth_for(self, nbytes: int) -> float:
-        """Bytes a second of the fastest copy that moves at least so much.
+        """Bytes a second of the fastest copy of at least this size.
 
-        A small tensor may lie in a cache, which is faster than main memory; a bound that held for
-        main memory alone would be no lower bound.
+        A small tensor may lie in a cache, which is faster than main memory, so the speed of main
+        memory would not give a lower bound.
         """
         fitting = [speed for size, speed in self.copies if size >= nbytes]
         return max(fitting, default=self.bandwidth)
@@ -110,7 +110,7 @@ def lower_bound(found: Iterable[Bound | None]) -> float | None:
 
 
 def bytes_moved(profile: Profile) -> int | None:
-    """Bytes that all layers read and write, each run alone; None where one is not counted."""
+    """Bytes that all layers read and write; None if one is not counted."""
     total = 0
     for layer in profile.layers:
         moved = layer.bytes_moved

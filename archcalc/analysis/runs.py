@@ -40,7 +40,7 @@ class Epoch(NamedTuple):
     validation_accuracy: float | None
     """None where no images are held out."""
     seconds: float
-    """Of training alone, without the evaluation."""
+    """Seconds of training, without the evaluation."""
     images_per_second: float
     height: int | None = None
     """Of the images in this epoch; None in records of older versions."""
@@ -49,7 +49,7 @@ class Epoch(NamedTuple):
 
 
 class Result(NamedTuple):
-    """What a finished run says of the test images."""
+    """The results of a finished run on the test images."""
 
     accuracy: float
     loss: float | None
@@ -178,7 +178,7 @@ def best(history: Sequence[Epoch]) -> Epoch | None:
 
 
 def groups(runs: Iterable[Run]) -> list[list[Run]]:
-    """Finished runs put together: those that differ in the seed alone are one group."""
+    """Finished runs put together: those that differ only in the seed form one group."""
     found: dict[str, list[Run]] = {}
     for run in runs:
         if run.result is not None:
@@ -192,7 +192,7 @@ def accuracies(runs: Iterable[Run]) -> list[Accuracy]:
 
 
 def accuracy(group: Sequence[Run]) -> Accuracy:
-    """What finished runs that differ in the seed alone reached together."""
+    """The accuracy of finished runs that differ only in the seed."""
     results = [run.result for run in group if run.result is not None]
     values = [result.accuracy for result in results]
     low, high = interval(values, results[0].images)

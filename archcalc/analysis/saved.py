@@ -1,4 +1,4 @@
-"""A profile as its JSON report kept it: enough to tell what has changed since."""
+"""A profile as its JSON report stored it: enough to find what has changed since."""
 
 from __future__ import annotations
 

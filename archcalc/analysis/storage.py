@@ -216,7 +216,7 @@ Steps = list[tuple[int, int, int] | int | None]
 
 def steps_of(node: Node) -> Steps | None:
     """How a slice reads its input: for each dimension (start, step, count) or a single index, and
-    None for a new dimension. None where the node does not tell."""
+    None for a new dimension. None if the node does not determine it."""
     before, after = node.inputs[0].shape, node.outputs[0].shape
     attrs = node.attrs
     if isinstance(attrs.get("index"), tuple):

@@ -39,14 +39,16 @@ def list_models(
         Argument(
             metavar="[MODEL]",
             help="Show this model with its options, the models that match a pattern such as "
-            "'nin*' or 'timm:convnext_*', or the names in torchvision or timm.",
+            "'nin*' or 'timm:convnext_*', or the names in torchvision or timm, or the types of "
+            "models in transformers (hf).",
             autocompletion=complete_model,
         ),
     ] = "",
     pattern: Annotated[
         str,
         Argument(
-            metavar="[PATTERN]", help="Names in torchvision or timm to show, such as 'convnext*'."
+            metavar="[PATTERN]",
+            help="Names in torchvision, timm or hf to show, such as 'convnext*'.",
         ),
     ] = "*",
 ) -> None:
@@ -59,15 +61,20 @@ def list_models(
     archcalc list nin
     archcalc list torchvision
     archcalc list timm 'convnext*'
+    archcalc list hf 'qwen*'
     """
     from archcalc.report.sections import catalogue
 
-    if model in ("torchvision", "timm"):
+    if model == "hf":
+        write(catalogue.names(names("hf", pattern)), output)
+    elif model in ("torchvision", "timm"):
         write(
             catalogue.names(names(ModelSpec.parse(f"{model}:").kind, f"{model}:{pattern}")), output
         )
     elif pattern != "*":
-        raise UsageError(f"only torchvision and timm take a second pattern; got {model} {pattern}")
+        raise UsageError(
+            f"only torchvision, timm and hf take a second pattern; got {model} {pattern}"
+        )
     elif (asked := ModelSpec.parse(model)).is_pattern:
         found = names(asked.kind, model)
         if asked.kind == "registered":
@@ -129,7 +136,7 @@ def explain(
         from archcalc import derive
         from archcalc.report.sections.derivation import explained
 
-        settings: dict[str, Any] = dict(counting.options)
+        settings: dict[str, Any] = dict(counting.options_of([model]))
         names = [name.strip() for name in over.split(",")]
         formula = derive(
             model,
@@ -253,7 +260,7 @@ def compare(
             baseline=baseline,
             sort=sort or "",
             convention=counting.convention,
-            options=counting.options,
+            options=counting.options_of(models),
             latency=latency,
             bench=bench,
             predict=predict,

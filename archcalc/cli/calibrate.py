@@ -1,4 +1,4 @@
-"""``archcalc calibrate``: what this machine takes for the operators of networks."""
+"""``archcalc calibrate``: the time that this machine takes for operators."""
 
 from __future__ import annotations
 

@@ -11,6 +11,7 @@ import archcalc
 from archcalc.cli.options import (
     AnyModels,
     Inputs,
+    NoCache,
     Output,
     Settings,
     Trust,
@@ -86,6 +87,7 @@ def lint(
     input: Inputs = [],  # noqa: B006
     settings: Settings = [],  # noqa: B006
     trust: Trust = False,
+    no_cache: NoCache = False,
     strict: Annotated[
         bool, Option("--strict", help="Exit with 1 when there is a warning.")
     ] = False,
@@ -106,7 +108,14 @@ def lint(
     chosen = parse_settings(settings)
     names = models or registry.names()
     with progress(len(expand(names))) as follow:
-        given = graphs(names, follow=follow, input=input, options=chosen, trust=trust)
+        given = graphs(
+            names,
+            follow=follow,
+            input=input,
+            options=chosen,
+            trust=trust,
+            cache=not no_cache,
+        )
         found = [archcalc.lint(graph) for graph in given]
     write(show(*found), output)
     if strict and any(each.warnings for each in found):

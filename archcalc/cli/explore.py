@@ -23,6 +23,15 @@ def explore(
             "Repeatable.",
         ),
     ] = [],  # noqa: B006
+    predict: Annotated[
+        str,
+        Option(
+            metavar="DEVICE|FILE",
+            help="Also predict latency, to colour nodes by time: cpu, cuda or cpu,threads=1 from a "
+            "calibration of this machine, or the FILE of one.",
+            show_default=False,
+        ),
+    ] = "",
     title: Annotated[
         str, Option(metavar="TEXT", help="Title of the page.", show_default=False)
     ] = "",
@@ -63,7 +72,7 @@ def explore(
     from archcalc.cli.options import emit
     from archcalc.io.bench_file import load
     from archcalc.lookup.resolve import expand
-    from archcalc.report.explore import Asked
+    from archcalc.report.explore import Asked, Times
     from archcalc.report.explore import explore as made
 
     if not models:
@@ -72,8 +81,9 @@ def explore(
         raise UsageError("give -o FILE, such as explore.html, or --open")
     if output == "-" and open_it:
         raise UsageError("--open needs a file: give -o FILE, or leave -o out")
-    asked = Asked(network.input, network.batch, network.train, network.options, trust)
-    page = made(expand(models), asked, title=title, lang=lang, benches=list(map(load, bench)))
+    asked = Asked(network.input, network.batch, network.train, network.options_of(models), trust)
+    times = Times(tuple(map(load, bench)), predict)
+    page = made(expand(models), asked, title=title, lang=lang, times=times)
     path = output or _temporary()
     emit(page.html, path)
     if open_it:

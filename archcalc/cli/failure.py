@@ -23,7 +23,7 @@ ANSWERS = (1, BAD_INPUT, INTERRUPTED)
 
 
 def prepare_streams() -> None:
-    """Make the standard streams usable: UTF-8 whatever the locale, and none of them closed.
+    """Make the standard streams usable: UTF-8 in any locale, and none of them closed.
 
     If the caller closed one (``>&-``), the next file to be opened would get its file descriptor,
     and output would be written to that file.

@@ -161,7 +161,7 @@ def _equal(models: list[str], names: list[str], figure: str, written: Written) -
 
 
 TRIALS = 100
-"""Candidates that a search proposes unless told otherwise."""
+"""Default number of candidates that a search proposes."""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from typing import Annotated, Any, Literal
 
 from typer import Option
@@ -47,7 +48,7 @@ def verify(
 
     names = expand(models) or registry.names()
     with following() as follow:
-        checks = archcalc.verify(names, follow=follow, trust=trust, **_asked(network))
+        checks = archcalc.verify(names, follow=follow, trust=trust, **_asked(network, names))
     write(show(checks), output)
     if not all(check.explained for check in checks):
         sys.exit(UNEXPLAINED)
@@ -63,7 +64,7 @@ def reconcile(model: Model, network: Network, output: Output, trust: Trust = Fal
     from archcalc.report.sections.reconciliation import show
 
     with following() as follow:
-        check = archcalc.reconcile(model, trust=trust, follow=follow, **_asked(network))
+        check = archcalc.reconcile(model, trust=trust, follow=follow, **_asked(network, [model]))
     write(show(check), output)
     if not check.explained:
         sys.exit(UNEXPLAINED)
@@ -105,7 +106,7 @@ def export(
     archcalc export googlenet -o googlenet.onnx
     archcalc export torchvision:resnet50 -o resnet50.pt2
     """
-    asked = _asked(Network(input, batch, settings=settings))
+    asked = _asked(Network(input, batch, settings=settings), [model])
     del asked["training"]
     path = "" if output == "-" else output
     found = archcalc.export(model, path, to=to or "", seed=seed, trust=trust, **asked)
@@ -115,10 +116,10 @@ def export(
         emit(found, "-")
 
 
-def _asked(network: Network) -> dict[str, Any]:
+def _asked(network: Network, models: Sequence[str]) -> dict[str, Any]:
     """The options of a command as the library's keywords."""
     return {
-        **network.options,
+        **network.options_of(models),
         "input": network.input,
         "batch": network.batch,
         "training": network.train,

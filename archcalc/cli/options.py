@@ -21,7 +21,7 @@ from archcalc.graph import Graph
 from archcalc.language import Lang, Message
 from archcalc.lookup import registry
 from archcalc.lookup.resolve import expand
-from archcalc.lookup.spec import parse_settings
+from archcalc.lookup.spec import CONFIGURED, ModelSpec, parse_settings
 from archcalc.report.document import Document
 from archcalc.report.formats import NAMES, PROGRAMS, Place, choose, columns
 from archcalc.report.formats import write as written
@@ -100,6 +100,14 @@ Trust = Annotated[
     Option(
         "--trust",
         help="Load a .pt2 file even if that runs code from the file.",
+        rich_help_panel="Model",
+    ),
+]
+NoCache = Annotated[
+    bool,
+    Option(
+        "--no-cache",
+        help="Trace torch models again, even if the cache has their graphs.",
         rich_help_panel="Model",
     ),
 ]
@@ -229,13 +237,20 @@ class Network:
         ),
     ] = False
 
-    @property
-    def options(self) -> dict[str, str]:
-        """The options of the models, as MODEL,KEY=VALUE gives them for one."""
+    def options_of(self, models: Sequence[str]) -> dict[str, str]:
+        """The options of these models, as MODEL,KEY=VALUE gives them for one.
+
+        Raises UsageError for an option of Hugging Face's models if a model is none of them.
+        """
         found = parse_settings(self.settings)
         for key in ("seq", "decode", "attention", "download"):
             if given := getattr(self, key):
                 found[key] = str(given).lower()
+                for model in models:
+                    if ModelSpec.parse(model).kind not in CONFIGURED:
+                        raise UsageError(
+                            f"--{key} is for models of hf: and diffusers:; {model} is neither"
+                        )
         return found
 
 
@@ -281,14 +296,7 @@ class Counting(Network):
             rich_help_panel="Counting",
         ),
     ] = "paper"
-    no_cache: Annotated[
-        bool,
-        Option(
-            "--no-cache",
-            help="Trace torch models again, even if the cache has their graphs.",
-            rich_help_panel="Counting",
-        ),
-    ] = False
+    no_cache: NoCache = False
     save_graph: Annotated[
         str,
         Option(
@@ -329,7 +337,7 @@ def graphs(models: Sequence[str], counting: Counting) -> list[Graph]:
             batch=counting.batch,
             training=counting.train,
             optimizer=counting.optimizer,
-            options=counting.options,
+            options=counting.options_of(models),
             trust=counting.trust,
             cache=not counting.no_cache,
         )

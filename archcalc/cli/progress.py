@@ -81,14 +81,14 @@ def _tell(settings: Settings, event: Any, several: bool) -> None:
 
 def epoch_line(row: Epoch, epochs: int) -> str:
     """A finished epoch as one line."""
-    said = (
+    text = (
         f"epoch {row.epoch}/{epochs}  lr {row.lr:.3g}  loss {row.train_loss:.4f}  "
         f"accuracy {100 * row.train_accuracy:.2f} %"
     )
     if row.validation_accuracy is not None:
-        said += f"  validation {100 * row.validation_accuracy:.2f} %"
+        text += f"  validation {100 * row.validation_accuracy:.2f} %"
     left = _clock((epochs - row.epoch) * row.seconds)
-    return f"{said}  {row.images_per_second:,.0f} images/s  left {left}"
+    return f"{text}  {row.images_per_second:,.0f} images/s  left {left}"
 
 
 def step_line(step: Any) -> str:

@@ -10,7 +10,7 @@ from typing import Annotated, cast
 from typer import Option
 
 import archcalc
-from archcalc.cli.options import AnyModels, Network, Trust, progress, tell
+from archcalc.cli.options import AnyModels, Network, NoCache, Trust, progress, tell
 from archcalc.errors import UsageError
 from archcalc.language import LANGS, Lang
 from archcalc.lookup.resolve import expand
@@ -33,6 +33,7 @@ def report(
         ),
     ] = "",
     trust: Trust = False,
+    no_cache: NoCache = False,
     title: Annotated[
         str, Option(metavar="TEXT", help="Title of the report.", show_default=False)
     ] = "",
@@ -147,8 +148,9 @@ def report(
             input=network.input,
             batch=network.batch,
             training=network.train,
-            options=network.options,
+            options=network.options_of(models),
             trust=trust,
+            cache=not no_cache,
             title=title,
             baseline=baseline,
             sections=sections,

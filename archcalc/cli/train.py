@@ -1,4 +1,4 @@
-"""``archcalc train``, ``evaluate`` and ``featuremaps``: what needs torch and takes time."""
+"""The commands that run a network for long: train, evaluate, featuremaps."""
 
 from __future__ import annotations
 

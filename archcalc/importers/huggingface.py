@@ -38,10 +38,10 @@ COUNTS = re.compile(r"(^|_)n?_?(layers?|blocks?|depths?|stages?|experts)$")
 
 
 class Configuration(NamedTuple):
-    """A configuration, and how its model is asked for."""
+    """A configuration, and the options of its model."""
 
     name: str
-    """As it was asked for: ``hf:gpt2``."""
+    """The specification, such as ``hf:gpt2``."""
     kind: Kind
     """The library that builds it, ``hf`` or ``diffusers``."""
     fields: Mapping[str, Any]
@@ -53,7 +53,7 @@ class Configuration(NamedTuple):
 
     @property
     def architecture(self) -> str:
-        """The class that the configuration names; empty where it names none."""
+        """The class that the configuration names; empty without one."""
         if self.kind == "diffusers":
             return str(self.fields["_class_name"])
         found = self.fields.get("architectures") or [""]
@@ -91,7 +91,7 @@ def _object(file: Path) -> dict[str, Any]:
 
 
 def _file(name: str, download: bool) -> Path:
-    """The config.json that a name stands for. Raises UsageError."""
+    """The path of the config.json of a name. Raises UsageError."""
     kind, _, place = name.partition(":")
     folder = Path(place).expanduser()
     if folder.is_file():

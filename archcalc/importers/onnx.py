@@ -206,7 +206,7 @@ def _set_inputs(model: onnx.ModelProto, path: str, input: Given, batch: int) -> 
 
 
 def _asked(input: Given, batch: int) -> dict[str, list[Shape]]:
-    """The sizes that are given, by the input's name; "" where none is."""
+    """The given sizes by the name of the input, "" without a name."""
     texts: Sequence[Any] = [input] if isinstance(input, str) else input or ()
     found: dict[str, list[Shape]] = {}
     if texts and isinstance(texts[0], int):
@@ -443,7 +443,7 @@ class Call:
         return [self.reader.known(name) for name in self.node.output if name]
 
     def exact(self, names: Sequence[str]) -> list[Value]:
-        """The operands; quantised ones as such where all of them are."""
+        """The operands; the quantised tensors themselves if all operands are quantised."""
         found = [self.reader.exact.get(name) for name in names]
         whole = [one for one in found if one is not None]
         return whole if len(whole) == len(names) else [self.value(name) for name in names]
@@ -468,10 +468,12 @@ class Call:
         shape: Shape,
         dtype: str = "",
         weights: Sequence[Weight] = (),
+        attrs: Mapping[str, Any] | None = None,
     ) -> Value:
         """A node for a part of a fused operator."""
         made = [(dtype or inputs[0].dtype, shape)]
-        return self.reader.append_made(op, f"{self.name}.{name}", inputs, made, {}, weights)[0]
+        name = f"{self.name}.{name}"
+        return self.reader.append_made(op, name, inputs, made, attrs or {}, weights)[0]
 
     def weight(self, name: str) -> Weight:
         """A constant that a layer reads."""
@@ -485,7 +487,7 @@ class Call:
         attrs: Mapping[str, Any],
         shapes: Mapping[str, Shape] | None = None,
     ) -> None:
-        """A node whose operands after the first are weights, or inputs where one is computed."""
+        """A node whose operands after the first are weights, or inputs if one is computed."""
         given = [name for name in names if name]
         if not all(self.is_weight(name) for name in given):
             self.add(op, [self.value(name) for name in (x, *given)], attrs=attrs)

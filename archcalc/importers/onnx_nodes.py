@@ -88,6 +88,16 @@ SAME: Mapping[str, str] = {
     "Scatter": "scatter",
     "Col2Im": "col2im",
     "Multinomial": "multinomial",
+    "AffineGrid": "affine_grid",
+    "BitCast": "to",
+    "Det": "linalg_det",
+    "MaxUnpool": "max_unpool2d",
+    "TensorScatter": "scatter",
+    "Compress": "masked_select",
+    "CenterCropPad": "copy",
+    "NegativeLogLikelihoodLoss": "nll_loss",
+    **dict.fromkeys(("Shape", "Size"), "sym_size"),
+    **dict.fromkeys(("BlackmanWindow", "HammingWindow", "HannWindow"), "fill"),
     **dict.fromkeys(("RandomNormal", "RandomUniform"), "random"),
     **dict.fromkeys(("RandomNormalLike", "RandomUniformLike", "Bernoulli"), "random"),
 }
@@ -99,6 +109,7 @@ SETTINGS = frozenset(
         *("Clip", "TopK", "OneHot", "Dropout", "ReduceSum", "ReduceMean", "ReduceMax", "ReduceMin"),
         *("ReduceProd", "ReduceL2", "CumSum", "ReduceLogSumExp", "QuantizeLinear", "Trilu"),
         *("CumProd", "CastLike", "ConstantOfShape", "EyeLike", "ReverseSequence", "Col2Im"),
+        *("AffineGrid", "CenterCropPad", "BlackmanWindow", "HammingWindow", "HannWindow"),
     ]
 )
 """Operators whose inputs after the first are settings."""
@@ -348,6 +359,65 @@ def grid_sample(call: Call) -> None:
     call.add("grid_sample", given, attrs={"interpolation_mode": mode})
 
 
+def deform_conv(call: Call) -> None:
+    x, weight, offset, bias, mask = (call.input(at) for at in range(5))
+    kernel = call.shape(weight)[2:]
+    attrs = {
+        **_window(call, kernel),
+        "kernel_size": kernel,
+        "groups": call.attrs.get("group", 1),
+        "use_mask": bool(mask),
+    }
+    moving = [call.value(name) for name in (x, offset, mask) if name]
+    call.add(
+        "deform_conv2d", moving, attrs=attrs, weights=[call.weight(n) for n in (weight, bias) if n]
+    )
+
+
+def roi_align(call: Call) -> None:
+    """Without a sampling ratio, how many places are read depends on the size of each region."""
+    ratio = call.attrs.get("sampling_ratio", 0)
+    if not ratio:
+        call.not_counted()
+        return
+    given = [call.value(call.input(at)) for at in range(2)]
+    call.add("roi_align", given, attrs={"sampling_ratio": ratio})
+
+
+def cross_entropy(call: Call) -> None:
+    scores, *others = (call.value(name) for name in call.node.input if name)
+    logs = call.inner("log_softmax", "log_softmax", [scores], scores.shape, attrs={"dim": 1})
+    call.add("nll_loss", [logs, *others])
+
+
+def mean(call: Call) -> None:
+    given = [call.value(name) for name in call.node.input]
+    shape = call.outputs[0][1]
+    call.add("div", [call.inner("sum", "add", given, shape)])
+
+
+def hardmax(call: Call) -> None:
+    x = call.value(call.input(0))
+    axis = call.attrs.get("axis", 1 if call.opset < 13 else -1)
+    places = list(x.shape)
+    places[axis] = 1
+    largest = call.inner("argmax", "argmax", [x], tuple(places), "int64", attrs={"dim": axis})
+    call.add("one_hot", [largest])
+
+
+def lp_norm(call: Call) -> None:
+    """The p-norm over the places of each map, or over one axis and divided by."""
+    x = call.value(call.input(0))
+    if call.node.op_type == "GlobalLpPool":
+        call.add("norm", [x], attrs={"dim": tuple(range(2, len(x.shape))), "keepdim": True})
+        return
+    axis = call.attrs.get("axis", -1)
+    sizes = list(x.shape)
+    sizes[axis] = 1
+    attrs = {"dim": (axis,), "keepdim": True}
+    call.add("div", [x, call.inner("norm", "norm", [x], tuple(sizes), attrs=attrs)])
+
+
 EXPANDED = (
     *("ReduceL1", "ReduceSumSquare", "ReduceLogSum", "SwiGLU", "RotaryEmbedding"),
     "DynamicQuantizeLinear",
@@ -363,6 +433,12 @@ RULES: Mapping[str, Rule] = {
     **dict.fromkeys(("LSTM", "GRU", "RNN"), recurrent),
     **dict.fromkeys(("Resize", "Upsample"), resize),
     **{f"{name}Normalization": norm for name in ("Batch", "Layer", "Group", "Instance", "RMS")},
+    **dict.fromkeys(("GlobalLpPool", "LpNormalization"), lp_norm),
+    "SoftmaxCrossEntropyLoss": cross_entropy,
+    "DeformConv": deform_conv,
+    "RoiAlign": roi_align,
+    "Mean": mean,
+    "Hardmax": hardmax,
     "GridSample": grid_sample,
     "LRN": local_response,
     "Gemm": gemm,

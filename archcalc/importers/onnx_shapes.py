@@ -87,7 +87,7 @@ class Shapes:
         return self.known.get(name, (0, None))[1]
 
     def _fold(self, model: onnx.ModelProto) -> bool:
-        """Fold what is constant now; whether there was anything new."""
+        """Fold new constants. Return whether there were any."""
         folded: list[onnx.NodeProto] = []
         for node in model.graph.node:
             if len(node.output) != 1 or node.output[0] in self.constants:

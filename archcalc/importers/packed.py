@@ -1,4 +1,4 @@
-"""Quantised weights that integers hold together, as a header tells them.
+"""Quantised weights that integers hold together, as a header describes them.
 
 Formats of quantised models store several weights in one integer. How many follows from the shapes
 of the tensors beside them, so it can be told without reading any data.

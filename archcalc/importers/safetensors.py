@@ -1,4 +1,4 @@
-"""The tensors of safetensors files, from their headers alone.
+"""The tensors of safetensors files, read from their headers.
 
 A file is eight bytes with the length of the header, the header in JSON, and the tensors' bytes one
 after another. Only the header is read. It is checked as strictly as loaders do: the tensors fill
@@ -58,8 +58,8 @@ PART = re.compile(r"(.*)-(\d{5})-of-(\d{5})\.safetensors")
 
 
 def load(path: str | os.PathLike[str]) -> Checkpoint:
-    """What a file, a folder of shards or an index holds. Raises UsageError for what is missing,
-    damaged or not such a file."""
+    """The tensors of a file, a folder of shards or an index. Raises UsageError for a file that is
+    missing, damaged or not a safetensors file."""
     place = Path(path)
     notes: list[str] = []
     if place.is_dir():

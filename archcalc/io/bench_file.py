@@ -21,7 +21,7 @@ MAKE_ONE = "write one with archcalc bench -o FILE.json"
 
 
 def record(bench: Bench) -> dict[str, Any]:
-    """For JSON: every sample, in base units, and what made it."""
+    """For JSON: every sample in base units, with the setting and the machine."""
     return {
         "schema_version": SCHEMA_VERSION,
         "archcalc": VERSION,

@@ -48,7 +48,7 @@ class _Model:
 
 
 def load(path: str) -> tuple[Budget, ...]:
-    """The budgets of a file. Raises UsageError, which says what is wrong where."""
+    """The budgets of a file. Raises UsageError, which names the faulty entry."""
     data = toml.read(path)
     entries = toml.tables(data, "model", path)
     if unknown := set(data) - {"model"}:

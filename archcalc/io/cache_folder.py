@@ -1,4 +1,4 @@
-"""Where archcalc keeps what it can make again: in the user's cache folder."""
+"""The folder in the user's cache for files that archcalc can make again."""
 
 from __future__ import annotations
 

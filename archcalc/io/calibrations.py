@@ -172,12 +172,12 @@ def _folder() -> Path:
 
 
 def _machine() -> str:
-    """A digest of what identifies this machine, for the name of a file."""
+    """A digest that identifies this machine, for a file name."""
     return hashlib.sha256(f"{processor()}, {cores()} cores".encode()).hexdigest()[:10]
 
 
 def _unsound(found: Calibration) -> str:
-    """Why no calibration has such numbers; empty where there is nothing wrong."""
+    """The reason why these numbers are not a calibration; empty if they are valid."""
     top, network = found.ceilings, found.network
     speeds = [speed for _, speed in top.copies]
     if not speeds or min(top.flops, top.launch, *speeds) <= 0:

@@ -62,7 +62,7 @@ def registered() -> tuple[Claim, ...]:
 
 
 def load(path: str) -> tuple[Claim, ...]:
-    """The claims of a file. Raises UsageError, which says what is wrong where."""
+    """The claims of a file. Raises UsageError, which names the faulty entry."""
     return parse(read_text(path), path)
 
 

@@ -40,7 +40,7 @@ def write_texts(files: Mapping[Path, str]) -> None:
     """Write some UTF-8 files together or not at all: none appears before all are complete. The last
     appears last. Raises UsageError."""
     with ExitStack() as stack:
-        # The stack closes in reverse, and closing is what puts a file in its place.
+        # The stack closes in reverse order, and closing moves a file to its place.
         for path, text in reversed(list(files.items())):
             beside = stack.enter_context(replacing(path))
             # Encoded here, so that lines end in the same way on every system. Half of a surrogate
@@ -54,14 +54,14 @@ class _TriedError(Exception):
 
 
 def require_writable(path: PathLike) -> None:
-    """Raise UsageError where nothing could be written, before long work is done for it."""
+    """Raise UsageError if ``path`` cannot be written, before long work is done."""
     with suppress(_TriedError), replacing(path):
         raise _TriedError
 
 
 @contextmanager
 def replacing(path: PathLike) -> Iterator[Path]:
-    """Give a path to write to, and put what was written in the place of ``path`` at the end.
+    """Give a temporary path to write to, and move the file to ``path`` at the end.
 
     What was at ``path`` stays as it was until then, and for good when the block raises. The place
     is tried before the block runs, so that long work does not end in a file that nobody may write.
@@ -116,7 +116,7 @@ def _copy(beside: Path, target: Path) -> None:
 
 
 def _is_standard_output(found: os.stat_result) -> bool:
-    """Whether the file is what standard output goes to, as /dev/stdout may be: replaced, it would
+    """Whether standard output goes to this file, as with /dev/stdout: replaced, it would
     lose what else is printed."""
     try:
         return os.path.samestat(found, os.fstat(1))

@@ -42,7 +42,7 @@ class _Entry(msgspec.Struct):
 
 
 def key(packages: Sequence[str], **asked: Any) -> str:
-    """The digest of how a model is asked for, and of the versions of archcalc, Python and the
+    """The digest of a model's specification, and of the versions of archcalc, Python and the
     installed ``packages``."""
     known = {
         "schema": SCHEMA_VERSION,
@@ -75,7 +75,7 @@ def find(name: str) -> Graph | None:
 
 
 def keep(name: str, graph: Graph, depends: Dependencies | None) -> None:
-    """Put a graph under a key; nothing happens where its dependencies are not known, or where the
+    """Put a graph under a key; nothing happens if its dependencies are unknown, or if the
     folder cannot be written."""
     file = _file(name)
     if file is None or depends is None:

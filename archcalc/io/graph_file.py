@@ -90,7 +90,7 @@ class _File(msgspec.Struct):
 
 
 def save(graph: Graph, path: str | Path) -> None:
-    """Write a graph. Raises UsageError where the file cannot be written, or where an attribute of a
+    """Write a graph. Raises UsageError if the file cannot be written, or if an attribute of a
     node is nothing that JSON can hold."""
     if not str(path).endswith(SUFFIX):
         raise UsageError(f"{path}: the name of a graph's file must end in {SUFFIX}")
@@ -115,7 +115,7 @@ def load(path: str | Path) -> Graph:
 
 
 def encode(graph: Graph) -> bytes:
-    """A graph as JSON. Raises UsageError where an attribute cannot be written."""
+    """A graph as JSON. Raises UsageError if an attribute cannot be written."""
     file = _File(
         SCHEMA_VERSION,
         VERSION,

@@ -1,4 +1,4 @@
-"""What every reader of text files shares: how much is read, and what a file may hold.
+"""Limits that every reader of text files shares: the size of a file, and its contents.
 
 A damaged or hostile file is refused in one sentence before anything is computed from it: text that
 is not UTF-8, a device that never ends, nesting that exhausts the stack, numbers that Python does
@@ -43,7 +43,7 @@ def read_text(path: str | Path, hint: str = "") -> str:
 
 
 def check_limits(data: Any, path: str | Path) -> None:
-    """Refuse what no file of archcalc's holds: deep nesting, huge integers, infinities. Raises
+    """Refuse contents that no file of archcalc has: deep nesting, huge integers, infinities. Raises
     UsageError."""
     level, depth = [data], 0
     while level:  # level by level, for recursion would fail on what is looked for
@@ -63,7 +63,7 @@ def check_limits(data: Any, path: str | Path) -> None:
 
 
 def parse_error(error: ValueError) -> str:
-    """What a parser says, for the end of a sentence."""
+    """A parser's message, for the end of a sentence."""
     text = str(error).partition("\n")[0]
     if "integer string conversion" in text:
         return "an integer has thousands of digits"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def processor() -> str:
-    """By its name; platform's word where the system does not tell it."""
+    """The processor's name; ``platform.processor()`` if the system does not provide it."""
     if sys.platform == "linux":
         for line in Path("/proc/cpuinfo").read_text(errors="replace").splitlines():
             if line.startswith("model name"):
@@ -42,7 +42,7 @@ def _quota() -> int | None:
 
 
 def output(*command: str, folder: Path | None = None) -> str | None:
-    """What a program prints; None where it is not here or fails."""
+    """The output of a program; None if it is missing or fails."""
     try:
         done = subprocess.run(
             command, cwd=folder, capture_output=True, text=True, timeout=10, check=True

@@ -1,4 +1,4 @@
-"""A report as data: a TOML file of models and what to tell of them.
+"""A report as data: a TOML file of models and sections.
 
     title = "From the linear convolution to GoogLeNet"
     output = ["story.md", "story.csv"]
@@ -26,7 +26,7 @@ from archcalc.io.validate import validated
 
 @dataclass(frozen=True, slots=True)
 class ModelEntry:
-    """One model of a report, and how it is asked for."""
+    """One model of a report, with its options and input."""
 
     model: str
     input: str = ""
@@ -37,7 +37,7 @@ class ModelEntry:
 
 @dataclass(frozen=True, slots=True)
 class ReportConfig:
-    """What a TOML file asks for. Empty is what the command line or the report itself decides."""
+    """The contents of a TOML file. Empty fields get the defaults of the command."""
 
     models: tuple[ModelEntry, ...]
     output: tuple[str, ...] = ()

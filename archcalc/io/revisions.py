@@ -41,7 +41,7 @@ class Asked(NamedTuple):
 
 
 class Counted(NamedTuple):
-    """What one side has of the models that were asked for."""
+    """The requested models that one side has."""
 
     models: tuple[SavedModel, ...]
     failed: dict[str, str]
@@ -100,7 +100,7 @@ def tree(revision: str) -> Iterator[Path]:
 
 
 def git(*arguments: str, cwd: str | None = None, env: dict[str, str] | None = None) -> str:
-    """What git answers. Raises UsageError with git's own words."""
+    """The output of git. Raises UsageError with git's message."""
     try:
         done = subprocess.run(
             ["git", *arguments], cwd=cwd, env=env, capture_output=True, text=True, check=False

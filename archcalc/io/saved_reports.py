@@ -1,4 +1,4 @@
-"""Saved reports: reading what ``--format json`` wrote."""
+"""Readers of saved reports, as ``--format json`` writes them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Saved sweeps: reading what ``archcalc sweep --format json`` wrote."""
+"""Readers of saved sweeps, as ``archcalc sweep --format json`` writes them."""
 
 from __future__ import annotations
 

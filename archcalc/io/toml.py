@@ -35,7 +35,7 @@ def parse(text: str, path: str | Path) -> dict[str, Any]:
 
 
 def tables(data: Mapping[str, Any], key: str, path: str | Path) -> list[dict[str, Any]]:
-    """The tables under ``[[key]]``, none where there is no such key. Raises UsageError."""
+    """The tables under ``[[key]]``, none if there is no such key. Raises UsageError."""
     found = data.get(key, [])
     if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
         raise UsageError(f"{path}: write [[{key}]], with two brackets")

@@ -53,7 +53,7 @@ def validated(data: Any, kind: Callable[..., T], place: str | Path, *, others: b
 
 
 _KINDS: dict[type, Any] = {}
-"""The record that each Struct stands for."""
+"""The record class of each Struct."""
 
 
 @cache
@@ -119,7 +119,7 @@ def _built(value: Any) -> Any:
 
 
 def _sentence(error: str, kind: Any) -> str:
-    """msgspec's message in the words of a person who writes such a file."""
+    """msgspec's message, rewritten for the author of the file."""
     what, _, place = error.partition(" - at ")
     steps = re.findall(r"\.([^.\[\]`]+)|\[(\d+|\.\.\.)\]", place)
     where = "".join(f".{name}" if name else f"[{index}]" for name, index in steps).lstrip(".")

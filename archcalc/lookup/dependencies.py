@@ -1,4 +1,4 @@
-"""What the loading of a model depended on, so that a later process can tell whether it still holds.
+"""The dependencies of loading a model, so that a later process can check whether they changed.
 
 While :func:`recorded` is active, archcalc watches what users' code does: the modules that it
 imports, the files and environment variables that it reads. Code that asks for something that leaves
@@ -61,7 +61,7 @@ class Dependencies(NamedTuple):
 
 
 class _Watch:
-    """What this process has seen so far. It accumulates, since a module is imported only once."""
+    """The dependencies seen by this process; they accumulate, as a module is imported only once."""
 
     def __init__(self) -> None:
         self.known = set(sys.modules)
@@ -70,7 +70,7 @@ class _Watch:
         self.files: set[str] = set()
         self.variables: dict[str, str | None] = {}
         self.lost = False
-        """Something was asked for that cannot be asked again."""
+        """Record a dependency that cannot be checked later."""
 
 
 _watch: _Watch | None = None
@@ -202,7 +202,7 @@ def _stamp(path: str) -> tuple[int, int]:
 
 
 def digest_of(path: str) -> str:
-    """SHA-256 of a regular file; empty where it cannot be read."""
+    """SHA-256 of a regular file; empty if it cannot be read."""
     try:
         if not os.path.isfile(path):
             return ""

@@ -37,7 +37,7 @@ ADDRESSABLE = 2**63
 
 @dataclass(frozen=True, slots=True)
 class TensorShape:
-    """A tensor that an input stands for: its sizes in torch's order, and its dtype."""
+    """The tensor of an input: its sizes in torch's order, and its dtype."""
 
     sizes: Shape
     dtype: str = "float32"
@@ -65,7 +65,7 @@ def shape(*sizes: int, dtype: str = "f32") -> TensorShape:
 
 
 def parse_tensor(text: str, batch: int = 1) -> tuple[str, TensorShape]:
-    """The name of an argument, empty where none is given, and its shape. Raises UsageError.
+    """The name of an argument, empty if none is given, and its shape. Raises UsageError.
 
     ``left=105x105x1`` is a batch of images, H×W×C or ``chw:``; ``ids=1,128:i64`` is a tensor in
     torch's order, f32 unless a dtype is given, and has its own batch.

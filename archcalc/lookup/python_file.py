@@ -41,7 +41,7 @@ def is_declared(name: str) -> bool:
 
 
 def not_a_name(path: str) -> str:
-    """What to write instead of a bare file name: ``./net.py`` names no class."""
+    """The notation to use instead of a bare file name: ``./net.py`` names no class."""
     if not path.endswith(".py"):
         return (
             f"{path} is a file that archcalc does not read as a model; it reads Python files "

@@ -43,7 +43,7 @@ Definition = Callable[..., Handle | Mapping[str, Handle]]
 
 @dataclass(frozen=True)
 class Architecture:
-    """A network as its paper defines it: a function over shape handles, and where it comes from."""
+    """A network as its paper defines it: a function over shape handles, and its source."""
 
     name: str
     definition: Definition
@@ -144,7 +144,7 @@ class Option:
 
     @property
     def wanted(self) -> str:
-        """What a value must be, in words."""
+        """A description of the values that the option accepts."""
         if self.choices:
             return " or ".join(map(str, self.choices))
         words = {
@@ -229,7 +229,7 @@ def find(name: str) -> Architecture:
 
 
 def canonical(name: str) -> str:
-    """The name of an alias; what is not registered stays as it is."""
+    """The name that an alias stands for; other names are returned unchanged."""
     try:
         return find(name).name
     except UnknownModelError:
@@ -296,7 +296,7 @@ def _load(name: str, place: str) -> Architecture:
 
 
 def _named(outputs: object, model: str) -> Mapping[str, Handle]:
-    """What a definition returned, as outputs by name. Raises UsageError for anything else."""
+    """The result of a definition as outputs by name. Raises UsageError for other types."""
     if isinstance(outputs, Handle):
         return {"output": outputs}
     if (

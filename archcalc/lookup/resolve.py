@@ -1,4 +1,4 @@
-"""What a person calls a model, to its Graph.
+"""From a model's specification to its Graph.
 
     nin                      a registered architecture or its alias
     nin,head=fc              the same with options, so that variants can be compared
@@ -175,7 +175,7 @@ PACKAGES: Mapping[Kind, tuple[str, ...]] = {
 
 
 def _content(asked: ModelSpec, place: str) -> Any:
-    """What is in the file that a model comes from."""
+    """A digest of the file that a model comes from."""
     if asked.kind in CONFIGURED:
         from archcalc.importers import huggingface
 
@@ -198,8 +198,11 @@ def expand(texts: Sequence[str]) -> list[str]:
 
 
 def names(kind: Kind, pattern: str = "*") -> list[str]:
-    """The registered names, or those of torchvision or timm as ``timm:NAME``, that match a
-    pattern. Raises UsageError where none does, and MissingExtraError."""
+    """The registered names, those of torchvision or timm as ``timm:NAME``, or the types of models
+    that transformers knows, as far as they match a pattern.
+
+    Raises UsageError where none does, and MissingExtraError.
+    """
     if kind == "registered":
         known = registry.names()
     else:

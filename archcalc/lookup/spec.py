@@ -1,4 +1,4 @@
-"""What a person asks for, parsed once: a model's name with its options, input, batch and mode."""
+"""The specification of a model, parsed once: name, options, input, batch and mode."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ BRACKETS = {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """A model, and how it is asked for. :meth:`parse` makes one from text."""
+    """A model with its options, input, batch and mode. :meth:`parse` makes one from text."""
 
     text: str
     """As it was written, for example ``nin,head=fc``."""
@@ -57,7 +57,7 @@ class ModelSpec:
 
     @property
     def kind(self) -> Kind:
-        """Where the model comes from."""
+        """The source of the model."""
         for kind in CONFIGURED:
             if self.name.startswith(f"{kind}:"):
                 return kind
@@ -81,7 +81,7 @@ class ModelSpec:
 
     @property
     def is_pattern(self) -> bool:
-        """Whether the name stands for several: ``timm:convnext_*``."""
+        """Whether the name is a pattern, such as ``timm:convnext_*``."""
         return self.kind in ("registered", "torchvision", "timm") and any(
             sign in self.name for sign in "*?["
         )

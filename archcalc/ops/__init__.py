@@ -60,7 +60,7 @@ from archcalc.ops.recurrent import recurrent_work
 from archcalc.ops.reduction import mean, sum
 from archcalc.ops.transform import interpolate
 
-# Importing a family declares its operators; these have functions for traced models alone.
+# Importing a family declares its operators; these families are only used by traced models.
 TRACED_FAMILIES = (DEFORM_CONV2D, lu, recurrent_work)
 
 __all__ = [

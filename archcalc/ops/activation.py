@@ -22,7 +22,7 @@ def dropout_work(node: Node, training: bool) -> Work:
 
 
 def is_identity(node: Node, training: bool) -> bool:
-    """In evaluation, and where nothing is dropped."""
+    """Whether dropout does nothing: in evaluation, or with a probability of 0."""
     return not node.attrs.get("training", training) or node.attrs.get("p") == 0
 
 
@@ -34,7 +34,7 @@ def mask(node: Node, training: bool, device: Device) -> int:
 
 
 def along_dim(node: Node) -> tuple[int, ...] | None:
-    """The dimension that is normalised, where the node tells."""
+    """The dimension that is normalised, if the node states it."""
     dim = node.attrs.get("dim")
     return None if dim is None else (dim,)
 

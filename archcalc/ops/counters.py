@@ -1,4 +1,4 @@
-"""What other counters say about an operator, as corrections to our multiply-adds.
+"""How other counters count each operator, as corrections to our multiply-adds.
 
 Every rule was read off the tool's own source. A row has one rule for each tool; families of rows
 share theirs. That the sums are what the installed tools say is held by
@@ -25,15 +25,15 @@ class Step(NamedTuple):
 
 
 class Run(NamedTuple):
-    """What a tool knows of the run that a node is part of."""
+    """The run that a node is part of, as far as a tool sees it."""
 
     training: bool
     batch: int
-    """The length of the model's first input: ptflops divides by it what its hooks count."""
+    """The length of the model's first input: ptflops divides its hooks' counts by it."""
 
 
 Rule = Callable[[Node, int, Run], Iterator[Step]]
-"""(node, its multiply-adds, the run) -> what the tool adds to them, or leaves out."""
+"""(node, its multiply-adds, the run) -> the steps that the tool adds or leaves out."""
 
 
 def nothing(node: Node, macs: int, run: Run) -> Iterator[Step]:
@@ -47,7 +47,7 @@ def uncounted(node: Node, macs: int, run: Run) -> Iterator[Step]:
 
 
 def unmultiplied(node: Node, macs: int, run: Run) -> Iterator[Step]:
-    """The tool hooks the layer, and this is only the function: what it multiplies is lost."""
+    """The tool hooks only the layer, so it misses the multiply-adds of a call of the function."""
     if macs:
         yield from uncounted(node, macs, run)
 
@@ -79,9 +79,9 @@ class Counters:
     """``ptflops.pytorch_engine``: hooks on modules, and patches on the functions that these modules
     call, so that a ReLU or a pool counts twice. What hooks count is divided by the batch."""
     thop_function: Rule
-    """thop's where the call is a function's, made by no layer of ``torch.nn``."""
+    """thop's rule for a call of the function, outside any layer of ``torch.nn``."""
     ptflops_function: Rule
-    """ptflops's where the call is a function's, or a layer's that only derives from torch's."""
+    """ptflops's rule for a call of the function, or by a subclass of torch's layer."""
 
     def but(self, **rules: Rule) -> Counters:
         """The same with other rules for some tools."""
@@ -101,12 +101,12 @@ NOTHING = Counters(
 UNSEEN = NOTHING.but(
     torch=twice, fvcore=uncounted, torchinfo=unseen, thop=uncounted, ptflops=uncounted
 )
-"""Multiply-adds that torch's counter alone finds, below its decompositions."""
+"""Multiply-adds that only torch's counter finds, below its decompositions."""
 UNKNOWN = UNSEEN.but(torch=uncounted)
 """Multiply-adds that no tool counts."""
 
 
-# -- what several tools measure
+# -- amounts that several tools use
 
 
 def size(node: Node) -> int:
@@ -119,7 +119,7 @@ def positions(shape: tuple[int, ...]) -> int:
 
 
 def parameters(node: Node) -> tuple[int, int]:
-    """The sizes of weight and bias, which are inputs where one of them is computed."""
+    """The sizes of weight and bias; they are inputs if one of them is computed."""
     weight, *bias = [numel(item.shape) for item in node.weights or node.inputs[1:]] or [0]
     return weight, sum(bias)
 
@@ -351,14 +351,14 @@ def thop_softmax(node: Node, macs: int, run: Run) -> Iterator[Step]:
 
 
 def rectifier(layer: str) -> Counters:
-    """ptflops counts the module and, where that calls a function it patches, the function too."""
+    """ptflops counts the module and, if it calls a patched function, the function too."""
     module = each_output("{count} per {layer} output", per_image=True, layer=layer)
     function = each_output("{count} per {layer} output again, by its function", layer=layer)
     return NOTHING.but(ptflops=both(module, function), ptflops_function=function)
 
 
 def by_function(layer: str) -> Counters:
-    """ptflops counts the function alone, whoever calls it."""
+    """ptflops counts only the function, in any caller."""
     rule = each_output("{count} per {layer} element, by its function", layer=layer)
     return NOTHING.but(ptflops=rule, ptflops_function=rule)
 

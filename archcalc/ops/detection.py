@@ -1,4 +1,4 @@
-"""What detectors do beside convolutions: deformable convolutions, crops of regions, suppression."""
+"""Operators of detectors: deformable convolutions, crops of regions, non-maximum suppression."""
 
 from __future__ import annotations
 

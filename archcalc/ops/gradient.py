@@ -81,11 +81,11 @@ class Backward:
     tape: Tape
     node: Node
     gradients: tuple[Value | None, ...]
-    """Of each output; None where nothing that leads to the outputs of the graph reads it."""
+    """The gradient of each output; None if no output of the graph depends on it."""
 
     @property
     def gradient(self) -> Value:
-        """Of the first output."""
+        """The gradient of the first output."""
         found = self.gradients[0]
         assert found is not None
         return found
@@ -119,7 +119,7 @@ class Backward:
         return self.emit(op, (value,), shape, **attrs)[0]
 
     def give(self, place: int, gradient: Value) -> None:
-        """Hand an input its gradient, summed to the input's shape where that was broadcast."""
+        """Pass an input its gradient, summed to the input's shape if it was broadcast."""
         value = self.node.inputs[place]
         if self.tape.needs(value):
             gradient = self.summed(gradient, value.shape)
@@ -160,7 +160,7 @@ def pointwise(op: str, reads: Literal["input", "output"]) -> Rule:
 
 
 def reshaped(step: Backward) -> None:
-    """Of a view: the gradient in the input's shape."""
+    """A view: the gradient in the input's shape."""
     step.give(0, step.view("reshape", step.gradient, step.node.inputs[0].shape))
 
 
@@ -177,7 +177,7 @@ def sliced(step: Backward) -> None:
 
 
 def joined(step: Backward) -> None:
-    """Of ``concat``: each input takes its part of the gradient."""
+    """``concat``: each input gets its part of the gradient."""
     dim, start = step.node.attrs["dim"], 0
     for place, value in enumerate(step.node.inputs):
         stop = start + value.shape[dim]
@@ -188,7 +188,7 @@ def joined(step: Backward) -> None:
 
 
 def added(step: Backward) -> None:
-    """A sum hands its gradient on. Of several inputs it is made of sums of two, first to last."""
+    """A sum passes its gradient on. A sum of several inputs is a chain of sums of two."""
     inputs, gradient = step.node.inputs, step.gradient
     for last in range(len(inputs) - 1, 0, -1):
         step.give(last, gradient)
@@ -199,13 +199,13 @@ def added(step: Backward) -> None:
 
 
 def multiplied(step: Backward) -> None:
-    """The gradient times the other factor. Of several inputs the product is made of products of
+    """The gradient times the other factor. A product of several inputs is a chain of products of
     two, first to last."""
     inputs, gradient = step.node.inputs, step.gradient
     for last in range(len(inputs) - 1, 0, -1):
         shape = gradient.shape
         if step.needs(last):
-            # Of more than two factors the product of the first ones is one that autograd kept.
+            # With more than two factors, autograd kept the product of the first ones.
             other = inputs[0] if last == 1 else step.node.output
             step.give(last, step.emit("mul", (gradient, other), shape)[0])
         if not any(map(step.needs, range(last))):
@@ -216,7 +216,7 @@ def multiplied(step: Backward) -> None:
 
 
 def scaled(step: Backward) -> None:
-    """Of dropout: times the mask, which has the scale in it."""
+    """Dropout: the gradient times the mask, which includes the scale."""
     if step.node.attrs["p"] == 0:
         step.give(0, step.gradient)
     else:
@@ -284,7 +284,7 @@ def pooled_adaptively(step: Backward) -> None:
 
 
 def multiplied_by_weight(step: Backward) -> None:
-    """Of ``linear``: a matrix product for the input, one for the weight, a sum for the bias."""
+    """``linear``: a matrix product for the input, one for the weight, a sum for the bias."""
     x, weights = step.node.inputs[0], step.node.weights
     out_features, in_features = weights[0].shape
     rows = prod(x.shape[:-1])
@@ -305,7 +305,7 @@ def multiplied_by_weight(step: Backward) -> None:
 
 
 def multiplied_by_matrix(step: Backward) -> None:
-    """Of ``matmul``: a product with the other operand for each. Where one operand is a matrix and
+    """``matmul``: a product with the other operand for each. Where one operand is a matrix and
     the other has more dimensions, torch multiplies the matrix with one tall matrix."""
     a, b = step.node.inputs
     if len(b.shape) == 1 or (len(a.shape) == 1 and len(b.shape) > 2):
@@ -342,14 +342,14 @@ def _multiplied_by_vector(step: Backward) -> None:
 
 
 def looked_up(step: Backward) -> None:
-    """Of ``embedding``: every row that was read takes an addition."""
+    """``embedding``: one addition for each row that was read."""
     weight = step.node.weights[0]
     (made,) = step.emit("embedding_backward", (step.gradient,), weight.shape)
     step.give_weight(0, made)
 
 
 def divided_by_neighbours(step: Backward) -> None:
-    """Of ``local_response_norm``, which torch computes in steps: x / (k + α·mean(x²))^β, the mean
+    """``local_response_norm``, which torch computes in steps: x / (k + α·mean(x²))^β, the mean
     over a window of channels in a padded copy."""
     x = step.node.inputs[0]
 
@@ -370,7 +370,7 @@ def divided_by_neighbours(step: Backward) -> None:
 
 
 def a_weight(step: Backward) -> None:
-    """Of ``parameter``: its gradient is the weight's."""
+    """``parameter``: its gradient is the weight's."""
     step.give_weight(0, step.gradient)
 
 
@@ -386,7 +386,7 @@ def subtracted(step: Backward) -> None:
 
 
 def divided(step: Backward) -> None:
-    """Of a / b: g / b for a, and −g·((a / b) / b) for b."""
+    """Division a / b: g / b for a, and −g·((a / b) / b) for b."""
     a, b = step.node.inputs
     shape = step.gradient.shape
     if step.needs(0):
@@ -399,7 +399,7 @@ def divided(step: Backward) -> None:
 
 
 def spread(mean: bool) -> Rule:
-    """Of ``sum``: every input value has the gradient of its sum. A mean divides it."""
+    """``sum``: every input value has the gradient of its sum. A mean divides it."""
 
     def rule(step: Backward) -> None:
         x, gradient = step.node.inputs[0], step.gradient
@@ -432,7 +432,7 @@ def padded(step: Backward) -> None:
 
 
 def attended(step: Backward) -> None:
-    """Of attention, computed as plain matrix products: values and probabilities, then through the
+    """Attention, computed as plain matrix products: values and probabilities, then through the
     softmax to queries and keys, each of which torch had scaled by E^(−1/4)."""
     query, key, value = step.node.inputs[:3]
     gradient = step.gradient

@@ -1,4 +1,4 @@
-"""What moves or renames values and computes nothing: all free, each with its reason."""
+"""Operators that move or rename values: all are free, each with its reason."""
 
 from __future__ import annotations
 

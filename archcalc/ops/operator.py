@@ -118,7 +118,7 @@ class Operator:
     window: Positions
     """How output positions map to input positions, for the receptive field."""
     counters: Counters
-    """What each of the other counters reports for it."""
+    """The rules of the other counters."""
     saves: Saves | Callable[[Node], Saves]
     """Which tensors autograd saves for the backward pass, apart from weights."""
     formula: str = ""
@@ -179,7 +179,7 @@ class Operator:
         return Cost(**{name: total(terms) for name, terms in work.items()})
 
     def bytes_moved(self, node: Node, training: bool = False) -> tuple[int, int]:
-        """Bytes (read, written) if the node runs alone: inputs and weights once, outputs once."""
+        """Bytes (read, written): inputs and weights once, outputs once."""
         if self.passes_through(node, training):
             return 0, 0
         if self.reads is not None:

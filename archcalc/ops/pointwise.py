@@ -1,4 +1,4 @@
-"""Element by element: what traced models call beyond ``add``, ``mul`` and the common activations.
+"""Element-wise operators of traced models, beyond ``add``, ``mul`` and the common activations.
 
 The policy: one operation for each arithmetic step or comparison that the textbook formula has, and
 one for each exp, log, root, power or trigonometric function. Casts and copies are movement.
@@ -53,7 +53,7 @@ def elementwise(
     saves: Saves,
     saves_in_place: Saves | None = None,
 ) -> None:
-    """Declare operators that do so many operations for each output element."""
+    """Declare operators with this number of operations per output element."""
     text = f"{per_output_element} per element" + (f": {why}" if why else "")
     for name in names:
         work = per_output(kind, per_output_element)

@@ -69,7 +69,7 @@ def pool_windows(node: Node) -> tuple[Window, ...]:
 
 
 def adaptive_windows(node: Node) -> tuple[Window | Sampling, ...]:
-    """The windows of each spatial dimension, which differ in length where they do not divide it."""
+    """The windows of each spatial dimension, of different lengths if they do not divide it."""
     dims = len(node.attrs["output_size"])
     return tuple(
         Window(size, size) if count == 1 else adaptive_sampling(size, count)

@@ -1,4 +1,5 @@
-"""What traced models move without computing, beyond ``concat``, ``flatten`` and ``reshape``."""
+"""Operators of traced models that move values without computing, beyond ``concat``, ``flatten`` and
+``reshape``."""
 
 from __future__ import annotations
 
@@ -89,7 +90,7 @@ def copies(
     backward: Rule | None = None,
     **fields: Any,
 ) -> None:
-    """Declare operators that move values. Of a move autograd keeps nothing but where to."""
+    """Declare operators that move values. Autograd keeps nothing of a move but its indices."""
     for name in names:
         operator(
             name,

@@ -56,7 +56,7 @@ def chosen_places(node: Node, training: bool, device: Device) -> int:
 
 
 def reduced_dims(node: Node) -> tuple[int, ...] | None:
-    """The dimensions that are gone or 1, where the node tells."""
+    """The dimensions that are reduced, if the node states them."""
     rank = len(node.inputs[0].shape)
     dims = node.attrs.get("dim")
     if dims is None or dims == ():
@@ -77,7 +77,7 @@ def reduction(
     pools: Literal["", "average"] = "",
     backward: Rule | None = None,
 ) -> None:
-    """Declare operators that do so many operations for each input element."""
+    """Declare operators with this number of operations per input element."""
     text = f"{per_input_element} an input element" + (f": {why}" if why else "")
     for name in names:
         operator(

@@ -35,7 +35,7 @@ def conv_positions(
     padding: Shape | str,
     dilation: Shape,
 ) -> Shape:
-    """Output positions of a convolution over ``size`` (the spatial dimensions alone).
+    """Output positions of a convolution over ``size`` (only the spatial dimensions).
 
     ``torch.nn.Conv2d``: ⌊(size + 2·padding − dilation·(kernel − 1) − 1) / stride⌋ + 1.
 
@@ -159,7 +159,7 @@ class Sampling:
     shift: int
 
     def __call__(self, position: int) -> list[int]:
-        """What any one output position reads.
+        """The input positions that one output position reads.
 
         >>> window = Window(3, stride=2, padding=1).sampling()
         >>> window(0), window(5)
@@ -169,7 +169,7 @@ class Sampling:
         return [read + turns * self.shift for read in self.reads[phase]]
 
     def covers(self, size: int) -> bool:
-        """Whether the first position reads all of so many."""
+        """Whether the first position reads all of this many."""
         return set(self(0)).issuperset(range(size))
 
 
@@ -188,7 +188,7 @@ class Window(NamedTuple):
         return self.dilation * (self.kernel - 1) + 1
 
     def covers(self, size: int) -> bool:
-        """Whether the first window reads all of so many positions."""
+        """Whether the first window reads all of this many positions."""
         if self.dilation == 1:
             return self.kernel - self.padding >= size
         return self.sampling().covers(size)
@@ -300,7 +300,7 @@ def nearest_sampling(
     return Sampling(tuple([range(place, place + 1) for place in places]), step.numerator)
 
 
-# What the row of an operator says about positions.
+# How an operator moves and mixes positions.
 
 Why = Literal[
     "unlisted",
@@ -315,7 +315,7 @@ Why = Literal[
     "inputs",
     "bare",
 ]
-"""Why no window can be told: the operation is not in the table; where it reads depends on values;
+"""Why the window is unknown: the operation is not in the table; where it reads depends on values;
 it wraps around the border; it reverses positions; it cuts out overlapping windows; it runs along a
 sequence; every result mixes in a way that is not a window; dimensions are rearranged in a way that
 is not followed; branches of different strides meet; the inputs are not images; it depends on no
@@ -337,7 +337,7 @@ class Mixes(NamedTuple):
     """Every result reads the whole of some dimensions of the first input."""
 
     dims: Callable[[Node], tuple[int, ...] | None]
-    """None where the node does not tell."""
+    """None if the node does not state it."""
     keeps: bool = False
     """Results keep their places, as with softmax; otherwise the dimensions are gone, or 1, or
     anew."""

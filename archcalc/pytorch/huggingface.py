@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from archcalc.analysis.language import CACHES, routings
+from archcalc.analysis.tokens import CACHES, routings
 from archcalc.errors import UsageError, needs
 from archcalc.graph import Attributes, Graph, Node
 from archcalc.guard import guard

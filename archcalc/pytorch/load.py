@@ -192,7 +192,12 @@ def _torchvision(name: str, options: Mapping[str, Any]) -> Model:
 
 
 def names_of(place: str) -> list[str]:
-    """Return every model of torchvision or timm as ``PLACE:NAME``. Raises MissingExtraError."""
+    """Return every model of torchvision or timm as ``PLACE:NAME``, or every ``model_type`` of
+    transformers. Raises MissingExtraError."""
+    if place == "hf":
+        with needs("hf", "the list of hf"):
+            from transformers.models.auto.modeling_auto import MODEL_MAPPING_NAMES
+        return sorted(MODEL_MAPPING_NAMES)
     if place == "torchvision":
         with needs("torch", "the list of torchvision"):
             from torchvision import models

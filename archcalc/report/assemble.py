@@ -18,7 +18,7 @@ from archcalc.report.units import Units
 def document(
     report: Report, *, lang: Lang = "en", units: Units | None = None, charts: bool = True
 ) -> Document:
-    """The report in words. ``units`` are the language's own unless given. Raises MissingExtraError
+    """Build the report. ``units`` default to those of the language. Raises MissingExtraError
     where charts are wanted and altair is not installed."""
     context = Context(report, units or ("zh" if lang == "zh" else "si"), charts)
     sections = []
@@ -50,12 +50,12 @@ def files(
         found = document(report, lang=lang, units=units, charts=charts)
     with use(found.lang):
         text = write(found, form, place)
-    # The charts first: whoever finds the report finds them too.
+    # Charts come first, so a report that exists has its charts.
     return {target.parent / name: chart for name, chart in place.files.items()} | {target: text}
 
 
 def _with_own_keys(found: Document) -> Document:
-    """The same document with every figure's key its own, where two names make the same one."""
+    """The same document with a number after each key that two charts share."""
     taken: set[str] = set()
     sections = []
     for section in found.sections:

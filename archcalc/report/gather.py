@@ -41,15 +41,15 @@ class Trained(NamedTuple):
     runs: tuple[Run, ...]
     accuracy: Accuracy
     macs: int
-    """Of the network as it was trained: with that input and that many classes."""
+    """MACs with the input size and the number of classes of the training."""
 
 
 @dataclass(frozen=True, repr=False)
 class Report(Record):
-    """The records that a report is made of."""
+    """The records of a report."""
 
     title: str
-    """Empty for one that names the models."""
+    """The title; by default, one that names the models."""
     comparison: Comparison
     example: WorkedExample | None
     """None where no model has an Inception module."""
@@ -181,7 +181,7 @@ def of_profiles(
 
     Without ``sections`` it has every section that has something to show; the worked example where
     one of the models is GoogLeNet or an Inception module. Raises UsageError for a section that
-    does not exist, and for measurements or runs of other models alone.
+    does not exist, and if all measurements or runs are of other models.
     """
     for name in sections:
         if name not in IN_REPORTS:
@@ -283,6 +283,6 @@ def record(report: Report) -> dict[str, Any]:
 
 
 def _run(run: Run) -> dict[str, Any]:
-    """A run without the folder it lay in: a report is the same wherever it is written."""
+    """A run without its folder, so that a report does not depend on where it is written."""
     assert run.result is not None
     return {**run.config, "history": run.rows(), "result": run.result._asdict()}

@@ -1,4 +1,4 @@
-"""What JSON carries: records with raw integers, base units and null for what is not known.
+"""The records of JSON: raw integers, base units, and null for unknown values.
 
 The keys are stable: ``schema_version`` goes up when one of them changes its meaning.
 """
@@ -17,7 +17,7 @@ SCHEMA_VERSION = 1
 
 
 def head(**fields: Any) -> dict[str, Any]:
-    """What every record starts with."""
+    """The fields that every record starts with."""
     return {"schema_version": SCHEMA_VERSION, "archcalc": VERSION, **fields}
 
 
@@ -25,6 +25,13 @@ def models(profiles: Sequence[Profile], **fields: Any) -> dict[str, Any]:
     """The record of some profiles, all under one convention."""
     convention = profiles[0].convention if profiles else "paper"
     return head(convention=convention, models=[model(found) for found in profiles], **fields)
+
+
+def tokens(found: Profile) -> dict[str, int]:
+    """The figures of language models; none if they repeat those of every network."""
+    figures = {key: read(found, key) for key, figure in FIGURES.items() if figure.is_of_tokens}
+    plain = {"active_params": found.params_executed, "masked_macs": found.macs, "cache_bytes": 0}
+    return {} if figures == plain else figures
 
 
 def model(found: Profile) -> dict[str, Any]:
@@ -38,6 +45,7 @@ def model(found: Profile) -> dict[str, Any]:
         "training": found.graph.training,
         **{key: read(found, key) for key in COMPARED},
         "bops": read(found, "bops"),
+        **tokens(found),
         "convention_total": {
             "value": found.convention_total.value,
             "unit": found.convention_total.unit,
@@ -54,7 +62,7 @@ def model(found: Profile) -> dict[str, Any]:
 
 
 def lower_bounds(found: Profile) -> list[str]:
-    """The figures above that are "at least" this much, because something was not counted."""
+    """The figures above that are lower bounds, because an operation was not counted."""
     figures = (*COMPARED, "bops") if found.not_counted else ()
     return [key for key in figures if FIGURES[key].is_lower_bound]
 
@@ -77,7 +85,7 @@ def layer_record(layer: Layer) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """A setting as JSON has it; what JSON does not know as text."""
+    """A setting as a JSON value; other types become text."""
     if isinstance(value, (list, tuple)):
         return [_plain(item) for item in value]
     return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)

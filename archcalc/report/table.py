@@ -30,11 +30,11 @@ Kind = Literal[
     "giga",
     "number",
 ]
-"""How a column's cells read.
+"""How the cells of a column are shown.
 
 ``text`` stays on one line and ``prose`` may wrap; ``term`` is a code such as a severity, translated
 for people. ``count`` and ``signed`` are integers; ``exact`` is a number with all of its digits,
-whatever the units. ``shape`` is (N, C, H, W), shown as H×W×C; ``size`` is shown in torch's order.
+in any units. ``shape`` is (N, C, H, W), shown as H×W×C; ``size`` is shown in torch's order.
 ``share`` is a part of 1, and ``percent`` one in two decimals; ``clock`` is seconds as hours,
 minutes and seconds; ``giga`` is shown in 10⁹, and ``number`` is a float in three figures."""
 
@@ -43,7 +43,7 @@ Cell = Any
 
 
 class Column(NamedTuple):
-    """What one column means."""
+    """The key, heading and kind of one column."""
 
     key: str
     """Its name in CSV and frames."""
@@ -88,7 +88,7 @@ class Table:
         )
 
     def without_empty(self) -> Table:
-        """The table without the columns that say nothing in any row."""
+        """The table without columns that are empty in every row."""
         filled = [
             place
             for place in range(len(self.columns))

@@ -42,13 +42,13 @@ BY_CLASS = Cost._fields[1:]
 
 @dataclass(frozen=True)
 class Cover:
-    """What a network costs, or why it refuses, at every combination of some values."""
+    """The cost of a network, or the reason why it refuses, at every combination of some values."""
 
     formula: Formula
     ranges: Mapping[str, Sequence[int]]
-    """The values of each size that the regions cover: those asked for, or fewer."""
+    """The values of each size that the regions cover: all the requested ones, or fewer."""
     narrowed: Mapping[str, Sequence[int]]
-    """The values that were asked for, of the sizes that now have fewer."""
+    """The requested values of the sizes that now have fewer."""
     regions: tuple[Region, ...]
     """That the network takes, the one at the defaults first."""
     refusals: tuple[Region, ...]

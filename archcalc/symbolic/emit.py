@@ -26,7 +26,7 @@ from archcalc.symbolic.size import Guard
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How one language writes what expressions are made of."""
+    """How one language writes the parts of expressions."""
 
     times: str
     quotient: Callable[[str, str], str]

@@ -31,10 +31,10 @@ INPUT = ("batch", "channels", "height", "width")
 DEFAULT = ("params", "macs", "flops")
 
 LARGEST = 2**63 - 1
-"""Of int64."""
+"""The largest int64."""
 
 Declare = Callable[[Mapping[str, int]], Graph]
-"""Sizes by name, all of them -> the network; raises ArchcalcError where it refuses them."""
+"""Sizes by name, all of them -> the network; raises ArchcalcError if it refuses them."""
 
 
 Read = Callable[[Profile, Recorder], Any]
@@ -43,7 +43,7 @@ Read = Callable[[Profile, Recorder], Any]
 
 @dataclass(frozen=True)
 class Columns(Mapping[str, "NDArray[np.int64]"]):
-    """A figure of each candidate, by key; 0 where the network refuses the candidate."""
+    """Each figure of every candidate, by key; 0 if the network refuses the candidate."""
 
     figures: Mapping[str, NDArray[np.int64]]
     valid: NDArray[np.bool_]
@@ -62,7 +62,7 @@ class Columns(Mapping[str, "NDArray[np.int64]"]):
 
 @dataclass(eq=False)
 class Formula:
-    """What a network costs, as a function of some of its sizes.
+    """The cost of a network as a function of some of its sizes.
 
     >>> import archcalc
     >>> formula = archcalc.derive("googlenet", over=["height", "width", "num_classes"])
@@ -82,7 +82,7 @@ class Formula:
     figures: tuple[str, ...]
     declare: Declare = field(repr=False)
     node: str = ""
-    """The module that the figures are of; the whole network where it is empty."""
+    """The module that the figures describe; empty for the whole network."""
     read: Read | None = field(default=None, repr=False)
     """Gives other integers of a profile than :attr:`figures`; they are the :attr:`Region.record`
     of each region."""
@@ -114,7 +114,7 @@ class Formula:
         return values[owner.figures.index(figure)]
 
     def region(self, **sizes: int) -> Region:
-        """The region of these sizes, derived when it is new. Raises what the network raises."""
+        """The region of these sizes, derived if it is new. Raises the network's own errors."""
         given = self._complete(sizes)
         for name, value in given.items():
             if type(value) is not int or value < 1:

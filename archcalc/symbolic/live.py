@@ -86,7 +86,7 @@ def exact_up_to(cover: Cover) -> dict[str, int]:
 def _regions(
     label: str, regions: tuple[Region, ...], dialect: Dialect, places: Mapping[str, str]
 ) -> str:
-    """An array of tests and what to compute, a pair for each region."""
+    """An array with a pair for each region: a test, and the computation."""
     pairs = "".join(_region(region, dialect, places) for region in regions)
     helpers = HELPERS[dialect].replace("\n", "\n  ").rstrip()
     return f"const {label} = (() => {{\n  {helpers}\n  return [\n{pairs}  ];\n}})();"

@@ -231,7 +231,7 @@ def _python_name(name: str) -> str:
 
 
 NUMPY_NAMES = frozenset({"here", "np", "result", "valid"})
-"""What the emitted function itself uses."""
+"""Names that the emitted function uses."""
 
 
 JAVASCRIPT_WORDS = frozenset(
@@ -244,7 +244,7 @@ JAVASCRIPT_WORDS = frozenset(
         *("var", "void", "while", "with", "yield"),
     ]
 )
-"""Reserved words, and what the emitted function itself uses."""
+"""Reserved words, and names that the emitted function uses."""
 
 
 def _javascript_name(name: str) -> str:

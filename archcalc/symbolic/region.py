@@ -28,21 +28,21 @@ class Region:
     variables: tuple[str, ...]
     guards: tuple[Guard, ...]
     figures: Mapping[str, Polynomial]
-    """By key; none where the network refuses these sizes."""
+    """By key; empty if the network refuses these sizes."""
     refusal: str = ""
     """Why it does, in the words of the sizes that were tried."""
     refused_by: str = ""
-    """The node that does, where it is one."""
+    """The node that refuses them, if it is a node."""
     message: tuple[str | Quoted, ...] = ()
     """:attr:`refusal` for any sizes of the region: text, and the sizes in it as expressions."""
     record: Any = None
-    """What :attr:`Formula.read` gave, each integer replaced by its place in :attr:`figures`."""
+    """The result of :attr:`Formula.read`; integers are places in :attr:`figures`."""
     lines: Mapping[Guard, str] = field(default_factory=dict)
     """The lines of a torch model that take a size for an ordinary number, by the guard."""
 
     @cached_property
     def conditions(self) -> tuple[str, ...]:
-        """The guards in words, the strongest of each kind alone."""
+        """The guards in words; of each kind, only the strongest."""
         return tuple(emit.in_words(self.space, guard) for guard in self.guards)
 
     def contains(self, sizes: Mapping[str, int]) -> bool:
@@ -149,7 +149,7 @@ def _bound(polynomial: Polynomial, known: Mapping[int, int]) -> int:
 def _compiled(
     region: Region, dialect: emit.Dialect, *, guards: bool, figures: tuple[str, ...]
 ) -> Compute:
-    """Python's own compiler runs what is emitted; names are the variables' places, so that no name
+    """Python's own compiler runs the emitted code; names are the variables' places, so that no name
     of a user's ends up in the code."""
     conditions = [dict(guard.polynomial) for guard in region.guards] if guards else []
     results = [region.figures[name] for name in figures]

@@ -46,7 +46,7 @@ class Recorder:
         self.space = Space()
         self.guards: dict[Guard, None] = {}
         self.lines: dict[Guard, str] = {}
-        """Where a size was taken for an ordinary number, for those who know."""
+        """The place where a size was used as an ordinary number, for a debugger."""
         self._asked: set[tuple[ex.Key, Relation]] = set()
         """The comparisons so far: each comes out as it did the first time."""
         self.quoted: list[Quoted] | None = [] if quotes else None
@@ -59,7 +59,7 @@ class Recorder:
         return f"{OPEN}{len(self.quoted) - 1}{CLOSE}"
 
     def pieces(self, text: str) -> tuple[str | Quoted, ...]:
-        """A text that was made of sizes, with each of them where its mark stands."""
+        """A text with each size put back in place of its mark."""
         found = re.split(f"{OPEN}([0-9]+){CLOSE}", text)
         sizes = self.quoted or []
         return tuple(
@@ -70,13 +70,13 @@ class Recorder:
         return Size(self, value, self.space.variable(name))
 
     def size(self, value: int, polynomial: Polynomial) -> int:
-        """A Size, or an ordinary integer where nothing in it varies."""
+        """A Size, or an ordinary integer if the expression is constant."""
         if ex.is_constant(polynomial):
             return polynomial.get(ex.ONE, 0)
         return Size(self, value, polynomial)  # type: ignore[return-value]  # it stands for one
 
     def largest(self, values: Sequence[int]) -> int:
-        """The maximum as an expression, where ``max`` would note how each comparison came out."""
+        """The maximum as an expression, where ``max`` would record a guard for each comparison."""
         if not any(_is_size(value) for value in values):
             return max(values, default=0)
         found = self.space.extreme([self.polynomial(value) for value in values], largest=True)
@@ -177,7 +177,7 @@ class Size:
 
     @property
     def numerator(self) -> Any:
-        """With ``denominator``, what a Fraction asks of a whole number."""
+        """With ``denominator``, the interface of a rational number for Fraction."""
         return self
 
     @property
@@ -323,7 +323,7 @@ def _floor_divide(recorder: Recorder, left: Any, right: Any) -> Any:
         return NotImplemented
     value = _value(left) // _value(right)
     if _is_size(right):
-        # Where the divisor is 0 there is no quotient.
+        # There is no quotient if the divisor is 0.
         recorder.note(recorder.polynomial(right), "!=", True)
     polynomial = recorder.space.floor_divide(recorder.polynomial(left), recorder.polynomial(right))
     return recorder.size(value, polynomial)

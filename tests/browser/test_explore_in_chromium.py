@@ -18,9 +18,11 @@ from playwright.sync_api import Browser, Page, sync_playwright
 
 import archcalc
 from archcalc.analysis.profile import profile
-from archcalc.report.explore import Asked, explore
+from archcalc.io import calibrations
+from archcalc.report.explore import Asked, Times, explore
 from archcalc.report.explore.data import Network, fixed
 from archcalc.report.explore.page import page as write_page
+from tests.analysis.calibrations import calibration
 from tests.report.hostile import hostile_graph, unusual_graph
 
 pytestmark = pytest.mark.browser
@@ -238,3 +240,25 @@ def test_axe_finds_nothing(browser: Browser, file: Path, scheme: str, address: s
     result = found.page.evaluate("axe.run()")
     assert [(each["id"], each["nodes"][0]["html"]) for each in result["violations"]] == []
     found.page.close()
+
+
+def test_predicted_times_are_heat_and_total_and_say_when_the_sliders_moved(
+    browser: Browser, tmp_path: Path
+) -> None:
+    path = calibrations.save(calibration(), str(tmp_path / "here.json"))
+    file = tmp_path / "explore.html"
+    made = explore(["nin-digits"], Asked(), times=Times(predict=str(path)))
+    made.save(str(file))
+    opened = Opened(browser, file.as_uri())
+    said = opened.page.locator("#predicted")
+    assert "Predicted: " in said.inner_text()
+    assert "sliders" not in said.inner_text()
+    opened.page.locator("#heat").select_option("predicted")
+    opened.page.locator("#language").click()
+    assert "预测：" in said.inner_text()
+    assert "滑块" not in said.inner_text()
+    opened.page.locator("input[type=number]").first.fill("20")
+    opened.page.locator("input[type=number]").first.press("Enter")
+    assert "滑块" in said.inner_text()
+    assert opened.complaints == []
+    opened.page.close()

@@ -24,15 +24,18 @@ from archcalc.analysis.latency import (
     Setting,
     Warmup,
 )
+from archcalc.analysis.prediction.predict import predict
 from archcalc.errors import DefinitionError, UsageError
 from archcalc.graph import Graph
+from archcalc.io import calibrations
 from archcalc.lookup import registry
 from archcalc.ops.operator import Cost
 from archcalc.report.explore import explore
-from archcalc.report.explore.data import Asked, Network, network, read
+from archcalc.report.explore.data import Asked, Network, Times, network, read
 from archcalc.report.explore.page import embedded, page, source
 from archcalc.symbolic.figures import TOTALS
 from archcalc.symbolic.size import Recorder
+from tests.analysis.calibrations import calibration
 
 STATIC = Path(archcalc.__file__).parent / "report" / "explore" / "static"
 FEW = ("nin-digits", "inception-reduced", "googlenet", "sk-unit", "alexnet")
@@ -212,9 +215,20 @@ def measured(spec: str, seconds: dict[str, float]) -> Bench:
 def test_heat_by_time_has_the_measured_seconds_of_each_node() -> None:
     names = [layer.name for layer in archcalc.graph("nin-digits").profile().layers]
     bench = measured("nin-digits", {name: 1e-3 * place for place, name in enumerate(names)})
-    data = network("nin-digits", Asked(), 0, [bench]).data
+    data = network("nin-digits", Asked(), 0, Times([bench])).data
     assert data["seconds"] == [1e-3 * place for place in range(len(names))]
-    assert network("nin-fashion", Asked(), 0, [bench]).data["seconds"] == []
+    assert network("nin-fashion", Asked(), 0, Times([bench])).data["seconds"] == []
+
+
+def test_heat_by_prediction_has_the_seconds_of_each_node_and_the_interval(tmp_path: Path) -> None:
+    path = calibrations.save(calibration(), str(tmp_path / "here.json"))
+    data = network("nin-digits", Asked(), 0, Times(predict=str(path))).data
+    found = predict(archcalc.graph("nin-digits"), calibration())
+    assert data["predicted"]["nodes"] == {node.name: node.seconds for node in found.nodes}
+    assert data["predicted"]["low"] < data["predicted"]["seconds"] == found.seconds
+    assert network("nin-digits", Asked(), 0).data["predicted"] is None
+    with pytest.raises(UsageError, match="training mode"):
+        network("googlenet", Asked(training=True), 0, Times(predict=str(path)))
 
 
 @node

@@ -67,12 +67,7 @@ def test_a_translation_has_the_values_of_its_message() -> None:
             assert all(placeholders(said) == placeholders(ids[-1]) for said in translations), ids
 
 
-ALIKE = re.compile(
-    r"""[\d×.,<> {}:/A-Z-]*|[ .]*\{\w+\}[.]?(\ \(\{\w+\}\)|:\ \{\w+\})?|GFLOP/s|GB/s|logits|IQR
-    |p\d\d
-    |(Δ\ )?MACs|FLOPs|the\ \{window\}""",
-    re.VERBOSE,
-)
+ALIKE = re.compile(r"[\d×.,<>: /()%;A-ZΔ-]*|GFLOP/s|GB/s|logits|p\d\d|(Δ )?MACs|FLOPs|the")
 """What is written alike in both languages: numbers, units and names."""
 
 
@@ -81,7 +76,7 @@ def test_chinese_is_chinese() -> None:
     for message in found:
         said = message.string if isinstance(message.string, str) else message.string[0]
         one = message.id if isinstance(message.id, str) else message.id[0]
-        if one and not ALIKE.fullmatch(one):
+        if one and not ALIKE.fullmatch(re.sub(r"\{[^}]*\}", "", one).strip()):
             assert re.search("[\u4e00-\u9fff、，；：]", said), (one, said)
 
 

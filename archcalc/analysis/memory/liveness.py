@@ -127,7 +127,7 @@ def _beside_products(node: Node, storages: Storages) -> int:
     query, key, value = node.inputs[:3]
     copies = [storages.copied(each, 3) for each in (query, key, value)]
     scores = query.nbytes // query.shape[-1] * key.shape[-2]
-    result = node.outputs[0].nbytes  # is made by the last product alone
+    result = node.outputs[0].nbytes  # only the last product makes it
     return query.nbytes + max(
         key.nbytes + copies[0] + copies[1] + scores - result,
         2 * scores - result,

@@ -27,7 +27,7 @@ class CalibratedSetting:
     device: str
     dtype: str
     threads: int | None = None
-    """Of torch's pool; None where the device is no CPU."""
+    """Threads of torch's intra-op pool; None if the device is not a CPU."""
     channels_last: bool = False
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""How much of the input one output position sees: size, stride and offset, or why nobody can tell.
+"""How much of the input one output position sees: size, stride and offset, or why it is unknown.
 
 For each dimension of a tensor the analyzer knows which pixels of the input every position sees.
 Each row of the operator table says what the operator does to positions

@@ -1,4 +1,4 @@
-"""What the analyzer says of a tensor: the window of a position, or why it is unknown."""
+"""The result for a tensor: the window of a position, or why it is unknown."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Reach(NamedTuple):
 
 
 class Unknown(NamedTuple):
-    """Why the field of a node cannot be told."""
+    """Why the field of a node is unknown."""
 
     why: Why
     node: str

@@ -55,7 +55,7 @@ class Part(NamedTuple):
 
     size: int
     of: Line | Inner | Joined | None = None
-    """None for channels, the batch and whatever else no position of the input belongs to."""
+    """None for channels, the batch and other dimensions without positions of the input."""
 
 
 Parts = tuple[Part, ...]

@@ -166,7 +166,7 @@ def _points(
     y_numbers: str,
     units: Units,
 ) -> Spec:
-    """Something that had better be small against MACs, on axes that grow by factors."""
+    """A cost against MACs, on logarithmic axes."""
     alt = style.altair()
     front = [rows[place] for place in pareto([(row["x"], row["y"]) for row in rows])]
     y = alt.Y(
@@ -224,7 +224,7 @@ def _room(values: Sequence[float]) -> tuple[float, float]:
 
 
 def _round_numbers(values: Sequence[float]) -> list[float]:
-    """1, 2 and 5 times powers of ten in the room of a scale; powers alone where those are many."""
+    """1, 2 and 5 times powers of ten in the room of a scale; only powers if there are many."""
     low, high = _room(values)
     powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
     steps = (1, 2, 5) if len(powers) <= 4 else (1,)

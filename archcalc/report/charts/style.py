@@ -12,8 +12,8 @@ from archcalc.report.escape import for_chart
 from archcalc.report.units import Units
 
 OKABE_ITO = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#F0E442", "#999999")
-"""Okabe and Ito 2008: told apart with any colour vision, on white and on black; their black is left
-out, and grey stands for the rest."""
+"""Okabe and Ito 2008: distinguishable with any colour vision, on white and on black. Their black is
+left out, and grey stands for the rest."""
 
 FONT = "Liberation Sans, Arial, Helvetica, sans-serif"
 """vl-convert carries the first itself, so that a chart is set alike on every machine; the others
@@ -31,7 +31,7 @@ def svg(spec: Spec) -> str:
     with needs("report", "a chart", otherwise=OTHERWISE):
         import vl_convert
     on_paper = dict(spec)
-    if "layer" in on_paper:  # what is there for the pointer alone stays on the page
+    if "layer" in on_paper:  # layers for the pointer stay on the page
         on_paper["layer"] = [layer for layer in spec["layer"] if layer["mark"].get("opacity") != 0]
     text: str = vl_convert.vegalite_to_svg(on_paper)
     return text + "\n"

@@ -62,7 +62,7 @@ def curves(runs: Mapping[str, Sequence[Run]], against: str = "epoch") -> Spec | 
 
 
 def _progress(run: Run, against: str) -> list[float]:
-    """Where a run stands after each epoch; nothing where an epoch's FLOPs are not known."""
+    """The position of each epoch on the axis; empty if an epoch's FLOPs are unknown."""
     if against == "epoch":
         return [row.epoch for row in run.history]
     if against == "minutes":

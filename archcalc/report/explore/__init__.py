@@ -10,13 +10,12 @@ import html
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from archcalc.analysis.latency import Bench
 from archcalc.errors import UsageError
 from archcalc.language import Lang
-from archcalc.report.explore.data import Asked, network
+from archcalc.report.explore.data import Asked, Times, network
 from archcalc.report.explore.page import page
 
-__all__ = ["Asked", "Explorer", "explore"]
+__all__ = ["Asked", "Explorer", "Times", "explore"]
 
 FRAME_HEIGHT = 760
 """Pixels of the page in a notebook."""
@@ -53,10 +52,10 @@ def explore(
     *,
     title: str = "",
     lang: Lang = "en",
-    benches: Sequence[Bench] = (),
+    times: Times | None = None,
 ) -> Explorer:
     """The page of these models. Raises what :func:`archcalc.graph` raises."""
     if not models:
         raise UsageError("name models, as in `archcalc explore nin googlenet -o explore.html`")
-    networks = [network(model, asked, place, benches) for place, model in enumerate(models)]
+    networks = [network(model, asked, place, times) for place, model in enumerate(models)]
     return Explorer(tuple(models), page(networks, title=title, lang=lang))

@@ -1,7 +1,7 @@
-"""What the page knows of a network: its nodes, its sizes, and programs that compute every number.
+"""The data of a network on the page: nodes, sizes, and programs that compute every number.
 
 The integers of a record are either constants or places in the values that the program of a region
-computes. Equal expressions share a place, and regions that differ in values alone share one
+computes. Equal expressions share a place, and regions that differ only in values share one
 structure.
 """
 
@@ -54,13 +54,52 @@ BY_CLASS = Cost._fields[1:]
 
 @dataclass(frozen=True)
 class Asked:
-    """How the networks of a page are asked for."""
+    """The input, batch, mode and options of a page's networks."""
 
     input: Input = None
     batch: int = 1
     training: bool = False
     options: Mapping[str, Any] | None = None
     trust: bool = False
+
+
+@dataclass(frozen=True)
+class Times:
+    """Where the times of nodes come from: benchmarks, and a calibration to predict from."""
+
+    benches: Sequence[Bench] = ()
+    predict: str = ""
+    """A device of this machine, or the file of a calibration."""
+
+    def measured(self, graph: Graph, nodes: Sequence[str]) -> list[float | None]:
+        """The measured time of each node, where a benchmark timed every node of this network."""
+        for bench in self.benches:
+            for latency in bench.latencies:
+                if latency.spec == graph.spec and latency.layers is not None:
+                    times = {row.name: row.seconds for row in latency.layers.times}
+                    return [times.get(name) for name in nodes]
+        return []
+
+    def predicted(self, graph: Graph) -> dict[str, Any] | None:
+        """The predicted time of the whole network, with its interval, and of each node by name.
+
+        Raises UsageError without a calibration, and for a training step.
+        """
+        if not self.predict:
+            return None
+        from archcalc.analysis.prediction.calibration import dtype_of
+        from archcalc.analysis.prediction.predict import predict
+        from archcalc.io.calibrations import find
+
+        calibration = find(self.predict, dtype_of(graph))
+        found = predict(graph, calibration)
+        return {
+            "machine": visible(f"{calibration.machine}, {calibration.setting}"),
+            "seconds": found.seconds,
+            "low": found.low,
+            "high": found.high,
+            "nodes": {visible(node.name): node.seconds for node in found.nodes},
+        }
 
 
 @dataclass(frozen=True)
@@ -71,7 +110,7 @@ class Network:
     programs: Mapping[str, str]
 
 
-def network(text: str, asked: Asked, place: int, benches: Sequence[Bench] = ()) -> Network:
+def network(text: str, asked: Asked, place: int, times: Times | None = None) -> Network:
     """A declared network with a size for each of its numeric options, or a torch model with its
     batch and the sides of its input where they have formulas.
 
@@ -94,12 +133,12 @@ def network(text: str, asked: Asked, place: int, benches: Sequence[Bench] = ()) 
             options=asked.options,
             trust=asked.trust,
         )
-        return _traced(profile(graph), spec, asked, place, benches)
-    return _live(architecture, spec, place, benches)
+        return _traced(profile(graph), spec, asked, place, times)
+    return _live(architecture, spec, place, times)
 
 
 def _traced(
-    found: Profile, spec: ModelSpec, asked: Asked, place: int, benches: Sequence[Bench]
+    found: Profile, spec: ModelSpec, asked: Asked, place: int, times: Times | None
 ) -> Network:
     """A torch model over as many sizes of its input as it has formulas in; a model that came from a
     file of its graph, or whose training was asked for, as it is."""
@@ -111,10 +150,10 @@ def _traced(
     attempts = [names, ["batch"], names[1:]] if is_code and not spec.training else []
     for over in filter(None, attempts):
         try:
-            return _moving(found, spec, asked, over, reason, place, benches)
+            return _moving(found, spec, asked, over, reason, place, times)
         except (UsageError, DefinitionError, MissingExtraError) as error:
             reason = reason or str(error)
-    return fixed(found, spec, benches, reason)
+    return fixed(found, spec, times, reason)
 
 
 def _moving(
@@ -124,7 +163,7 @@ def _moving(
     over: Sequence[str],
     reason: str,
     place: int,
-    benches: Sequence[Bench],
+    times: Times | None,
 ) -> Network:
     """A torch model with these sizes as sliders. Raises UsageError where they have no formula."""
     with needs("torch", "a torch model"):
@@ -154,13 +193,13 @@ def _moving(
     }
     covered = cover(formula, ranges, limit=MOST_TRACES)
     if "batch" in covered.narrowed and len(over) > 1:
-        # A model that accepts one input size alone: the batch by itself has its whole range.
+        # The model accepts only one input size: the batch by itself has its whole range.
         raise too_many
     name = f"network_{place}_0"
     structures, packed = pack(covered)
     names = [layer.name for layer in found.layers]
     data = {
-        **_about(found.graph, spec, names, benches),
+        **_about(found.graph, spec, names, times),
         "channels": found.graph.inputs[0].output.shape[1],
         "sides": {size: size for size in formula.variables},
         "sizes": [{"key": key, "default": size} for key, size in formula.defaults.items()],
@@ -192,14 +231,14 @@ def _variant(
 def fixed(
     found: Profile,
     spec: ModelSpec | None = None,
-    benches: Sequence[Bench] = (),
+    times: Times | None = None,
     reason: str = "",
 ) -> Network:
-    """A network as it is: none of its numbers moves, for this reason."""
+    """A network without sliders, and the reason."""
     structure = read(found, Recorder())
     names = [layer.name for layer in found.layers]
     data = {
-        **_about(found.graph, spec or ModelSpec(found.spec, found.spec), names, benches),
+        **_about(found.graph, spec or ModelSpec(found.spec, found.spec), names, times),
         "sizes": [],
         "choices": [],
         "reason": visible(reason),
@@ -217,9 +256,7 @@ def fixed(
     return Network(data, {})
 
 
-def _live(
-    architecture: Architecture, spec: ModelSpec, place: int, benches: Sequence[Bench]
-) -> Network:
+def _live(architecture: Architecture, spec: ModelSpec, place: int, times: Times | None) -> Network:
     given = architecture.parse_options(spec.options)
     image = declared_input(spec.input)
     start = architecture.graph(image, batch=spec.batch, training=spec.training, options=given)
@@ -237,7 +274,7 @@ def _live(
     defaults: Mapping[str, int] = {}
     for chosen in product(*choices.values()):
         here = {**given, **dict(zip(choices, chosen, strict=True))}
-        told = {key: _text(value) for key, value in zip(choices, chosen, strict=True)}
+        named = {key: _text(value) for key, value in zip(choices, chosen, strict=True)}
         formula = derive(
             architecture,
             list(ranges),
@@ -253,10 +290,10 @@ def _live(
         structures, packed = pack(found)
         programs[name] = javascript(packed, name)
         windows = reaches(profile(formula.declare(defaults)))
-        variants.append(_variant(told, name, found, windows, structures))
+        variants.append(_variant(named, name, found, windows, structures))
     nodes = [layer.name for layer in profile(start).layers]
     data = {
-        **_about(start, spec, nodes, benches),
+        **_about(start, spec, nodes, times),
         "summary": visible(architecture.summary),
         "source": visible(architecture.source),
         "channels": shape[1],
@@ -305,9 +342,9 @@ def _text(value: Any) -> str:
 
 
 def _about(
-    graph: Graph, spec: ModelSpec, nodes: Sequence[str], benches: Sequence[Bench]
+    graph: Graph, spec: ModelSpec, nodes: Sequence[str], times: Times | None
 ) -> dict[str, Any]:
-    """What does not depend on sizes."""
+    """The fields that do not depend on sizes."""
     fixed = [f"{key}={_text(value)}" for key, value in spec.options.items()]
     return {
         "spec": visible(spec.text),
@@ -319,7 +356,8 @@ def _about(
         "input": [spec.input] if isinstance(spec.input, str) else _texts(spec.input),
         "batch": spec.batch,
         "claims": _claims(graph),
-        "seconds": _seconds(graph, nodes, benches),
+        "seconds": times.measured(graph, nodes) if times else [],
+        "predicted": times.predicted(graph) if times else None,
     }
 
 
@@ -357,7 +395,7 @@ def _claims(graph: Graph) -> list[dict[str, Any]]:
 
 
 def _said(finding: Finding) -> dict[str, str]:
-    """What a claim says in the current language."""
+    """The texts of a claim in the current language."""
     claim = finding.claim
     return {
         "source": _(claim.source),
@@ -371,16 +409,6 @@ def _number(value: Any) -> str:
     if value is None:
         return ""
     return f"{int(value):,}" if value == int(value) else f"{float(value):,.4g}"
-
-
-def _seconds(graph: Graph, nodes: Sequence[str], benches: Sequence[Bench]) -> list[float | None]:
-    """The measured time of each node, where a benchmark timed every node of this network."""
-    for bench in benches:
-        for latency in bench.latencies:
-            if latency.spec == graph.spec and latency.layers is not None:
-                times = {row.name: row.seconds for row in latency.layers.times}
-                return [times.get(name) for name in nodes]
-    return []
 
 
 def read(found: Profile, recorder: Recorder) -> dict[str, Any]:
@@ -440,7 +468,7 @@ def read(found: Profile, recorder: Recorder) -> dict[str, Any]:
 def reaches(found: Profile) -> dict[str, Any]:
     """The largest receptive field of each node: "global", or size, stride and offset.
 
-    Windows do not follow the sizes of the input, so they are told once.
+    Windows do not follow the sizes of the input, so they are stored once.
     """
     windows = {
         layer.name: known(found.receptive_fields, layer.name)

@@ -49,7 +49,7 @@ SIGNS = {
     "⌋": r"$\rfloor$",
     **{sign: f"\\{sign}" for sign in "&%$#_{}"},
 }
-"""What LaTeX would obey, and signs that its text fonts lack."""
+"""Characters with a meaning in LaTeX, and signs that its text fonts lack."""
 
 PREAMBLE = r"""\documentclass{article}
 \usepackage[T1]{fontenc}

@@ -71,7 +71,7 @@ def terminal(
     """The whole document as text. A ``width`` of 0 is for a file or a pipe."""
     parts = [f"{for_terminal(document.title)}\n"] if document.title else []
     wrap = min(width or PAGE, PAGE)
-    said: dict[str, int] = {}  # what was left out of tables in a row, and under which it stands
+    notes: dict[str, int] = {}  # of adjacent tables: what was left out, and under which it stands
     for section in document.sections:
         if section.title:
             parts.append(f"{section.title}\n{'─' * cell_len(section.title)}\n")
@@ -82,10 +82,10 @@ def terminal(
                         parts.append(_wrapped([block.caption], wrap))
                     table = block.table if isinstance(block, Tabular) else block.short
                     shown, note = _fitted(table, units, width, colour)
-                    if note in said:
-                        parts[said[note]] = parts[said[note]].removesuffix(note)
+                    if note in notes:
+                        parts[notes[note]] = parts[notes[note]].removesuffix(note)
                     if note:
-                        said[note] = len(parts)
+                        notes[note] = len(parts)
                     parts.append(shown + note)
                     continue
                 case Notes():
@@ -98,7 +98,7 @@ def terminal(
                     parts.append(f"{for_terminal(block.title)}\n")
                 case Chart() | Diagram():
                     continue  # pictures have no place here
-            said = {}
+            notes = {}
     return "\n".join(parts)
 
 
@@ -183,7 +183,7 @@ def _natural(table: Table, units: Units) -> int:
 
 
 def _widths(table: Table, cells: Sequence[Sequence[str]], width: int) -> list[int]:
-    """What each column gets: at least what it needs; prose last."""
+    """The width of each column: at least its minimum; prose gets what is left."""
     found = [_need(table, cells, index) for index in range(len(table.columns))]
     spare = width - sum(found) - GAP * (len(found) - 1)
     order = sorted(range(len(found)), key=lambda index: table.columns[index].kind == "prose")

@@ -74,7 +74,7 @@ def _bundle() -> str:
     with needs("report", "the page"):
         import vl_convert
     text: str = vl_convert.javascript_bundle("globalThis.archcalcEmbed = vegaEmbed;")
-    # Inside a script only a closing tag or the start of a comment could end it early.
+    # Only a closing tag or the start of a comment could end a script early.
     return text.replace("</script", "<\\/script").replace("<!--", "<\\!--")
 
 

@@ -1,4 +1,4 @@
-"""What the template shows, cell by cell: the text for people and the value to sort by."""
+"""The cells that the template shows: a text to read and a value to sort by."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ class Shown(NamedTuple):
 
     text: str
     value: str
-    """A number to sort by, or empty where the text itself sorts."""
+    """A number to sort by; empty if the text itself is the sort key."""
     exact: str
-    """All digits, where the text rounds."""
+    """All digits, if the text is rounded."""
     number: bool
 
 
 class Row(NamedTuple):
-    """One row of a table, and what it can be found by."""
+    """One row of a table, and the words that filters match."""
 
     cells: tuple[Shown, ...]
     block: str = ""
@@ -43,7 +43,7 @@ class ModuleRow(NamedTuple):
     params: str
     macs: str
     share: float
-    """Of the network's MACs, 0 to 100."""
+    """Percentage of the network's MACs."""
     share_text: str
     children: tuple[ModuleRow, ...]
 
@@ -76,7 +76,7 @@ def layer_rows(block: LayerList, units: Units) -> list[Row]:
 def module_rows(block: LayerList, units: Units) -> tuple[ModuleRow, ...]:
     """The tree of modules."""
     total = block.profile.macs
-    # Of a traced tensor nobody knows which dimension is which: it stays in torch's own order.
+    # The dimensions of a traced tensor have no names, so they stay in torch's order.
     shape = shape_text if block.profile.graph.declared else times
 
     def row(branch: Branch) -> ModuleRow:
@@ -111,7 +111,7 @@ def _iterate(row: tuple[Cell, ...], columns: tuple[Column, ...], units: Units) -
 
 
 def _value(cell: Cell, column: Column) -> str:
-    """What to sort by: a number as it is, a shape by its elements; empty sorts last."""
+    """The sort key: a number itself, the number of elements of a shape; empty sorts last."""
     if cell is None:
         return ""
     if column.is_number:

@@ -1,4 +1,4 @@
-"""What results look like: one file per section, and one line for each in :data:`SECTIONS`.
+"""Sections of results: one file for each, and one line in :data:`SECTIONS`.
 
 A section builds blocks from records. ``show`` builds the document of a command, and ``of_report``
 the blocks of a report; most sections have both. Adding one takes its file and its line.
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class Section(NamedTuple):
-    """Where a section is, and what it shows."""
+    """The module of a section, and the records that it shows."""
 
     module: str
     """In this package; imported when the section is shown."""
@@ -63,7 +63,8 @@ IN_REPORTS = tuple(name for name, section in SECTIONS.items() if section.title)
 
 
 def show(record: Any) -> Document:
-    """A record as the command shows it; its rows as they are where no section shows it."""
+    """The document of a record, as the command shows it. A record without a section becomes a plain
+    table of its rows."""
     for section in SECTIONS.values():
         if section.record == type(record).__name__:
             return cast(Document, _module(section).show(record))

@@ -1,4 +1,4 @@
-"""What training runs reached: ``archcalc train`` and ``evaluate``, and a section of a report."""
+"""Accuracies of training runs: ``archcalc train`` and ``evaluate``, and a section of a report."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ INTERVALS = mark(
 
 
 def show(*runs: Run) -> Document:
-    """``archcalc train``: a row per run, and what they say together."""
+    """``archcalc train``: a row per run, and a row per way of training."""
     rows: list[tuple[Cell, ...]] = []
     for run in runs:
         best = run.best
@@ -70,7 +70,7 @@ def show(*runs: Run) -> Document:
 
 
 def evaluation(run: Run, score: tuple[float, float, int], data: str) -> Document:
-    """``archcalc evaluate``: the accuracy now, beside what the run wrote down."""
+    """``archcalc evaluate``: the accuracy now, beside the one in the run's record."""
     loss, accuracy, images = score
     written = run.result.accuracy if run.result and data == run.data else None
     columns = (
@@ -87,7 +87,7 @@ def evaluation(run: Run, score: tuple[float, float, int], data: str) -> Document
 
 
 def compared_notes(found: Comparison) -> tuple[str, ...]:
-    """What the accuracies in a comparison say together, and which models have none."""
+    """Notes on the accuracies in a comparison, and the models without any."""
     if found.accuracies is None:
         return ()
     trained = {one.model for one in found.accuracies}
@@ -175,7 +175,7 @@ def _records(found: Sequence[Accuracy]) -> list[dict[str, Cell]]:
 
 
 def of_report(context: Context) -> Iterator[Block]:
-    """What runs reached: a row a way of training, a verdict and charts a data set."""
+    """A row per way of training, then a verdict and charts per data set."""
     trained = context.report.trained
     if not trained:
         return
@@ -225,7 +225,7 @@ def _verdict(context: Context, data: str, trained: Sequence[Trained]) -> str:
 def _accuracy_charts(
     context: Context, data: str, trained: Sequence[Trained], number: int
 ) -> Iterator[Block]:
-    """Of one data set; points where there are two, and every run's curve."""
+    """Charts of one data set: a point per way of training, and the curve of each run."""
     from archcalc.report import charts
 
     labels = _labels(trained)
@@ -260,7 +260,7 @@ def _accuracy_charts(
 
 
 def _labels(trained: Sequence[Trained]) -> list[str]:
-    """The shortest names that tell these ways of training apart."""
+    """The shortest names that distinguish these ways of training."""
     parts = [
         (
             one.accuracy.model,
@@ -279,7 +279,7 @@ def _labels(trained: Sequence[Trained]) -> list[str]:
 
 
 def _environments(trained: Sequence[Trained]) -> dict[str, list[str]]:
-    """Where the runs ran: by a line on the machine, the models."""
+    """The models that were trained on each machine, by its description."""
     found: dict[str, list[str]] = {}
     for one in trained:
         for run in one.runs:

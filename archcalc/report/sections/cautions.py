@@ -1,4 +1,4 @@
-"""What a reader of measurements should know: one sentence per kind of warning, for all models."""
+"""Warnings about measurements: one sentence per kind, for all models."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from archcalc.language import _, listed, mark
 
 
 class Wording(NamedTuple):
-    """How one kind of warning is worded."""
+    """The sentences of one kind of warning."""
 
     what: str
     each: str = ""
@@ -90,7 +90,7 @@ def sentences(latencies: Iterable[Latency], *, with_setting: bool = True) -> lis
 
 
 def _words(caution: Caution | str) -> tuple[Wording, Mapping[str, int | float | str]]:
-    """The words of a warning; files of older versions have a sentence."""
+    """The sentences of a warning. Files of older versions store the sentence itself."""
     if isinstance(caution, str):
         return Wording(caution), {}
     return CAUTIONS[caution.kind], caution.values

@@ -100,7 +100,7 @@ def _label(key: str) -> str:
 
 
 def _same_as_another(figure: Total, figures: tuple[Total, ...]) -> bool:
-    """Without auxiliary heads all parameters run: one row says it."""
+    """Whether a row repeats another: without auxiliary heads, all parameters run."""
     return figure.name == "params" and any(
         other.name == "params_executed" and other[1:] == figure[1:] for other in figures
     )

@@ -1,4 +1,4 @@
-"""Whom to cite."""
+"""References to cite."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What several sections share: titles, columns, and the mark of a lower bound."""
+"""Helpers of several sections: titles, columns, and the mark of a lower bound."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def output_column(graph: Graph) -> Column:
 
 
 def title(found: Profile) -> str:
-    """The model as it was asked for, and what it is given."""
+    """The model's specification and the sizes of its inputs."""
     given = found.graph.inputs
     if len(given) == 1:
         return f"{found.spec}, {describe_input(given[0].output.shape)}"
@@ -46,13 +46,13 @@ def title(found: Profile) -> str:
 
 
 def gathered(found: Profile, rows: Sequence[Row]) -> tuple[str, ...]:
-    """The note of a table that does not show every node by itself."""
+    """The note of a table that gathers nodes by module."""
     if len(rows) == len(found.layers):
         return ()
     return (_("{count} nodes, gathered by module; --depth 9 shows each.", count=len(found.layers)),)
 
 
 def slug(name: str) -> str:
-    """A name as a part of a file's: ``nin,head=fc`` is ``nin-head-fc``."""
+    """A name as part of a file name: ``nin,head=fc`` becomes ``nin-head-fc``."""
     plain = "".join(sign if sign.isascii() and sign.isalnum() else " " for sign in name.lower())
     return "-".join(plain.split())[:60] or "model"

@@ -38,7 +38,7 @@ class Context:
         return _("What {models} cost", models=named)
 
     def front(self, points: Sequence[tuple[float, float]]) -> str:
-        """What a chart says of its Pareto line, where it has one."""
+        """The part of a caption that explains the Pareto line; empty without one."""
         from archcalc.report.charts import pareto
 
         return (

@@ -27,11 +27,11 @@ PRINCIPLES = (
         "reconcile MODEL."
     ),
 )
-"""What a report says about counting, whatever the models."""
+"""Notes on counting that every report has."""
 
 
 def notes(profiles: Sequence[Profile]) -> tuple[str, ...]:
-    """What MACs and FLOPs are, the mode, and what each graph says about itself."""
+    """What MACs and FLOPs are, the mode, and the notes of each graph."""
     mode = "training" if profiles[0].graph.training else "evaluation"
     batch = profiles[0].input[0] if profiles[0].input else 1
     found = [

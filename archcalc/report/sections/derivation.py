@@ -57,7 +57,7 @@ def explained(formula: Formula) -> Document:
 def crossing(
     one: Formula, other: Formula, size: str, figure: str, found: tuple[int, ...]
 ) -> Document:
-    """``archcalc derive A B --equal``: where two networks cost the same, and the sizes beside."""
+    """``archcalc derive A B --equal``: the sizes at which two networks cost the same."""
 
     def cost(formula: Formula, value: int) -> int:
         return formula.value(figure, **({size: value} if size in formula.variables else {}))

@@ -1,4 +1,4 @@
-"""``archcalc explain``: how each number comes about."""
+"""``archcalc explain``: the formula and value of each node."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from archcalc.report.table import Cell, Column, Table, text
 
 
 def show(found: Profile, pattern: str = "") -> Document:
-    """The working of every node with multiply-adds; with a pattern, all the work and the reasons of
+    """The formula of every node with multiply-adds; with a pattern, all the work and the reasons of
     the nodes that match. Raises UsageError when none does."""
     chosen = [layer for layer in found.layers if _matches(layer.name, pattern)]
     if pattern and not chosen:

@@ -49,7 +49,7 @@ def show(found: Bench, baseline: str = "") -> Document:
 
 
 def compared_notes(found: Comparison) -> tuple[str, ...]:
-    """What the latencies in a comparison were measured on, and why they differ."""
+    """Notes on the latencies in a comparison: the machine, and why they differ."""
     if found.bench is None:
         return ()
     measured = [row for row in map(found.latency, found.profiles) if row is not None]
@@ -123,7 +123,7 @@ def _macs(row: Latency) -> int | None:
 
 
 def _ratios(found: Bench, baseline: str) -> list[Table]:
-    """In each setting, every model against one of them; nothing for a single model."""
+    """The speed-up of each model over the baseline, in each setting; empty for a single model."""
     rows: list[tuple[Cell, ...]] = []
     for group in found.groups():
         base = next((row for row in group if row.spec == baseline), group[0])
@@ -202,7 +202,7 @@ def _layers(latency: Latency, layers: Layers) -> Table:
         )
         for row in layers.times
     ]
-    # Of a network that is watched at its modules the nodes between them have no time to compare.
+    # A network that is timed by module has no times for the nodes between modules.
     whole = sum(row.predicted or 0.0 for row in layers.times) if predicted else None
     ends = [whole, whole / layers.total - 1] if whole is not None else []
     empty = (None,) * (len(columns) - 4 - len(ends))
@@ -272,7 +272,7 @@ def _warmups(found: Bench) -> str:
 
 
 def _gpu(found: Bench) -> list[str]:
-    """What of the GPU is not in the table: torch's switches, and the clocks where NVML tells."""
+    """torch's switches, and the GPU's clocks if NVML is available."""
     flags = ", ".join(f"{name} {value}" for name, value in found.environment.flags.items())
     clocks = [row.conditions.get("sm_clock_mhz") for row in found.latencies]
     seen = [clock for pair in clocks if pair for clock in pair]
@@ -324,7 +324,7 @@ SETTINGS: Mapping[str, tuple[str, Kind]] = {
     "dtype": (mark("dtype"), "text"),
     "batch": (mark("batch"), "exact"),
 }
-"""What a run can have several of: the heading and the kind of its column."""
+"""Settings that can differ within a run: the heading and the kind of each column."""
 
 
 def varying(latencies: Sequence[Latency]) -> list[Column]:
@@ -345,7 +345,7 @@ def _label(found: Bench, row: Latency) -> str:
 
 
 def _common(latencies: Sequence[Latency]) -> str:
-    """What all settings share, in words."""
+    """The parts that all settings share."""
     texts = [str(group[0].setting).split(", ") for group in by_setting(latencies)]
     return ", ".join(part for part in texts[0] if all(part in text for text in texts))
 

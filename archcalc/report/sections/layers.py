@@ -26,9 +26,8 @@ from archcalc.report.table import Cell, Column, Table
 
 def show(found: Profile, depth: int | None = None) -> Document:
     """``archcalc show``: a row per module, repeated neighbours folded into one."""
-    said = notes([found])
-    said = (*gathered(found, fold.rows(found, depth)), *said)
-    return answer((_short(found, title(found), depth),), records.models([found]), said)
+    notes_ = (*gathered(found, fold.rows(found, depth)), *notes([found]))
+    return answer((_short(found, title(found), depth),), records.models([found]), notes_)
 
 
 def of_report(context: Context) -> Iterator[Block]:
@@ -43,7 +42,7 @@ def of_report(context: Context) -> Iterator[Block]:
 
 
 def partial(graph: Graph, failed: str) -> Document:
-    """The table up to the node that could not be added, for an error's reader."""
+    """The table up to the node that could not be added, to go with an error."""
     found = profile(graph)
     rows = [(row.name, row.op, row.output) for row in fold.rows(found)]
     columns = (Column("name", _("name")), Column("op", _("operator")), output_column(graph))
@@ -74,7 +73,7 @@ def _short(found: Profile, heading: str = "", depth: int | None = None) -> Table
 
 
 def _full(found: Profile) -> Table:
-    """Every layer by itself, with all that is known of it."""
+    """Every layer in a row of its own, with every column."""
     rows = [
         (
             layer.name,

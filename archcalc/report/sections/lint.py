@@ -65,7 +65,7 @@ def _cells(found: Finding) -> tuple[Cell, ...]:
 
 
 def of_report(context: Context) -> Iterator[Block]:
-    """What a reader of the architectures would have wanted to know."""
+    """A table per model that has findings, and the models without any."""
     tables = [*by_model(context.report.lints)]
     if not tables:
         return

@@ -88,8 +88,8 @@ PEAK_OF_STEP = mark(
 
 
 def _activations(found: Profile, memory: Memory, depth: int | None) -> Table:
-    """A row for each node or module. In training every node that runs then, auxiliary heads too;
-    what is live in inference says nothing of that."""
+    """A row for each node or module. In training, auxiliary heads have rows too, and the column of
+    live bytes is left out, because it describes inference."""
     training = found.graph.training
     ran = liveness(found.graph.forward) if training else memory.activations
     saved = {row.name: row for row in memory.saved}

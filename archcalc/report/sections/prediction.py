@@ -1,4 +1,4 @@
-"""Predicted times: ``print`` of a prediction, and what a comparison says about its own."""
+"""Predicted times: a prediction as a table, and the notes of a comparison with predictions."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from archcalc.report.table import Cell, Column, Table
 from archcalc.report.units import duration
 
 SHOWN = 4
-"""Operators that a note lists."""
+"""Number of operators that a note lists."""
 WORTH = 0.005
-"""The share of the time from which operators in other sizes are worth a word."""
+"""The share of the time from which operators in sizes beyond the calibration are mentioned."""
 
 
 def show(found: Prediction) -> Document:
-    """The whole network, and its calls."""
+    """``print`` of a prediction: a row per call, and the total."""
     rows: list[tuple[Cell, ...]] = [
         (row["name"], row["op"], row["predicted_s"], row["low_s"], row["high_s"])
         for row in found.rows()
@@ -41,7 +41,7 @@ def show(found: Prediction) -> Document:
         low=duration(found.low),
         high=duration(found.high),
     )
-    notes = (whole, *([told] if (told := lacking(found)) else []))
+    notes = (whole, *([missing] if (missing := lacking(found)) else []))
     return answer((Table(columns, tuple(rows)),), record(found), notes)
 
 
@@ -58,20 +58,20 @@ def record(found: Prediction) -> dict[str, Any]:
 
 
 def compared_notes(found: Comparison) -> Iterator[str]:
-    """What the predictions in a comparison rest on, and what they lack."""
+    """Notes on the predictions in a comparison: their calibration, and what it lacks."""
     if found.predictions is None:
         return
     yield source(found.predictions.calibration)
     for _graph, prediction in found.predictions.by_graph:
-        if told := lacking(prediction):
-            yield told
+        if missing := lacking(prediction):
+            yield missing
     others = found.predictions.calibration.others
     if others is not None and others > OTHERS:
         yield busy(others)
 
 
 def busy(cores: float) -> str:
-    """The warning about a calibration that had not the machine to itself."""
+    """The warning about a calibration during which other processes ran."""
     return _(
         "Other processes used {cores:.1f} cores during the calibration; calibrate again on a "
         "quiet machine.",
@@ -80,7 +80,7 @@ def busy(cores: float) -> str:
 
 
 def compared_record(found: Comparison) -> dict[str, Any]:
-    """For JSON: what each prediction rests on."""
+    """The predictions of a comparison, for JSON."""
     if found.predictions is None:
         return {}
     calibration = found.predictions.calibration
@@ -115,7 +115,7 @@ def source(calibration: Calibration) -> str:
 
 
 def lacking(found: Prediction) -> str:
-    """What was not calibrated, in a sentence; empty where nothing that matters was missing."""
+    """The note on operators that were not calibrated; empty if they take little of the time."""
     worth = [lack for lack in found.lacks if lack.lacks == "operator" or lack.share >= WORTH]
     if not worth:
         return ""

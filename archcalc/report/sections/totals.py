@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from archcalc.analysis.bit_operations import is_quantised
-from archcalc.analysis.figures import FIGURES, read
+from archcalc.analysis.figures import FIGURES
 from archcalc.analysis.profile import Profile
 from archcalc.language import _, term
 from archcalc.report import records
@@ -53,25 +53,21 @@ def _totals(profiles: Sequence[Profile]) -> Table:
     return Table(tuple(columns), tuple(rows))
 
 
-BESIDE = tuple(key for key, figure in FIGURES.items() if figure.is_of_tokens)
-"""Figures of language models that differ from the totals, or that others do not have."""
-
-
 def beside(profiles: Sequence[Profile]) -> list[Table]:
-    """Of networks with experts, masks or caches: what a token uses, what the masks leave, and the
-    cache."""
+    """For networks with experts, masks or caches: active parameters, MACs inside the masks, and the
+    size of the cache."""
     rows: list[tuple[Cell, ...]] = []
+    keys: tuple[str, ...] = ()
     for found in profiles:
-        same = {"active_params": found.params_executed, "masked_macs": found.macs, "cache_bytes": 0}
-        told = {key: read(found, key) for key in BESIDE}
-        if told != same:
-            rows.append((found.spec, *told.values()))
+        if figures := records.tokens(found):
+            rows.append((found.spec, *figures.values()))
+            keys = tuple(figures)
     if not rows:
         return []
     columns = [Column("model", _("model"))]
     columns += [
         Column(key, _(FIGURES[key].label), "bytes" if FIGURES[key].unit else "count")
-        for key in BESIDE
+        for key in keys
     ]
     return [Table(tuple(columns), tuple(rows), _("Experts, masks and caches"))]
 
@@ -92,7 +88,7 @@ def by_class(found: Profile) -> Table:
 
 
 def by_phase(profiles: Sequence[Profile]) -> list[Table]:
-    """Of a traced training step: forward, backward, and the optimizer's."""
+    """The phases of a traced training step: forward, backward and optimizer."""
     return [_phases(found) for found in profiles if len(found.by_phase) > 1]
 
 

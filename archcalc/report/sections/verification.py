@@ -66,7 +66,7 @@ def show(checks: Sequence[Crosscheck]) -> Document:
 
 
 def _added(count: Count | None) -> int | None:
-    """What the counter's own figure has beyond ours; None where it was not asked."""
+    """The counter's figure minus ours; None if the counter did not run."""
     if count is None:
         return None
     ours = count.steps[0].amount
@@ -74,7 +74,7 @@ def _added(count: Count | None) -> int | None:
 
 
 def _is_twice(count: Count) -> bool:
-    """torch's FLOPs, which are no difference but another unit."""
+    """Whether the counter reports torch's FLOPs, two per multiply-add."""
     return count.counter == "torch" and len(count.steps) == 2
 
 

@@ -75,14 +75,14 @@ class Sweep(Record):
     best: tuple[Mapping[str, Any], ...]
     """The first candidates by one figure, if requested."""
     sample: tuple[Mapping[str, Any], ...]
-    """An even sample of those kept; all of them where they are few."""
+    """An even sample of the candidates that were kept; all of them if they are few."""
     everything: tuple[Mapping[str, Any], ...] = ()
     """Every kept candidate, if requested."""
     predicted_for: str = ""
-    """The machine and setting of predicted latencies, where they were asked for."""
+    """The machine and setting of predicted latencies; empty without predictions."""
 
     def rows(self) -> list[dict[str, Any]]:
-        """Every kept candidate where they were asked for, else the best, else the front."""
+        """Every kept candidate with ``rows``, else the best, else the front."""
         return [dict(row) for row in self.everything or self.best or self.front]
 
 

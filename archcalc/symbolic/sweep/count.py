@@ -133,7 +133,7 @@ class ByFormula:
 
 
 Measure = Callable[[Mapping[str, Any]], Mapping[str, float]]
-"""A candidate's values by axis -> its figures. Raises ArchcalcError where there is none."""
+"""A candidate's values by axis -> its figures. Raises ArchcalcError if there is none."""
 
 
 @dataclass
@@ -192,7 +192,7 @@ def candidate_graph(
     batch: int = 1,
     training: bool = False,
 ) -> Graph:
-    """The graph of one candidate. Raises what :func:`archcalc.lookup.resolve.resolve` raises."""
+    """The graph of one candidate. Raises the errors of :func:`archcalc.lookup.resolve.resolve`."""
     from archcalc.lookup.resolve import resolve
 
     given = dict(candidate)

@@ -24,7 +24,7 @@ class Jobs:
     count: int = 1
     backend: Backend = "loky"
     address: str = ""
-    """Of dask's scheduler or ray's head; a cluster of this machine's own where it is empty."""
+    """The address of dask's scheduler or ray's head; empty for a cluster on this machine."""
 
     def map(
         self, measure: Measure, candidates: Sequence[Mapping[str, Any]]
@@ -62,7 +62,7 @@ class Jobs:
                 ) from None
             with client:
                 # Not by way of joblib, which waits for ever for a task whose workers died
-                # (joblib 1.6: DaskDistributedBackend calls nobody back where a future failed).
+                # (joblib 1.6: DaskDistributedBackend calls no callback if a future failed).
                 yield lambda one, each: client.gather(client.map(one, each, pure=False))
             return
         with needs("sweep", "running candidates side by side"):
@@ -90,7 +90,7 @@ class Jobs:
                 yield side_by_side
 
     def _require_ray(self) -> None:
-        """Ray itself waits for minutes where nobody answers, and then ends the process."""
+        """Refuse an address that does not answer: Ray waits for minutes, then ends the process."""
         host, colon, port = self.address.rpartition(":")
         if not colon or not port.isdigit() or "//" in host:
             return  # its own names: auto, ray://HOST:PORT

@@ -1,4 +1,4 @@
-"""What a sweep keeps of the candidates that stream by: the front, the best, an even sample.
+"""The candidates that a sweep keeps: the front, the best, an even sample.
 
 Each keeps a bounded number of rows whatever the number of candidates. A row is the candidate's
 positions on the axes and its figures.
@@ -170,8 +170,8 @@ def _beaten(costs: NDArray[Any], front: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def undominated(costs: NDArray[Any]) -> NDArray[np.intp]:
-    """Which rows no other row beats: at most as large everywhere and smaller somewhere. All costs
-    should be small; of equal rows the first is kept.
+    """The rows that no other row beats by being at most as large everywhere and smaller somewhere.
+    All costs should be small; of equal rows the first is kept.
 
     >>> import numpy as np
     >>> undominated(np.array([[1, 5], [2, 2], [3, 3], [4, 1], [2, 2]])).tolist()

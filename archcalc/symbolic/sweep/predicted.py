@@ -31,7 +31,7 @@ class Predicted:
     input: tuple[str, ...] = ()
     batch: int = 1
     further: Measure | None = None
-    """What else is measured of the candidate."""
+    """The other measure of the candidate, if any."""
 
     def check(self) -> None:
         """Raise UsageError before the first candidate where there is no calibration. Declared

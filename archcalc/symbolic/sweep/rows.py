@@ -47,7 +47,7 @@ class RowFile:
         return made
 
     def state(self) -> dict[str, Any] | None:
-        """What the sweep had kept after its last finished chunk; None at the beginning."""
+        """The state after the last finished chunk; None at the beginning."""
         from archcalc.io import json as json_file
 
         file = self.folder / "state.json"
@@ -63,7 +63,7 @@ class RowFile:
         return kept
 
     def add(self, number: int, rows: Sequence[Mapping[str, Any]], kept: Mapping[str, Any]) -> None:
-        """The rows of one chunk, and then what the sweep keeps with it."""
+        """Write the rows of one chunk, then the state of the sweep after it."""
         lines = "".join(json.dumps(row) + "\n" for row in rows)
         write_text(self.folder / f"{number:09}.jsonl", lines)
         write_text(

@@ -33,6 +33,8 @@ const bytes = (value) => {
   return scaled(value, BINARY, 3, `${exact(value)} B`);
 };
 
+const milliseconds = (seconds) => `${(Number(seconds) * 1e3).toPrecision(3)} ms`;
+
 const percent = (share) => `${(100 * share).toFixed(1)} %`;
 
 const ratio = (value) =>

@@ -10,12 +10,21 @@ let views = [];
 /** A node's amount of the measure: a Number or BigInt, or null. */
 function amountOf(answer, index, measure, network) {
   if (measure === "seconds") return (network ?? networks[state.shown]).seconds[index] ?? null;
+  if (measure === "predicted") {
+    return (network ?? networks[state.shown]).predicted?.nodes[answer.structure.nodes.name[index]] ?? null;
+  }
   let found = null;
   for (const column of COLUMN[measure]) {
     const value = answer.number(answer.structure.nodes[column][index]);
     if (value !== null) found = found === null ? value : plus(found, value);
   }
   return found;
+}
+
+/** Whether a network has times of this kind; everything else is counted. */
+function has(network, measure) {
+  if (measure === "predicted") return Boolean(network.predicted);
+  return measure !== "seconds" || network.seconds.length > 0;
 }
 
 /** The networks on show: one, or before and after. */
@@ -45,7 +54,7 @@ function scene(of) {
   const { shown: answer, network, tree } = of;
   const open = new Set(state.open);
   const laid = layout(tree.root, open);
-  const measure = state.heat === "seconds" && !network.seconds.length ? "macs" : state.heat;
+  const measure = has(network, state.heat) ? state.heat : "macs";
   const isPeak = measure === "alive";
   const amounts = new Map();
   const sum = (node) => {
@@ -68,7 +77,7 @@ function scene(of) {
     else most = Math.max(most, Number(sum(node) ?? 0));
   });
   look(laid);
-  const words = (value) => measure === "seconds" ? `${(Number(value) * 1e3).toPrecision(3)} ms`
+  const words = (value) => TIMES.includes(measure) ? milliseconds(value)
     : measure === "bytes" || measure === "alive" ? bytes(value) : count(value);
   const whole = Number(sum(tree.root)) || 1;
   const refused = of.answer.refusal?.node;
@@ -186,6 +195,7 @@ function show(current) {
     ? el("p", { class: "note" }, text("refused"))
     : other && !other.answer.refusal
       ? totals(sides[1].answer, sides[0].answer, sides.map((each) => each.label)) : totals(answer, null, []));
+  if (network.predicted) $("totals").append(prediction(network, position));
   const about = network.claims.filter((claim) => !claim.nodes);
   if (about.length) $("totals").append(el("h3", {}, text("claims")), claimTable(about));
   const picture = scene(current);
@@ -197,7 +207,7 @@ function show(current) {
   $("comparison-part").hidden = !other;
   const clear = other && !other.answer.refusal && !answer.refusal;
   $("comparison").replaceChildren(...(clear
-    ? comparison(sides[0], sides[1], state.heat === "seconds" ? "macs" : state.heat, picture.words, sides.map((each) => each.label)) : []));
+    ? comparison(sides[0], sides[1], TIMES.includes(state.heat) ? "macs" : state.heat, picture.words, sides.map((each) => each.label)) : []));
 }
 
 function budget(answer) {
@@ -252,7 +262,7 @@ function build() {
   options($("versus"), state.versus, [["", text("nothing_else")], ["start", text("its_start")],
     ...networks.map(({ spec }, place) => [String(place), spec]).filter(([place]) => place !== String(state.shown))]);
   options($("heat"), state.heat, MEASURES
-    .filter((measure) => measure !== "seconds" || networks.some(({ seconds }) => seconds.length))
+    .filter((measure) => networks.some((network) => has(network, measure)))
     .map((measure) => [measure, text(`measure.${measure}`)]));
   options($("units"), state.units, [["si", "120.4M"], ["zh", "1.20亿"], ["exact", "120,422,400"]]);
   options($("budget-key"), state.budget?.key ?? "macs", Object.keys(page.labels).map((key) => [key, figureLabel(key)]));

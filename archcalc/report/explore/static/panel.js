@@ -28,6 +28,17 @@ function totals(answer, before, labels) {
   return el("table", {}, head, el("tbody", {}, ...rows));
 }
 
+/** The predicted time of the network at the sizes that the page was made for. */
+function prediction(network, position) {
+  const { machine, seconds, low, high } = network.predicted;
+  const start = network.start();
+  const moved = Object.entries(position).some(([key, value]) => value !== start[key]);
+  const said = text("predicted_total",
+    { time: milliseconds(seconds), low: milliseconds(low), high: milliseconds(high), machine });
+  return el("p", { class: moved ? "note stale" : "note", id: "predicted" },
+    moved ? `${said} ${text("predicted_moved")}` : said);
+}
+
 /** Where the cost is: one bar for each box of a module. */
 function bars(answer, module, sceneOf) {
   const found = module.children.map((node) => [node, sceneOf.amount(node)]).filter(([, value]) => value);
@@ -83,7 +94,12 @@ function nodePanel(network, answer, node) {
   if (read !== null) add(text("traffic"), text("read_written", { read: bytes(read), written: bytes(written) }));
   if (network.seconds.length) {
     const seconds = node.leaves.reduce((total, leaf) => total + (network.seconds[leaf] ?? 0), 0);
-    add(text("measured"), `${(seconds * 1e3).toPrecision(3)} ms`);
+    add(text("measured"), milliseconds(seconds));
+  }
+  if (network.predicted) {
+    const { nodes } = network.predicted;
+    const seconds = node.leaves.reduce((total, leaf) => total + (nodes[answer.structure.nodes.name[leaf]] ?? 0), 0);
+    add(text("predicted"), milliseconds(seconds), text("predicted_where"));
   }
   if (isLeaf) {
     add(text("line"), shown("where"));

@@ -6,7 +6,8 @@ const state = {
 };
 
 const networks = page.networks.map((data, place) => new Network(data, place));
-const MEASURES = ["macs", "params", "activations", "bytes", "alive", "seconds"];
+const MEASURES = ["macs", "params", "activations", "bytes", "alive", "seconds", "predicted"];
+const TIMES = ["seconds", "predicted"];
 
 function readAddress() {
   const given = new URLSearchParams(location.hash.slice(1));
