@@ -133,8 +133,8 @@ def test_mps_is_waited_for() -> None:
     [
         ("gpu", "unknown device 'gpu': one of auto, cpu, cuda, cuda:1, mps"),
         ("cpu:1", "unknown device 'cpu:1'"),
-        ("cuda:one", "a GPU has a number, as in cuda:1"),
-        ("cuda:", "a GPU has a number"),
+        ("cuda:one", "give the GPU's number, as in cuda:1"),
+        ("cuda:", "give the GPU's number"),
     ],
 )
 def test_an_unknown_device_is_refused(name: str, words: str) -> None:
@@ -163,9 +163,9 @@ def test_auto_takes_cuda_then_mps_then_the_cpu(gpus) -> None:
 
 def test_a_gpu_that_is_not_here_is_refused(gpus) -> None:
     gpus(0)
-    with pytest.raises(UsageError, match="there is no GPU here that torch can use"):
+    with pytest.raises(UsageError, match="torch finds no GPU"):
         find_device("cuda")
-    with pytest.raises(UsageError, match="there is no Apple GPU here"):
+    with pytest.raises(UsageError, match="torch finds no Apple GPU"):
         find_device("mps")
     gpus(2)
     assert find_device("cuda:1").name == "cuda:1"

@@ -31,7 +31,7 @@ def walls(timing) -> list[float]:
 
 
 def warnings(timing, plan: Plan = PLAN) -> str:
-    found = cautions.about(walls(timing), timing.warmup, {})
+    found = cautions.find(walls(timing), timing.warmup, {})
     return " ".join(said([SimpleNamespace(spec="work", warnings=tuple(found))], with_setting=False))
 
 

@@ -60,12 +60,12 @@ def test_dropout_hangs_on_torchs_seed_and_is_nothing_in_evaluation() -> None:
     assert cpu.Dropout(0.0)(x) is x
 
 
-def test_a_network_is_quickened_on_a_cpu_alone_and_keeps_its_weights() -> None:
+def test_only_a_cpu_gets_the_fast_dropout_and_weights_do_not_change() -> None:
     net = nn.Sequential(nn.Linear(3, 3), nn.Sequential(nn.Dropout(0.3)), nn.Dropout(1.0)).eval()
     names = list(net.state_dict())
-    cpu.quicken(net, torch.device("cuda"))
+    cpu.speed_up(net, torch.device("cuda"))
     assert type(net[1][0]) is nn.Dropout
-    cpu.quicken(net, CPU)
+    cpu.speed_up(net, CPU)
     assert type(net[1][0]) is cpu.Dropout
     assert net[1][0].p == 0.3
     assert not net[1][0].training

@@ -129,7 +129,7 @@ def test_the_folder_of_the_sets_comes_from_the_environment(
         ("mnist:/nowhere", "the data set mnist under /nowhere is missing or damaged"),
         ("cifar-10:/nowhere", "the data set cifar-10 under /nowhere is missing or damaged"),
         ("svhn:/nowhere", "the data set svhn under /nowhere is missing or damaged"),
-        ("folder:/nowhere", "there is no folder /nowhere/train: folder:DIR needs train/ and test/"),
+        ("folder:/nowhere", "there is no folder /nowhere/train; folder:DIR needs train/ and test/"),
     ],
 )
 def test_a_set_that_is_not_there_is_one_sentence(
@@ -154,7 +154,7 @@ def test_a_damaged_set_is_one_sentence(tmp_path: Path) -> None:
 
 def test_a_damaged_image_and_an_empty_folder_are_one_sentence(folder: Path) -> None:
     (folder / "train" / "cat" / "0.png").write_bytes(b"no image")
-    with pytest.raises(UsageError, match=r"0\.png is not an image that can be read"):
+    with pytest.raises(UsageError, match=r"0\.png is not a readable image"):
         load(f"folder:{folder}", "digits")
     for file in (folder / "test" / "dog").iterdir():
         file.unlink()
@@ -193,7 +193,7 @@ def test_a_set_is_fetched_when_that_is_asked_for_and_not_otherwise(
         threading.Thread(target=server.serve_forever, daemon=True).start()
         monkeypatch.setattr(MNIST, "mirrors", [f"http://127.0.0.1:{server.server_port}/"])
         monkeypatch.setattr(MNIST, "resources", resources)
-        with pytest.raises(UsageError, match="--download fetches it"):
+        with pytest.raises(UsageError, match="download it with --download"):
             load(f"mnist:{tmp_path}", "digits")
         found = load(f"mnist:{tmp_path}", "digits", download=True)
         server.shutdown()

@@ -47,7 +47,7 @@ def test_maps_of_test_images_and_of_files_are_drawn(settings: Make, tmp_path: Pa
     picture = tmp_path / "own.png"
     Image.new("RGB", (20, 20), (200, 10, 10)).save(picture)
     assert feature_maps(run, [str(picture)]).names == ("own.png",)
-    with pytest.raises(UsageError, match="is not an image that can be read"):
+    with pytest.raises(UsageError, match="is not a readable image"):
         feature_maps(run, [str(run.folder / "run.json")])
 
 

@@ -18,7 +18,7 @@ from archcalc.errors import UsageError
 from archcalc.pytorch.build import build
 from archcalc.pytorch.train import Settings, run, train
 from archcalc.pytorch.train import pixels as image_pixels
-from archcalc.pytorch.train.augment import AS_IT_IS, VIEWS, alternated
+from archcalc.pytorch.train.augment import UNCHANGED, VIEWS, alternated
 from archcalc.pytorch.train.average import Average
 from archcalc.pytorch.train.data import InMemory
 from archcalc.pytorch.train.evaluate import score
@@ -104,7 +104,7 @@ def test_the_work_of_an_image_is_about_three_forward_passes() -> None:
 
 
 def test_a_network_that_cannot_take_a_smaller_image_says_so(settings: Make) -> None:
-    with pytest.raises(UsageError, match="nin-digits,head=fc cannot take images of 4×4"):
+    with pytest.raises(UsageError, match="nin-digits,head=fc does not accept images of 4×4"):
         train(settings("nin-digits,head=fc", recipe={"sizes": (4,)}))
 
 
@@ -205,7 +205,7 @@ def test_two_successive_epochs_show_every_image_both_ways() -> None:
 def test_views_are_the_image_its_mirror_image_and_both_moved() -> None:
     images = pictures(3).images.float()
     seen = [view(images) for view in VIEWS["mirror+shift"]]
-    assert torch.equal(AS_IT_IS(images), images)
+    assert torch.equal(UNCHANGED(images), images)
     assert torch.equal(seen[0], images)
     assert torch.equal(seen[1], images.flip(3))
     assert torch.equal(seen[2][:, :, :-1, :-1], images[:, :, 1:, 1:])

@@ -21,7 +21,7 @@ from archcalc.lookup.registry import find as model
 from archcalc.pytorch.build import build
 from archcalc.pytorch.train import Settings, run, train
 from archcalc.pytorch.train.evaluate import score
-from archcalc.pytorch.train.loop import answers_and_loss, mix
+from archcalc.pytorch.train.loop import logits_and_loss, mix
 from archcalc.pytorch.train.network import last_layer, optimizer
 from archcalc.recipe import Recipe, find
 
@@ -107,9 +107,9 @@ def test_a_run_is_not_overwritten_and_not_mixed_with_another(settings: Make) -> 
         UsageError, match="already has a run of 2 epochs; continue it with --resume"
     ):
         train(settings())
-    with pytest.raises(UsageError, match="is another run: its seed is 0, now asked for 1"):
+    with pytest.raises(UsageError, match="is another run: its seed is 0, not 1"):
         train(settings(resume=True, seed=1))
-    with pytest.raises(UsageError, match=r"its lr is 0\.005, now asked for 0\.1"):
+    with pytest.raises(UsageError, match=r"its lr is 0\.005, not 0\.1"):
         train(settings(resume=True, recipe={"lr": 0.1}))
 
 
@@ -170,7 +170,7 @@ def test_a_full_disk_is_one_sentence_and_the_run_goes_on_when_there_is_room(
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert str(caught.value) == (
         f"cannot write into the run {full.folder}: file too large; its first 2 epochs are kept; "
-        "make room and give --resume"
+        "free some space and give --resume"
     )
     assert not list(full.folder.glob(".*"))  # nothing half-written is left
     assert len(load(full.folder).history) == 2
@@ -185,7 +185,7 @@ def test_damaged_weights_and_a_folder_that_cannot_be_are_one_sentence(
     with pytest.raises(UsageError, match=r"resume\.safetensors cannot be read"):
         train(settings(resume=True))
     (tmp_path / "file").write_text("")
-    with pytest.raises(ArchcalcError, match=r"cannot write into the run .*nothing was trained yet"):
+    with pytest.raises(ArchcalcError, match=r"cannot write into the run .*no epoch is finished"):
         train(settings(folder=tmp_path / "file" / "run"))
 
 
@@ -226,10 +226,10 @@ def test_auxiliary_heads_weigh_three_tenths() -> None:
     heads = [torch.randn(4, 5) for _ in range(3)]
     labels = torch.tensor([0, 1, 2, 3])
     main, first, second = (F.cross_entropy(head, labels) for head in heads)
-    logits, loss = answers_and_loss(tuple(heads), labels, recipe)
+    logits, loss = logits_and_loss(tuple(heads), labels, recipe)
     assert logits is heads[0]
     assert loss.item() == pytest.approx((main + 0.3 * first + 0.3 * second).item())
-    assert answers_and_loss(heads[0], labels, recipe)[1].item() == pytest.approx(main.item())
+    assert logits_and_loss(heads[0], labels, recipe)[1].item() == pytest.approx(main.item())
 
 
 def test_biases_and_the_last_layer_have_the_papers_rates() -> None:

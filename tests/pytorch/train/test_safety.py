@@ -143,7 +143,7 @@ def test_a_decompression_bomb_among_the_images_is_refused(tmp_path: Path, side: 
         folder = tmp_path / half / "cats"
         folder.mkdir(parents=True)
         bomb(folder / "bomb.png", side)
-    with pytest.raises(UsageError, match=r"bomb\.png (has|is not an image)") as caught:
+    with pytest.raises(UsageError, match=r"bomb\.png (has|is not a readable image)") as caught:
         data.load(f"folder:{tmp_path}", "folder", size=(8, 8))
     assert re.search(r"pixels", str(caught.value))
     assert "\n" not in str(caught.value)
