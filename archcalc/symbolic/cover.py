@@ -111,7 +111,7 @@ def cover(
     [('height ≥ 79',)]
     >>> found.refusals[0].refused_by, found.refusals[0].why({"height": 40})
     ('aux1.avg_pool', 'aux1.avg_pool: 5×5 window is larger than its 2×14 input (padding 0) (in a \
-head that runs in training alone)')
+head that runs only in training)')
 
     Raises UsageError for a size that the network does not have or a range without values, and what
     the network raises at its defaults.
