@@ -105,7 +105,18 @@ def test_train_evaluate_featuremaps_and_compare_follow_one_another(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    line = ["train", "nin-digits", "--device", "cpu", "--epochs", "1", "--seeds", "2"]
+    line = [
+        "train",
+        "nin-digits",
+        "--device",
+        "cpu",
+        "--epochs",
+        "1",
+        "--seeds",
+        "2",
+        "--jobs",
+        "1",
+    ]
     assert archcalc([*line, "-f", "json"]) == 0
     captured = capsys.readouterr()
     record = json.loads(captured.out[captured.out.index("{") :])
