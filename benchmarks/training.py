@@ -83,7 +83,7 @@ def archcalc(model: str, images: data.InMemory, batch: int, batches: int, precis
         model, {}, settings.recipe, channels=images.shape[0], size=None, classes=10, seed=0
     )
     net.to(memory_format=torch.channels_last)
-    cpu.quicken(net, accelerator.device)
+    cpu.speed_up(net, accelerator.device)
     made = pixels.of(recipe.normalise, images, (shape[1], shape[2]))
     optimizer = networks.optimizer(net, settings.recipe, images.shape[0])
     with cpu.kept_memory(accelerator.device):

@@ -11,12 +11,14 @@ command prints, in a ``console`` block under the command itself; between ``<!-- 
 from __future__ import annotations
 
 import ast
+import json
 import os
 import re
 import shlex
 import subprocess
 import sys
 import textwrap
+from collections.abc import Iterable
 from pathlib import Path
 
 from archcalc.report.sections.conventions import FLOPS, MACS, MODE
@@ -47,9 +49,11 @@ MADE = re.compile(r"(<!-- made: (\w+) -->\n).*?(^<!-- end -->$)", re.DOTALL | re
 def refreshed(text: str) -> str:
     """The same text with every command's output as it is now."""
 
+    said = outputs(commands(text))
+
     def shown(found: re.Match[str]) -> str:
         prompt = f"$ {found[2]}\n" if found[3] == "console" else ""
-        return found[1] + prompt + output(found[2]) + found[4]
+        return found[1] + prompt + said[found[2]] + found[4]
 
     text = SHOWN.sub(shown, text)
     if ONCE in text:
@@ -76,17 +80,48 @@ def commands(text: str) -> list[str]:
     return [found[1] for found in SHOWN.findall(text)]
 
 
-def output(command: str) -> str:
-    arguments = shlex.split(command)[1:]
-    done = subprocess.run(
-        [sys.executable, "-m", "archcalc", *arguments],
-        capture_output=True,
-        encoding="utf-8",
-        check=True,
-        cwd=ROOT,
-        env={name: value for name, value in os.environ.items() if name != "COLUMNS"},
-    )
-    return done.stdout
+RUN_ALL = """
+import contextlib, io, json, sys
+from archcalc.cli import run
+found = []
+for line in json.load(sys.stdin):
+    text = io.StringIO()
+    with contextlib.redirect_stdout(text):
+        try:
+            code = run(line)
+        except SystemExit as end:
+            code = end.code
+    if code:
+        sys.exit(f"archcalc {' '.join(line)} ended with {code}")
+    found.append(text.getvalue())
+json.dump(found, sys.stdout)
+"""
+
+
+def outputs(lines: Iterable[str]) -> dict[str, str]:
+    """What each command prints. They share a process, except those that load formulas, which
+    later commands would have too."""
+    groups: list[list[str]] = [[]]
+    for line in dict.fromkeys(lines):
+        if "--formulas" in line:
+            groups.append([line])
+        else:
+            groups[0].append(line)
+    found: dict[str, str] = {}
+    for group in filter(None, groups):
+        done = subprocess.run(
+            [sys.executable, "-c", RUN_ALL],
+            input=json.dumps([shlex.split(line)[1:] for line in group]),
+            capture_output=True,
+            encoding="utf-8",
+            check=False,
+            cwd=ROOT,
+            env={name: value for name, value in os.environ.items() if name != "COLUMNS"},
+        )
+        if done.returncode:
+            raise SystemExit(done.stderr)
+        found |= dict(zip(group, json.loads(done.stdout), strict=True))
+    return found
 
 
 def made_operators() -> str:
@@ -128,8 +163,9 @@ def made_commands() -> str:
     """The help of every command."""
     from archcalc.cli import COMMANDS
 
+    helps = outputs(f"archcalc {name} --help" for name in sorted(COMMANDS))
     return "\n".join(
-        f"## {name}\n\n```text\n{output(f'archcalc {name} --help')}```\n"
+        f"## {name}\n\n```text\n{helps[f'archcalc {name} --help']}```\n"
         for name in sorted(COMMANDS)
     )
 

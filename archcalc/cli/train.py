@@ -246,7 +246,7 @@ def train(model: Model, training: Training, output: Output) -> None:
         _say_finished([settings for chain in chains for settings in chain])
     try:
         with following_runs(settings.folder, main, several=len(chains) > 1) as follow:
-            found = train_all(chains, jobs=training.jobs or 0, tell=follow)
+            found = train_all(chains, jobs=training.jobs or 0, follow=follow)
     finally:
         leave_group()
     if main:

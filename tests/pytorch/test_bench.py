@@ -1,6 +1,6 @@
-"""``archcalc bench`` over real modules: what is timed, what goes with it, what is refused.
+"""``archcalc bench`` on real modules: measurements, their records and invalid input.
 
-Nothing here asserts how long anything takes; the clock itself is tested in test_bench_timer.py.
+No test here asserts a duration; test_bench_timer.py tests the clock.
 """
 
 import json
@@ -68,7 +68,7 @@ class Moody(Net):
 
 @pytest.fixture(autouse=True)
 def ceilings_at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test measures the machine's ceilings or touches the user's cache."""
+    """Keep tests from measuring the machine's ceilings and from writing the user's cache."""
 
     def known(device: object, dtype: str, count: int | None, again: bool = False) -> Ceilings:
         return Ceilings("a processor", dtype, count, 1e15, ((2**14, 1e13), (2**29, 1e13)), 1e-9)
@@ -78,7 +78,7 @@ def ceilings_at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
-    """Threads that wait for one another on a busy machine can wait for long."""
+    """Use one thread, because threads wait for one another on a busy machine."""
     with threads(1):
         yield
 
@@ -204,7 +204,7 @@ def test_a_compiled_model_is_compiled_once_and_has_no_bound(monkeypatch) -> None
     (row,) = timed("inception-5x5-reduced", compiled=True, layers=True).latencies
     assert len(asked) == 1
     assert row.setting.compiled
-    assert row.bound is None  # a compiler joins nodes, which then move fewer bytes
+    assert row.bound is None  # a compiler fuses nodes, which then move fewer bytes
     assert row.layers is not None
     assert "neither compiled nor captured" in row.layers.missing
 
@@ -273,7 +273,7 @@ def test_hooks_are_gone_afterwards(net: str) -> None:
 def test_torchs_own_timer_is_asked_in_the_same_run() -> None:
     (row,) = timed("inception-5x5-reduced", verify=True).latencies
     assert row.verified is not None
-    # The number of samples per turn follows from each timer's own pilot, so they can differ.
+    # The samples per turn depend on each timer's own pilot, so they can differ.
     assert all(sample > 0 for sample in (*row.verified.ours, *row.verified.theirs))
     assert row.verified.ratio > 0
 
@@ -294,7 +294,7 @@ def test_a_graph_is_captured_on_cuda_and_its_replay_is_timed(monkeypatch) -> Non
     device = Cuda(0, clock, cuda)
 
     class Fused:
-        """Stands where a module would."""
+        """A callable that is not a module."""
 
         def __call__(self, *args: object) -> None:
             cuda.kernel(1e-3)
@@ -316,7 +316,7 @@ def test_a_graph_is_captured_on_cuda_and_its_replay_is_timed(monkeypatch) -> Non
         ({"graphs": True}, "--graphs are CUDA graphs; cpu has none"),
         ({"train": True, "layers": True}, "--layers times the forward pass"),
         ({"train": True, "optimizer": "hope"}, "unknown optimizer 'hope': one of sgd"),
-        ({"threads": (-1,)}, "threads: 1 to"),
+        ({"threads": (-1,)}, "is out of range; this machine has"),
         ({"batches": ()}, "at least one batch"),
         ({"plan": Plan(budget=0.0)}, "more than 0 and at most"),
         ({"device": "tpu"}, "unknown device 'tpu'"),
@@ -467,7 +467,7 @@ def test_cuda_without_a_gpu_ends_in_one_sentence_and_exit_2(cli, monkeypatch, li
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     code, out, err = cli(line)
     assert (code, out) == (2, "")
-    assert err.startswith("archcalc: there is no GPU here that torch can use")
+    assert err.startswith("archcalc: torch finds no GPU")
     assert err.count("\n") == 1
 
 
@@ -485,10 +485,10 @@ def test_a_model_is_timed_on_a_real_gpu(choice: dict) -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ("--threads 100000", "threads: 1 to"),
-        ("--time nan", "time nan: more than 0"),
-        ("--time inf", "time inf: more than 0"),
-        ("--warmup nan", "warm-up nan: more than 0"),
+        ("--threads 100000", "is out of range; this machine has"),
+        ("--time nan", "time nan is out of range"),
+        ("--time inf", "time inf is out of range"),
+        ("--warmup nan", "warm-up nan is out of range"),
         ("--optimizer adam", "add --train"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Devices by their names, and the control flow of CUDA on a GPU that is not real."""
+"""Devices by name, and the control flow for CUDA on a fake GPU."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ KERNEL = 5e-4
 
 
 class Model:
-    """A call of one kernel on a fake GPU."""
+    """A model with one kernel on a fake GPU."""
 
     def __init__(self, device: Cuda, cuda: FakeCuda) -> None:
         self.device = device
@@ -32,7 +32,7 @@ class Model:
 
 
 class Unsynchronised(Cuda):
-    """The mistake that everybody makes once."""
+    """A device that forgets to synchronise."""
 
     def synchronize(self) -> None:
         pass
@@ -133,8 +133,8 @@ def test_mps_is_waited_for() -> None:
     [
         ("gpu", "unknown device 'gpu': one of auto, cpu, cuda, cuda:1, mps"),
         ("cpu:1", "unknown device 'cpu:1'"),
-        ("cuda:one", "a GPU has a number, as in cuda:1"),
-        ("cuda:", "a GPU has a number"),
+        ("cuda:one", "give the GPU's number, as in cuda:1"),
+        ("cuda:", "give the GPU's number"),
     ],
 )
 def test_an_unknown_device_is_refused(name: str, words: str) -> None:
@@ -163,9 +163,9 @@ def test_auto_takes_cuda_then_mps_then_the_cpu(gpus) -> None:
 
 def test_a_gpu_that_is_not_here_is_refused(gpus) -> None:
     gpus(0)
-    with pytest.raises(UsageError, match="there is no GPU here that torch can use"):
+    with pytest.raises(UsageError, match="torch finds no GPU"):
         find_device("cuda")
-    with pytest.raises(UsageError, match="there is no Apple GPU here"):
+    with pytest.raises(UsageError, match="torch finds no Apple GPU"):
         find_device("mps")
     gpus(2)
     assert find_device("cuda:1").name == "cuda:1"
@@ -251,7 +251,7 @@ def test_on_the_cpu_other_processes_and_a_probe_are_watched(tmp_path: Path, monk
 def test_memory_that_a_call_takes_is_seen() -> None:
     size = 64 * 2**20
     peak, growth = memory.peak_resident(lambda: torch.ones(size, dtype=torch.uint8).sum())
-    if growth is not None:  # the system tells it
+    if growth is not None:  # if the system reports it
         assert growth >= size
         assert peak is not None
         assert peak > growth
@@ -272,7 +272,7 @@ def test_a_folder_without_git_has_no_commit(tmp_path: Path) -> None:
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Ceilings without the measuring; the dtypes that were asked for."""
+    """Replace the measurement of ceilings; return the requested dtypes."""
     asked: list[str] = []
 
     def instead(device: object, dtype: str, count: int | None) -> Ceilings:

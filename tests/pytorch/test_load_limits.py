@@ -1,4 +1,4 @@
-"""Models and names at the limits: lazy, very deep, very large, or not a model at all."""
+"""Unusual models and names: lazy, very deep, very large, or not a model at all."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_lazy_layers_take_their_sizes_from_the_input_and_stay_lazy() -> None:
 
 
 def test_lazy_layers_that_cannot_take_their_sizes_say_what_to_do() -> None:
-    with pytest.raises(UsageError, match="call the model once on an input and trace it then"):
+    with pytest.raises(UsageError, match="call the model once on a valid input"):
         archcalc.trace(nn.Sequential(nn.LazyConv2d(4, 3)), (2, 3))
 
 

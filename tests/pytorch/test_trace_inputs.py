@@ -1,4 +1,4 @@
-"""What of a model's arguments is a shape, and what is passed on as it is."""
+"""Which of a model's arguments are shapes, and which are passed on unchanged."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def optional(x: Tensor, steps: Sequence[int] | None = None) -> Tensor:
     return repeated(x, steps)
 
 
-def by_default(x, steps=(1,)):  # type: ignore[no-untyped-def]  # the default alone says it
+def by_default(x, steps=(1,)):  # type: ignore[no-untyped-def]  # only the default shows the type
     return repeated(x, steps)
 
 
@@ -98,7 +98,7 @@ def test_text_stays_text_where_the_signature_asks_for_it() -> None:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"inputs": torch.zeros(2, 2)}, "inputs= is a tuple or list"),
+        ({"inputs": torch.zeros(2, 2)}, "inputs= must be a tuple or list"),
         ({"kwargs": {"x": 1}, "x": (2, 2)}, "input 'x' is given twice"),
         ({"x": "1" * 5000}, "has 5000 digits"),
         ({"x": f"x=1,{'9' * 18}:f32,"}, "is not a dtype"),
@@ -124,7 +124,7 @@ def test_shape_refuses_what_is_not_one() -> None:
 
 
 class Cache:
-    """Keeps the keys of the calls so far, as a language model's cache does."""
+    """Keeps the keys of previous calls, like a language model's cache."""
 
     def __init__(self, keys: list[Tensor]) -> None:
         self.keys = keys

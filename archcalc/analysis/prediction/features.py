@@ -136,8 +136,8 @@ def _call(node: Node, row: Operator | None, context: _Context) -> Call:
     weights = operands(node) if node.weights else ()
     kernel = weights[0][2:] if weights and len(weights[0]) > 2 else node.attrs.get("kernel_size")
     window = _sizes(kernel) if kernel else _window(given, output, row)
-    given = node.attrs.get("groups", node.attrs.get("num_groups", 1))
-    groups = max(1, given) if isinstance(given, int) else 1
+    stated = node.attrs.get("groups", node.attrs.get("num_groups", 1))
+    groups = max(1, stated) if isinstance(stated, int) else 1
     channels_in, places_in = _split(given)
     channels_out, places_out = _split(output)
     read = sum(value.nbytes for value in node.inputs)

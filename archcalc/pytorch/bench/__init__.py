@@ -1,8 +1,8 @@
-"""How long a model takes: measured with care, told with its spread, and beside the roofline.
+"""Measure the latency of models, with its spread and the roofline bound.
 
-``timer.py`` is the harness: it knows neither torch nor a machine, its clock and its calls are
-arguments. ``devices.py`` says how one call is timed on a CPU, on CUDA and on MPS; ``targets.py``
-makes the calls; ``run.py`` puts them together.
+``timer.py`` is the harness: its clock and its calls are arguments, so it depends neither on torch
+nor on a machine. ``devices.py`` times one call on the CPU, CUDA or MPS, ``targets.py`` makes the
+calls, and ``run.py`` combines them.
 
     from archcalc.pytorch.bench import bench
 

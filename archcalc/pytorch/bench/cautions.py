@@ -1,4 +1,4 @@
-"""What a reader of a measurement should know, as codes and values; the report words them."""
+"""Find warnings about a measurement, as codes and values; the report phrases them."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from archcalc.analysis.quantile import interquartile_range, quantiles
 
 FEW = 10
 SPREAD = 0.15
-"""IQR over median from which the spread is worth a word."""
+"""The largest ratio of IQR to median without a warning."""
 DRIFT = 0.05
 OUTLIERS = 0.02
-"""The part of the samples from which outliers are worth a word."""
+"""The largest fraction of outliers without a warning."""
 PROBE = 1.1
-"""p90 over p10 of the same fixed work, from which the processor's speed was not the same."""
+"""The largest p90/p10 ratio of fixed work at a constant processor speed."""
 
 
-def about(
+def find(
     samples: Sequence[float],
     warmup: Warmup,
     conditions: Mapping[str, Any],
     threads: int | None = None,
     share_of_ceiling: float | None = None,
 ) -> Iterator[Caution]:
-    """The warnings of one measurement."""
+    """Yield the warnings about one measurement."""
     if not warmup.steady:
         yield Caution("unsteady", {"seconds": warmup.seconds})
     if len(samples) < FEW:
@@ -59,14 +59,14 @@ def about(
 
 
 def relative_iqr(samples: Sequence[float]) -> float:
-    """The distance of the quartiles over the median."""
+    """Return the interquartile range divided by the median."""
     distance = interquartile_range(samples)
     return distance / statistics.median(samples)
 
 
 def drift(samples: Sequence[float]) -> float:
-    """How much larger the second half's median is than the first's, as a part of it; 0 for too few
-    samples to tell."""
+    """Return the relative change of the median from the first half to the second, or 0 for too few
+    samples."""
     half = len(samples) // 2
     if half < FEW // 2:
         return 0.0
@@ -74,16 +74,21 @@ def drift(samples: Sequence[float]) -> float:
 
 
 def outliers(samples: Sequence[float]) -> int:
-    """Samples further than 3 IQR above the third quartile, Tukey's far-out ones, and a tenth above
-    the median; a tenth lets the steps of a clock on very even samples pass."""
+    """Count samples more than 3 IQR above the third quartile (Tukey) and 10 % above the median.
+
+    The 10 % keep the clock's resolution from making outliers of very even samples.
+    """
     first, _, third = quantiles(samples, 4)
     limit = max(third + 3 * (third - first), 1.1 * statistics.median(samples))
     return sum(sample > limit for sample in samples)
 
 
 def two_speeds(samples: Sequence[float]) -> tuple[float, float] | None:
-    """The medians of two clusters: at least a fifth of the samples each, a tenth apart, with a gap
-    between them that is wider than both of their IQRs together."""
+    """Return the medians of two clusters of samples, or None.
+
+    Each has at least a fifth of the samples. The gap between them is over 10 % and exceeds the sum
+    of their IQRs.
+    """
     ordered = sorted(samples)
     least = max(len(ordered) // 5, 3)
     places = range(least, len(ordered) - least + 1)

@@ -1,11 +1,10 @@
-"""The roofline's ceilings of this machine: measured once, and kept in the user's cache unless other
-processes were in the way.
+"""Measure the roofline ceilings of this machine once and keep them in the user's cache.
 
-Arithmetic: the best rate of a large matrix product, asked of every library that the models will
-use: ``torch.mm`` (BLAS), and convolutions, which are matrix products done by oneDNN or cuDNN; on
-some processors either is far ahead of the other. Memory: the best rate of copies, from
-some KiB to far beyond any cache. Launch: a call on one element. A ceiling is the best of its tries,
-since whatever disturbs a try can only make it slower.
+Arithmetic: the best rate of large matrix products in each library that models use, ``torch.mm``
+(BLAS) and convolutions (oneDNN or cuDNN); on some processors one is much faster than the other.
+Memory: the best rate of copies, from a few KiB to far beyond any cache. Launch: a call on one
+element. Each ceiling is the best of several tries, because interference only slows a try down.
+Ceilings are not cached if other processes were busy.
 """
 
 from __future__ import annotations
@@ -35,17 +34,16 @@ from archcalc.pytorch.bench.watch import Watch
 
 SCHEMA_VERSION = 1
 Kind = Callable[[int, torch.dtype, str], tuple[float, Call]]
-"""(size, dtype, device) -> the FLOPs of one call, and the call."""
+"""Maps (size, dtype, device) to the FLOPs of one call and the call."""
 SIZES = (256, 512, 1024, 2048, 4096, 8192)
 WINDOWS = (1, 3, 5, 7)
 LONG_ENOUGH = 0.01
-"""Seconds of one product from which a larger one would not be faster, and would meet more of what
-disturbs it."""
+"""Seconds of one product. A larger product is no faster and suffers more interference."""
 TRIES = 8
 LEAST = 0.1
-"""Seconds of tries: short work has many, so that some of them meet nobody."""
+"""Seconds of tries: short work is repeated often, so that some tries are undisturbed."""
 LARGEST_COPY = 2**29
-"""Bytes read and written; larger than any cache of today, or a quarter of the GPU's memory."""
+"""Bytes read and written by the largest copy, more than today's caches hold."""
 
 
 def ceilings(
@@ -56,9 +54,9 @@ def ceilings(
     again: bool = False,
     path: Path | None = None,
 ) -> Ceilings:
-    """Of this device in this dtype: from the cache, or measured now and put there.
+    """Return this device's ceilings in this dtype, from the cache or measured now.
 
-    ``again`` measures in any case. ``path`` is the cache's file, the user's own unless given.
+    ``again`` always measures. ``path`` is the cache file, by default the user's own.
     """
     folder = cache_folder()
     file = path or (folder / "ceilings.json" if folder else Path(os.devnull))
@@ -77,7 +75,7 @@ def ceilings(
         return known[key]
     watch = Watch(device)
     found = measure_ceilings(device, dtype, threads)
-    if watch.conditions().get("other_cores_used", 0.0) <= OTHERS:  # else it may well be too low
+    if watch.conditions().get("other_cores_used", 0.0) <= OTHERS:  # otherwise probably too low
         known = read_cache(file)  # another process may have written meanwhile
         known[key] = found
         _write_cache(file, known)
@@ -85,7 +83,7 @@ def ceilings(
 
 
 def measure_ceilings(device: Device, dtype: str, threads: int | None) -> Ceilings:
-    """Measure them: some seconds."""
+    """Measure the ceilings, which takes some seconds."""
     kind = getattr(torch, dtype)
     with torch.no_grad():
         return Ceilings(
@@ -118,7 +116,7 @@ def _product(size: int, dtype: torch.dtype, device: str) -> tuple[float, Call]:
 
 
 def _convolution(window: int, size: int, dtype: torch.dtype, device: str) -> tuple[float, Call]:
-    """The product of a (size/256·28·28)×(window²·128) matrix with a (window²·128)×128 one."""
+    """Multiply a (size/256·28·28)×(window²·128) matrix with a (window²·128)×128 one, as im2col."""
     x = torch.ones(size // 256, 128, 28, 28, dtype=dtype, device=device)
     weight = torch.ones(128, 128, window, window, dtype=dtype, device=device)
     flops = 2.0 * x.numel() * weight[0].numel()
@@ -150,7 +148,7 @@ def _launch(device: Device) -> float:
 
 
 def _best(device: Device, call: Call, calls: int = 1) -> float:
-    """The shortest of some tries, the device's own time where it tells it."""
+    """Return the shortest of several tries, in the device's own time if available."""
     call()
     begun = device.clock()
     samples: list[float] = []
@@ -161,7 +159,7 @@ def _best(device: Device, call: Call, calls: int = 1) -> float:
 
 
 def read_cache(file: Path) -> dict[str, Ceilings]:
-    """What is known already; a file that is missing or damaged is as good as none."""
+    """Read the cached ceilings; a missing or damaged file has none."""
     try:
         found = validated(json.read(file), _Cache, file)
     except UsageError:
@@ -173,7 +171,7 @@ def read_cache(file: Path) -> dict[str, Ceilings]:
 
 @dataclass(frozen=True)
 class _Cache:
-    """The file."""
+    """The contents of the cache file."""
 
     schema_version: int
     ceilings: dict[str, Ceilings]
@@ -184,7 +182,7 @@ def _is_possible(top: Ceilings) -> bool:
 
 
 def _write_cache(file: Path, known: dict[str, Ceilings]) -> None:
-    """A cache that cannot be written is done without."""
+    """Write the cache if possible."""
     data: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "ceilings": {key: found.record() for key, found in known.items()},

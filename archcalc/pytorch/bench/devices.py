@@ -1,7 +1,7 @@
-"""How one call is timed on each device: the clock, the wait, the memory.
+"""Time calls and measure memory on each device.
 
-CPU: the host's clock around the calls. CUDA: the same with a wait before and after, and beside it
-the GPU's own time from events on the stream. MPS: the host's clock and the wait.
+CPU: the host's clock around the calls. CUDA: the host's clock with synchronisation, and the GPU's
+own time from events on the stream. MPS: the host's clock with synchronisation.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Call = Callable[[], object]
 
 
 class Device(Protocol):
-    """Where models run."""
+    """A device that runs models."""
 
     clock: Clock
 
@@ -31,23 +31,23 @@ class Device(Protocol):
         """``cpu``, ``cuda:0``, ``mps``."""
 
     def synchronize(self) -> None:
-        """Wait until everything that was asked for is done."""
+        """Wait until all queued work is done."""
 
     def sample(self, call: Call, calls: int) -> Sample:
-        """Time some calls; seconds of one."""
+        """Time ``calls`` calls and return the seconds of one."""
 
     def mark(self) -> Any:
-        """A point in time, in the order of the calls."""
+        """Return a point in time, in the order of the calls."""
 
     def between(self, marks: list[Any]) -> list[float]:
-        """Wait, then the seconds from each mark to the next."""
+        """Synchronise, then return the seconds from each mark to the next."""
 
     def peak_memory(self, call: Call) -> tuple[int | None, int | None]:
-        """Do the call once; peak bytes, and how far they rose above what was there."""
+        """Make the call once; return the peak bytes and their growth over the bytes before."""
 
 
 class Cpu:
-    """The host itself: a call is done when it returns."""
+    """The host: a call is done when it returns."""
 
     name = "cpu"
 
@@ -55,7 +55,7 @@ class Cpu:
         self.clock = clock
 
     def synchronize(self) -> None:
-        """Nothing runs behind the caller's back."""
+        """Do nothing: there is no queue."""
 
     def sample(self, call: Call, calls: int) -> Sample:
         clock = self.clock
@@ -102,25 +102,25 @@ class Mps:
         return [end - start for start, end in pairwise(marks)]
 
     def peak_memory(self, call: Call) -> tuple[int | None, int | None]:
-        """torch keeps no peak on MPS."""
+        """Make the call; torch records no peak on MPS."""
         call()
         self.synchronize()
         return None, None
 
 
 class Cuda:
-    """An NVIDIA GPU (or an AMD one under ROCm, which torch gives the same name).
+    """An NVIDIA GPU, or an AMD GPU under ROCm, which torch also calls "cuda".
 
-    A call returns when its kernels are queued. Each sample has two parts. The host's: wait, start
-    the clock, call, wait, stop the clock; launches are in it, as in the life of a caller. The
-    GPU's: two events on the stream around the same calls. A GPU that is faster than the launches
-    would idle between the events, so a kernel that only waits is queued first, long enough for the
-    launches to run ahead; where that cannot be done, the time between the events has those gaps.
+    A call returns when its kernels are queued. Each sample has two parts. The host's time is taken
+    between two synchronisations and includes launches, as a caller sees them. The GPU's time is
+    taken between two events on the stream. If launches are slower than the kernels, the GPU would
+    idle between the events. A waiting kernel is therefore queued first, so that the launches run
+    ahead. If that is not possible, the GPU's time includes the gaps.
     """
 
     QUEUE = 5e-3
-    """Seconds of launches up to which they run ahead: the queue holds some thousand kernels, and a
-    launch takes some microseconds."""
+    """Longest launches, in seconds, that can run ahead: the queue holds about a thousand kernels
+    and a launch takes some microseconds."""
 
     def __init__(
         self, index: int = 0, clock: Clock = time.perf_counter, cuda: Any = torch.cuda
@@ -157,7 +157,7 @@ class Cuda:
         return Sample(wall, start.elapsed_time(end) / 1e3 / calls)  # elapsed_time is in ms
 
     def mark(self) -> Any:
-        """An event on the stream: the wait comes once, at the end, so that no call waits."""
+        """Record an event on the stream. ``between`` synchronises once, so that no call waits."""
         with self.cuda.device(self.index):
             event = self._event()
             event.record()
@@ -177,10 +177,10 @@ class Cuda:
         return peak, peak - before
 
     def capture(self, call: Call) -> Call:
-        """The call as a CUDA graph: recorded once, replayed without Python and without launches.
+        """Record the call as a CUDA graph and return its replay, without Python or launches.
 
-        As torch's notes on CUDA graphs ask: some calls on a stream of their own first, and inputs
-        that stay where they are.
+        As torch's notes on CUDA graphs require, some calls run on a side stream first, and the
+        inputs keep their addresses.
         """
         cuda = self.cuda
         with cuda.device(self.index):
@@ -196,7 +196,7 @@ class Cuda:
 
         def replay() -> object:
             graph.replay()
-            return kept  # the memory that the graph writes to lives as long as this
+            return kept  # keeps the graph's output memory alive
 
         return replay
 
@@ -204,10 +204,9 @@ class Cuda:
         return self.cuda.Event(enable_timing=True)
 
     def _hold(self, seconds: float) -> None:
-        """Queue a kernel that waits about so long."""
-        sleep = getattr(
-            self.cuda, "_sleep", None
-        )  # torch's own tests use it; it has no public name
+        """Queue a kernel that waits for about ``seconds``."""
+        # Used by torch's own tests; it has no public name.
+        sleep = getattr(self.cuda, "_sleep", None)
         if sleep is None:
             return
         if self._cycles is None:
@@ -222,15 +221,15 @@ class Cuda:
 
 
 def find_device(name: str) -> Device:
-    """The device of ``auto|cpu|cuda|cuda:N|mps``. Raises UsageError for one that is not here.
+    """Return the device of ``auto|cpu|cuda|cuda:N|mps``. Raises UsageError if it is unavailable.
 
-    ``auto`` is CUDA where there is a GPU, then MPS, else the CPU.
+    ``auto`` chooses CUDA, then MPS, then the CPU.
     """
     kind, colon, number = name.partition(":")
     if kind not in ("auto", "cpu", "cuda", "mps") or (colon and kind != "cuda"):
         raise UsageError(f"unknown device {name!r}: one of auto, cpu, cuda, cuda:1, mps")
     if colon and not (number.isascii() and number.isdigit()):
-        raise UsageError(f"unknown device {name!r}: a GPU has a number, as in cuda:1")
+        raise UsageError(f"unknown device {name!r}: give the GPU's number, as in cuda:1")
     if kind == "auto":
         kind = "cuda" if torch.cuda.is_available() else "cpu"
         kind = "mps" if kind == "cpu" and torch.backends.mps.is_available() else kind
@@ -238,7 +237,7 @@ def find_device(name: str) -> Device:
         return _find_cuda(name, int(number or 0))
     if kind == "mps":
         if not torch.backends.mps.is_available():
-            raise UsageError("there is no Apple GPU here that torch can use; give --device cpu")
+            raise UsageError("torch finds no Apple GPU; give --device cpu")
         return Mps()
     return Cpu()
 
@@ -246,8 +245,8 @@ def find_device(name: str) -> Device:
 def _find_cuda(name: str, index: int) -> Device:
     if not torch.cuda.is_available():
         built = torch.version.cuda or torch.version.hip
-        why = "" if built else ", and this torch is built without CUDA"
-        raise UsageError(f"there is no GPU here that torch can use{why}; give --device cpu")
+        why = "" if built else ", because it is built without CUDA"
+        raise UsageError(f"torch finds no GPU{why}; give --device cpu")
     count = torch.cuda.device_count()
     if index >= count:
         names = ", ".join(f"cuda:{each}" for each in range(count))
@@ -257,7 +256,7 @@ def _find_cuda(name: str, index: int) -> Device:
 
 @contextmanager
 def threads(count: int | None) -> Iterator[None]:
-    """So many threads of torch's pool within the block; the present number for None."""
+    """Use ``count`` threads of torch's pool within the block, or the current number for None."""
     before = torch.get_num_threads()
     if count is not None:
         torch.set_num_threads(count)
@@ -269,7 +268,7 @@ def threads(count: int | None) -> Iterator[None]:
 
 @contextmanager
 def autotune(device: Device) -> Iterator[None]:
-    """On CUDA, let cuDNN try its algorithms at the first calls and keep the fastest."""
+    """On CUDA, let cuDNN benchmark its algorithms and keep the fastest."""
     if not isinstance(device, Cuda):
         yield
         return

@@ -1,4 +1,4 @@
-"""What made the number: the machine, the software, torch's switches, the checkout."""
+"""Record where a number was measured: the machine, the software, torch's flags, the checkout."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from archcalc.version import VERSION
 
 
 def environment(device: Device) -> Environment:
-    """As it is now."""
+    """Return the present environment."""
     commit, dirty = checkout(Path.cwd())
     return Environment(
         processor=processor(),
@@ -32,14 +32,14 @@ def environment(device: Device) -> Environment:
 
 
 def gpu(device: Device) -> str:
-    """The GPU's name, or nothing."""
+    """Return the GPU's name, or an empty string."""
     if isinstance(device, Cuda):
         return str(device.cuda.get_device_name(device.index))
     return f"{processor()} GPU" if device.name == "mps" else ""
 
 
 def flags(device: Device) -> dict[str, Any]:
-    """torch's switches that change a time."""
+    """Return torch's flags that affect latency."""
     found: dict[str, Any] = {
         "float32_matmul_precision": torch.get_float32_matmul_precision(),
         "deterministic_algorithms": torch.are_deterministic_algorithms_enabled(),
@@ -64,7 +64,7 @@ def flags(device: Device) -> dict[str, Any]:
 
 
 def checkout(folder: Path) -> tuple[str | None, bool | None]:
-    """The git commit of a folder and whether it has changes; None where there is neither."""
+    """Return the git commit of a folder and whether it has changes, or None for each if unknown."""
     commit = output("git", "rev-parse", "HEAD", folder=folder)
     if not commit:
         return None, None

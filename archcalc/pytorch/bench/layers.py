@@ -1,7 +1,7 @@
-"""Time per node, in a pass of its own: looking inside costs time, so this is never the total.
+"""Time each node in separate passes, because timing nodes slows the whole call down.
 
-A network that archcalc built is walked node by node. Any other module is watched at its leaves, the
-modules without children, by hooks; what it does between them is not seen and is said to be missing.
+A network built by archcalc runs node by node. Any other module has hooks on its leaf modules; its
+work between them is not timed, and the result says so.
 """
 
 from __future__ import annotations
@@ -28,15 +28,15 @@ FEWEST = 5
 MOST = 100
 
 Names = list[tuple[str, str]]
-"""(name, operator) of what was timed, in order."""
+"""(name, operator) of each timed node, in order."""
 Pass = Callable[[], tuple[Names, list[float]]]
 
 
 def time_layers(prepared: Prepared, budget: float) -> Layers:
-    """Medians over passes that take ``budget`` seconds together, the whole call in turns with them.
+    """Return medians over passes within ``budget`` seconds, alternating with the whole call.
 
-    The forward pass is timed, not compiled and not captured. Raises UsageError for a callable that
-    is not a module.
+    The forward pass is timed without compilation or CUDA graphs. Raises UsageError for a callable
+    that is not a module.
     """
     module, device = prepared.module, prepared.device
     if not isinstance(module, nn.Module):
@@ -62,8 +62,8 @@ def time_layers(prepared: Prepared, budget: float) -> Layers:
             names, seconds = one()
             if rows and len(rows[0]) != len(seconds):
                 raise UsageError(
-                    f"{prepared.target.spec} does not call the same modules each time; "
-                    "--layers cannot line them up"
+                    f"{prepared.target.spec} does not call the same modules each time, so "
+                    "--layers cannot compare passes"
                 )
             rows.append(seconds)
     times = tuple(
@@ -83,7 +83,7 @@ def _between(device: Device, call: Call) -> list[float]:
 
 
 def walk(network: Network, args: Sequence[Any], device: Device) -> Pass:
-    """Every node of a built network, by what it is called with."""
+    """Return a pass that times every node of a built network."""
     graph = network.architecture
     indices = [
         index
@@ -117,8 +117,7 @@ def _callable(network: Network, node: Node) -> Callable[..., Any]:
 
 
 def _last_uses(graph: Graph, indices: list[int]) -> dict[int, list[int]]:
-    """For each node the tensors that nobody reads after it: they are given back, as the whole call
-    gives them back."""
+    """Return, for each node, the tensors to free after it, as the whole call frees them."""
     last: dict[int, int] = {}
     for index in indices:
         last[index] = index
@@ -133,7 +132,10 @@ def _last_uses(graph: Graph, indices: list[int]) -> dict[int, list[int]]:
 
 
 def _watch(module: nn.Module, prepared: Prepared) -> Pass:
-    """Every call of a leaf module, by hooks, under the names of the traced nodes."""
+    """Return a pass that times every call of a leaf module with hooks.
+
+    The names are those of the traced nodes.
+    """
     device = prepared.device
     known = {node.name: node.op for node in prepared.target.graph.executed}
 
@@ -143,7 +145,7 @@ def _watch(module: nn.Module, prepared: Prepared) -> Pass:
         with _hooks(module, known, names, marks, device):
             module(*prepared.args, **prepared.kwargs)
         seconds = device.between(marks) if marks else []
-        return names, seconds[::2]  # from the beginning of each to its end; the rest lies between
+        return names, seconds[::2]  # every other interval lies between calls
 
     return one
 

@@ -1,4 +1,4 @@
-"""Peak resident memory of this process while something runs, where the system tells it."""
+"""Measure the peak resident memory of this process during a call, if the system reports it."""
 
 from __future__ import annotations
 
@@ -10,27 +10,26 @@ from pathlib import Path
 STATUS = Path("/proc/self/status")
 CLEAR = Path("/proc/self/clear_refs")
 RESET_PEAK = "5"
-"""Written to ``clear_refs``, it sets the peak to the present size (Linux, proc(5))."""
+"""Writing it to ``clear_refs`` resets the peak to the present size (Linux, proc(5))."""
 
 
 def peak_resident(call: Callable[[], object]) -> tuple[int | None, int | None]:
-    """Do the call; bytes resident at most, and how far above those before.
+    """Make the call; return the peak resident bytes and their growth over the bytes before.
 
-    Linux forgets an earlier peak when asked. Elsewhere the peak is of the process's whole life, so
-    its growth is not known; on Windows neither is.
+    Linux can reset an earlier peak. On other systems the peak covers the process's lifetime, so the
+    growth is unknown. On Windows both are unknown.
     """
-    _give_back()
-    before = _resident() if _forget_peak() else None
+    _trim_heap()
+    before = _resident() if _reset_peak() else None
     call()
     if before is not None:
         peak = _field("VmHWM")
         return peak, None if peak is None else max(peak - before, 0)
-    return _peak_of_life(), None
+    return _lifetime_peak(), None
 
 
-def _give_back() -> None:
-    """What earlier calls have freed and glibc keeps goes back to the system, so that it does not
-    hide what this call takes; another C library is left alone."""
+def _trim_heap() -> None:
+    """Make glibc return freed memory to the system, so that the growth of a call is visible."""
     if sys.platform != "linux":
         return
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
@@ -38,7 +37,7 @@ def _give_back() -> None:
         trim(0)
 
 
-def _forget_peak() -> bool:
+def _reset_peak() -> bool:
     try:
         CLEAR.write_text(RESET_PEAK)
     except OSError:
@@ -51,7 +50,7 @@ def _resident() -> int | None:
 
 
 def _field(name: str) -> int | None:
-    """Bytes of a line of /proc/self/status, which has them in kB."""
+    """Return the bytes of a field of /proc/self/status, which uses kB."""
     try:
         lines = STATUS.read_text().splitlines()
     except OSError:
@@ -62,10 +61,10 @@ def _field(name: str) -> int | None:
     return None
 
 
-def _peak_of_life() -> int | None:
+def _lifetime_peak() -> int | None:
     if sys.platform == "win32":
         return None
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024  # macOS counts bytes, the others KiB
+    return peak if sys.platform == "darwin" else peak * 1024  # bytes on macOS, KiB elsewhere

@@ -1,4 +1,4 @@
-"""One run of ``archcalc bench``: every setting, and in each the models in turns."""
+"""Run ``archcalc bench``: measure the models in turns, one setting at a time."""
 
 from __future__ import annotations
 
@@ -31,27 +31,27 @@ from archcalc.pytorch.trace.training import OPTIMIZERS
 
 DTYPES = ("float32", "bfloat16", "float16", "float64")
 LAYERS_SHARE = 0.5
-"""Of the budget, for the pass that times every node."""
+"""The fraction of the budget for passes that time every node."""
 
 
 LONGEST = 86_400
-"""Seconds: a day."""
+"""The longest time that can be requested, in seconds: a day."""
 
 QUICK = Plan(budget=1.0, warmup=3.0)
 
 MOST_THREADS = 64
-"""Threads that any machine can start; OpenMP ends the process when it cannot start them all."""
+"""Threads that any machine can start. OpenMP aborts the process if it cannot start them all."""
 
 
 @dataclass(frozen=True)
 class Choice:
-    """What to measure, and how; each is an option of the command."""
+    """What to measure and how; each field is an option of the command."""
 
     device: str = "auto"
     batches: Sequence[int] = (1,)
     dtypes: Sequence[str] = ("float32",)
     threads: Sequence[int] = ()
-    """Of the CPU; torch's own number where empty. 0 is all cores."""
+    """Numbers of CPU threads; empty is torch's own number, and 0 is all cores."""
     channels_last: bool = False
     compiled: bool = False
     graphs: bool = False
@@ -60,13 +60,13 @@ class Choice:
     layers: bool = False
     verify: bool = False
     predict: bool = False
-    """Put the prediction of this machine's calibration beside each measurement; where the models
-    are modules, node by node."""
+    """Add the prediction of this machine's calibration to each measurement, and for modules to each
+    node."""
     roofline: bool = True
-    """Measure the ceilings, or take them from the cache, and price the models against them."""
+    """Measure the ceilings, or read them from the cache, and compute the models' bounds."""
     ceilings_again: bool = False
     trust: bool = False
-    """Load a saved program even where loading runs code that is in it."""
+    """Load a saved program even if that runs code in the file."""
     plan: Plan = field(default_factory=Plan)
 
 
@@ -82,10 +82,10 @@ def bench(
 ) -> Bench:
     """Measure models by name.
 
-    ``choice`` are the fields of :class:`Choice`. ``keep`` gets what is finished after each setting,
-    so that an interruption loses no more than one. ``follow(done, total, what)`` is called in
-    hundredths of a setting. ``find`` gives the device of a name. Raises UsageError for a choice or
-    model that cannot be measured.
+    ``choice`` are the fields of :class:`Choice`. ``keep`` is called with all results after each
+    setting, so that an interruption loses at most one setting. ``follow(done, total, what)``
+    reports progress in hundredths of a setting. ``find`` returns the device of a name. Raises
+    UsageError for a choice or model that cannot be measured.
     """
     chosen = Choice(**choice)
     device = find(chosen.device)
@@ -101,12 +101,12 @@ def bench(
             with threads(setting.threads):
                 if chosen.roofline and (setting.dtype, setting.threads) not in tops:
                     what = f"the ceilings of {setting.device} in {setting.dtype}"
-                    _tell(follow, place, len(settings), what)
+                    _report(follow, place, len(settings), what)
                     tops[setting.dtype, setting.threads] = ceilings(
                         device, setting.dtype, setting.threads, again=chosen.ceilings_again
                     )
                 what = f"{', '.join(target.spec for target in targets)} on {setting}"
-                _tell(follow, place, len(settings), what)
+                _report(follow, place, len(settings), what)
                 top = tops.get((setting.dtype, setting.threads))
                 part = _part(follow, place, len(settings), what)
                 made_of = known.get(setting)
@@ -137,32 +137,40 @@ def _check(models: Sequence[str], choice: Choice, device: Device) -> None:
         check_threads(device, count)
     if choice.predict and (choice.train or choice.compiled or choice.graphs):
         raise UsageError(
-            "--predict is for eager forward passes; leave --train, --compile and --graphs away"
+            "--predict is for eager forward passes; omit --train, --compile and --graphs"
         )
     if choice.layers and choice.train:
-        raise UsageError("--layers times the forward pass; leave --train away")
+        raise UsageError("--layers times the forward pass; omit --train")
     for what, seconds in (("time", choice.plan.budget), ("warm-up", choice.plan.warmup)):
         if not 0 < seconds <= LONGEST:  # false for nan too
-            raise UsageError(f"{what} {seconds:g}: more than 0 and at most {LONGEST} seconds")
+            raise UsageError(
+                f"{what} {seconds:g} is out of range; give more than 0 and at most {LONGEST} "
+                "seconds"
+            )
     if device.name == "mps" and "float64" in choice.dtypes:
         raise UsageError("an Apple GPU has no float64; give another dtype")
 
 
 def check_threads(device: Device, asked: int | None) -> int | None:
-    """The number of threads to use: torch's own for None, all cores for 0; None where the device
-    is no CPU. Raises UsageError for a number that cannot be used."""
+    """Return the number of threads: torch's own for None, all cores for 0.
+
+    It is None if the device is not the CPU. Raises UsageError for an impossible number.
+    """
     if device.name != "cpu":
         if asked is not None:
-            raise UsageError(f"--threads are the CPU's; {device.name} takes none")
+            raise UsageError(f"--threads applies to the CPU, not to {device.name}; omit it")
         return None
     most = max(MOST_THREADS, 4 * cores())
     if asked is not None and not 0 <= asked <= most:
-        raise UsageError(f"threads: 1 to {most} are possible here, or all; it has {cores()} cores")
+        raise UsageError(
+            f"threads {asked} is out of range; this machine has {cores()} cores; give 1 to {most}, "
+            "or all"
+        )
     return torch.get_num_threads() if asked is None else asked or cores()
 
 
 def _calibrations(settings: Sequence[Setting]) -> dict[Setting, Calibration]:
-    """The calibration of each setting. Raises UsageError where there is none."""
+    """Return the calibration of each setting. Raises UsageError if one is missing."""
     found: dict[Setting, Calibration] = {}
     for setting in settings:
         device = setting.device.partition(":")[0]
@@ -221,8 +229,10 @@ def _group(
     calibration: Calibration | None,
     part: Callable[[float], None],
 ) -> list[Latency]:
-    """The models of one setting, in turns; then what is looked at one by one. ``part`` is told
-    which part of it is done."""
+    """Measure the models of one setting in turns, then each one's layers and verification.
+
+    ``part`` is called with the completed fraction.
+    """
     ready, peaks = [], []
     with torch.set_grad_enabled(setting.train):
         for target in targets:
@@ -230,7 +240,7 @@ def _group(
             peaks.append(device.peak_memory(prepared.call))
             ready.append(prepared)
         watch = Watch(device)
-        # Layers take half of the samples' time, and torch's timer as much again.
+        # Layers take half of the samples' time, and torch's timer as long as the samples.
         with_layers = choice.layers or choice.predict
         rest = LAYERS_SHARE * with_layers + choice.verify
         timings = measure(
@@ -293,46 +303,50 @@ def _latency(
         ceiling=top.flops if top else None,
         conditions=conditions,
     )
-    warnings = cautions.about(
+    warnings = cautions.find(
         samples, timing.warmup, conditions, setting.threads, found.share_of_ceiling
     )
     return replace(found, warnings=tuple(warnings))
 
 
 def _bound(work: Profile, setting: Setting, top: Ceilings | None) -> float | None:
-    """What the roofline allows node by node; a compiler that joins nodes is not bound by it, and a
-    graph's replay launches nothing."""
+    """Return the roofline bound, node by node.
+
+    A compiler that fuses nodes can beat it, so there is none. A CUDA graph launches nothing.
+    """
     if top is None or setting.compiled:
         return None
     return lower_bound(bounds(work, replace(top, launch=1e-12) if setting.graphs else top))
 
 
 def _verified(latency: Latency, prepared: Prepared, plan: Plan) -> Latency:
-    """With torch's timer beside ours; the samples in turns with other models stay as they are."""
-    # Its package takes a second to import and looks for compilers: only who asks pays.
-    from archcalc.pytorch.bench.verify import beside_torch
+    """Add a comparison with torch's timer; the samples do not change."""
+    # Importing torch's timer takes a second and searches for compilers.
+    from archcalc.pytorch.bench.verify import measure_with_torch
 
     count = latency.setting.threads or torch.get_num_threads()
     found = [
         tuple(sample.wall for sample in timing.samples)
-        for timing in beside_torch(prepared, count, plan, prepared.device.clock)
+        for timing in measure_with_torch(prepared, count, plan, prepared.device.clock)
     ]
     return replace(latency, verified=Verified(*found))
 
 
-def _tell(follow: Follow | None, place: float, settings: int, what: str) -> None:
+def _report(follow: Follow | None, place: float, settings: int, what: str) -> None:
     if follow is not None:
         follow(round(100 * place), 100 * settings, what)
 
 
 def _part(follow: Follow | None, place: int, settings: int, what: str) -> Callable[[float], None]:
-    """A function to call with the part of this setting that is done."""
-    return lambda share: _tell(follow, place + min(share, 1.0), settings, what)
+    """Return a function that reports the completed fraction of this setting."""
+    return lambda share: _report(follow, place + min(share, 1.0), settings, what)
 
 
 def quick(models: Sequence[str], **choice: Any) -> Bench:
-    """A measurement for a column of a comparison: a second per model, with its layers where the
-    pass is a forward one. ``choice`` is that of :func:`bench`."""
+    """Measure for a column of a comparison: one second per model, with layers unless training.
+
+    ``choice`` is that of :func:`bench`.
+    """
     chosen = {
         **choice,
         "optimizer": choice["optimizer"] or "sgd",

@@ -1,4 +1,4 @@
-"""From a model's name to calls that can be timed: built, cast, on its device, with its inputs."""
+"""Turn a model's name into a call that can be timed, with the model and inputs on the device."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ from archcalc.pytorch.trace.training import OPTIMIZERS
 from archcalc.training_step import training_step
 
 PREPARING_CALLS = 3
-"""Before the warm-up: compiling, cuDNN's search, memory pools."""
+"""Calls before the warm-up, for compilation, cuDNN's search and memory pools."""
 
 
 @dataclass(frozen=True)
 class Target:
-    """One model at one batch: what it costs, and how it is made."""
+    """One model at one batch size, with its cost and a way to build it."""
 
     spec: str
     graph: Graph
-    """What is timed, priced: the forward pass, or with ``train`` the whole step."""
+    """The operations that are timed: the forward pass, or with ``train`` the whole step."""
     make: Callable[[], Any]
-    """A module with values, on the CPU, in float32."""
+    """Returns a module with values, on the CPU, in float32."""
     inputs: Sequence[Any]
-    """Shapes, by position."""
+    """Shapes of positional inputs."""
     named: Mapping[str, Any] = field(default_factory=dict)
-    """Shapes, by name."""
+    """Shapes of named inputs."""
 
     @property
     def name(self) -> str:
@@ -54,7 +54,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A model ready to be called."""
+    """A model that is ready to be called."""
 
     target: Target
     setting: Setting
@@ -62,7 +62,7 @@ class Prepared:
     args: tuple[Any, ...]
     kwargs: Mapping[str, Any]
     call: Call
-    """What is timed."""
+    """The timed call."""
     device: Device
 
     def sample(self, calls: int) -> Any:
@@ -79,7 +79,7 @@ def find_target(
     options: Mapping[str, Any],
     trust: bool = False,
 ) -> Target:
-    """The model of a name. Raises what :func:`archcalc.lookup.resolve.resolve` raises."""
+    """Find a model by name. Raises the errors of :func:`archcalc.lookup.resolve.resolve`."""
     asked = ModelSpec.parse(spec, options=options)
     if asked.registered:
         graph = registry.find(asked.name).graph(
@@ -102,14 +102,16 @@ def find_target(
 
     def make() -> Any:
         made = model.build()
-        return copy.deepcopy(made) if model.ready else made  # the owner's own stays as it is
+        return copy.deepcopy(made) if model.ready else made  # leaves the user's module unchanged
 
     return Target(spec, graph, make, inputs, named)
 
 
 def prepare(target: Target, setting: Setting, device: Device) -> Prepared:
-    """Build, cast, move, compile, capture, and call it a few times. Raises UsageError where the
-    model cannot run so."""
+    """Build, cast, move, compile and capture a model, and call it a few times.
+
+    Raises UsageError if the model cannot run in this setting.
+    """
     dtype = getattr(torch, setting.dtype)
     try:
         with torch.random.fork_rng(devices=[]):
@@ -163,7 +165,7 @@ def _call(
         out = called(*args, **kwargs)
         roots = [tensor for _, tensor in walk(out, "") if tensor.requires_grad]
         if not gradients:
-            # Ones in place of a loss's gradient: what the loss is, is the user's.
+            # Ones instead of a loss's gradient, because the loss is not part of the model.
             gradients.extend(torch.ones_like(root) for root in roots)
         torch.autograd.backward(roots, gradients)
         optimizer.step()
@@ -173,12 +175,12 @@ def _call(
 
 def _optimizer(module: Any, setting: Setting) -> torch.optim.Optimizer:
     if not isinstance(module, nn.Module):
-        raise UsageError("only a module has parameters to train; leave --train away")
+        raise UsageError("only a module has parameters to train; omit --train")
     optimizer = OPTIMIZERS[setting.optimizer](
         parameter for parameter in module.parameters() if parameter.requires_grad
     )
     for group in optimizer.param_groups:
-        # The same arithmetic, and the weights stay where they are however many steps are timed.
+        # The arithmetic is the same, and the weights do not change however many steps are timed.
         group["lr"] = 0.0
         if setting.graphs and "capturable" in group:
             group["capturable"] = True
@@ -186,7 +188,7 @@ def _optimizer(module: Any, setting: Setting) -> torch.optim.Optimizer:
 
 
 def _moved(tree: Any, setting: Setting, dtype: torch.dtype, device: Device) -> Any:
-    """The inputs on the device, floating ones in the dtype."""
+    """Move inputs to the device and cast floating-point ones to the dtype."""
 
     def moved(tensor: Tensor) -> Tensor:
         floating = tensor.is_floating_point()
@@ -199,8 +201,8 @@ def _moved(tree: Any, setting: Setting, dtype: torch.dtype, device: Device) -> A
 
 
 def as_channels_last(module: nn.Module) -> None:
-    """Weights of four dimensions as N×H×W×C in memory; torch's own overload takes a module that has
-    no others."""
+    """Store four-dimensional weights as N×H×W×C. torch's own method does not accept modules with
+    other weights."""
     for parameter in module.parameters():
         if parameter.dim() == 4:
             parameter.data = parameter.data.to(memory_format=torch.channels_last)

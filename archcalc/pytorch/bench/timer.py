@@ -1,7 +1,7 @@
-"""The harness: warm-up until steady, runs from a pilot and a budget, models in turns.
+"""The timing harness: warm up until steady, plan runs from a pilot and a budget, alternate models.
 
-Pure control flow over :class:`Subject`, which does one sample, and a clock: a test puts a fake in
-the place of both and sees the whole of it in milliseconds.
+It is pure control flow over a clock and :class:`Subject`, which takes one sample. Tests replace
+both by fakes and run in milliseconds.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ from typing import NamedTuple, Protocol
 from archcalc.analysis.latency import Warmup
 
 Clock = Callable[[], float]
-"""Seconds, from any beginning; ``time.perf_counter``."""
+"""Returns seconds from an arbitrary start, such as ``time.perf_counter``."""
 
-LATE = 2.0
-"""Budgets that may pass in the measuring, whatever the pilot promised."""
+MAX_BUDGETS = 2.0
+"""Measuring stops after this multiple of the budget, even if the pilot was wrong."""
 
 
 class Sample(NamedTuple):
-    """Seconds of one call, the mean over the calls that the sample was made of."""
+    """Seconds of one call, as the mean over the calls of the sample."""
 
     wall: float
     """On the host's clock, until the device has finished."""
     device: float | None = None
-    """On the device's own clock, without launches; None where it has none."""
+    """On the device's own clock, without launches; None if it has none."""
 
 
 class Subject(Protocol):
-    """Something that can be timed."""
+    """A call that can be timed."""
 
     def sample(self, calls: int) -> Sample:
-        """Do it ``calls`` times and wait until all of it is done."""
+        """Make ``calls`` calls and wait until all of them are done."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,24 +44,25 @@ class Plan:
     """How long to measure, in seconds."""
 
     budget: float = 2.0
-    """For the samples of one model."""
+    """Time for the samples of one model."""
     warmup: float = 5.0
     """The longest warm-up of one model."""
     warmup_least: float = 0.2
     tolerance: float = 0.02
-    """Steady: two running medians, one after the other, that differ by less."""
+    """The largest relative difference of two successive medians in steady state."""
     shortest: float = 1e-4
-    """A sample is of as many calls as take this long: the clock's own step is then nothing."""
+    """A sample has enough calls to take this long, so that the clock's resolution is negligible."""
     turn: float = 0.02
-    """A model's turn is of as many samples as take this long."""
+    """A model's turn has enough samples to take this long."""
     least: int = 10
-    """Samples, whatever the budget."""
+    """The fewest samples, regardless of the budget."""
     most: int = 1000
+    """The most samples."""
 
 
 @dataclass(slots=True)
 class Timing:
-    """What the harness found out about one subject."""
+    """The measurements of one subject."""
 
     warmup: Warmup
     calls: int = 1
@@ -77,12 +78,11 @@ def measure(
     between: Callable[[], None] = lambda: None,
     follow: Callable[[float], None] = lambda share: None,
 ) -> list[Timing]:
-    """Time the subjects: warm each one up, then let them take turns, A B A B.
+    """Warm up each subject, then time them in turns: A B A B.
 
-    Turns make a drift of the machine meet all of them. A short turn of several subjects begins with
-    one call that is not timed, so that nobody pays for the caches that another has filled.
-    ``between`` is called before every round, ``follow`` with the part of the time that is over, as
-    far as the plan tells.
+    With turns, a drift of the machine affects all subjects. A short turn among several subjects
+    starts with an untimed call, because another subject has filled the caches. ``between`` is
+    called before every round, and ``follow`` with the elapsed fraction of the planned time.
     """
     whole = len(subjects) * (plan.warmup_least + plan.budget)
     with no_garbage_collection():
@@ -98,8 +98,8 @@ def measure(
         for number in range(rounds):
             warm = len(subjects) * plan.warmup_least
             follow((warm + len(subjects) * plan.budget * number / rounds) / whole)
-            # The pilot can be wrong: a neighbour came, or the clock rate fell.
-            late = clock() - begun > LATE * plan.budget * len(subjects)
+            # The pilot is wrong if other processes started or the clock rate fell.
+            late = clock() - begun > MAX_BUDGETS * plan.budget * len(subjects)
             if late and all(len(timing.samples) >= plan.least for _, timing in found):
                 break
             between()
@@ -112,8 +112,10 @@ def measure(
 
 
 def warm_up(subject: Subject, plan: Plan, clock: Clock) -> tuple[Warmup, float]:
-    """Call it until its running median is steady or the time is up; with it the pilot, the median
-    of a call at the end."""
+    """Call the subject until its running median is steady or the time is up.
+
+    Returns the warm-up and the pilot, which is the median of a call at its end.
+    """
     begun = clock()
     walls: list[float] = []
     check = 10
@@ -123,8 +125,8 @@ def warm_up(subject: Subject, plan: Plan, clock: Clock) -> tuple[Warmup, float]:
         steady = False
         if len(walls) >= check and elapsed >= plan.warmup_least:
             steady = is_steady(walls, plan.tolerance)
-            # The next look comes after a tenth more calls: looking often would take more time than
-            # short calls do, and would find some look that agrees by chance.
+            # Check again after 10 % more calls. Frequent checks would take longer than short calls
+            # and sooner or later succeed by chance.
             check = math.ceil(len(walls) * 1.1)
         if steady or elapsed >= plan.warmup:
             pilot = statistics.median(walls[-max(5, len(walls) // 4) :])
@@ -132,7 +134,7 @@ def warm_up(subject: Subject, plan: Plan, clock: Clock) -> tuple[Warmup, float]:
 
 
 def is_steady(walls: Sequence[float], tolerance: float) -> bool:
-    """Whether the median of the last quarter is that of the quarter before, and no trend is left.
+    """Whether the medians of the last two quarters agree, so that no trend is left.
 
     >>> is_steady([5.0, 3.0, *[1.0] * 10], 0.02), is_steady([1 + n / 50 for n in range(40)], 0.02)
     (True, False)
@@ -146,7 +148,7 @@ def is_steady(walls: Sequence[float], tolerance: float) -> bool:
 
 
 def _rounds(found: Sequence[tuple[float, Timing]], plan: Plan) -> int:
-    """As many as the budgets of all of them allow together."""
+    """Return the number of rounds that the combined budget allows."""
     one = sum(pilot * timing.calls * timing.per_turn for pilot, timing in found)
     rounds = int(plan.budget * len(found) / one) if one else plan.most
     fewest = min(timing.per_turn for _, timing in found)
@@ -156,7 +158,7 @@ def _rounds(found: Sequence[tuple[float, Timing]], plan: Plan) -> int:
 
 @contextmanager
 def no_garbage_collection() -> Iterator[None]:
-    """Collect once, and not again until the end."""
+    """Collect garbage once, then pause collection within the block."""
     enabled = gc.isenabled()
     gc.collect()
     gc.disable()

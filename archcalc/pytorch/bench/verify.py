@@ -1,4 +1,4 @@
-"""Our median beside ``torch.utils.benchmark.Timer``'s: the same call, in the same run, in turns."""
+"""Measure the same call with archcalc's timer and ``torch.utils.benchmark.Timer``, in turns."""
 
 from __future__ import annotations
 
@@ -11,20 +11,23 @@ from archcalc.pytorch.bench.timer import Clock, Plan, Sample, Timing, measure
 
 
 def _timer() -> Any:
-    """torch's class, imported without its remark that there is no CUDA compiler here."""
-    remarks = logging.getLogger("torch.utils.cpp_extension")
-    before = remarks.level
-    remarks.setLevel(logging.ERROR)
+    """Import torch's class without its warning about a missing CUDA compiler."""
+    logger = logging.getLogger("torch.utils.cpp_extension")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
     try:
         from torch.utils.benchmark import Timer
     finally:
-        remarks.setLevel(before)
+        logger.setLevel(before)
     return Timer
 
 
-class Theirs:
-    """One sample by torch's timer. It synchronises CUDA by itself, and sets its own thread count,
-    which is 1 unless told."""
+class TorchTimer:
+    """A subject that takes its samples with torch's timer.
+
+    torch's timer synchronises CUDA itself. It needs ``threads``, because it sets the number of
+    threads, to 1 by default.
+    """
 
     def __init__(self, call: Callable[[], object], threads: int) -> None:
         self.timer = _timer()("call()", globals={"call": call}, num_threads=threads)
@@ -33,9 +36,9 @@ class Theirs:
         return Sample(float(self.timer.timeit(calls).mean))
 
 
-def beside_torch(
+def measure_with_torch(
     prepared: Prepared, threads: int, plan: Plan, clock: Clock
 ) -> tuple[Timing, Timing]:
-    """(ours, theirs), sample by sample in turns."""
-    ours, theirs = measure([prepared, Theirs(prepared.call, threads)], plan, clock)
+    """Return (archcalc's timing, torch's timing), measured in turns."""
+    ours, theirs = measure([prepared, TorchTimer(prepared.call, threads)], plan, clock)
     return ours, theirs

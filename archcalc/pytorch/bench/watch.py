@@ -1,5 +1,5 @@
-"""What else went on while something was measured: other processes, the processor's speed, the GPU's
-clocks and the reasons why it lowered them."""
+"""Watch the conditions of a measurement: other processes, the processor's speed, and the GPU's
+clocks and throttle reasons."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from archcalc.pytorch.bench.devices import Cuda, Device
 
 STAT = Path("/proc/stat")
 PROBE_WORK = 5000
-"""Additions of the probe: some hundred microseconds of one core."""
+"""Additions in the probe: a few hundred microseconds on one core."""
 
-# Bits of NVML's clock event reasons that mean the GPU ran slower than it could (nvml.h,
-# nvmlClocksEventReasons). Idle and clocks set by the owner are none of them.
+# Bits of NVML's clock event reasons for a throttled GPU (nvml.h, nvmlClocksEventReasons), without
+# idle and application clocks.
 THROTTLE_REASONS: Mapping[int, str] = {
     0x4: "power cap in software",
     0x8: "hardware slowdown",
@@ -30,7 +30,7 @@ THROTTLE_REASONS: Mapping[int, str] = {
 
 
 class Watch:
-    """Look at the machine now and then; ``conditions`` is what was seen."""
+    """Samples the machine between measurements; ``conditions`` summarises them."""
 
     def __init__(self, device: Device, nvml: Any = None) -> None:
         self.cpu = device.name == "cpu"
@@ -47,7 +47,7 @@ class Watch:
             self.handle = _handle(self.nvml, device)
 
     def look(self) -> None:
-        """One glance; call it between samples."""
+        """Take one sample of the machine; call it between timed samples."""
         if self.cpu:
             self.probes.append(probe())
         if self.handle is not None:
@@ -57,7 +57,7 @@ class Watch:
         try:
             self.clocks.append(int(nvml.nvmlDeviceGetClockInfo(self.handle, nvml.NVML_CLOCK_SM)))
             bits = nvml.nvmlDeviceGetCurrentClocksThrottleReasons(self.handle)
-        except nvml.NVMLError:  # some GPUs tell one and not the other
+        except nvml.NVMLError:  # some GPUs report only one of the two
             return
         self.reasons |= {bit for bit in THROTTLE_REASONS if bits & bit}
 
@@ -79,7 +79,7 @@ class Watch:
 
 
 def probe(clock: Callable[[], float] = time.perf_counter) -> float:
-    """Seconds of a fixed piece of work on one core."""
+    """Return the seconds of a fixed amount of work on one core."""
     begun = clock()
     total = 0
     for number in range(PROBE_WORK):
@@ -88,11 +88,10 @@ def probe(clock: Callable[[], float] = time.perf_counter) -> float:
 
 
 def busy_seconds() -> float | None:
-    """Processor time that anybody has used since the machine started, all cores together; None
-    where the system does not tell it.
+    """Return the processor time used by all processes since boot, or None if unavailable.
 
     The first line of /proc/stat has ticks by kind (proc(5)): user, nice, system, idle, iowait, irq,
-    softirq, steal. Idle and iowait are not busy; steal is another machine's on the same host.
+    softirq, steal. Idle and iowait are not busy. Steal is time used by other virtual machines.
     """
     try:
         ticks = [int(field) for field in STAT.read_text().split("\n", 1)[0].split()[1:9]]
@@ -103,17 +102,17 @@ def busy_seconds() -> float | None:
 
 
 def _nvml() -> Any:
-    """NVIDIA's management library, where nvidia-ml-py and a driver are; None elsewhere."""
+    """Return NVIDIA's management library, or None without nvidia-ml-py and a driver."""
     try:
         pynvml = import_module("pynvml")
         pynvml.nvmlInit()
-    except Exception:  # neither the package nor the driver has to be there
+    except Exception:  # the package or the driver may be missing
         return None
     return pynvml
 
 
 def _handle(nvml: Any, device: Cuda) -> Any:
-    """By the GPU's own number: torch's follows CUDA_VISIBLE_DEVICES, NVML's does not."""
+    """Find the GPU by its UUID: torch's index follows CUDA_VISIBLE_DEVICES, NVML's does not."""
     if nvml is None:
         return None
     uuid = getattr(device.cuda.get_device_properties(device.index), "uuid", None)
@@ -121,5 +120,5 @@ def _handle(nvml: Any, device: Cuda) -> Any:
         return None
     try:
         return nvml.nvmlDeviceGetHandleByUUID(f"GPU-{uuid}")
-    except nvml.NVMLError:  # a part of a GPU (MIG) has no handle of this kind
+    except nvml.NVMLError:  # a partition (MIG) has no such handle
         return None

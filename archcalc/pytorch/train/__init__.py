@@ -1,9 +1,9 @@
-"""Training: one loop for every network, and what is made of its runs.
+"""Train networks with one loop, and evaluate their runs.
 
-``loop.py`` is the loop, top to bottom. ``data.py`` and ``augment.py`` feed it, ``network.py`` makes
-the model and its optimizer, ``run_folder.py`` keeps what happened. ``series.py`` trains several
-runs: the seeds and variants of ``ablate.py``, the stages of ``staged.py``. ``evaluate.py`` and
-``featuremaps.py`` look at a run again.
+``loop.py`` is the loop, top to bottom. ``data.py`` and ``augment.py`` supply batches,
+``network.py`` makes the model and its optimizer, and ``run_folder.py`` saves the results.
+``series.py`` trains several runs: the seeds and variants of ``ablate.py`` and the stages of
+``staged.py``. ``evaluate.py`` and ``featuremaps.py`` work on finished runs.
 
     from archcalc.pytorch.train import Settings, train
 
@@ -20,7 +20,7 @@ __all__ = ["Growth", "Settings", "Step", "run", "train"]
 
 
 def train(settings: Settings) -> Run:
-    """Train to the end and give the run's record. Raises what :func:`run` raises."""
+    """Train to the end and return the run's record. Raises the errors of :func:`run`."""
     for _ in run(settings):
         pass
     return runs.load(settings.folder)

@@ -1,4 +1,4 @@
-"""Variants of one run: other seeds, another setting of the model, or a recipe without a part."""
+"""Make variants of a run: other seeds, other model options, or a recipe without an ingredient."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ WHOLE = "whole"
 
 
 def seeds(settings: Settings, count: int) -> list[Settings]:
-    """The run with ``count`` seeds, each in a folder of its own."""
+    """Return the run with ``count`` seeds, each in its own folder."""
     return [
         replace(settings, seed=seed, folder=settings.folder / f"seed{seed}")
         for seed in range(settings.seed, settings.seed + count)
@@ -23,13 +23,14 @@ def seeds(settings: Settings, count: int) -> list[Settings]:
 
 
 def ablate(settings: Settings, what: str) -> list[Settings]:
-    """The runs that show what a part of a network or a recipe is worth, each in its own folder.
+    """Return the runs that show the effect of a model option or of a recipe's ingredients.
 
-    ``what`` is an option of the model, which takes each of its settings: a switch both ways, a
-    choice each way, a number as it is and 0 (Lin et al. 2013 do this to dropout in Figure 3 and to
-    the head in Table 5). Or it is one or more fields of the recipe, with commas between them, or
-    ``recipe`` for all that the recipe uses: one run is whole, and one is made without each. Write
-    ``recipe.dropout`` for a field whose name the model's options have too. Raises UsageError.
+    If ``what`` is an option of the model, there is one run per setting: both states of a switch,
+    every choice, or a number and 0 (Lin et al. 2013 vary dropout in Figure 3 and the head in Table
+    5). Otherwise ``what`` is one or more fields of the recipe, separated by commas, or ``recipe``
+    for all that the recipe uses; there is one run with the whole recipe and one without each field.
+    Write ``recipe.dropout`` for a field that is also a model option. Each run has its own folder.
+    Raises UsageError.
     """
     name = ModelSpec.parse(settings.model).name
     options = registry.find(name).options
@@ -38,7 +39,7 @@ def ablate(settings: Settings, what: str) -> list[Settings]:
     if what == "recipe":
         fields = ingredients(settings.recipe)
         if not fields:
-            raise UsageError("--ablate recipe: this recipe uses no ingredient that can be left out")
+            raise UsageError("--ablate recipe: this recipe has no ingredient that can be left out")
     else:
         fields = tuple(part.removeprefix("recipe.") for part in what.split(","))
     for field in fields:

@@ -1,7 +1,7 @@
-"""Images changed at random, a whole batch at once, on the device that they lie on.
+"""Augment a whole batch of images at random, on their device.
 
-What happens to an image depends on a generator alone. It is drawn for the whole batch of all
-processes, so two processes see what one would.
+The random numbers come from one generator and are drawn for the whole batch of all processes, so
+several processes together see the same images as a single one.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from archcalc.recipe import Recipe
 
 @dataclass(frozen=True)
 class Draw:
-    """What was drawn for some images, one row each."""
+    """Random numbers for some images, one row each."""
 
     mirrored: Tensor
     shift: Tensor
     """Rows and columns, N×2."""
     blank: Tensor
-    """The centre of the blank square, N×2, as parts of height and width."""
+    """The centre of the blank square, N×2, as fractions of height and width."""
 
     def part(self, positions: slice) -> Draw:
         return Draw(self.mirrored[positions], self.shift[positions], self.blank[positions])
 
 
 def draw(count: int, recipe: Recipe, generator: torch.Generator) -> Draw:
-    """Draw for ``count`` images. The numbers come from the CPU, the same for every device."""
+    """Draw numbers for ``count`` images, on the CPU, so that they do not depend on the device."""
     return Draw(
         torch.rand(count, generator=generator) < 0.5,
         torch.randint(-recipe.shift, recipe.shift + 1, (count, 2), generator=generator),
@@ -40,15 +40,18 @@ def draw(count: int, recipe: Recipe, generator: torch.Generator) -> Draw:
 
 
 def alternated(positions: Tensor, count: int, epoch: int, seed: int) -> Tensor:
-    """Which of these images are mirrored in this epoch: a half of all ``count`` images, drawn once
-    from the seed, in the odd epochs, and the other half in the even ones."""
+    """Return which of these images are mirrored in this epoch.
+
+    Half of all ``count`` images, drawn once from the seed, are mirrored in odd epochs and the other
+    half in even ones.
+    """
     generator = torch.Generator().manual_seed(seed)
     odd = torch.rand(count, generator=generator) < 0.5
     return odd[positions] ^ (epoch % 2 == 0)
 
 
 def augment(images: Tensor, recipe: Recipe, drawn: Draw) -> Tensor:
-    """The images (N, C, H, W) mirrored, moved and blanked as the recipe says."""
+    """Mirror, shift and cut out images (N, C, H, W) according to the recipe."""
     if recipe.flip:
         images = mirror(images, drawn.mirrored.to(images.device))
     if recipe.shift:
@@ -64,7 +67,7 @@ def mirror(images: Tensor, which: Tensor) -> Tensor:
 
 
 def move(images: Tensor, by: Tensor) -> Tensor:
-    """Move each image by its own rows and columns, filling with 0."""
+    """Shift each image by its own rows and columns, filling with 0."""
     count, _, height, width = images.shape
     rows = torch.arange(height, device=images.device) - by[:, :1]
     columns = torch.arange(width, device=images.device) - by[:, 1:]
@@ -72,7 +75,7 @@ def move(images: Tensor, by: Tensor) -> Tensor:
         (columns >= 0) & (columns < width)
     ).unsqueeze(1)
     each = torch.arange(count, device=images.device).view(-1, 1, 1)
-    # The images' last axis is the channels here, so that whole pixels are picked.
+    # With channels last, indexing selects whole pixels.
     moved = images.permute(0, 2, 3, 1)[
         each, rows.clamp(0, height - 1).unsqueeze(2), columns.clamp(0, width - 1).unsqueeze(1)
     ]
@@ -80,7 +83,7 @@ def move(images: Tensor, by: Tensor) -> Tensor:
 
 
 def cut_out(images: Tensor, middle: Tensor, size: int) -> Tensor:
-    """A square of 0 in each (DeVries and Taylor 2017, arXiv:1708.04552)."""
+    """Set a square in each image to 0 (DeVries and Taylor 2017, arXiv:1708.04552)."""
     _, _, height, width = images.shape
     top = (middle[:, :1] * height).floor() - size // 2
     left = (middle[:, 1:] * width).floor() - size // 2
@@ -93,7 +96,7 @@ def cut_out(images: Tensor, middle: Tensor, size: int) -> Tensor:
 
 
 View = Callable[[Tensor], Tensor]
-"""One way of looking at images (N, C, H, W)."""
+"""A fixed transformation of images (N, C, H, W)."""
 
 
 def _seen(images: Tensor, mirrored: bool, by: tuple[int, int]) -> Tensor:
@@ -110,10 +113,10 @@ def _views(moves: Sequence[tuple[int, int]]) -> tuple[View, ...]:
     )
 
 
-AS_IT_IS: View = partial(_seen, mirrored=False, by=(0, 0))
+UNCHANGED: View = partial(_seen, mirrored=False, by=(0, 0))
 VIEWS: Mapping[str, tuple[View, ...]] = {
     "mirror": _views([(0, 0)]),
     "mirror+shift": _views([(0, 0), (-1, -1), (1, 1)]),
 }
-"""What ``test_views`` of a recipe averages the answers over: the image and its mirror image, and
-the two moved by one pixel up and left, and down and right."""
+"""Views over which ``test_views`` averages logits: the image and its mirror image, and both shifted
+by one pixel up and left, and down and right."""

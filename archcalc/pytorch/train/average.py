@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 
 class Average:
-    """The average after each step: ``decay`` of what it was, and the rest of what is.
+    """The average after each step: ``decay`` × previous average + (1 − ``decay``) × weights.
 
-    At first the decay is lower, ``(1 + steps) / (10 + steps)``, so that the initial weights are
-    forgotten soon. Integers, such as the number of batches seen, are copied.
+    At first the decay is lower, ``(1 + steps) / (10 + steps)``, so that the initial weights fade
+    quickly. Integers, such as the number of batches, are copied.
     """
 
     def __init__(self, network: nn.Module, decay: float) -> None:
@@ -34,7 +34,7 @@ class Average:
             ours[name].copy_(theirs[name])
 
     def state(self) -> dict[str, Tensor]:
-        """What a checkpoint keeps."""
+        """Return the tensors for a checkpoint."""
         return {**self.network.state_dict(), "steps": torch.tensor(self.steps)}
 
     def restore(self, state: Mapping[str, Tensor]) -> None:

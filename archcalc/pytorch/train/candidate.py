@@ -1,4 +1,4 @@
-"""One candidate of a sweep, trained: its test accuracy as a figure."""
+"""Train a candidate of a sweep and return its test accuracy as a figure."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MEASURES = ("accuracy",)
 
 @dataclass(frozen=True)
 class TrainedCandidate:
-    """Trains ``spec`` with a candidate's options. A run that was cut off goes on where it was."""
+    """Trains ``spec`` with a candidate's options, resuming an interrupted run."""
 
     spec: str
     recipe: str = ""

@@ -1,4 +1,4 @@
-"""What made a run, as it stands in its ``run.json``."""
+"""Describe a run for its ``run.json``."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def describe(
     shape: tuple[int, ...],
     pixels: Pixels,
 ) -> dict[str, Any]:
-    """The record: enough to tell two runs apart, to repeat one, and to evaluate it again."""
+    """Return the record needed to identify, repeat and evaluate a run."""
     growth = settings.begins_with
     commit, dirty = checkout(Path.cwd())
     device = accelerator.device

@@ -1,8 +1,8 @@
-"""What makes training on a CPU faster and changes nothing that is learned.
+"""Speed up training on a CPU without changing what is learned.
 
-Beside the convolutions, two things take a CPU's time: memory that the C library gives back to the
-system after every layer and asks for again, page by page, and dropout's random numbers, which torch
-draws one after another as floating-point numbers.
+Apart from convolutions, two things are slow on a CPU: memory that the C library returns to the
+system after every layer and requests again, page by page; and dropout's random numbers, which torch
+draws one by one as floating-point numbers.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-# Options of glibc's mallopt (malloc.h), and the values that it arrives at by itself in a program
-# that frees large blocks: to set one option ends its own choice of the others.
+# Options of glibc's mallopt (malloc.h), and the values that glibc itself chooses in a program that
+# frees large blocks. Setting one option stops it from adjusting the others.
 TRIM_THRESHOLD, TRIM_USUAL = -1, 64 * 2**20
 MMAP_THRESHOLD, MMAP_USUAL = -3, 32 * 2**20
 MMAP_MAX, MMAP_MAX_USUAL = -4, 65536
@@ -26,11 +26,10 @@ NEVER = -1
 
 @contextmanager
 def kept_memory(device: torch.device) -> Iterator[None]:
-    """Freed memory stays with the process, so that the next layer finds its pages in place.
+    """Keep freed memory in the process, so that the next layer can reuse its pages.
 
-    glibc takes blocks over 32 MiB from the system and gives them back at once, whatever it has
-    learned about the program; a layer's activations are such blocks. Does nothing for a GPU, or
-    where the C library is another.
+    By default glibc maps blocks over 32 MiB, such as a layer's activations, and unmaps them as soon
+    as they are freed. Does nothing on a GPU or with another C library.
     """
     library: Any = ctypes.CDLL(None) if sys.platform.startswith("linux") else None
     if device.type != "cpu" or not hasattr(library, "mallopt"):  # musl has none
@@ -48,10 +47,9 @@ def kept_memory(device: torch.device) -> Iterator[None]:
 
 
 class Dropout(nn.Dropout):
-    """``nn.Dropout`` whose random numbers are drawn 16 bits an element, four in one draw.
+    """``nn.Dropout`` with 16 random bits per element, drawn four elements at a time.
 
-    The probability is that of ``nn.Dropout`` to within 1/65536. Values and gradients are scaled
-    by the kept part, as there.
+    The probability is exact to 1/65536. Values and gradients are scaled as in ``nn.Dropout``.
     """
 
     def forward(self, input: Tensor) -> Tensor:
@@ -60,15 +58,15 @@ class Dropout(nn.Dropout):
         draws = torch.empty((input.numel() + 3) // 4, dtype=torch.int64)
         bits = draws.random_(-(2**63), None).view(torch.int16)[: input.numel()]
         dropped = round(self.p * 2**16)
-        mask = torch.empty_like(input)  # in the input's own layout, and filled in memory's order
+        mask = torch.empty_like(input)  # has the input's layout and is filled in memory order
         order = sorted(range(input.dim()), key=mask.stride().__getitem__, reverse=True)
         in_memory = mask.permute(order)
         torch.ge(bits.view(in_memory.shape), dropped - 2**15, out=in_memory)
         return input * mask.mul_(1 / (1 - dropped / 2**16))
 
 
-def quicken(network: nn.Module, device: torch.device) -> None:
-    """Give the network the dropout above. Its weights and their names stay as they are."""
+def speed_up(network: nn.Module, device: torch.device) -> None:
+    """Replace the network's dropout layers by :class:`Dropout`; weights and names do not change."""
     if device.type != "cpu":
         return
     for module in list(network.modules()):

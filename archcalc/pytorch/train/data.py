@@ -1,7 +1,8 @@
-"""The sets of images: read once, checked, and kept decoded as bytes on the device.
+"""Load and check data sets of images.
 
-A set that fits lies in memory, and a batch is an index into it; a folder of images that does not
-fit is decoded by worker processes as it is needed. Pixels stay ``uint8`` until a batch is made.
+A set that fits is decoded once and kept in the device's memory, where a batch is an index into it.
+A folder of images that does not fit is decoded by worker processes as needed. Pixels stay ``uint8``
+until a batch is made.
 """
 
 from __future__ import annotations
@@ -22,20 +23,20 @@ from archcalc.errors import UsageError, needs
 from archcalc.guard import first_line, guard
 
 ROOT = "ARCHCALC_DATA"
-"""The environment variable that says where the sets are."""
+"""The environment variable with the folder of the data sets."""
 
 NAMES = ("mnist", "fashion-mnist", "cifar-10", "cifar-100", "svhn", "digits")
 
 LARGEST_IMAGE = 64 * 2**20
-"""Pixels of an image file; a small file that unpacks to more is a decompression bomb."""
+"""Most pixels of an image file; a file that unpacks to more may be a decompression bomb."""
 
 IN_MEMORY = 8 * 2**30
-"""Bytes of decoded images beyond which a folder is read as it is needed."""
+"""Most bytes of decoded images that are kept in memory."""
 
 
 @dataclass(frozen=True)
 class InMemory:
-    """Images that lie decoded in one tensor."""
+    """Decoded images in one tensor."""
 
     images: Tensor
     labels: Tensor
@@ -64,7 +65,7 @@ class InMemory:
 
 @dataclass(frozen=True)
 class OnDisk:
-    """Image files that are decoded as they are needed, by worker processes."""
+    """Image files that worker processes decode as needed."""
 
     files: tuple[str, ...]
     labels: Tensor
@@ -80,19 +81,19 @@ class OnDisk:
 
     def read(self, batches: Sequence[Tensor]) -> Iterator[tuple[Tensor, Tensor]]:
         loader: Iterable[tuple[Tensor, Tensor]] = torch.utils.data.DataLoader(
-            self,  # type: ignore[arg-type]  # it has what a Dataset needs
+            self,  # type: ignore[arg-type]  # has the methods of a Dataset
             batch_sampler=[positions.tolist() for positions in batches],
             num_workers=self.workers,
             pin_memory=self.device.type == "cuda",
         )
-        for images, labels in _in_one_sentence(loader):
+        for images, labels in _without_traceback(loader):
             yield images.to(self.device, non_blocking=True), labels.to(self.device)
 
     def to(self, device: torch.device) -> OnDisk:
         return replace(self, device=device)
 
     def fingerprint(self) -> str:
-        """Of names and sizes: reading every byte would take as long as an epoch."""
+        """Hash names and sizes, because reading every byte would take as long as an epoch."""
         digest = hashlib.sha256()
         for file, label in zip(self.files, self.labels.tolist(), strict=True):
             path = Path(file)
@@ -100,9 +101,8 @@ class OnDisk:
         return digest.hexdigest()[:16]
 
 
-def _in_one_sentence(loader: Iterable[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
-    """The loader's batches. A worker process raises its error with its traceback as the message,
-    whose last line is the error."""
+def _without_traceback(loader: Iterable[tuple[Tensor, Tensor]]) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield the loader's batches, without the traceback that a worker puts into its error."""
     try:
         yield from loader
     except UsageError as error:
@@ -110,14 +110,13 @@ def _in_one_sentence(loader: Iterable[tuple[Tensor, Tensor]]) -> Iterator[tuple[
 
 
 Images = InMemory | OnDisk
-"""Images with labels, read by position: ``read`` gives each batch of positions as ``uint8`` images
-(N, C, H, W) and labels on the device, ``fingerprint`` a digest by which two runs can tell that they
-saw the same."""
+"""Images with labels, read by position. ``read`` yields each batch of positions as ``uint8`` images
+(N, C, H, W) and labels on the device. ``fingerprint`` is a digest that is equal for equal sets."""
 
 
 @dataclass(frozen=True)
 class ImageSet:
-    """A data set: images to learn from and images to be tested on."""
+    """A data set with training and test images."""
 
     name: str
     train: Images
@@ -129,8 +128,10 @@ class ImageSet:
         return self.train.shape
 
     def first(self, count: int) -> ImageSet:
-        """With the first ``count`` images of each half alone; their order is mixed in advance, for
-        sets that come sorted by class."""
+        """Return ``count`` training images and ``count`` test images.
+
+        They are chosen at random, always the same, because some sets are sorted by class.
+        """
 
         def some(images: Images) -> Images:
             order = torch.randperm(len(images), generator=torch.Generator().manual_seed(0))
@@ -148,12 +149,12 @@ class ImageSet:
 def load(
     spec: str, default: str, *, size: tuple[int, int] | None = None, download: bool = False
 ) -> ImageSet:
-    """The set that ``--data`` names.
+    """Load the data set that ``--data`` names.
 
-    ``spec`` is a name (found under the folder in ``ARCHCALC_DATA``), ``NAME:DIR``, ``folder:DIR``
-    with ``train/CLASS/*`` and ``test/CLASS/*``, or a folder in which the set ``default`` lies.
-    ``size`` is what the images of a folder are brought to. Raises UsageError for a set that is not
-    there or is damaged.
+    ``spec`` is a name (looked up in the folder ``ARCHCALC_DATA``), ``NAME:DIR``, ``folder:DIR``
+    with ``train/CLASS/*`` and ``test/CLASS/*``, or a folder that contains the set ``default``. The
+    images of a folder are resized to ``size``, (H, W). Raises UsageError for a missing or damaged
+    set.
     """
     name, root = parse(spec, default)
     if name == "digits":
@@ -163,13 +164,13 @@ def load(
     if not root:
         raise UsageError(
             f"the data set {name} needs a folder: give --data {name}:DIR or set {ROOT}; "
-            "--download fetches it into that folder"
+            "--download downloads it into that folder"
         )
     return _torchvision(name, root, download)
 
 
 def parse(spec: str, default: str) -> tuple[str, str]:
-    """``--data`` as a set's name and its folder. Raises UsageError."""
+    """Parse ``--data`` as a set's name and its folder. Raises UsageError."""
     root = os.environ.get(ROOT, "")
     if not spec:
         spec = default
@@ -192,11 +193,11 @@ def _digits() -> ImageSet:
     with needs("torch", "the set digits"):
         from sklearn.datasets import load_digits
     found: Any = load_digits()
-    # 17 grey levels, 0 to 16, spread over a byte: 255/16 keeps them apart.
+    # Scale the 17 grey levels, 0 to 16, to bytes.
     images = torch.from_numpy(found.images * (255 / 16)).round().to(torch.uint8).unsqueeze(1)
     labels = torch.from_numpy(found.target).long()
-    # scikit-learn gives one set and no split: every fifth image is kept for the test. The same
-    # hands wrote both parts, so this is easier than the split by writers at UCI.
+    # scikit-learn has no split, so every fifth image is for the test. The same people wrote both
+    # parts, which makes this easier than UCI's split by writers.
     test = torch.arange(len(labels)) % 5 == 4
     return ImageSet(
         "digits",
@@ -216,7 +217,7 @@ def _torchvision(name: str, root: str, download: bool) -> ImageSet:
                 split = "train" if train else "test"
                 halves.append(datasets.SVHN(root, split=split, download=download))
                 continue
-            # CIFAR is pickled; torchvision opens a file only when its published digest is right.
+            # CIFAR is pickled, but torchvision checks the published digest before opening a file.
             cls = {
                 "mnist": datasets.MNIST,
                 "fashion-mnist": datasets.FashionMNIST,
@@ -225,29 +226,29 @@ def _torchvision(name: str, root: str, download: bool) -> ImageSet:
             }[name]
             halves.append(cls(root, train=train, download=download))
         train_images, test_images = map(_bytes, halves)
-    except Exception as error:  # a damaged file fails in as many ways as there are formats
+    except Exception as error:  # each format fails in its own way
         reason = first_line(error).rstrip(".")
         if download:
             raise UsageError(
                 f"the data set {name} cannot be downloaded into {root} ({reason}); check the "
-                f"network connection, or put its files there by other means"
+                f"network connection, or copy its files there"
             ) from error
         raise UsageError(
             f"the data set {name} under {root} is missing or damaged ({reason}); "
-            "--download fetches it"
+            "download it with --download"
         ) from error
     for half in (train_images, test_images):
         if len(half) == 0 or len(half.images) != len(half.labels):
             raise UsageError(
                 f"the data set {name} under {root} is damaged: {len(half.images)} images and "
-                f"{len(half.labels)} labels; --download fetches it"
+                f"{len(half.labels)} labels; download it with --download"
             )
     classes = getattr(halves[0], "classes", None) or [str(digit) for digit in range(10)]
     return ImageSet(name, train_images, test_images, tuple(map(str, classes)))
 
 
 def _bytes(half: Any) -> InMemory:
-    """torchvision's images, N×H×W, N×H×W×3 or (SVHN) N×3×H×W, as N×C×H×W."""
+    """Convert torchvision's images, N×H×W, N×H×W×3 or (SVHN) N×3×H×W, to N×C×H×W."""
     images = torch.as_tensor(half.data)
     if images.dim() == 3:
         images = images.unsqueeze(1)
@@ -264,7 +265,7 @@ def _folder(root: str, size: tuple[int, int] | None) -> ImageSet:
     for half in ("train", "test"):
         folder = Path(root, half)
         if not folder.is_dir():
-            raise UsageError(f"there is no folder {folder}: folder:DIR needs train/ and test/")
+            raise UsageError(f"there is no folder {folder}; folder:DIR needs train/ and test/")
         try:
             halves.append(ImageFolder(str(folder)))
         except (OSError, RuntimeError) as error:
@@ -291,24 +292,24 @@ def _read(samples: Sequence[tuple[str, int]], shape: tuple[int, int, int]) -> Im
     channels, height, width = shape
     if len(files) * channels * height * width > IN_MEMORY:
         return OnDisk(tuple(files), labels, shape, workers, torch.device("cpu"))
-    with ThreadPoolExecutor(workers) as pool:  # the decoder lets go of Python's lock
+    with ThreadPoolExecutor(workers) as pool:  # the decoder releases the GIL
         images = list(pool.map(lambda file: decode(file, shape), files))
     return InMemory(torch.stack(images), labels)
 
 
 def decode(file: str, shape: tuple[int, int, int] | None = None) -> Tensor:
-    """An image file as ``uint8`` (C, H, W); with a shape, grey or in colour and resized to it."""
+    """Decode an image file to ``uint8`` (C, H, W), converted and resized to ``shape`` if given."""
     from PIL import Image
     from torchvision.transforms.functional import pil_to_tensor
 
-    _refuse_bombs_in_silence()
-    with guard(f"{file} is not an image that can be read"), Image.open(file) as image:
+    _silence_bomb_warning()
+    with guard(f"{file} is not a readable image"), Image.open(file) as image:
         if image.width * image.height > LARGEST_IMAGE:
             raise UsageError(
                 f"{file} has {image.width}×{image.height} pixels; at most {LARGEST_IMAGE:,} "
-                "are decoded"
+                "are allowed"
             )
-        # A palette or an alpha channel is not what a network learns from.
+        # Expand a palette and drop an alpha channel.
         picture = image.convert("L" if shape and shape[0] == 1 else "RGB")
         if shape and (picture.height, picture.width) != shape[1:]:
             picture = picture.resize((shape[2], shape[1]), Image.Resampling.BILINEAR)
@@ -317,8 +318,8 @@ def decode(file: str, shape: tuple[int, int, int] | None = None) -> Tensor:
 
 
 @cache
-def _refuse_bombs_in_silence() -> None:
-    """Pillow warns of what is refused here anyway."""
+def _silence_bomb_warning() -> None:
+    """Silence Pillow's warning about decompression bombs, which are rejected here."""
     import warnings
 
     from PIL import Image
@@ -327,8 +328,10 @@ def _refuse_bombs_in_silence() -> None:
 
 
 def hold_out(images: Images, part: float) -> tuple[Tensor, Tensor]:
-    """Positions to learn from and positions to choose by. They are the same for every seed, so
-    seeds differ in what the run does and not in what it sees."""
+    """Split positions into training images and the fraction ``part`` that is held out.
+
+    The split is the same for every seed, so that all seeds learn from the same images.
+    """
     order = torch.randperm(len(images), generator=torch.Generator().manual_seed(2013))
     held = round(len(images) * part)
     return order[held:].sort().values, order[:held].sort().values

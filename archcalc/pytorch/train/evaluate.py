@@ -1,4 +1,4 @@
-"""A finished run looked at again: its network with its best weights, and its accuracy."""
+"""Load a finished run's network with its best weights, and evaluate its accuracy."""
 
 from __future__ import annotations
 
@@ -22,8 +22,10 @@ from archcalc.pytorch.train.settings import Settings
 
 
 def network(run: Run) -> tuple[nn.Module, Pixels]:
-    """The run's network with its best weights, in evaluation mode, and how its images are made.
-    Raises UsageError where the weights are missing or damaged."""
+    """Return the run's network with its best weights, in evaluation mode, and its preprocessing.
+
+    Raises UsageError if the weights are missing or damaged.
+    """
     check(run)
     channels, *size = run.config["input"]
     asked = ModelSpec.parse(run.model)
@@ -38,19 +40,19 @@ def network(run: Run) -> tuple[nn.Module, Pixels]:
             seed=run.seed,
         )
     file = run.folder / run_folder.BEST
-    run_folder.put(model, run_folder.weights(file), file)
+    run_folder.load_weights(model, run_folder.weights(file), file)
     return model.eval(), pixels(run)
 
 
 def check(run: Run) -> None:
-    """Raises UsageError where the record lacks what the network needs to be built again."""
+    """Raise UsageError if the record lacks a field that is needed to build the network."""
     for key in ("classes", "pixels", "channels_last"):
         if run.config.get(key) in (None, []):
             raise UsageError(f"{run.folder / runs.RUN} has no {key}, so the run cannot be loaded")
 
 
 def pixels(run: Run) -> Pixels:
-    """How the run normalised its images. Raises UsageError."""
+    """Return the run's preprocessing of images. Raises UsageError."""
     made = run.config["pixels"]
     height, width = made["size"]
     whitened = run.recipe.normalise == "zca"
@@ -63,7 +65,7 @@ def pixels(run: Run) -> Pixels:
 
 
 def test_set(run: Run, data: str, made: Pixels) -> ImageSet:
-    """The run's own set, or the one that ``data`` names. Raises UsageError."""
+    """Load the run's own data set, or the one that ``data`` names. Raises UsageError."""
     folder = run.data.startswith("folder:")
     if folder and not data:
         raise UsageError(f"the run {run.folder} was trained on a folder; name it with --data")
@@ -73,8 +75,10 @@ def test_set(run: Run, data: str, made: Pixels) -> ImageSet:
 def score(
     folder: str | Path, *, data: str = "", device: str = "auto", precision: str = ""
 ) -> tuple[Run, Score, str]:
-    """Test a run again, on its own test images or on another set with the same classes: the run,
-    the score, and the set's name. Raises UsageError."""
+    """Test a run on its own test images or on another set with the same classes.
+
+    Returns the run, the score and the set's name. Raises UsageError.
+    """
     run = runs.load(folder)
     check(run)
     settings = _settings(run, data, device, precision)
@@ -92,7 +96,7 @@ def score(
     test = found.test.to(accelerator.device)
     prepared = accelerator.prepare(model)
     tested = evaluate(accelerator, prepared, test, torch.arange(len(test)), made, settings)
-    assert tested is not None  # a set without test images is refused when it is read
+    assert tested is not None  # every data set has test images
     return run, tested, found.name
 
 

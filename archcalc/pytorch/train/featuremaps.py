@@ -1,5 +1,5 @@
-"""What the maps before the global pool see, as NiN's Figure 4 shows it: one map a class, and of
-each the tenth of its activations that is largest."""
+"""Draw the feature maps before the global pool, as in NiN's Figure 4: one map per class, with only
+the largest tenth of its activations."""
 
 from __future__ import annotations
 
@@ -28,24 +28,26 @@ GAP = 2
 
 
 class Maps(NamedTuple):
-    """The maps of some images."""
+    """The class maps of some images."""
 
     names: tuple[str, ...]
     images: Tensor
-    """uint8, N×C×H×W, as the files have them."""
+    """uint8, N×C×H×W."""
     maps: Tensor
-    """N×classes×h×w, all but the top activations 0."""
+    """N×classes×h×w; all but the largest activations are 0."""
     classes: tuple[str, ...]
 
     @property
     def answers(self) -> tuple[str, ...]:
-        """The class whose map is largest in the mean, for each image."""
+        """The class whose map has the largest mean, for each image."""
         return tuple(self.classes[index] for index in self.maps.mean((2, 3)).argmax(1).tolist())
 
 
 def feature_maps(run: Run, images: Sequence[str], data: str = "") -> Maps:
-    """The last mlpconv layer's maps for these image files; for none, of the first test image of
-    each class. Raises UsageError for a network that ends in no pool over one map a class."""
+    """Return the class maps of image files, by default of the first test image of each class.
+
+    Raises UsageError for a network that does not end in a pool over one map per class.
+    """
     model, pixels = network(run)
     if not isinstance(model, Network):
         raise UsageError(
@@ -63,14 +65,14 @@ def feature_maps(run: Run, images: Sequence[str], data: str = "") -> Maps:
 
 
 def before_the_pool(graph: Graph, classes: int) -> Graph:
-    """The graph up to the maps that the last pool averages. Raises UsageError."""
+    """Return the graph up to the maps that the last pool averages. Raises UsageError."""
     for index in reversed(range(len(graph.nodes))):
         node = graph.nodes[index]
         if TABLE[node.op].pools == "average" and not node.training_only:
             maps = node.inputs[0]
             if len(maps.shape) != 4 or maps.shape[1] != classes:
                 break
-            # What comes after is cut off; the nodes before keep their places and names.
+            # Earlier nodes keep their indices and names.
             return replace(graph, nodes=graph.nodes[: maps.source + 1], outputs={"maps": maps})
     raise UsageError(
         f"{graph.name} does not end in an average over one map per class, as NiN does, "
@@ -79,7 +81,7 @@ def before_the_pool(graph: Graph, classes: int) -> Graph:
 
 
 def strongest(maps: Tensor, part: float = TOP) -> Tensor:
-    """Each map with all but its largest activations at 0.
+    """Set all but the largest activations of each map to 0.
 
     >>> strongest(torch.arange(20.0).view(1, 1, 4, 5)).nonzero().shape[0]
     2
@@ -91,7 +93,7 @@ def strongest(maps: Tensor, part: float = TOP) -> Tensor:
 
 
 def draw(found: Maps, path: str | Path) -> None:
-    """A PNG: a row an image, first the image, then each class's map. Raises UsageError."""
+    """Write a PNG with one row per image: the image, then each class's map. Raises UsageError."""
     from PIL import Image
 
     tiles = torch.cat([_tile(found.images.float() / 255), _classes(found.maps)], dim=1)
@@ -107,13 +109,13 @@ def draw(found: Maps, path: str | Path) -> None:
 
 
 def _tile(images: Tensor) -> Tensor:
-    """N×1×3×TILE×TILE: grey becomes colour, small becomes large."""
+    """Return colour tiles, N×1×3×TILE×TILE."""
     colour = images if images.shape[1] == 3 else images.expand(-1, 3, -1, -1)
     return F.interpolate(colour, (TILE, TILE), mode="nearest").unsqueeze(1)
 
 
 def _classes(maps: Tensor) -> Tensor:
-    """N×classes×3×TILE×TILE: each image's maps on one scale, black to white."""
+    """Return tiles of the maps, N×classes×3×TILE×TILE, with one grey scale per image."""
     scale = maps.flatten(1).amax(1).clamp(min=1e-12).view(-1, 1, 1, 1)
     large = F.interpolate(maps / scale, (TILE, TILE), mode="nearest")
     return large.unsqueeze(2).expand(-1, -1, 3, -1, -1)

@@ -1,4 +1,4 @@
-"""The processes that torchrun started together."""
+"""Leave the process group that torchrun started."""
 
 from __future__ import annotations
 
@@ -6,6 +6,6 @@ from torch import distributed
 
 
 def leave_group() -> None:
-    """End what torchrun began, so that no process waits for another. Alone, there is nothing."""
+    """Leave the process group, if there is one, so that no process waits for another."""
     if distributed.is_available() and distributed.is_initialized():
         distributed.destroy_process_group()

@@ -1,10 +1,10 @@
 """The training loop, top to bottom: data, network, epochs, validation, one test at the end.
 
 A run is a generator. It yields a :class:`Step` every half second, an :class:`Epoch` after each
-epoch, and the :class:`Result` at the end, for a caller that draws a progress bar.
+epoch, and the :class:`Result` at the end. Callers use these to show progress.
 
-The random numbers of an epoch depend only on the seed and the epoch, so a resumed run is the same
-as one that was never interrupted.
+The random numbers of an epoch depend only on the seed and the epoch, so a resumed run gives the
+same result as an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from archcalc.pytorch.train import cpu, run_folder, staged
 from archcalc.pytorch.train import data as image_sets
 from archcalc.pytorch.train import network as networks
 from archcalc.pytorch.train import pixels as image_pixels
-from archcalc.pytorch.train.augment import AS_IT_IS, VIEWS, Draw, View, alternated, augment, draw
+from archcalc.pytorch.train.augment import UNCHANGED, VIEWS, Draw, View, alternated, augment, draw
 from archcalc.pytorch.train.average import Average
 from archcalc.pytorch.train.config import describe
 from archcalc.pytorch.train.data import Images, ImageSet
@@ -43,14 +43,14 @@ from archcalc.pytorch.train.work import epochs_within, flops_per_image, matrix_r
 from archcalc.recipe import Recipe
 
 EVALUATION_BATCH = 256
-SECONDS_A_STEP = 0.5
-"""Between two reports of progress; each waits for the device."""
-WORTH_A_RATE = 60
-"""Seconds of training from which it is worth some more to measure the machine's matrix rate."""
+SECONDS_PER_STEP = 0.5
+"""Seconds between progress reports; each waits for the device."""
+LONG_RUN = 60
+"""Seconds of training after which measuring the machine's matrix rate is worth its time."""
 
 
 class Step(NamedTuple):
-    """Where an epoch under way stands."""
+    """Progress within an epoch."""
 
     epoch: int
     epochs: int
@@ -68,41 +68,41 @@ class Score(NamedTuple):
 
     @property
     def finite_loss(self) -> float | None:
-        """The loss as records have it: None where a logit or their sum is not finite."""
+        """The loss, or None if it is not finite."""
         return self.loss if math.isfinite(self.loss) else None
 
 
 class Piece(NamedTuple):
-    """A part of a batch: what one process computes at once."""
+    """The part of a batch that one process computes at once."""
 
     batch: int
     size: int
-    """Images of the whole batch, over all processes."""
+    """Images in the whole batch, over all processes."""
     part: slice
-    """Which of them these are."""
+    """The part of the batch."""
     positions: Tensor
     last: bool
-    """The batch's last piece: then the optimizer steps."""
+    """Whether it is the batch's last piece, after which the optimizer steps."""
 
 
 @dataclass
 class Training:
-    """One run under way: its network, its images and what turns the one by the other."""
+    """The state of a run in progress."""
 
     settings: Settings
     accelerator: Accelerator
     images: Images
     learn: Tensor
-    """Positions of the images to learn from."""
+    """Positions of the training images that are not held out."""
     pixels: Pixels
     network: nn.Module
     """The network itself."""
     forward: nn.Module
-    """The same weights as the processes and the precision need them, compiled where asked."""
+    """The network prepared for the processes and the precision, and compiled if requested."""
     optimizer: torch.optim.Optimizer
     average: Average | None
     dropouts: Mapping[nn.Dropout, float]
-    """The dropout layers with their own probabilities."""
+    """The dropout layers with their initial probabilities."""
 
     @classmethod
     def of(
@@ -116,7 +116,7 @@ class Training:
         learn: Tensor,
         pixels: Pixels,
     ) -> Training:
-        """The network and its optimizer as this machine runs them."""
+        """Prepare the network and its optimizer for this machine."""
         forward, prepared = accelerator.prepare(
             torch.compile(network) if settings.compile else network, optimizer
         )
@@ -135,20 +135,20 @@ class Training:
         )
 
     @property
-    def judged(self) -> nn.Module:
-        """The network that is validated, tested and kept."""
+    def evaluated(self) -> nn.Module:
+        """The network that is validated and saved."""
         return self.average.network if self.average else self.forward
 
 
 def run(settings: Settings) -> Iterator[Step | Epoch | Result]:
-    """Train one network. Raises ArchcalcError, with everything that was finished kept."""
-    settings = as_begun(settings)
+    """Train one network. Raises ArchcalcError; every finished epoch is kept."""
+    settings = with_known_epochs(settings)
     accelerator = start(settings)
     device = accelerator.device
     cuda = [device] if device.type == "cuda" else []
-    # The caller's random state stays as it was.
+    # The caller's random state does not change.
     with torch.random.fork_rng(devices=cuda), cpu.kept_memory(device), ExitStack() as held:
-        # Data: bytes on the device, a part held out to choose by.
+        # Data: bytes on the device, with a part held out for validation.
         found = load_data(settings)
         images, test = found.train.to(device), found.test.to(device)
         learn, held_out = image_sets.hold_out(images, settings.recipe.validation)
@@ -170,14 +170,14 @@ def run(settings: Settings) -> Iterator[Step | Epoch | Result]:
             network.to(memory_format=torch.channels_last)
         network.to(device)
         flops = work_by_size(network, shape, settings)
-        cpu.quicken(network, device)
+        cpu.speed_up(network, device)
         if settings.time is not None:
-            settings = fitted(settings, accelerator, network, images, learn, held_out, pixels)
+            settings = fit_epochs(settings, accelerator, network, images, learn, held_out, pixels)
         recipe = settings.recipe
         optimizer = networks.optimizer(network, recipe, found.shape[0])
         average = Average(network, recipe.average) if recipe.average else None
 
-        # The run's folder, and where it left off.
+        # The run's folder and the epochs that are already done.
         if accelerator.is_main_process:
             held.enter_context(run_folder.locked(settings.folder))
         history = open_folder(
@@ -200,7 +200,9 @@ def run(settings: Settings) -> Iterator[Step | Epoch | Result]:
             started = time.perf_counter()
             trained, rate = yield from one_epoch(training, number)
             seconds = time.perf_counter() - started
-            validated = evaluate(accelerator, training.judged, images, held_out, pixels, settings)
+            validated = evaluate(
+                accelerator, training.evaluated, images, held_out, pixels, settings
+            )
             height = recipe.size_at(number) or shape[1]
             each = flops[height]
             row = Epoch(
@@ -221,14 +223,14 @@ def run(settings: Settings) -> Iterator[Step | Epoch | Result]:
             accelerator.wait_for_everyone()
             yield row
 
-        # The test images, once.
+        # Test once.
         best = runs.best(history)
         assert best is not None  # a recipe has at least one epoch
         file = settings.folder / run_folder.BEST
-        run_folder.put(network, run_folder.weights(file), file)
+        run_folder.load_weights(network, run_folder.weights(file), file)
         forward = training.forward
         tested = evaluate(accelerator, forward, test, torch.arange(len(test)), pixels, settings)
-        assert tested is not None  # a set without test images is refused when it is read
+        assert tested is not None  # load_data rejects a set without test images
         averaged = None
         if recipe.test_views != "one":
             views = VIEWS[recipe.test_views]
@@ -243,7 +245,7 @@ def run(settings: Settings) -> Iterator[Step | Epoch | Result]:
             best.epoch,
             seconds,
             averaged.accuracy if averaged else None,
-            matrix_rate(device, settings.precision) if seconds > WORTH_A_RATE else None,
+            matrix_rate(device, settings.precision) if seconds > LONG_RUN else None,
         )
         if accelerator.is_main_process:
             run_folder.save_result(settings.folder, result, len(history))
@@ -252,7 +254,7 @@ def run(settings: Settings) -> Iterator[Step | Epoch | Result]:
 
 
 def one_epoch(training: Training, number: int) -> Generator[Step, None, tuple[Score, float]]:
-    """One pass over the images to learn from; its Score and the last learning rate are returned."""
+    """Train on every image once; return the Score and the last learning rate."""
     settings, accelerator = training.settings, training.accelerator
     recipe, learn = settings.recipe, training.learn
     generator = torch.Generator().manual_seed(mix(settings.seed, number, -1))
@@ -266,10 +268,10 @@ def one_epoch(training: Training, number: int) -> Generator[Step, None, tuple[Sc
     training.forward.train()
     for layer, probability in training.dropouts.items():
         layer.p = probability * recipe.dropout_at(number)
-    started = told = time.perf_counter()
+    started = reported = time.perf_counter()
     read = training.images.read([piece.positions for piece in pieces])
     for piece, (batch, labels) in zip(pieces, read, strict=True):
-        if drawn is None:  # a new batch: for all of its images, whoever computes them
+        if drawn is None:  # a new batch: draw for all its images, on every process
             drawn = draw(piece.size, recipe, generator)
             rate = set_rates(training.optimizer, recipe, number - 1 + piece.batch / batches)
         drawn_here = drawn.part(piece.part)
@@ -279,8 +281,8 @@ def one_epoch(training: Training, number: int) -> Generator[Step, None, tuple[Sc
             drawn_here = replace(drawn_here, mirrored=mirrored)
         x = layout(pixels(augment(batch, recipe, drawn_here)), settings)
         with nullcontext() if piece.last else accelerator.no_sync(training.forward):
-            logits, loss = answers_and_loss(training.forward(x), labels, recipe)
-            # A mean over the whole batch: each process and piece gives its part of the sum.
+            logits, loss = logits_and_loss(training.forward(x), labels, recipe)
+            # Scale to a mean over the whole batch, to which each process and piece adds its share.
             share = len(labels) / piece.size * accelerator.num_processes
             accelerator.backward(loss * share)
         if piece.last:
@@ -293,8 +295,8 @@ def one_epoch(training: Training, number: int) -> Generator[Step, None, tuple[Sc
             correct = (logits.argmax(1) == labels).sum()
             totals += torch.stack([loss.detach() * len(labels), correct, correct * 0 + len(labels)])
         now = time.perf_counter()
-        if now - told > SECONDS_A_STEP:
-            told = now
+        if now - reported > SECONDS_PER_STEP:
+            reported = now
             loss_so_far = finite(totals[0].item() / totals[2].item(), number, settings)
             seen = min((piece.batch + 1) * recipe.batch, len(learn))
             yield Step(number, recipe.epochs, seen, len(learn), loss_so_far, seen / (now - started))
@@ -303,15 +305,15 @@ def one_epoch(training: Training, number: int) -> Generator[Step, None, tuple[Sc
 
 
 def set_rates(optimizer: torch.optim.Optimizer, recipe: Recipe, epoch: float) -> float:
-    """Give each group its learning rate after this many epochs; that of the weights is returned."""
+    """Set each group's learning rate after ``epoch`` epochs; return the recipe's rate."""
     rate = recipe.lr_at(epoch)
     for group in optimizer.param_groups:
         group["lr"] = rate * group["scale"] if epoch >= group["frozen"] else 0.0
     return rate
 
 
-def answers_and_loss(outputs: Any, labels: Tensor, recipe: Recipe) -> tuple[Tensor, Tensor]:
-    """The main output, and the loss; auxiliary heads, which run in training alone, weigh less."""
+def logits_and_loss(outputs: Any, labels: Tensor, recipe: Recipe) -> tuple[Tensor, Tensor]:
+    """Return the main output and the loss, with auxiliary heads weighted by ``aux_weight``."""
     main, *heads = outputs if isinstance(outputs, tuple) else (outputs,)
 
     def cross_entropy(logits: Tensor) -> Tensor:
@@ -319,7 +321,7 @@ def answers_and_loss(outputs: Any, labels: Tensor, recipe: Recipe) -> tuple[Tens
 
     loss = cross_entropy(main)
     for head in heads:
-        if head is not None:  # torchvision's, where they are switched off
+        if head is not None:  # torchvision returns None for disabled heads
             loss = loss + recipe.aux_weight * cross_entropy(head)
     return main, loss
 
@@ -332,20 +334,22 @@ def evaluate(
     positions: Tensor,
     pixels: Pixels,
     settings: Settings,
-    views: Sequence[View] = (AS_IT_IS,),
+    views: Sequence[View] = (UNCHANGED,),
 ) -> Score | None:
-    """Loss and accuracy in evaluation mode, of the mean answer over the views of each image; None
-    where there are no images."""
+    """Return loss and accuracy in evaluation mode, or None without images.
+
+    The logits of an image are the mean over its views.
+    """
     if len(positions) == 0:
         return None
-    # Unwrapped: processes may have different numbers of batches here, and do not wait.
+    # Unwrapped, because processes may have different numbers of batches and must not wait.
     bare = accelerator.unwrap_model(model).eval()
     mine = positions[accelerator.process_index :: accelerator.num_processes]
     totals = torch.zeros(3, device=accelerator.device)
     for batch, labels in images.read(torch.split(mine, EVALUATION_BATCH)):
         with accelerator.autocast():
-            answers = [bare(layout(pixels(view(batch)), settings)).float() for view in views]
-        logits = torch.stack(answers).mean(0)
+            outputs = [bare(layout(pixels(view(batch)), settings)).float() for view in views]
+        logits = torch.stack(outputs).mean(0)
         loss = F.cross_entropy(logits, labels, reduction="sum")
         correct = (logits.argmax(1) == labels).sum()
         totals += torch.stack([loss, correct, correct * 0 + len(labels)])
@@ -354,12 +358,12 @@ def evaluate(
 
 
 def start(settings: Settings) -> Accelerator:
-    """The device, the processes and the precision. Raises UsageError."""
+    """Set up the device, the processes and the precision. Raises UsageError."""
     if settings.device == "cuda" and not torch.cuda.is_available():
         raise UsageError(
             "--device cuda: torch finds no CUDA device; omit the option to use the CPU"
         )
-    AcceleratorState._reset_state()  # another run in this process may have had another precision
+    AcceleratorState._reset_state()  # an earlier run may have used another precision
     precision = "no" if settings.precision == "fp32" else settings.precision
     try:
         accelerator = Accelerator(mixed_precision=precision, cpu=settings.device == "cpu")
@@ -378,7 +382,7 @@ def start(settings: Settings) -> Accelerator:
 
 
 def load_data(settings: Settings) -> ImageSet:
-    """The images that the settings name. Raises UsageError."""
+    """Load the data set of the settings. Raises UsageError."""
     size = settings.size or networks.default_size(settings.model)
     found = image_sets.load(
         settings.data,
@@ -392,8 +396,8 @@ def load_data(settings: Settings) -> ImageSet:
     return found
 
 
-def as_begun(settings: Settings) -> Settings:
-    """The settings with the number of epochs that a resumed run fitted into its time before."""
+def with_known_epochs(settings: Settings) -> Settings:
+    """Return the settings with the number of epochs that was fitted before a run was resumed."""
     if settings.time is None or not settings.resume:
         return settings
     if not (settings.folder / stored_runs.RUN).is_file():
@@ -402,7 +406,7 @@ def as_begun(settings: Settings) -> Settings:
     return replace(settings, recipe=settings.recipe.in_epochs(epochs), time=None)
 
 
-def fitted(
+def fit_epochs(
     settings: Settings,
     accelerator: Accelerator,
     network: nn.Module,
@@ -411,7 +415,10 @@ def fitted(
     held_out: Tensor,
     pixels: Pixels,
 ) -> Settings:
-    """The settings with as many epochs as fit into their time, found by timing some steps."""
+    """Return the settings with the number of epochs that fit into their time.
+
+    Some steps are timed to estimate it.
+    """
     assert settings.time is not None
     recipe = settings.recipe
     positions = learn[: max(1, recipe.batch // accelerator.num_processes)]
@@ -422,7 +429,7 @@ def fitted(
             pixels.at(height)(augment(batch, recipe, draw(len(batch), recipe, chance))), settings
         )
         with accelerator.autocast():
-            _, loss = answers_and_loss(copy.train()(x), labels, recipe)
+            _, loss = logits_and_loss(copy.train()(x), labels, recipe)
         accelerator.backward(loss)
         loss.item()  # waits for the device
 
@@ -432,15 +439,17 @@ def fitted(
     others = time.perf_counter() - started
     batches = math.ceil(len(learn) / recipe.batch)
     epochs = epochs_within(settings.time, recipe, batches, step, network, others)
-    agreed = broadcast_object_list([epochs])[0]  # of the first process
+    agreed = broadcast_object_list([epochs])[0]  # all processes use the first one's
     return replace(settings, recipe=recipe.in_epochs(agreed))
 
 
 def work_by_size(
     network: nn.Module, shape: tuple[int, ...], settings: Settings
 ) -> dict[int, int | None]:
-    """FLOPs per image at each height that the recipe uses. Raises UsageError for a network that
-    cannot take one of them."""
+    """Return the FLOPs per image at each height that the recipe uses.
+
+    Raises UsageError if the network does not accept one of the sizes.
+    """
     channels, height, width = shape
     found = {height: flops_per_image(network, shape)}
     for size in settings.recipe.sizes:
@@ -460,7 +469,7 @@ def open_folder(
     shape: tuple[int, ...],
     pixels: Pixels,
 ) -> tuple[Epoch, ...]:
-    """Start a run's folder or continue it; returns the epochs that are done."""
+    """Create or resume a run's folder; return the finished epochs."""
     if settings.begins_with is not None:
         transfer = staged.carry(network, settings.begins_with)
     main, folder = accelerator.is_main_process, settings.folder
@@ -481,14 +490,14 @@ def open_folder(
 
 
 def reached(settings: Settings, history: Sequence[Epoch]) -> bool:
-    """Whether the last epoch has the accuracy at which the run may stop."""
+    """Whether the last epoch reached the accuracy at which the run stops."""
     if settings.stop_at is None or not history:
         return False
     return (history[-1].validation_accuracy or 0.0) >= settings.stop_at
 
 
 def finished(settings: Settings, history: Sequence[Epoch]) -> Result | None:
-    """The result of a run that has nothing left to do: its test images are not used again."""
+    """Return the saved result of a complete run, so that its test images are not used again."""
     if not settings.resume:
         return None
     if len(history) < settings.recipe.epochs and not reached(settings, history):
@@ -497,8 +506,10 @@ def finished(settings: Settings, history: Sequence[Epoch]) -> Result | None:
 
 
 def cut(order: Tensor, size: int, accumulate: int, accelerator: Accelerator) -> list[Piece]:
-    """The batches of an epoch, cut into this process's pieces. A last batch that is too small to
-    give every process something is left out."""
+    """Cut the batches of an epoch into this process's pieces.
+
+    A last batch with fewer images than processes is left out.
+    """
     rank, processes = accelerator.process_index, accelerator.num_processes
     pieces = []
     for number, batch in enumerate(torch.split(order, size)):
@@ -517,13 +528,13 @@ def layout(x: Tensor, settings: Settings) -> Tensor:
 
 
 def mix(seed: int, epoch: int, process: int) -> int:
-    """One number from three, such that near ones give far ones."""
+    """Hash a seed, an epoch and a process to a seed without correlation between neighbours."""
     digest = hashlib.sha256(f"{seed}/{epoch}/{process}".encode()).digest()
     return int.from_bytes(digest[:8], "little") >> 1
 
 
 def finite(loss: float, epoch: int, settings: Settings) -> float:
-    """The loss, if it is a number. Raises ArchcalcError."""
+    """Return the loss. Raises ArchcalcError if it is not finite."""
     if math.isfinite(loss):
         return loss
     kept = (

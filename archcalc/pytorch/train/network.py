@@ -1,4 +1,4 @@
-"""The network of a run: built or loaded by its name, initialised, and given its optimizer."""
+"""Build a run's network by its name, initialise it and make its optimizer."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from archcalc.pytorch.train.whitening import first_convolution
 from archcalc.recipe import Recipe
 
 NORMS = (nn.LayerNorm, nn.GroupNorm, nn.modules.batchnorm._BatchNorm)
-"""Layers whose weight is a scale."""
+"""Layers whose weight is a scale, not a matrix."""
 
 
 def declared(
     spec: str, options: Mapping[str, Any], *, channels: int, size: Shape | None, classes: int
 ) -> Graph:
-    """The graph of a registered network for this many channels and classes.
+    """Return the graph of a registered network for these channels and classes.
 
-    The number of classes is the data's unless the user has set it. Raises UsageError.
+    The model option ``num_classes`` overrides ``classes``. Raises UsageError.
     """
     asked = ModelSpec.parse(spec, options=options)
     chosen = dict(asked.options)
@@ -38,7 +38,7 @@ def declared(
 
 
 def default_size(spec: str) -> Shape | None:
-    """(H, W) that a model takes unless told; None where it does not say. Raises UsageError."""
+    """Return a model's default (H, W), or None if it declares none. Raises UsageError."""
     asked = ModelSpec.parse(spec)
     if not asked.registered:
         found = torch_models.find(asked.name, asked.options)
@@ -47,7 +47,7 @@ def default_size(spec: str) -> Shape | None:
 
 
 def canonical(spec: str, options: Mapping[str, Any]) -> str:
-    """A model's own name with the options that the user has set: aliases are gone."""
+    """Return a model's name, with aliases resolved, and the options that the user has set."""
     asked = ModelSpec.parse(spec, options=options)
     name = registry.find(asked.name).name if asked.registered else asked.name
     return name + "".join(f",{key}={value}" for key, value in asked.options.items())
@@ -63,7 +63,7 @@ def make(
     classes: int,
     seed: int,
 ) -> tuple[nn.Module, Shape]:
-    """The network with its first weights, and the (C, H, W) that it takes. Raises UsageError."""
+    """Return the network with its initial weights, and its input (C, H, W). Raises UsageError."""
     asked = ModelSpec.parse(spec, options=options)
     if not asked.registered:
         found = torch_models.find(asked.name, asked.options)
@@ -78,38 +78,38 @@ def make(
     else:
         graph = declared(spec, options, channels=channels, size=size, classes=classes)
         network, shape = build(graph, seed=seed), graph.inputs[0].output.shape[1:]
-    begin(network, recipe.init, seed)
+    initialise_weights(network, recipe.init, seed)
     with torch.no_grad():
         network.eval()
-        answers = network(torch.zeros(1, *shape))
-        if not isinstance(answers, Tensor) or answers.dim() != 2:
+        logits = network(torch.zeros(1, *shape))
+        if not isinstance(logits, Tensor) or logits.dim() != 2:
             raise UsageError(
                 f"{spec} does not return one logit per class, so it cannot be trained here"
             )
-        if answers.shape[1] < classes:
+        if logits.shape[1] < classes:
             raise UsageError(
-                f"{spec} has {answers.shape[1]} logits for {classes} classes; "
+                f"{spec} has {logits.shape[1]} logits for {classes} classes; "
                 f"set the model's option for them, such as --set num_classes={classes}"
             )
     return network.train(), shape
 
 
 def check_size(network: nn.Module, shape: Shape, spec: str) -> None:
-    """Raises UsageError for a network that cannot take images of this (C, H, W)."""
+    """Raise UsageError if the network does not accept images of this (C, H, W)."""
     try:
         with torch.no_grad():
             network.eval()(torch.zeros(1, *shape, device=next(network.parameters()).device))
-    except Exception as error:  # of any layer
+    except Exception as error:  # any layer can fail
         raise UsageError(
-            f"{spec} cannot take images of {shape[1]}×{shape[2]} ({first_line(error)}); leave that "
-            "size out of sizes"
+            f"{spec} does not accept images of {shape[1]}×{shape[2]} ({first_line(error)}); remove "
+            "that size from sizes"
         ) from error
     finally:
         network.train()
 
 
-def begin(network: nn.Module, init: str, seed: int) -> None:
-    """Initial weights that depend only on the seed."""
+def initialise_weights(network: nn.Module, init: str, seed: int) -> None:
+    """Set initial weights that depend only on the seed."""
     if init == "kaiming":
         initialise(network, seed)
         return
@@ -120,10 +120,10 @@ def begin(network: nn.Module, init: str, seed: int) -> None:
 
 
 def optimizer(network: nn.Module, recipe: Recipe, channels: int) -> torch.optim.Optimizer:
-    """The recipe's optimizer, with a group for each kind of parameter that it treats apart.
+    """Return the recipe's optimizer, with a group for each kind of parameter.
 
-    A group's ``scale`` multiplies the scheduled learning rate; until ``frozen`` epochs have passed
-    the rate is 0. ``channels`` are those of the images. Raises UsageError.
+    A group's ``scale`` multiplies the scheduled learning rate, which is 0 for the first ``frozen``
+    epochs. ``channels`` is the images' number of channels. Raises UsageError.
     """
     last = last_layer(network)
     held = first_convolution(network, channels)[0] if recipe.frozen else None
@@ -158,7 +158,7 @@ def optimizer(network: nn.Module, recipe: Recipe, channels: int) -> torch.optim.
 
 
 def last_layer(network: nn.Module) -> str:
-    """The name of the last layer with weights on the way to the main output."""
+    """Return the name of the last layer with weights before the main output."""
     if isinstance(network, Network):
         nodes = network.architecture.nodes
         return [node.name for node in nodes if node.weights and not node.training_only][-1]

@@ -1,4 +1,4 @@
-"""From bytes to what a network takes: resized, scaled to 0 to 1, and normalised."""
+"""Turn bytes into a network's input: resize, scale to 0 to 1, and normalise."""
 
 from __future__ import annotations
 
@@ -15,13 +15,14 @@ from archcalc.errors import UsageError
 from archcalc.pytorch.train.data import Images
 
 SAMPLE = 10_000
-"""Images, at most, over which the channels' means and deviations are taken."""
+"""Most images from which the channels' means and standard deviations are computed."""
 CONTRAST = 55.0
-"""The norm of an image after contrast normalisation, and the variance that is added along each axis
-before whitening: as the authors of maxout prepared CIFAR-10 for themselves and for NiN."""
+"""The norm of an image after contrast normalisation. This and ``ADDED_VARIANCE`` are those of the
+CIFAR-10 preprocessing of maxout, which NiN uses too."""
 ADDED_VARIANCE = 0.1
+"""The variance that is added along each axis before whitening."""
 LARGEST = 64 * 64 * 3
-"""Values of an image whose whitening matrix (its square) is still computed."""
+"""Most values of an image for ZCA, whose matrix has the square of as many."""
 
 
 class Whitening(NamedTuple):
@@ -39,14 +40,14 @@ class Whitening(NamedTuple):
 
 @dataclass(frozen=True)
 class Pixels:
-    """What happens to every image, in training and in testing alike."""
+    """The preprocessing of every image, in training and in testing."""
 
     size: tuple[int, int]
     mean: tuple[float, ...]
     std: tuple[float, ...]
     whitening: Whitening | None = None
     scaled: tuple[int, int] | None = None
-    """The size that a normalised image is brought to last; ``size`` where it is None."""
+    """The size to which normalised images are resized, or None to keep ``size``."""
 
     def __call__(self, images: Tensor) -> Tensor:
         values = images.float().div_(255)
@@ -66,18 +67,18 @@ class Pixels:
         return values.sub_(mean).div_(std)
 
     def at(self, height: int | None) -> Pixels:
-        """The same at another height, in proportion; at the full size for None."""
+        """Return the same preprocessing at another height, in proportion, or at full size."""
         if height is None:
             return replace(self, scaled=None)
         return replace(self, scaled=(height, round(height * self.size[1] / self.size[0])))
 
     def record(self) -> dict[str, Any]:
-        """What a run's record keeps; the whitening matrix has a file of its own."""
+        """Return the fields for a run's record; the whitening matrix has its own file."""
         return {"size": self.size, "mean": self.mean, "std": self.std}
 
 
 def of(normalise: str, images: Images, size: tuple[int, int]) -> Pixels:
-    """How a recipe's images are normalised, from the training images. Raises UsageError."""
+    """Compute a recipe's preprocessing from the training images. Raises UsageError."""
     channels = images.shape[0]
     plain = Pixels(size, (0.0,) * channels, (1.0,) * channels)
     if normalise == "zca":
@@ -86,7 +87,7 @@ def of(normalise: str, images: Images, size: tuple[int, int]) -> Pixels:
 
 
 def contrast(images: Tensor) -> Tensor:
-    """Global contrast normalisation: each image (N, C, H, W) without its mean, at one norm."""
+    """Apply global contrast normalisation: subtract each image's mean and scale to one norm."""
     centred = images - images.mean((1, 2, 3), keepdim=True)
     norm = centred.flatten(1).norm(dim=1).clamp(min=1e-8)
     return centred.mul(CONTRAST / norm.view(-1, 1, 1, 1))
@@ -95,7 +96,7 @@ def contrast(images: Tensor) -> Tensor:
 def _by_channel(images: Images, size: tuple[int, int]) -> Pixels:
     channels = images.shape[0]
     step = max(1, len(images) // SAMPLE)
-    # Sums of bytes are whole numbers: the same to the last bit, whatever order they are added in.
+    # Integer sums do not depend on the order of the images.
     sums = torch.zeros(2, channels, dtype=torch.int64)
     count = 0
     for batch in _batches(images, step):
@@ -114,7 +115,7 @@ def _whitening(images: Images, plain: Pixels) -> Whitening:
     values = images.shape[0] * plain.size[0] * plain.size[1]
     if values > LARGEST:
         raise UsageError(
-            f"normalise=zca whitens images of up to {LARGEST:,} values; these have {values:,}: "
+            f"normalise=zca whitens images of up to {LARGEST:,} values; these have {values:,}; "
             "use normalise=channel, or smaller images with --input"
         )
     total, squares, count = torch.zeros(values), torch.zeros(values, values), 0
@@ -126,7 +127,7 @@ def _whitening(images: Images, plain: Pixels) -> Whitening:
     mean = total / count
     covariance = squares / count - torch.outer(mean, mean)
     variances, axes = torch.linalg.eigh(covariance)
-    # Variances of a sum in single precision can fall just below 0.
+    # Rounding in single precision can make variances slightly negative.
     scaled = axes * (variances.clamp(min=0) + ADDED_VARIANCE).rsqrt()
     return Whitening(mean, scaled @ axes.T)
 

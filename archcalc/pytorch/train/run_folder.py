@@ -1,18 +1,18 @@
-"""A run's folder: what was asked, what happened, and what is needed to go on.
+"""Read and write a run's folder.
 
     run.json             model, recipe, data and its fingerprint, seed, environment, git commit
-    history.csv          an epoch a row
-    best.safetensors     weights of the best epoch by the images held out
-    last.safetensors     weights of the last epoch; both are averages where the recipe asks for one
-    resume.safetensors   weights, optimizer state, average and history of the last epoch together
-    whitening.safetensors  the mean image and matrix of ZCA, where the recipe asks for it
-    result.json          the test images' answer, once the run is finished
-    lock                 who trains here, while somebody does
+    history.csv          one row per epoch
+    best.safetensors     weights of the best epoch by held-out accuracy
+    last.safetensors     weights of the last epoch; both are averages if the recipe averages
+    resume.safetensors   weights, optimizer state, average and history of the last epoch
+    whitening.safetensors  the mean image and matrix of ZCA, if the recipe uses it
+    result.json          the test result of a finished run
+    lock                 the process that is training here
 
-Each file is written beside its place and renamed. ``resume.safetensors`` comes first and is whole
-in itself, so a kill at any moment loses no more than the epoch under way; the others are written
-again from it. safetensors holds only numbers, so loading never runs code; each file carries a
-checksum of them, so a bit that flipped on disk is noticed.
+Each file is written to a temporary name and renamed. ``resume.safetensors`` is written first and is
+complete in itself: if the run is killed, only the current epoch is lost, and the other files are
+rewritten from it. safetensors contains only numbers, so loading it never runs code. Each file has a
+checksum of its contents, so corruption on disk is detected.
 """
 
 from __future__ import annotations
@@ -46,20 +46,20 @@ BEST, LAST, RESUME = "best.safetensors", "last.safetensors", "resume.safetensors
 WHITENING = "whitening.safetensors"
 LOCK = "lock"
 MODEL, AVERAGE = "model.", "average."
-"""What the names of tensors begin with in a file to resume from."""
+"""Prefixes of tensor names in ``resume.safetensors``."""
 
 CHECKSUM = "sha256"
 ABOUT = (CHECKSUM, "history", "epoch", "format")
-"""What stands beside the tensors of a file; ``format`` is safetensors' own."""
+"""Metadata keys of a file; ``format`` is safetensors' own."""
 
-# Where it ran and how often, not what it learns.
+# These do not affect the result, so they may change when a run is resumed.
 MAY_DIFFER = ("environment", "archcalc", "processes", "accumulate", "compile", "stop_at", "time")
 
 
 def begin(folder: Path, config: Mapping[str, Any], resume: bool) -> None:
-    """Make the folder, or see that it has this very run.
+    """Create the folder, or check that it contains the same run.
 
-    Raises UsageError where there is a run and nobody said ``--resume``, or it is another run.
+    Raises UsageError if the folder has another run, or has this run and ``resume`` is False.
     """
     if (folder / RESUME).is_file():
         found = runs.load(folder)
@@ -68,10 +68,10 @@ def begin(folder: Path, config: Mapping[str, Any], resume: bool) -> None:
                 f"{folder} already has a run of {len(found.history)} epochs; continue it with "
                 "--resume, or name another folder with --folder"
             )
-        _same(found, config)
+        _check_same(found, config)
         if found.recipe == from_record(config["recipe"]):
             return
-        # It goes on for more epochs than it was first asked for.
+        # The run continues with a larger number of epochs.
     with _disk(folder, 0):
         folder.mkdir(parents=True, exist_ok=True)
         write_text(folder / runs.RUN, json.dumps(config, indent=2, ensure_ascii=False) + "\n")
@@ -79,14 +79,14 @@ def begin(folder: Path, config: Mapping[str, Any], resume: bool) -> None:
 
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the folder for one training. Raises UsageError, which says who holds it.
+    """Lock the folder for one training process. Raises UsageError, which names the holder.
 
     The operating system releases the lock of a process that is killed.
     """
     with _disk(folder, 0):
         folder.mkdir(parents=True, exist_ok=True)
         file = _lock(folder / LOCK)
-        for half in folder.glob(f"{PREFIX}*"):  # of a training that was killed while it wrote
+        for half in folder.glob(f"{PREFIX}*"):  # left by a killed process
             half.unlink()
     try:
         file.truncate(0)
@@ -115,7 +115,7 @@ def _lock(path: Path) -> TextIO:
                 f"{path.parent} is in use: {holder} is training there; wait for it, or name "
                 "another folder with --folder"
             ) from None
-        # Whoever held it before may have removed the file between opening and locking it.
+        # The previous holder may have removed the file between opening and locking it.
         if path.exists() and os.path.samestat(os.fstat(file.fileno()), path.stat()):
             return file
         file.close()
@@ -132,37 +132,35 @@ def save_epoch(
     average: Average | None,
     history: Sequence[Epoch],
 ) -> None:
-    """Keep an epoch. Raises ArchcalcError, which says what is kept, where the disk is full."""
+    """Save an epoch. Raises ArchcalcError, which names the saved epochs, if the disk is full."""
     with _disk(folder, len(history) - 1):
         tensors = _named(MODEL, _plain(model.state_dict())) | _optimizer_tensors(optimizer)
         if average:
             tensors |= _named(AVERAGE, _plain(average.state()))
         _write(folder / RESUME, tensors, {"history": runs.history_csv(history)})
-        write_derived(folder, _judged(tensors), history)
+        write_derived(folder, _evaluated(tensors), history)
 
 
 def write_derived(folder: Path, weights: Mapping[str, Tensor], history: Sequence[Epoch]) -> None:
-    """What follows from ``resume.safetensors``. A run that was killed between two files is made
-    whole by writing them again."""
+    """Write the files that follow from ``resume.safetensors``."""
     top = best(history)
     epoch = history[-1].epoch
     _write(folder / LAST, weights, {"epoch": str(epoch)})
     if top is not None and top.epoch == epoch:
         _write(folder / BEST, weights, {"epoch": str(epoch)})
     if not (folder / runs.RESULT).exists() or len(history) > len(runs.load(folder).history):
-        (folder / runs.RESULT).unlink(missing_ok=True)  # of fewer epochs
+        (folder / runs.RESULT).unlink(missing_ok=True)  # the result of fewer epochs
     write_text(folder / runs.HISTORY, runs.history_csv(history))
 
 
 def restore(
     folder: Path, model: nn.Module, optimizer: torch.optim.Optimizer, average: Average | None
 ) -> tuple[Epoch, ...]:
-    """Put everything where the run left off and return its history; an empty one where no epoch
-    was finished."""
+    """Restore the state of the last epoch and return the history, which is empty without one."""
     if not (folder / RESUME).is_file():
         return ()
     tensors, about = _read(folder / RESUME)
-    put(model, _part(MODEL, tensors), folder / RESUME)
+    load_weights(model, _part(MODEL, tensors), folder / RESUME)
     _put_optimizer(optimizer, tensors)
     if average:
         average.restore(_part(AVERAGE, tensors))
@@ -170,11 +168,11 @@ def restore(
 
 
 def repair(folder: Path, history: Sequence[Epoch]) -> None:
-    """Write the other files again from ``resume.safetensors``, after a kill between two of them."""
+    """Rewrite the other files from ``resume.safetensors``, in case the run was killed."""
     if history:
         tensors, _ = _read(folder / RESUME)
         with _disk(folder, len(history)):
-            write_derived(folder, _judged(tensors), history)
+            write_derived(folder, _evaluated(tensors), history)
 
 
 def save_result(folder: Path, result: Result, epochs: int) -> None:
@@ -185,14 +183,14 @@ def save_result(folder: Path, result: Result, epochs: int) -> None:
 
 
 def save_whitening(folder: Path, pixels: Pixels) -> None:
-    """Keep the whitening of a recipe that has one, for evaluations of the run."""
+    """Save the whitening, if any, for later evaluations of the run."""
     if pixels.whitening:
         with _disk(folder, 0):
             _write(folder / WHITENING, pixels.whitening._asdict(), {})
 
 
 def whitening(folder: Path) -> Whitening:
-    """What :func:`save_whitening` kept. Raises UsageError where it is missing or damaged."""
+    """Load the saved whitening. Raises UsageError if it is missing or damaged."""
     tensors = weights(folder / WHITENING)
     if set(tensors) != set(Whitening._fields):
         raise UsageError(f"{folder / WHITENING} does not contain a mean and a whitening matrix")
@@ -200,20 +198,20 @@ def whitening(folder: Path) -> Whitening:
 
 
 def weights(file: Path) -> dict[str, Tensor]:
-    """The tensors of a safetensors file. Raises UsageError where it is missing or damaged."""
+    """Read the tensors of a safetensors file. Raises UsageError if it is missing or damaged."""
     return _read(file)[0]
 
 
-def put(model: nn.Module, values: Mapping[str, Tensor], file: Path) -> None:
-    """Load weights into a model. Raises UsageError where they are another model's."""
+def load_weights(model: nn.Module, values: Mapping[str, Tensor], file: Path) -> None:
+    """Load weights into a model. Raises UsageError if they belong to another network."""
     try:
         model.load_state_dict(values)
     except RuntimeError as error:
         raise UsageError(f"{file} has weights of another network: {_first(error)}") from error
 
 
-def _same(found: Run, config: Mapping[str, Any]) -> None:
-    """Raises UsageError for a run that was asked for differently."""
+def _check_same(found: Run, config: Mapping[str, Any]) -> None:
+    """Raise UsageError if the existing run has other settings."""
     old, new = json.loads(json.dumps([found.config, config]))
     for name in MAY_DIFFER:
         old.pop(name, None)
@@ -227,8 +225,8 @@ def _same(found: Run, config: Mapping[str, Any]) -> None:
         for name in now:
             if was.get(name) != now[name]:
                 raise UsageError(
-                    f"{found.folder} is another run: its {name} is {_short(was.get(name))}, now "
-                    f"asked for {_short(now[name])}; give the same, or another folder with --folder"
+                    f"{found.folder} is another run: its {name} is {_short(was.get(name))}, not "
+                    f"{_short(now[name])}; give the same settings, or another folder with --folder"
                 )
 
 
@@ -239,7 +237,7 @@ def _short(value: Any) -> str:
 
 
 def _plain(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """On the CPU and in one order of memory, as files want them."""
+    """Make tensors contiguous on the CPU, as files require."""
     return {name: value.detach().cpu().contiguous() for name, value in state.items()}
 
 
@@ -255,8 +253,8 @@ def _part(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     }
 
 
-def _judged(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The weights that are validated and tested: the average where there is one."""
+def _evaluated(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the weights that are validated and tested: the average if there is one."""
     average = _part(AVERAGE, tensors)
     average.pop("steps", None)
     return average or _part(MODEL, tensors)
@@ -289,7 +287,7 @@ def _write(file: Path, tensors: Mapping[str, Tensor], about: dict[str, str]) -> 
 
 
 def _checksum(tensors: Mapping[str, Tensor], about: Mapping[str, str]) -> str:
-    """Of names, types, shapes and bytes, and of what stands beside them."""
+    """Hash the metadata and the tensors' names, types, shapes and bytes."""
     digest = hashlib.sha256()
     for key in sorted(about.keys() - {CHECKSUM, "format"}):
         digest.update(f"{key}={about[key]}\n".encode())
@@ -307,18 +305,18 @@ def _read(file: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
             about = opened.metadata() or {}
     except (OSError, SafetensorError, ValueError) as error:
         raise UsageError(f"the weights {file} cannot be read: {_first(error)}") from error
-    # Files of older versions have no checksum; a damaged key must not pass for one of those.
+    # Files of older versions have no checksum. A damaged key must not look like a missing one.
     known = set(about) <= set(ABOUT)
     if not known or (CHECKSUM in about and about[CHECKSUM] != _checksum(tensors, about)):
         raise UsageError(
-            f"the weights {file} are damaged: their checksum is not the one they were saved with"
+            f"the weights {file} are damaged: their checksum differs from the saved one"
         )
     return tensors, about
 
 
 @contextmanager
 def _disk(folder: Path, epochs: int) -> Iterator[None]:
-    """A disk that is full, or a folder that may not be written, in one sentence."""
+    """Raise ArchcalcError for a full disk or a folder that is not writable."""
     try:
         yield
     except OSError as error:
@@ -332,14 +330,14 @@ def _disk(folder: Path, epochs: int) -> Iterator[None]:
 
 def _cannot(folder: Path, epochs: int, why: str) -> str:
     kept = (
-        f"its first {epochs} epochs are kept; make room and give --resume"
+        f"its first {epochs} epochs are kept; free some space and give --resume"
         if epochs
-        else ("nothing was trained yet; name another folder with --folder")
+        else "no epoch is finished; name another folder with --folder"
     )
     return f"cannot write into the run {folder}: {why.lower()}; {kept}"
 
 
 def _first(error: BaseException) -> str:
-    """The part of torch's message that says what is wrong."""
+    """Return the line of torch's message that states the problem."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return lines[min(1, len(lines) - 1)] if lines else type(error).__name__

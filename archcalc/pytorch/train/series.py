@@ -1,4 +1,4 @@
-"""Several runs: seeds, stages and ablations, one after another or in processes side by side."""
+"""Train several runs (seeds, stages and ablations) in sequence or in parallel processes."""
 
 from __future__ import annotations
 
@@ -24,20 +24,20 @@ from archcalc.pytorch.train.loop import run
 from archcalc.pytorch.train.settings import Settings
 
 Chain = Sequence[Settings]
-"""Runs of which each begins with the weights of the one before; mostly a single run."""
-Tell = Callable[[Settings, Any], None]
+"""Runs that each start with the weights of the previous one; usually a single run."""
+Follow = Callable[[Settings, Any], None]
 """Called with each event of a run: ``Step``, ``Epoch`` or ``Result``."""
 
 POLL = 0.2
-"""Seconds between two looks at whether a process has ended."""
+"""Seconds between checks for finished processes."""
 
 
 def plan(
     settings: Settings, *, ablate: str = "", seeds: int = 0, staged: bool = False
 ) -> list[Chain]:
-    """What is to be run: each variant of an ablation, each with all seeds, each in its stages.
+    """Return the runs to train: each variant of an ablation with all seeds, each in its stages.
 
-    Raises UsageError for a model, an option or an ingredient that this cannot be done with.
+    Raises UsageError for an unsuitable model, option or ingredient.
     """
     if staged and ablate:
         raise UsageError("--ablate and --staged cannot be combined; choose one")
@@ -47,35 +47,35 @@ def plan(
     return [stages.stages(one) if staged else [one] for one in each]
 
 
-def train_all(chains: Sequence[Chain], *, jobs: int = 0, tell: Tell | None = None) -> list[Run]:
-    """Train every run of every chain to the end, and return their records in that order.
+def train_all(chains: Sequence[Chain], *, jobs: int = 0, follow: Follow | None = None) -> list[Run]:
+    """Train every run of every chain to the end, and return their records in order.
 
-    ``jobs`` chains are trained at once, each in a process of its own with its share of the cores;
-    0 is as many as there are cores on a CPU, and 1 on a GPU or under torchrun. One after another,
-    a run has all cores, which is what a time to accuracy asks for. Raises what a single run
-    raises, with every finished epoch of every run kept.
+    ``jobs`` chains are trained in parallel, each in its own process with its share of the cores. 0
+    is the number of cores on a CPU, and 1 on a GPU or under torchrun. With 1, each run has all
+    cores, as measuring the time to accuracy requires. Raises the errors of a single run; every
+    finished epoch of every run is kept.
     """
-    say = tell or (lambda settings, event: None)
+    follow = follow or (lambda settings, event: None)
     count = min(jobs or _default_jobs(chains), len(chains))
     if count > 1:
-        _side_by_side(chains, count, say)
+        _train_in_parallel(chains, count, follow)
     else:
         for chain in chains:
-            _train(chain, say)
+            _train(chain, follow)
     return [runs.load(settings.folder) for chain in chains for settings in chain]
 
 
-def _train(chain: Chain, tell: Tell) -> None:
+def _train(chain: Chain, follow: Follow) -> None:
     before: Settings | None = None
     for stage in chain:
         settings = stages.after(before, stage) if before else stage
         for event in run(settings):
-            tell(settings, event)
+            follow(settings, event)
         before = settings
 
 
-def _side_by_side(chains: Sequence[Chain], count: int, tell: Tell) -> None:
-    # A fork would copy the state of the thread pools; a new process starts with its own.
+def _train_in_parallel(chains: Sequence[Chain], count: int, follow: Follow) -> None:
+    # A forked process would copy the state of the thread pools.
     context = multiprocessing.get_context("spawn")
     threads = max(1, cores() // count)
     with (
@@ -88,11 +88,11 @@ def _side_by_side(chains: Sequence[Chain], count: int, tell: Tell) -> None:
         try:
             while waiting:
                 with suppress(queue.Empty):
-                    tell(*events.get(timeout=POLL))
+                    follow(*events.get(timeout=POLL))
                 for future in [future for future in waiting if future.done()]:
                     _outcome(future, waiting.pop(future))
             while not events.empty():
-                tell(*events.get())
+                follow(*events.get())
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             for process in multiprocessing.active_children():
@@ -111,7 +111,7 @@ def _outcome(future: Future[None], chain: Chain) -> None:
 
 
 def _begin(threads: int) -> None:
-    """A worker's start: Ctrl-C is for the process that waits for it, which then ends it."""
+    """Start a worker. It ignores Ctrl-C, because the parent process handles it and ends workers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     torch.set_num_threads(threads)
 
@@ -122,7 +122,7 @@ def _train_elsewhere(chain: Chain, events: queue.Queue[tuple[Settings, Any]]) ->
 
 @contextmanager
 def _own_threads(count: int) -> Iterator[None]:
-    """Processes that start within have thread pools of this size from the beginning."""
+    """Let processes that start within the block have thread pools of this size."""
     names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
     before = {name: os.environ[name] for name in names if name in os.environ}
     os.environ.update(dict.fromkeys(names, str(count)))

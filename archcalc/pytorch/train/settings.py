@@ -1,4 +1,4 @@
-"""What one run is asked for."""
+"""The settings of one run."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ New = float | Literal["identity"]
 
 @dataclass(frozen=True, kw_only=True)
 class Growth:
-    """Where a stage takes its first weights from."""
+    """The source of a stage's initial weights."""
 
     model: str
     weights: Path
     new: New
-    """What the weights of a new 1×1 convolution are filled with."""
+    """The initial value of the weights of a new 1×1 convolution."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,28 +39,28 @@ class Settings:
     folder: Path
     options: Mapping[str, Any] = field(default_factory=dict)
     data: str = ""
-    """As ``--data`` takes it; the recipe's own set unless given."""
+    """The data set in the form of ``--data``, by default the recipe's own."""
     size: Shape | None = None
-    """(H, W) that images are brought to; the model's own unless given."""
+    """(H, W) to which images are resized, by default the model's own."""
     seed: int = 0
     precision: Precision = "fp32"
     device: Literal["auto", "cpu", "cuda"] = "auto"
     channels_last: bool = True
     compile: bool = False
     accumulate: int = 1
-    """Pieces that a batch is computed in, one after another: the same batch in less memory."""
+    """Gradient-accumulation steps: parts of a batch that are computed in turn, to save memory."""
     limit: int = 0
-    """Use this many images of each half alone; 0 is all of them."""
+    """Use only this many training images and test images; 0 uses all of them."""
     download: bool = False
     resume: bool = False
     stop_at: float | None = None
-    """End the run after the first epoch with this accuracy on the images held out."""
+    """End the run after the first epoch with this accuracy on the held-out images."""
     time: float | None = None
-    """Seconds into which the run fits: its number of epochs follows from timed steps."""
+    """Seconds for the whole run, which determine the number of epochs."""
     begins_with: Growth | None = None
 
     def __post_init__(self) -> None:
-        """Raises UsageError for a value that no run can have."""
+        """Raises UsageError for an invalid value."""
         if not 0 <= self.seed < 2**63:
             raise UsageError(f"seed {shortened(self.seed)} is not a number from 0 to 2^63 - 1")
         if self.stop_at is not None and not 0 < self.stop_at <= 1:
@@ -85,13 +85,13 @@ class Settings:
         label: str | None = None,
         **how: Any,
     ) -> Settings:
-        """Everything by name, as the command line has it.
+        """Make settings from names, as on the command line.
 
-        ``recipe`` is one of the model's, ``article`` or else its first unless given, or another
-        model's (``nin:fast``); ``changes`` replace fields of it; ``input`` is (H, W) or text.
-        Without ``folder`` the run lies in ``runs`` under a name made of model, recipe, a data set
-        that is not the recipe's own, and ``label`` (the seed unless given). ``how`` are further
-        fields. Raises UsageError.
+        ``recipe`` is one of the model's recipes, by default ``article`` or else its first, or
+        another model's (``nin:fast``). ``changes`` replaces fields of the recipe. ``input`` is
+        (H, W) or text. The default ``folder`` is in ``runs``; its name consists of the model, the
+        recipe, the data set unless it is the recipe's own, and ``label``, by default the seed.
+        ``how`` are further fields. Raises UsageError.
 
         >>> Settings.of("nin-digits", changes={"epochs": 3}, seed=1).folder.as_posix()
         'runs/nin-digits-fast-seed1'
@@ -127,14 +127,14 @@ class Settings:
 
 
 def _set(data: str, recipe: Recipe) -> str:
-    """The data set's part of a run's name: empty for the one that the recipe was written for."""
+    """Return the data set's part of a run's name, which is empty for the recipe's own set."""
     name, colon, place = data.partition(":")
     name = Path(place).name if name == "folder" else name
     return "" if name == recipe.data or (not colon and Path(data).is_dir()) else name
 
 
 def _size(text: str) -> tuple[int, ...] | None:
-    """``32x32`` (or 32x32x3: the channels are the data's) as (H, W)."""
+    """Parse ``32x32`` or ``32x32x3`` as (H, W); the number of channels depends on the data."""
     if not text:
         return None
     parts = text.lower().replace("×", "x").split("x")

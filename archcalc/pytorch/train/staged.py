@@ -1,7 +1,7 @@
-"""Growth in stages: a network begins with the trained weights of a smaller one.
+"""Train in stages: a network starts with the trained weights of a smaller one.
 
-Weights are carried by the name of their node, so a map of indices, which goes wrong as soon as a
-layer is put in between, is not needed. What is new are 1×1 convolutions.
+Weights are transferred by the names of their nodes, so inserting a layer does not shift them. Only
+1×1 convolutions can be new.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ from archcalc.recipe import find
 
 
 class Carried(NamedTuple):
-    """Where one weight of the larger network came from."""
+    """The origin of one weight of the larger network."""
 
     weight: str
     shape: str
     begins: str
-    """``carried``, or what it was filled with."""
+    """``carried``, or its initial value."""
 
 
 def stages(settings: Settings) -> list[Settings]:
-    """A run for each stage, the smallest network first; the folder of each lies in the settings'.
-    What each begins with is known when the one before is finished: :func:`after` says it.
+    """Return a run per stage, the smallest network first, with folders inside the settings' one.
 
-    Raises UsageError for a model that does not grow from another.
+    :func:`after` adds the initial weights when the previous stage is finished. Raises UsageError
+    for a model that does not grow from another.
     """
     _, own = find(registry.find(ModelSpec.parse(settings.model).name), settings.recipe_name)
-    # What was changed in the last stage's recipe is changed in all of them.
+    # Changes to the last stage's recipe apply to all stages.
     changes = {
         field.name: getattr(settings.recipe, field.name)
         for field in fields(own)
@@ -64,7 +64,7 @@ def stages(settings: Settings) -> list[Settings]:
 
 
 def after(smaller: Settings, larger: Settings) -> Settings:
-    """The larger stage, beginning with the best weights of the smaller one's finished run."""
+    """Return the larger stage with the best weights of the smaller one as initial weights."""
     growth = Growth(
         model=registry.find(smaller.model).name,
         weights=smaller.folder / run_folder.BEST,
@@ -75,8 +75,10 @@ def after(smaller: Settings, larger: Settings) -> Settings:
 
 @torch.no_grad()
 def carry(model: nn.Module, growth: Growth) -> list[Carried]:
-    """Copy what has the same name and shape, and fill what is new. Raises UsageError for a new
-    weight that is no 1×1 convolution's: nobody says how that should begin."""
+    """Copy weights with the same name and shape, and initialise new ones.
+
+    Raises UsageError for a new weight that is not of a 1×1 convolution.
+    """
     before = run_folder.weights(growth.weights)
     found = []
     for name, value in model.state_dict().items():
@@ -91,7 +93,7 @@ def carry(model: nn.Module, growth: Growth) -> list[Carried]:
 
 
 def write(folder: Path, transfer: Sequence[Carried]) -> None:
-    """The transfer map, beside the run."""
+    """Write the origin of every weight to ``transfer.csv`` in the run's folder."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerows([Carried._fields, *transfer])

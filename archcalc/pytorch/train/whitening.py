@@ -1,8 +1,7 @@
-"""A first convolution that whitens the patches of the training images.
+"""Initialise the first convolution to whiten the patches of the training images.
 
 Neighbouring pixels of natural images are strongly correlated. Filters along the principal axes of
-the patches, each divided by the deviation along its axis, remove the correlation before anything is
-learned.
+the patches, each divided by the standard deviation along its axis, remove the correlation.
 """
 
 from __future__ import annotations
@@ -16,13 +15,13 @@ from archcalc.pytorch.train.data import Images
 from archcalc.pytorch.train.pixels import Pixels
 
 IMAGES = 5_000
-"""Images whose patches are looked at."""
+"""Images whose patches are sampled."""
 LEAST_VARIANCE = 5e-4
-"""Added to each variance, so that an axis with next to none is not blown up (Jordan 2024)."""
+"""Added to each variance, so that axes with little variance are not amplified (Jordan 2024)."""
 
 
 def first_convolution(network: nn.Module, channels: int) -> tuple[str, nn.Conv2d]:
-    """The convolution over the image itself, with its name. Raises UsageError."""
+    """Return the convolution over the image itself, with its name. Raises UsageError."""
     for name, layer in network.named_modules():
         if isinstance(layer, nn.Conv2d):
             if layer.in_channels == channels and layer.groups == 1:
@@ -35,11 +34,11 @@ def first_convolution(network: nn.Module, channels: int) -> tuple[str, nn.Conv2d
 
 @torch.no_grad()
 def whiten(network: nn.Module, images: Images, pixels: Pixels) -> None:
-    """Give the first convolution the filters that whiten its patches, as far as it has filters.
+    """Set the filters of the first convolution to whitening filters, as far as it has filters.
 
-    With C input channels and a k×k window there are C·k·k of them. The second half of as many
-    filters holds their negatives, since ReLU passes one sign alone; any filters beyond keep their
-    initial weights. Raises UsageError where there is no such convolution.
+    With C input channels and a k×k window there are C·k·k of them. The next C·k·k filters are their
+    negatives, because ReLU passes only one sign. Further filters keep their initial weights. Raises
+    UsageError if there is no such convolution.
     """
     _, layer = first_convolution(network, images.shape[0])
     found = filters(images, pixels, (layer.kernel_size[0], layer.kernel_size[1]))
@@ -50,7 +49,7 @@ def whiten(network: nn.Module, images: Images, pixels: Pixels) -> None:
 
 
 def filters(images: Images, pixels: Pixels, window: tuple[int, int]) -> Tensor:
-    """The whitening filters (C·kH·kW, C, kH, kW), that of the largest variance first."""
+    """Return the whitening filters (C·kH·kW, C, kH, kW), in order of decreasing variance."""
     step = max(1, len(images) // IMAGES)
     channels = images.shape[0]
     width = channels * window[0] * window[1]

@@ -1,4 +1,4 @@
-"""What a run costs: its arithmetic, counted, and the time that a schedule will take, measured."""
+"""Count the arithmetic of a run, and measure how many epochs fit into a time."""
 
 from __future__ import annotations
 
@@ -16,14 +16,16 @@ from archcalc.pytorch.trace import trace
 from archcalc.recipe import Recipe
 
 STEPS = 3
-"""Steps that are timed at each size of the images, after as many that are not."""
+"""Steps that are timed at each image size, after the same number of warm-up steps."""
 
 
 def flops_per_image(network: nn.Module, shape: Iterable[int]) -> int | None:
-    """FLOPs of one image's forward and backward pass, without loss and optimizer; None where the
-    network cannot be traced. ``shape`` is (C, H, W)."""
+    """Return the FLOPs of one image's forward and backward pass, without loss and optimizer.
+
+    ``shape`` is (C, H, W). The result is None if the network cannot be traced.
+    """
     try:
-        # Two images, because batch normalisation refuses one where its maps are 1×1.
+        # Two images, because batch normalisation rejects a single image with 1×1 maps.
         graph = trace(network, (2, *shape), train=True)
     except ArchcalcError:
         return None
@@ -32,7 +34,7 @@ def flops_per_image(network: nn.Module, shape: Iterable[int]) -> int | None:
 
 
 def matrix_rate(device: torch.device, precision: str) -> float:
-    """FLOP/s of the best large matrix product on this device, from the cache or measured now."""
+    """Return the best FLOP/s of matrix products on this device, from the cache or measured now."""
     dtype = {"bf16": "bfloat16", "fp16": "float16", "fp32": "float32"}[precision]
     threads = torch.get_num_threads() if device.type == "cpu" else None
     return ceilings.ceilings(find_device(device.type), dtype, threads).flops
@@ -46,10 +48,10 @@ def epochs_within(
     network: nn.Module,
     others: float,
 ) -> int:
-    """The largest number of epochs, at least 1, that a recipe finishes in this time.
+    """Return the largest number of epochs, at least 1, that a recipe finishes in ``seconds``.
 
-    ``step(network, height)`` trains one batch, ``batches`` make an epoch, and ``others`` are the
-    seconds per epoch that evaluation takes. The network itself is not changed.
+    ``step(network, height)`` trains one batch, an epoch has ``batches`` batches, and evaluation
+    takes ``others`` seconds per epoch. The network does not change.
     """
     copy = deepcopy(network)
     took = {}

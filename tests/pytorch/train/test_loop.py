@@ -1,4 +1,4 @@
-"""The loop: it learns, it repeats itself, it goes on, and nothing that was finished is lost."""
+"""The training loop learns, is repeatable, resumes, and keeps every finished epoch."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from archcalc.lookup.registry import find as model
 from archcalc.pytorch.build import build
 from archcalc.pytorch.train import Settings, run, train
 from archcalc.pytorch.train.evaluate import score
-from archcalc.pytorch.train.loop import answers_and_loss, mix
+from archcalc.pytorch.train.loop import logits_and_loss, mix
 from archcalc.pytorch.train.network import last_layer, optimizer
 from archcalc.recipe import Recipe, find
 
@@ -29,12 +29,12 @@ Make = Callable[..., Settings]
 
 
 def learned(run: Run) -> list[tuple[Any, ...]]:
-    """The history without what the clock says."""
+    """Return the history without times."""
     return [row[:6] for row in run.history]
 
 
 def same_weights(one: Path, other: Path) -> bool:
-    """Of the last epoch, to the bit."""
+    """Whether the weights of the last epoch are equal to the bit."""
     first, second = (load_file(folder / "last.safetensors") for folder in (one, other))
     return all(torch.equal(first[name], second[name]) for name in first | second)
 
@@ -107,9 +107,9 @@ def test_a_run_is_not_overwritten_and_not_mixed_with_another(settings: Make) -> 
         UsageError, match="already has a run of 2 epochs; continue it with --resume"
     ):
         train(settings())
-    with pytest.raises(UsageError, match="is another run: its seed is 0, now asked for 1"):
+    with pytest.raises(UsageError, match="is another run: its seed is 0, not 1"):
         train(settings(resume=True, seed=1))
-    with pytest.raises(UsageError, match=r"its lr is 0\.005, now asked for 0\.1"):
+    with pytest.raises(UsageError, match=r"its lr is 0\.005, not 0\.1"):
         train(settings(resume=True, recipe={"lr": 0.1}))
 
 
@@ -128,7 +128,7 @@ def test_a_kill_between_two_files_is_made_good(settings: Make, tmp_path: Path) -
     found = train(settings())
     for name in ("last.safetensors", "best.safetensors", "history.csv", "result.json"):
         (found.folder / name).unlink()
-    if whole.best is not None and whole.best.epoch != 2:  # it was written an epoch earlier
+    if whole.best is not None and whole.best.epoch != 2:  # written one epoch earlier
         (found.folder / "best.safetensors").write_bytes(
             (whole.folder / "best.safetensors").read_bytes()
         )
@@ -143,9 +143,9 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_what_was_finished(
     wild = {"optimizer": "sgd", "schedule": "steps", "milestones": "1", "factor": 1e30}
     with pytest.raises(ArchcalcError) as caught:
         train(settings(recipe={**wild, "epochs": 3, "warmup": 0}))
-    said = str(caught.value)
-    assert said.startswith("the loss is ")
-    assert "in epoch 2; its first 1 epochs are kept" in said
+    message = str(caught.value)
+    assert message.startswith("the loss is ")
+    assert "in epoch 2; its first 1 epochs are kept" in message
     kept = load(settings().folder)
     assert len(kept.history) == 1
     assert all(
@@ -170,9 +170,9 @@ def test_a_full_disk_is_one_sentence_and_the_run_goes_on_when_there_is_room(
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert str(caught.value) == (
         f"cannot write into the run {full.folder}: file too large; its first 2 epochs are kept; "
-        "make room and give --resume"
+        "free some space and give --resume"
     )
-    assert not list(full.folder.glob(".*"))  # nothing half-written is left
+    assert not list(full.folder.glob(".*"))  # no partial files are left
     assert len(load(full.folder).history) == 2
     assert same_weights(train(replace(full, resume=True)).folder, whole.folder)
 
@@ -185,7 +185,7 @@ def test_damaged_weights_and_a_folder_that_cannot_be_are_one_sentence(
     with pytest.raises(UsageError, match=r"resume\.safetensors cannot be read"):
         train(settings(resume=True))
     (tmp_path / "file").write_text("")
-    with pytest.raises(ArchcalcError, match=r"cannot write into the run .*nothing was trained yet"):
+    with pytest.raises(ArchcalcError, match=r"cannot write into the run .*no epoch is finished"):
         train(settings(folder=tmp_path / "file" / "run"))
 
 
@@ -226,10 +226,10 @@ def test_auxiliary_heads_weigh_three_tenths() -> None:
     heads = [torch.randn(4, 5) for _ in range(3)]
     labels = torch.tensor([0, 1, 2, 3])
     main, first, second = (F.cross_entropy(head, labels) for head in heads)
-    logits, loss = answers_and_loss(tuple(heads), labels, recipe)
+    logits, loss = logits_and_loss(tuple(heads), labels, recipe)
     assert logits is heads[0]
     assert loss.item() == pytest.approx((main + 0.3 * first + 0.3 * second).item())
-    assert answers_and_loss(heads[0], labels, recipe)[1].item() == pytest.approx(main.item())
+    assert logits_and_loss(heads[0], labels, recipe)[1].item() == pytest.approx(main.item())
 
 
 def test_biases_and_the_last_layer_have_the_papers_rates() -> None:
@@ -250,7 +250,7 @@ def test_biases_and_the_last_layer_have_the_papers_rates() -> None:
 
 
 def test_optimizer_steps_are_those_of_the_plain_loop(settings: Make) -> None:
-    """The loop against five lines of torch, on one batch an epoch without anything random."""
+    """Compare the loop with five lines of torch, on one batch per epoch without randomness."""
     plain = {"optimizer": "sgd", "momentum": 0.9, "schedule": "constant", "warmup": 0, "lr": 0.05}
     plain |= {"batch": 10_000, "validation": 0, "normalise": "none", "weight_decay": 0}
     asked = settings(recipe=plain, options={"dropout": "0.0"}, channels_last=False)
@@ -292,7 +292,7 @@ def test_what_cannot_be_is_refused_in_one_sentence(
     settings: Make, changes: dict[str, Any], words: str
 ) -> None:
     if changes.get("device") == "cuda" and torch.cuda.is_available():
-        changes = {"precision": "fp16"}  # the other refusal, which a CPU gives on any machine
+        changes = {"precision": "fp16"}  # fails on a CPU on any machine
         words = "--precision fp16 needs a GPU"
     with pytest.raises(UsageError, match=words):
         train(settings(**changes))

@@ -1,4 +1,4 @@
-"""Several runs: the same results side by side as one after another."""
+"""Several runs give the same results in parallel as in sequence."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def test_seeds_side_by_side_learn_what_they_learn_one_after_another(
     for jobs in (1, 2):
         chains = plan(settings(folder=tmp_path / str(jobs)), seeds=2)
 
-        def tell(one: Settings, event: Any) -> None:
+        def follow(one: Settings, event: Any) -> None:
             if isinstance(event, Epoch):
                 heard.append((one.seed, event.epoch))
 
-        runs = train_all(chains, jobs=jobs, tell=tell)
+        runs = train_all(chains, jobs=jobs, follow=follow)
         found[jobs] = [[row[:6] for row in run.history] for run in runs]
         assert [run.seed for run in runs] == [0, 1]
         assert runs[0].config["environment"]["threads"] == 1
