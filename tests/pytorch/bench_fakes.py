@@ -1,4 +1,4 @@
-"""A clock, work and a GPU that are not real, so that the whole harness runs in milliseconds."""
+"""A fake clock, fake work and a fake GPU, with which the whole harness runs in milliseconds."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from archcalc.pytorch.bench.timer import Sample
 
 
 class FakeClock:
-    """Seconds that pass only when somebody says so."""
+    """A clock that tests advance."""
 
     def __init__(self) -> None:
         self.now = 100.0
@@ -42,9 +42,9 @@ class FakeWork:
 
 
 class FakeCuda:
-    """``torch.cuda`` with one stream: a launch returns at once, its kernel is done later.
+    """``torch.cuda`` with one stream: a launch returns at once and its kernel finishes later.
 
-    It notes what it was asked, in order.
+    It records its calls in order.
     """
 
     def __init__(self, clock: FakeClock, launch: float = 1e-5, cycles: float = 1e9) -> None:
@@ -59,7 +59,7 @@ class FakeCuda:
         self.recording: FakeGraph | None = None
 
     def kernel(self, seconds: float) -> None:
-        """What a model's call does: the host pays the launch, the GPU the kernel."""
+        """Simulate a model's call: the host spends the launch, the GPU the kernel."""
         if self.recording is not None:
             self.recording.kernels.append(seconds)
             return
@@ -126,7 +126,7 @@ class FakeGraph:
 
 
 class FakeEvent:
-    """Happens when the stream comes to it."""
+    """An event that happens when the stream reaches it."""
 
     def __init__(self, cuda: FakeCuda) -> None:
         self.cuda = cuda

@@ -1,4 +1,4 @@
-"""What the tests of commands that need torch share."""
+"""Fixtures for tests of commands that need torch."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from archcalc.cli import run
 
 @pytest.fixture
 def cli(capsys: pytest.CaptureFixture[str]):
-    """Run a command line: (exit code, stdout, stderr)."""
+    """Run a command line and return (exit code, stdout, stderr)."""
 
     def call(line: str) -> tuple[int, str, str]:
         try:

@@ -1,7 +1,7 @@
-"""Models on which counters go wrong, small enough for the expected number to be done by hand.
+"""Models that counters get wrong, small enough to work out the expected number by hand.
 
-Each case is a module, its input, and the multiply-adds of one forward pass with the sum in sight.
-``benchmarks/hard_cases.py`` puts the answers of other counters beside them.
+Each case has a module, its input, and the multiply-adds of one forward pass as visible arithmetic.
+``benchmarks/hard_cases.py`` compares them with other counters.
 """
 
 from __future__ import annotations
@@ -42,14 +42,14 @@ class Run(nn.Module):
 
 
 class MyConvolution(nn.Conv2d):
-    """A layer that a person derived from torch's."""
+    """A user's class derived from torch's layer."""
 
     def forward(self, x: Tensor) -> Tensor:
         return super().forward(x) + 1
 
 
 class ConvertedData(nn.Module):
-    """Has "Conv" in its name and convolves nothing."""
+    """A class with "Conv" in its name but no convolution."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -73,7 +73,7 @@ class Tied(nn.Module):
 
 
 class Bare(nn.Module):
-    """A parameter of its own and no layer."""
+    """A module with its own parameter and no layer."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -97,7 +97,7 @@ class Shared(nn.Module):
 
 
 class Unexecuted(nn.Module):
-    """Half of it never runs."""
+    """A module of which half never runs."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -109,7 +109,7 @@ class Unexecuted(nn.Module):
 
 
 class Standardised(nn.Conv2d):
-    """The weight is computed in each pass."""
+    """A convolution whose weight is computed in each pass."""
 
     def forward(self, x: Tensor) -> Tensor:
         weight = self.weight - self.weight.mean((1, 2, 3), keepdim=True)
@@ -117,7 +117,7 @@ class Standardised(nn.Conv2d):
 
 
 class Gated(nn.Module):
-    """Asks for a value: the branch hangs on the data."""
+    """A module whose branch depends on a value."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -153,7 +153,7 @@ X = (2, 3, 8, 8)
 S = (2, 5, 16)
 
 CASES = [
-    # each product alone
+    # single products
     Case("x @ y", lambda: Run(lambda m, x, y: x @ y), 2 * 3 * 4, ((2, 3), (3, 4))),
     Case("matmul, broadcast", lambda: Run(lambda m, x, y: torch.matmul(x, y)),
          7 * 6 * 2 * 3 * 4, ((7, 1, 2, 3), (6, 3, 4))),

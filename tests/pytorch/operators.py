@@ -7,7 +7,7 @@ from archcalc.graph import Builder, Graph
 
 
 def one(function, *shapes: tuple[int, ...], dtype: str = "float32") -> Graph:
-    """The graph of one function over handles."""
+    """Return the graph of one function of handles."""
     builder = Builder()
     inputs = [builder.input(shape, f"x{i}", dtype) for i, shape in enumerate(shapes)]
     return builder.finish("one", {"output": function(*inputs)})

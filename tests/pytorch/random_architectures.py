@@ -1,8 +1,9 @@
-"""Random architectures, and what must hold for each: the two-counter rule far beyond the registry.
+"""Check on random architectures, not only on registered ones, that all counters agree.
 
     python -m tests.pytorch.random_architectures --examples 10000
 
-prints one line with what was checked, and exits with 1 and the smallest network that fails.
+prints one line about the checks. If one fails, it prints the smallest such network and exits with
+1.
 """
 
 from __future__ import annotations
@@ -35,12 +36,12 @@ MATH = SDPBackend.MATH
 
 
 LARGEST = 200_000
-"""Elements of the largest attention map; what keeps an example fast."""
+"""Most elements of an attention map, which keeps examples fast."""
 
 
 @st.composite
 def graphs(draw: st.DrawFn) -> Graph:
-    """A network that runs: two to five parts in a row, a head, sometimes an auxiliary one."""
+    """Draw a valid network: two to five parts, a head and sometimes an auxiliary head."""
     builder = Builder()
     dims = draw(st.sampled_from([2, 2, 2, 2, 1, 3]))
     sides = {1: (4, 40), 2: (3, 20), 3: (3, 8)}[dims]
@@ -61,26 +62,26 @@ def graphs(draw: st.DrawFn) -> Graph:
 
 
 def chain(draw: st.DrawFn, x: Handle) -> Handle:
-    """One to three layers one after another."""
+    """Add one to three layers in sequence."""
     for _ in range(draw(st.integers(1, 3))):
         x = layer(draw, x)
     return x
 
 
 def layer(draw: st.DrawFn, x: Handle) -> Handle:
-    """A convolution, plain or transposed, a pool, or what follows one."""
+    """Add a convolution, a transposed one, a pool, or a layer that keeps the shape."""
     return draw(st.sampled_from([conv, conv, conv, pool, normal, transposed]))(draw, x)
 
 
 def conv(draw: st.DrawFn, x: Handle) -> Handle:
-    """Any kernel, stride, padding, dilation and grouping that fits."""
+    """Add a convolution with any valid kernel, stride, padding, dilation and groups."""
     dims = len(x.shape) - 2
     kernel, dilation, padding = [], [], []
     for side in x.shape[2:]:
         width = draw(st.integers(1, min(5, side)))
         kernel.append(width)
         dilation.append(draw(st.integers(1, 3)))
-        # Enough padding for the window to fit, up to "same" and a little beyond.
+        # From the least padding with which the window fits to slightly more than "same".
         least = max(0, -(-(dilation[-1] * (width - 1) + 1 - side) // 2))
         padding.append(least + draw(st.integers(0, 2)))
     out = draw(st.integers(1, 12))
@@ -101,7 +102,7 @@ def conv(draw: st.DrawFn, x: Handle) -> Handle:
 
 
 def transposed(draw: st.DrawFn, x: Handle) -> Handle:
-    """A transposed convolution, where the map is still small."""
+    """Add a transposed convolution if the map is small enough."""
     dims = len(x.shape) - 2
     if prod(x.shape) > LARGEST // 50:
         return conv(draw, x)
@@ -121,7 +122,7 @@ def transposed(draw: st.DrawFn, x: Handle) -> Handle:
 
 
 def pool(draw: st.DrawFn, x: Handle) -> Handle:
-    """A maximum or average pool, ceil_mode and padding drawn."""
+    """Add a maximum or average pool with random ceil_mode and padding."""
     dims = len(x.shape) - 2
     kernel = tuple(draw(st.integers(1, min(4, side))) for side in x.shape[2:])
     stride = tuple(draw(st.integers(1, 3)) for _ in kernel)
@@ -133,7 +134,7 @@ def pool(draw: st.DrawFn, x: Handle) -> Handle:
 
 
 def normal(draw: st.DrawFn, x: Handle) -> Handle:
-    """Normalisation, an activation or dropout: the shape stays."""
+    """Add normalisation, an activation or dropout, which keep the shape."""
     channels = x.channels
     groups = [size for size in range(1, channels + 1) if channels % size == 0]
     choices: list[Callable[[], Handle]] = [
@@ -157,7 +158,7 @@ def normal(draw: st.DrawFn, x: Handle) -> Handle:
 
 
 def keeping(draw: st.DrawFn, x: Handle, out: int) -> Handle:
-    """A convolution that keeps every side."""
+    """Add a convolution that keeps the spatial size."""
     dims = len(x.shape) - 2
     width, dilation = 2 * draw(st.integers(0, 2)) + 1, draw(st.integers(1, 2))
     padding = dilation * (width - 1) // 2
@@ -165,7 +166,7 @@ def keeping(draw: st.DrawFn, x: Handle, out: int) -> Handle:
 
 
 def branches(draw: st.DrawFn, x: Handle) -> Handle:
-    """Inception's form: two to four branches side by side, joined along the channels."""
+    """Add two to four parallel branches, concatenated along the channels, as in Inception."""
     results = []
     for number in range(draw(st.integers(2, 4))):
         with x.scope(f"b{number}"):
@@ -179,7 +180,7 @@ def branches(draw: st.DrawFn, x: Handle) -> Handle:
 
 
 def residual(draw: st.DrawFn, x: Handle) -> Handle:
-    """ResNet's form, with the input itself or a projection added."""
+    """Add a residual block with an identity or projection shortcut, as in ResNet."""
     project = draw(st.booleans())
     out = draw(st.integers(1, 12)) if project else x.channels
     y = keeping(draw, normal(draw, keeping(draw, x, draw(st.integers(1, 8)))), out)
@@ -189,7 +190,7 @@ def residual(draw: st.DrawFn, x: Handle) -> Handle:
 
 
 def squeeze(draw: st.DrawFn, x: Handle) -> Handle:
-    """An SE block; the registry's own in two dimensions."""
+    """Add an SE block, the registry's own for images."""
     dims = len(x.shape) - 2
     reduction = draw(st.sampled_from([1, 2, 4]))
     if dims == 2:
@@ -201,7 +202,7 @@ def squeeze(draw: st.DrawFn, x: Handle) -> Handle:
 
 
 def selective(draw: st.DrawFn, x: Handle) -> Handle:
-    """The registry's SK unit."""
+    """Add the registry's SK unit."""
     width = draw(st.integers(1, 3)) * 4
     x = ops.relu(ops.conv2d(x, width, 1))
     return selective_kernel(
@@ -216,7 +217,7 @@ def selective(draw: st.DrawFn, x: Handle) -> Handle:
 
 
 def attention(draw: st.DrawFn, x: Handle) -> Handle:
-    """Every place looks at every other: two matrix products."""
+    """Add attention between all positions: two matrix products."""
     if prod(x.shape[2:]) ** 2 * x.shape[0] > LARGEST:
         return normal(draw, x)
     rows = ops.permute(ops.flatten(x, 2), (0, 2, 1))
@@ -228,7 +229,7 @@ def attention(draw: st.DrawFn, x: Handle) -> Handle:
 
 
 def resized(draw: st.DrawFn, x: Handle) -> Handle:
-    """Larger by a whole factor, or another size."""
+    """Resize by an integer factor or to another size."""
     dims = len(x.shape) - 2
     if prod(x.shape) > LARGEST // 50:
         return conv(draw, x)
@@ -243,7 +244,7 @@ def resized(draw: st.DrawFn, x: Handle) -> Handle:
 
 
 def padded(draw: st.DrawFn, x: Handle) -> Handle:
-    """A border of zeros, of a number, or of a reflection."""
+    """Pad with zeros, another number or a reflection."""
     if draw(st.booleans()):
         around = [draw(st.integers(0, 2)) for _ in range(2 * (len(x.shape) - 2))]
         return ops.pad(x, around, value=draw(st.sampled_from([0.0, 0.5])))
@@ -252,7 +253,7 @@ def padded(draw: st.DrawFn, x: Handle) -> Handle:
 
 
 def shuffled(draw: st.DrawFn, x: Handle) -> Handle:
-    """Channels in another order; depth to space, or space to depth."""
+    """Shuffle channels, or rearrange depth to space or space to depth."""
     factor = draw(st.integers(2, 3))
     if not x.shape[2] % factor and not x.shape[3] % factor and draw(st.booleans()):
         return ops.pixel_unshuffle(x, factor)
@@ -263,13 +264,13 @@ def shuffled(draw: st.DrawFn, x: Handle) -> Handle:
 
 
 def layer_scaled(draw: st.DrawFn, x: Handle) -> Handle:
-    """ConvNeXt's form: a weight for each channel on what is added."""
+    """Add a residual branch with a weight per channel, as in ConvNeXt."""
     y = ops.conv2d(x, x.channels, 1)
     return ops.add(x, ops.mul(ops.parameter(x, (x.channels, 1, 1), fill=0.1, name="gamma"), y))
 
 
 def tokens(draw: st.DrawFn, x: Handle) -> Handle:
-    """ViT's form: places in a row, a class token and positions, heads that look at one another."""
+    """Add a class token, positions and multi-head attention, as in ViT."""
     if prod(x.shape[2:]) ** 2 * x.shape[0] > LARGEST:
         return normal(draw, x)
     rows = ops.permute(ops.flatten(x, 2), (0, 2, 1))
@@ -288,7 +289,7 @@ def tokens(draw: st.DrawFn, x: Handle) -> Handle:
 
 
 def centred(draw: st.DrawFn, x: Handle) -> Handle:
-    """Less its mean over some dimensions; or divided by a sum that is never near zero."""
+    """Subtract the mean over some dimensions, or divide by a sum that is never near zero."""
     dims = draw(st.sampled_from([1, 2, tuple(range(2, len(x.shape)))]))
     if draw(st.booleans()):
         return ops.sub(x, ops.mean(x, dims, keepdim=True))
@@ -296,7 +297,7 @@ def centred(draw: st.DrawFn, x: Handle) -> Handle:
 
 
 def scaled(draw: st.DrawFn, x: Handle) -> Handle:
-    """A piece of the channels, worked on and joined to the rest."""
+    """Process a slice of the channels and concatenate it with the rest."""
     cut = draw(st.integers(1, x.channels))
     first = normal(draw, ops.slice(x, 1, 0, cut))
     if cut == x.channels:
@@ -305,7 +306,7 @@ def scaled(draw: st.DrawFn, x: Handle) -> Handle:
 
 
 def head(draw: st.DrawFn, x: Handle, name: str) -> Handle:
-    """Global pooling or all values, then classes."""
+    """Add a classifier after global pooling or flattening."""
     dims = len(x.shape) - 2
     with x.scope(name):
         if draw(st.booleans()):
@@ -318,8 +319,8 @@ def head(draw: st.DrawFn, x: Handle, name: str) -> Handle:
 
 
 def check(graph: Graph) -> None:
-    """Declared == traced == FlopCounterMode / 2; shapes as a real run's; parameters as torch's; the
-    exported file computes the same."""
+    """Check multiply-adds (declared == traced == FlopCounterMode / 2), shapes of a real run,
+    torch's parameters, and the outputs of the exported file."""
     net = build(graph, seed=0)
     inputs = [torch.randn(node.output.shape) for node in graph.inputs]
     params = sum(weight.numel for weight in graph.weights)
@@ -333,7 +334,7 @@ def check(graph: Graph) -> None:
         assert traced.macs == declared.macs
         assert traced.cost == declared.cost
         assert sum(weight.numel for weight in traced_graph.weights) == params
-        # The products of the mathematics: torch 2.9's counter does not know the CPU's fused kernel.
+        # Unfused attention: torch 2.9's counter does not support the CPU's fused kernel.
         with torch.no_grad(), sdpa_kernel(MATH), FlopCounterMode(display=False) as counter:
             results = net(*inputs)
         assert counter.get_total_flops() == 2 * declared.macs
@@ -345,7 +346,7 @@ def check(graph: Graph) -> None:
 
 
 def same_training_step(graph: Graph, optimizer: str = "") -> None:
-    """The step by the operators' rules == the step that autograd and the optimizer dispatch."""
+    """Check that the operators' rules and torch's dispatcher count the same training step."""
     net = build(graph, device="meta").train()
     inputs = [
         torch.empty(node.output.shape, dtype=getattr(torch, node.output.dtype), device="meta")
@@ -361,7 +362,7 @@ def same_training_step(graph: Graph, optimizer: str = "") -> None:
 
 
 def modes(graph: Graph) -> list[bool]:
-    """Training too, where batch normalisation has more than one value a channel."""
+    """Include training unless a batch normalisation has only one value per channel."""
     sizes = [
         prod(node.output.shape) // node.output.shape[1] for node in graph if node.op == "batch_norm"
     ]
@@ -379,7 +380,7 @@ def same_when_exported(graph: Graph, net: Network, inputs: list[torch.Tensor]) -
         results = []
         for module in (net, other):
             with torch.random.fork_rng(), torch.no_grad():
-                torch.manual_seed(0)  # the same numbers for dropout
+                torch.manual_seed(0)  # equal dropout masks
                 results.append(module.train(mode)(*inputs))
         torch.testing.assert_close(*map(tuple_of, results))
 

@@ -1,4 +1,4 @@
-"""Small networks, at least one for each operator that has a window. They take any batch."""
+"""Small networks for any batch size, at least one for each operator that has a window."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ class Case(NamedTuple):
     run: Callable[[Tensor], Any]
     shape: tuple[int, ...] = (1, 4, 12, 12)
     border: Literal["clipped", "holes", "mirrored"] = "clipped"
-    """What a window that reaches beyond the image sees: what is left of it; less where it has holes
-    at the border; other pixels of the image, which padding repeats there."""
+    """How a window at the border sees the image: clipped, clipped and with holes, or with pixels
+    that padding mirrors."""
 
 
 LINE, SMALL, VOLUME = (1, 4, 15), (1, 4, 6, 6), (1, 4, 5, 5, 5)
@@ -31,12 +31,12 @@ def channels_last(run: Callable[[Tensor], Tensor]) -> Any:
 
 
 def of_windows(run: Callable[[Tensor], Any]) -> Any:
-    """After a window of its own, so that two are composed."""
+    """Put a windowed operator before the function, so that two windows are composed."""
     return lambda x: run(F.avg_pool2d(x, (3, 2)))
 
 
 def in_a_window(run: Callable[[Tensor], Any]) -> Any:
-    """In front of a window that overlaps."""
+    """Put a windowed operator with overlap after the function."""
     return lambda x: F.avg_pool2d(run(x), 3, 2)
 
 
@@ -184,7 +184,7 @@ REARRANGEMENTS = {
 
 
 def matrix(rows: int, columns: int) -> Tensor:
-    """A matrix without zeros."""
+    """Return a matrix without zeros."""
     return torch.arange(1, rows * columns + 1).reshape(rows, columns)
 
 
@@ -196,7 +196,7 @@ REDUCTIONS = {
     **{name: getattr(torch, name) for name in ("argmax", "argmin", "any", "all")},
     "count_nonzero": lambda x, dim, keep: (x > 0.5).count_nonzero(dim).unsqueeze(dim),
     "norm": lambda x, dim, keep: x.norm(2, dim, keep),
-    # torch 2.9 has no derivative of it.
+    # detach(), because torch 2.9 has no derivative.
     "aminmax": lambda x, dim, keep: torch.cat(x.detach().aminmax(dim=dim, keepdim=keep), dim),
     **{
         name: lambda x, dim, keep, name=name: getattr(torch, name)(x, dim, keep)[0]
@@ -235,7 +235,7 @@ WHOLE_DIMENSIONS = {
 
 
 def halved(x: Tensor, name: str) -> Tensor:
-    """Truth values for the operators that ask whether all or any are true."""
+    """Return booleans for ``all`` and ``any``."""
     return x > 0.1 if name == "all" else x > 0.9 if name == "any" else x
 
 
@@ -252,4 +252,4 @@ UNKNOWN: dict[str, tuple[str, Case]] = {
     "branches of two strides": ("strides", Case(lambda x: F.avg_pool2d(x, 2) + x[..., :6, :6])),
     "repeat": ("layout", Case(lambda x: x.repeat(1, 1, 2, 1))),
 }
-"""With the reason that is given."""
+"""Cases with the reason for which no receptive field is known."""

@@ -1,4 +1,4 @@
-"""The registered networks, and inputs on which their arithmetic takes little time."""
+"""The registered networks with small, fast inputs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from archcalc.graph import Graph
 from archcalc.lookup import registry
 
 DEEPER = ("resnet34", "resnet101", "resnet152")
-"""More of the blocks of resnet18 and resnet50: what takes long tests these in slow runs."""
+"""Networks with more of the same blocks as resnet18 and resnet50; long tests use them only in slow
+runs."""
 NAMES = [
     pytest.param(name, marks=pytest.mark.slow) if name in DEEPER else name
     for name in registry.names()
@@ -17,7 +18,7 @@ NAMES = [
 
 
 def small(name: str, batch: int = 1) -> Graph:
-    """A registered network on the smallest image, of 64 pixels or more, that it takes."""
+    """Return a registered network on its smallest valid image of at least 64 pixels."""
     architecture = registry.find(name)
     channels, height, width = architecture.input
     for side in range(64, height, 32):

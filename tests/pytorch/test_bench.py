@@ -1,6 +1,6 @@
-"""``archcalc bench`` over real modules: what is timed, what goes with it, what is refused.
+"""``archcalc bench`` on real modules: measurements, their records and invalid input.
 
-Nothing here asserts how long anything takes; the clock itself is tested in test_bench_timer.py.
+No test here asserts a duration; test_bench_timer.py tests the clock.
 """
 
 import json
@@ -68,7 +68,7 @@ class Moody(Net):
 
 @pytest.fixture(autouse=True)
 def ceilings_at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No test measures the machine's ceilings or touches the user's cache."""
+    """Keep tests from measuring the machine's ceilings and from writing the user's cache."""
 
     def known(device: object, dtype: str, count: int | None, again: bool = False) -> Ceilings:
         return Ceilings("a processor", dtype, count, 1e15, ((2**14, 1e13), (2**29, 1e13)), 1e-9)
@@ -78,7 +78,7 @@ def ceilings_at_hand(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def one_thread() -> Iterator[None]:
-    """Threads that wait for one another on a busy machine can wait for long."""
+    """Use one thread, because threads wait for one another on a busy machine."""
     with threads(1):
         yield
 
@@ -204,7 +204,7 @@ def test_a_compiled_model_is_compiled_once_and_has_no_bound(monkeypatch) -> None
     (row,) = timed("inception-5x5-reduced", compiled=True, layers=True).latencies
     assert len(asked) == 1
     assert row.setting.compiled
-    assert row.bound is None  # a compiler joins nodes, which then move fewer bytes
+    assert row.bound is None  # a compiler fuses nodes, which then move fewer bytes
     assert row.layers is not None
     assert "neither compiled nor captured" in row.layers.missing
 
@@ -273,7 +273,7 @@ def test_hooks_are_gone_afterwards(net: str) -> None:
 def test_torchs_own_timer_is_asked_in_the_same_run() -> None:
     (row,) = timed("inception-5x5-reduced", verify=True).latencies
     assert row.verified is not None
-    # The number of samples per turn follows from each timer's own pilot, so they can differ.
+    # The samples per turn depend on each timer's own pilot, so they can differ.
     assert all(sample > 0 for sample in (*row.verified.ours, *row.verified.theirs))
     assert row.verified.ratio > 0
 
@@ -294,7 +294,7 @@ def test_a_graph_is_captured_on_cuda_and_its_replay_is_timed(monkeypatch) -> Non
     device = Cuda(0, clock, cuda)
 
     class Fused:
-        """Stands where a module would."""
+        """A callable that is not a module."""
 
         def __call__(self, *args: object) -> None:
             cuda.kernel(1e-3)

@@ -1,4 +1,4 @@
-"""Devices by their names, and the control flow of CUDA on a GPU that is not real."""
+"""Devices by name, and the control flow for CUDA on a fake GPU."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ KERNEL = 5e-4
 
 
 class Model:
-    """A call of one kernel on a fake GPU."""
+    """A model with one kernel on a fake GPU."""
 
     def __init__(self, device: Cuda, cuda: FakeCuda) -> None:
         self.device = device
@@ -32,7 +32,7 @@ class Model:
 
 
 class Unsynchronised(Cuda):
-    """The mistake that everybody makes once."""
+    """A device that forgets to synchronise."""
 
     def synchronize(self) -> None:
         pass
@@ -251,7 +251,7 @@ def test_on_the_cpu_other_processes_and_a_probe_are_watched(tmp_path: Path, monk
 def test_memory_that_a_call_takes_is_seen() -> None:
     size = 64 * 2**20
     peak, growth = memory.peak_resident(lambda: torch.ones(size, dtype=torch.uint8).sum())
-    if growth is not None:  # the system tells it
+    if growth is not None:  # if the system reports it
         assert growth >= size
         assert peak is not None
         assert peak > growth
@@ -272,7 +272,7 @@ def test_a_folder_without_git_has_no_commit(tmp_path: Path) -> None:
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """Ceilings without the measuring; the dtypes that were asked for."""
+    """Replace the measurement of ceilings; return the requested dtypes."""
     asked: list[str] = []
 
     def instead(device: object, dtype: str, count: int | None) -> Ceilings:

@@ -1,4 +1,4 @@
-"""The harness over work and clocks that are not real, and once over work of known length."""
+"""The harness with fake clocks and work, and once with real work of known length."""
 
 import gc
 import random
@@ -12,7 +12,7 @@ from archcalc.analysis.latency import Warmup
 from archcalc.pytorch.bench import cautions
 from archcalc.pytorch.bench.devices import Cpu
 from archcalc.pytorch.bench.timer import Plan, Sample, is_steady, measure, warm_up
-from archcalc.report.sections.cautions import sentences as said
+from archcalc.report.sections.cautions import sentences
 from tests.pytorch.bench_fakes import FakeClock, FakeWork
 
 PLAN = Plan(budget=1.0, warmup=2.0)
@@ -32,7 +32,9 @@ def walls(timing) -> list[float]:
 
 def warnings(timing, plan: Plan = PLAN) -> str:
     found = cautions.find(walls(timing), timing.warmup, {})
-    return " ".join(said([SimpleNamespace(spec="work", warnings=tuple(found))], with_setting=False))
+    return " ".join(
+        sentences([SimpleNamespace(spec="work", warnings=tuple(found))], with_setting=False)
+    )
 
 
 def test_steady_work_is_timed_exactly_and_without_a_warning() -> None:
@@ -123,7 +125,7 @@ def test_a_short_turn_begins_with_a_call_that_is_not_timed() -> None:
 
     def after_another(name: str):
         def length(call: int, now: float) -> float:
-            slow = last[0] != name  # the other one's data are in the caches
+            slow = last[0] != name  # the caches hold the other one's data
             last[0] = name
             return 0.004 if slow else 0.001
 
@@ -165,7 +167,7 @@ def test_too_few_calls_are_not_steady() -> None:
 
 
 def busy(seconds: float) -> None:
-    """Work of known length, by the same clock that times it."""
+    """Work for a known time by the clock that times it."""
     end = time.perf_counter() + seconds
     while time.perf_counter() < end:
         pass
@@ -189,7 +191,7 @@ def test_work_of_known_length_is_timed_within_5_percent(seconds: float) -> None:
 
 def test_a_harness_without_warm_up_is_told_apart() -> None:
     def length(call: int, now: float) -> float:
-        return 0.002 * (1 + 9 * 0.97**call)  # caches, clocks and compilers at the beginning
+        return 0.002 * (1 + 9 * 0.97**call)  # the first calls are slow
 
     honest, _ = timed(length)
     broken, _ = timed(length, Plan(budget=0.2, warmup=1e-9))

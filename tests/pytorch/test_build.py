@@ -18,7 +18,7 @@ from tests.pytorch.operators import CASES, case, one
 
 
 def values(graph: Graph, batch: int | None = None) -> list[torch.Tensor]:
-    """Real tensors for the graph's inputs, of another batch where it is given."""
+    """Return tensors with values for the graph's inputs, with another batch if given."""
     tensors = []
     for node in graph.inputs:
         shape = (batch or node.output.shape[0], *node.output.shape[1:])
@@ -28,7 +28,7 @@ def values(graph: Graph, batch: int | None = None) -> list[torch.Tensor]:
 
 
 def with_head(x: Handle) -> dict[str, Handle]:
-    """A network with an auxiliary head, dropout and normalisation."""
+    """Declare a network with an auxiliary head, dropout and normalisation."""
     with x.scope("stem"):
         x = ops.relu(ops.batch_norm(ops.conv2d(x, 8, 3, padding=1, bias=False), name="bn"))
     aux = ops.linear(ops.flatten(x.in_training_only(), name="aux_flatten"), 3, name="aux")
@@ -68,7 +68,7 @@ def test_every_operator_that_a_definition_can_call_has_a_case() -> None:
 def test_a_registered_model_runs_with_the_shapes_parameters_and_names_of_its_graph(
     name: str,
 ) -> None:
-    graph = registry.find(name).graph(batch=2)  # BatchNorm over one value a channel cannot train
+    graph = registry.find(name).graph(batch=2)  # BatchNorm cannot train on one value per channel
     net = build(graph, device="meta").eval()
     inputs = [torch.empty(node.output.shape, device="meta") for node in graph.inputs]
     assert net(*inputs).shape == graph.output.shape
@@ -146,7 +146,7 @@ def test_a_copy_computes_the_same_with_weights_of_its_own(copied) -> None:
 
 def test_a_state_saved_and_loaded_gives_the_same_outputs() -> None:
     net, x = build(headed(), seed=1), torch.randn(2, 3, 8, 8)
-    net(x)  # moves the running statistics, which are saved too
+    net(x)  # updates the running statistics, which are saved too
     file = io.BytesIO()
     torch.save(net.state_dict(), file)
     file.seek(0)

@@ -1,4 +1,4 @@
-"""A calibration from end to end on tiny networks, and its parts by themselves."""
+"""A whole calibration on tiny networks, and its parts separately."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from tests.analysis.calibrations import calibration
 
 
 def tiny(count: int) -> list[Graph]:
-    """The first networks of the design that take no time."""
+    """Return the design's first networks that run fast."""
     small = (graph for graph in networks(400, seed=1) if profile(graph).macs < 2e7)
     return list(islice(small, count))
 
 
 @pytest.fixture(scope="module")
 def made() -> Calibration:
-    """Of a second or two."""
+    """Calibrate for a second or two."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("ARCHCALC_CACHE", "off")
         patch.setattr("archcalc.pytorch.bench.ceilings.SIZES", (256,))
@@ -74,7 +74,7 @@ def test_work_in_place_gives_what_work_out_of_place_gives() -> None:
             if getattr(layer, "inplace", False):
                 layer.inplace = False
         torch.testing.assert_close(network(x), first)
-    assert torch.equal(x, kept)  # the network's input is nobody's to overwrite
+    assert torch.equal(x, kept)  # no layer may overwrite the network's input
 
 
 def test_every_call_of_a_network_gets_a_time() -> None:
@@ -108,14 +108,14 @@ def test_a_pass_is_an_overhead_a_part_per_call_and_a_scale_of_the_sum() -> None:
 
 def test_too_little_to_learn_from_gives_a_scale_alone() -> None:
     sums, count = np.array([1.0, 2.0, 4.0]), np.array([3.0, 3.0, 3.0])
-    overhead, per_call, scale = plane(sums, count, 5 * sums)  # five times is no overhead
+    overhead, per_call, scale = plane(sums, count, 5 * sums)  # a factor of 5 is not overhead
     assert (overhead, per_call, scale) == (0.0, 0.0, 5.0)
 
 
 def test_conformal_bounds_hold_for_new_draws() -> None:
     random = np.random.default_rng(0)
     held = [float(random.normal()) <= conformal(random.normal(size=99)) for _ in range(2000)]
-    assert 0.93 <= np.mean(held) <= 0.97  # 95 % to one side
+    assert 0.93 <= np.mean(held) <= 0.97  # 95 % on one side
 
 
 def test_plain_trees_say_what_scikit_learn_says() -> None:
@@ -131,7 +131,7 @@ def test_plain_trees_say_what_scikit_learn_says() -> None:
 
 
 def test_intervals_hold_networks_that_the_fit_has_not_seen() -> None:
-    """Times that follow a law with noise of 20 %: an interval that nobody tuned has to find it."""
+    """Generate times by a law with 20 % noise, which the untuned interval must cover."""
     random = np.random.default_rng(0)
     top = calibration().ceilings
     timed = []
@@ -156,10 +156,10 @@ def test_a_calibration_predicts_the_networks_that_it_timed(made: Calibration) ->
     assert made.setting.threads == 1
     assert made.features == NAMES
     graph = tiny(1)[0]
-    with threads(1):  # on the thread's own clock, which others' work does not move
+    with threads(1):  # timed by the thread's own clock, which excludes other work
         (timed,) = time_networks([graph], "float32", False, Cpu(time.thread_time), 0.05)
     found = predict(graph, made)
-    # The order of magnitude: the models are tiny.
+    # Only the order of magnitude, because the models are tiny.
     assert timed.whole / 5 < found.seconds < timed.whole * 5
     assert found.low < found.seconds < found.high
 

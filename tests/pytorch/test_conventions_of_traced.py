@@ -1,4 +1,4 @@
-"""The conventions of torch and fvcore, which look at calls, on models written with functions."""
+"""The conventions of torch and fvcore, which count calls, on models that use functions."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_a_function_counts_as_the_tool_counts_it(name: str, tool: str) -> None:
     function, inputs = MODELS[name]
     model = Written(function).eval()
     graph = trace(model, *inputs)
-    # The products of the mathematics: torch 2.9's counter does not know the CPU's fused kernel.
+    # Unfused attention: torch 2.9's counter does not support the CPU's fused kernel.
     with torch.no_grad(), sdpa_kernel(MATH) if tool == "torch" else nullcontext():
         reported, _ = TOOLS[tool].ask(model, inputs)
     assert total(graph, tool).value == reported
@@ -97,11 +97,11 @@ def test_torchs_own_counter_does_not_see_products_with_a_vector(
 
 
 class Own(nn.Conv2d):
-    """A layer derived from torch's, as networks write them to pad or to scale their weights."""
+    """A layer derived from torch's, as in networks that pad inputs or scale weights."""
 
 
 class Mixed(nn.Module):
-    """Functions beside layers, a derived layer, and more rows than images."""
+    """A model with functions, layers, a derived layer, and more rows than images."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -18,7 +18,7 @@ from tests.pytorch.operators import CASES, case
 def test_two_counters_agree_on_every_registered_model_at_three_sizes(
     name: str, larger: tuple[int, int]
 ) -> None:
-    """Declared == traced from the built module == FlopCounterMode / 2, to the integer."""
+    """Check that declared == traced == FlopCounterMode / 2, exactly."""
     architecture = registry.find(name)
     channels, height, width = architecture.input
     graph = architecture.graph((channels, height + larger[0], width + larger[1]))

@@ -1,4 +1,4 @@
-"""Formulas of torch models over their inputs' sizes: the integers of a trace at those sizes."""
+"""Formulas of torch models over their input sizes give the integers of a trace at those sizes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Plain(nn.Module):
 
 
 class Windows(nn.Module):
-    """Pads to a multiple of 7, cuts windows and attends inside of them, as Swin does."""
+    """Pads to a multiple of 7, splits into windows and attends inside them, as Swin does."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -48,7 +48,7 @@ class Windows(nn.Module):
 
 
 class Pyramid(nn.Module):
-    """Asks for shapes, rounds halves, slices, makes constants and enlarges."""
+    """Reads shapes, rounds halves, slices, creates constants and upsamples."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -65,7 +65,7 @@ class Pyramid(nn.Module):
 
 
 class Branches(nn.Module):
-    """Takes another way for large images."""
+    """Takes another branch for large images."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -113,7 +113,7 @@ def test_every_figure_is_that_of_a_trace_at_these_sizes(make: Callable[[], nn.Mo
 
 def test_a_formula_is_the_arithmetic_of_its_layers() -> None:
     formula = archcalc.derive(Plain(), ["input", "batch"], inputs=[(1, 3, 32, 32)])
-    # ⌊(h + 1) / 2⌋·⌊(w + 1) / 2⌋ positions of 8 windows of 3·3·3, then 8·10 of the head
+    # ⌊(h + 1) / 2⌋·⌊(w + 1) / 2⌋ positions with 8 filters of 3·3·3, then 8·10 in the head
     assert formula.macs(height=31, width=20, batch=6) == 6 * (16 * 10 * 8 * 27 + 80)
     assert formula.region().conditions == ()
 
@@ -187,7 +187,7 @@ def test_a_dictionary_of_sizes_is_one_sentence() -> None:
 
 
 class Scripted(nn.Module):
-    """What torch.jit compiled computes sizes where nobody follows them."""
+    """A torch.jit module, which computes sizes where they cannot be followed."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -277,7 +277,7 @@ def test_the_command_derives_torch_models(
 
 
 class Residual(nn.Module):
-    """Adds in place what fits only where both ways round alike."""
+    """Adds in place two halves that have equal shapes only for some sizes."""
 
     def __init__(self) -> None:
         super().__init__()

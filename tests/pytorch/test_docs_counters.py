@@ -1,4 +1,4 @@
-"""The pages of docs/ that need torch show what is printed, and their examples run."""
+"""The pages of docs/ that need torch show the actual output, and their examples run."""
 
 import re
 from pathlib import Path

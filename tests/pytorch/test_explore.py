@@ -1,4 +1,4 @@
-"""The explorer's page of torch models: batch and input are sliders where they have formulas."""
+"""The explorer's page for torch models has sliders for batch and input if they have formulas."""
 
 from __future__ import annotations
 

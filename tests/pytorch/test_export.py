@@ -24,7 +24,7 @@ NAMES = registry.names()
 
 
 def imported(path: Path) -> ModuleType:
-    """An exported file as a module."""
+    """Import an exported file."""
     spec = importlib.util.spec_from_file_location(f"exported_{path.stem}", path)
     assert spec
     assert spec.loader
@@ -35,7 +35,7 @@ def imported(path: Path) -> ModuleType:
 
 
 def network(module: ModuleType) -> nn.Module:
-    """The network of an exported file: its first class."""
+    """Return the network of an exported file, which is its first class."""
     first = next(
         node
         for node in ast.parse(Path(module.__file__ or "").read_text()).body
@@ -57,7 +57,7 @@ def values(graph: Graph) -> list[torch.Tensor]:
 
 
 def same_outputs(graph: Graph, path: Path) -> None:
-    """Exported and built, with the weights of the built, agree in training and in evaluation."""
+    """Check that exported and built network with equal weights agree in both modes."""
     path.write_text(export_python(graph))
     net, other = build(graph, seed=1), network(imported(path))
     other.load_state_dict(net.state_dict(), strict=True)
@@ -65,7 +65,7 @@ def same_outputs(graph: Graph, path: Path) -> None:
     for mode in (True, False):
         results = []
         for module in (net, other):
-            torch.manual_seed(0)  # the same numbers for dropout
+            torch.manual_seed(0)  # equal dropout masks
             with torch.no_grad():
                 results.append(module.train(mode)(*inputs))
         torch.testing.assert_close(*results, check_device=False)
@@ -75,7 +75,7 @@ def same_outputs(graph: Graph, path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """All registered models, exported at their own input."""
+    """Export all registered models at their default input."""
     folder = tmp_path_factory.mktemp("exported")
     for name in NAMES:
         text = export_python(registry.find(name).graph())
@@ -84,9 +84,11 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def said(folder: Path) -> dict[str, str]:
-    """What each file says when it is run as a script where archcalc cannot be imported. Large
-    networks run on ``meta``: shapes and parameters are the same, and nothing is multiplied."""
+def printed(folder: Path) -> dict[str, str]:
+    """Return the output of each file, run as a script without archcalc.
+
+    Large networks run on ``meta``, where shapes and parameters are the same.
+    """
     driver = (
         "import runpy, sys, torch\n"
         "sys.modules['archcalc'] = None\n"  # importing it raises
@@ -107,12 +109,12 @@ def said(folder: Path) -> dict[str, str]:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_exported_file_runs_without_archcalc_and_says_shape_and_parameters(
-    name: str, said: dict[str, str]
+    name: str, printed: dict[str, str]
 ) -> None:
     graph = registry.find(name).graph()
     params = sum(weight.numel for weight in graph.weights)
     expected = f"output {graph.output.shape}, {params:,} parameters"
-    assert said[name.replace("-", "_")] == expected
+    assert printed[name.replace("-", "_")] == expected
 
 
 @pytest.mark.parametrize("name", registered.NAMES)
@@ -145,7 +147,7 @@ def test_sizes_in_comments_are_what_the_layers_give(name: str, folder: Path) -> 
     graph = registry.find(name).graph()
     module = imported(folder / f"{name.replace('-', '_')}.py")
     text = Path(module.__file__ or "").read_text()
-    said = dict(re.findall(r"self\.(\w+)\([\w, ]+\)  # (\S+)", text))
+    commented = dict(re.findall(r"self\.(\w+)\([\w, ]+\)  # (\S+)", text))
     seen = {}
 
     def note(key: str):
@@ -160,7 +162,7 @@ def test_sizes_in_comments_are_what_the_layers_give(name: str, folder: Path) -> 
         layer.register_forward_hook(note(key))
     net(*(torch.empty(node.output.shape, device="meta") for node in graph.inputs))
     assert seen
-    assert seen == {key: said[key] for key in seen}
+    assert seen == {key: commented[key] for key in seen}
 
 
 def test_nine_inception_modules_are_one_class() -> None:
@@ -191,7 +193,7 @@ def test_weights_of_an_exported_network_begin_as_those_of_a_built_one(tmp_path: 
 
 
 def layers_with_numbers(x: Handle) -> Handle:
-    """Names as of nn.Sequential, which are no Python names."""
+    """Declare layers with names that are not identifiers, as in nn.Sequential."""
     with x.scope("features"):
         x = ops.conv2d(x, 4, 3, name="0")
         x = ops.relu(x, name="1")

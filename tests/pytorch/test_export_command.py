@@ -1,5 +1,5 @@
-"""``archcalc export``: which file is written, and what is refused. What stands in it is tested in
-``test_export.py``."""
+"""``archcalc export``: which file it writes, and which input it rejects. ``test_export.py`` tests
+the contents."""
 
 import subprocess
 import sys

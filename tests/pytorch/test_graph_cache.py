@@ -1,4 +1,4 @@
-"""The cache of traced graphs: what changed is traced again, and what cannot be told is not kept."""
+"""The cache of traced graphs: changed models are traced again, uncertain ones are not cached."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Net = Callable[..., str]
 
 @pytest.fixture
 def net(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Net:
-    """Write ``net.py`` and its helper, and give the name of the model in it."""
+    """Write ``net.py`` and its helper; return the name of its model."""
     monkeypatch.setenv("ARCHCALC_CACHE", str(tmp_path / "cache"))
     monkeypatch.chdir(tmp_path)
 
@@ -51,14 +51,14 @@ def net(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Net:
 
 
 def forget(*names: str) -> None:
-    """As a new process begins: the modules of the user's code are not imported yet."""
+    """Remove the user's modules from ``sys.modules``, as in a new process."""
     dependencies._watch = None
     for name in ("helper", "archcalc_model_net", *names):
         sys.modules.pop(name, None)
 
 
 def ask(name: str) -> tuple[Graph, bool]:
-    """The graph as a new process gets it, and whether it came from the cache."""
+    """Return the graph as in a new process, and whether it came from the cache."""
     forget()
     before = {file: file.stat().st_ino for file in entries()}
     graph = resolve(name, input="8x8x3", cache=True)

@@ -53,7 +53,7 @@ Graphed = Callable[..., Graph]
 
 @pytest.fixture
 def graphed(tmp_path: Path) -> Graphed:
-    """The graph of a configuration."""
+    """Return a function that traces a configuration."""
 
     def graph(fields: dict[str, Any], **options: Any) -> Graph:
         (tmp_path / "config.json").write_text(json.dumps(fields))
@@ -63,7 +63,7 @@ def graphed(tmp_path: Path) -> Graphed:
 
 
 def linear(width: int) -> int:
-    """Multiply-adds of a token in a layer of LLAMA, beside attention and the feed-forward part."""
+    """Return the multiply-adds per token in the linear layers of one LLAMA layer."""
     return 64 * 64 + 2 * 64 * 32 + 64 * 64 + width
 
 

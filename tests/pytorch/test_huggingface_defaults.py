@@ -1,7 +1,7 @@
 """Every architecture of transformers in its default configuration, and published language models.
 
-The record is ``benchmarks/huggingface.txt``; ``python benchmarks/huggingface.py --record
-benchmarks/huggingface.txt`` writes it anew.
+The expected counts are in ``benchmarks/huggingface.txt``, which ``python benchmarks/huggingface.py
+--record benchmarks/huggingface.txt`` rewrites.
 """
 
 from __future__ import annotations
@@ -20,15 +20,19 @@ RECORD = dict(
     for line in (ROOT / "benchmarks" / "huggingface.txt").read_text(encoding="utf-8").splitlines()
 )
 AS_RECORDED = [
-    family for family, said in RECORD.items() if said.startswith(("equal", "experts", "uncompared"))
+    family
+    for family, outcome in RECORD.items()
+    if outcome.startswith(("equal", "experts", "uncompared"))
 ]
 
 
 def test_the_record_has_150_equal_architectures_and_a_reason_for_each_other_one() -> None:
-    words = Counter(said.partition(":")[0].partition(",")[0] for said in RECORD.values())
+    words = Counter(outcome.partition(":")[0].partition(",")[0] for outcome in RECORD.values())
     assert words["equal"] >= 150
     assert set(words) <= {"equal", "experts", "uncompared", "differs", "failed"}
-    assert not [family for family, said in RECORD.items() if said in ("failed: ", "differs: ")]
+    assert not [
+        family for family, outcome in RECORD.items() if outcome in ("failed: ", "differs: ")
+    ]
 
 
 @pytest.mark.parametrize("family", ["bert", "clip", "opt"])
@@ -39,8 +43,8 @@ def test_a_default_configuration_is_counted_as_recorded(family: str, tmp_path: P
 @pytest.mark.slow
 @pytest.mark.parametrize("family", AS_RECORDED)
 def test_every_default_configuration_is_counted_as_recorded(family: str, tmp_path: Path) -> None:
-    said = huggingface.compared(family, tmp_path)
-    assert said.partition(":")[0] == RECORD[family].partition(":")[0]
+    outcome = huggingface.compared(family, tmp_path)
+    assert outcome.partition(":")[0] == RECORD[family].partition(":")[0]
 
 
 @pytest.mark.slow

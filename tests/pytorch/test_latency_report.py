@@ -1,4 +1,4 @@
-"""The generator of ``reports/latency-cpu.md``, over a few small models."""
+"""The generator of ``reports/latency-cpu.md``, on a few small models."""
 
 import importlib.util
 import sys

@@ -10,10 +10,10 @@ import archcalc
 
 
 def test_verify_and_reconcile_return_crosschecks() -> None:
-    said: list[tuple[int, int, str]] = []
+    progress: list[tuple[int, int, str]] = []
     names = ["inception-5x5", "inception-5x5-reduced"]
-    checks = archcalc.verify(names, follow=lambda *at: said.append(at))
-    assert said == [(0, 2, names[0]), (1, 2, names[1])]
+    checks = archcalc.verify(names, follow=lambda *at: progress.append(at))
+    assert progress == [(0, 2, names[0]), (1, 2, names[1])]
     assert [check.macs for check in checks] == [120_422_400, 12_443_648]
     assert all(check.explained for check in checks)
     assert archcalc.reconcile("inception-5x5") == checks[0]

@@ -1,4 +1,4 @@
-"""The lint on torch modules: the same findings through the other door."""
+"""The linter on torch modules reports the same findings as on declared networks."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from archcalc.cli import run
 
 
 class Careless(nn.Module):
-    """One of everything."""
+    """A module with one finding of every kind."""
 
     def __init__(self) -> None:
         super().__init__()

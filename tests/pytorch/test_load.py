@@ -1,4 +1,4 @@
-"""Torch models by name, from the command line and from the library, and every wrong way to ask."""
+"""Torch models by name, on the command line and in the library, and invalid names and options."""
 
 import json
 import sys
@@ -171,7 +171,7 @@ def test_training_counts_forward_backward_and_optimizer_apart(net: str, cli) -> 
     phases = json.loads(out)["models"][0]["by_phase"]
     conv, linear = (8 * 8 * 32) * 27, 32 * 10
     assert phases["forward"]["macs"] == conv + linear
-    # The image needs no gradient: of the convolution only the weight's is computed.
+    # The image needs no gradient, so only the weight's is computed for the convolution.
     assert phases["backward"]["macs"] == conv + 2 * linear
     assert phases["optimizer"]["macs"] == 0
     assert phases["optimizer"]["flops"] > 0

@@ -1,4 +1,4 @@
-"""Models and names at the limits: lazy, very deep, very large, or not a model at all."""
+"""Unusual models and names: lazy, very deep, very large, or not a model at all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What training keeps, against what autograd really packs: to the byte, over the registry."""
+"""Training memory equals what autograd packs, to the byte, for all registered networks."""
 
 from collections.abc import Callable
 from typing import Any
@@ -46,10 +46,10 @@ SMALL = {
 
 
 def packed_bytes(model: torch.nn.Module, x: torch.Tensor) -> int:
-    """Bytes of every storage that autograd packs in one forward pass, the model's own aside."""
+    """Return the bytes that autograd packs in one forward pass, excluding the model's own."""
     own = {each.untyped_storage().data_ptr() for each in (*model.parameters(), *model.buffers())}
     storages: dict[int, int] = {}
-    alive = []  # an address means something only while its tensor lives
+    alive = []  # keeps tensors alive, so that addresses stay unique
 
     def pack(tensor: torch.Tensor) -> torch.Tensor:
         alive.append(tensor)
@@ -72,7 +72,7 @@ def test_autograd_keeps_what_the_reading_says(name: str) -> None:
 
 
 class Attention(torch.nn.Module):
-    """Self-attention over four heads, the projections' layout left as they come."""
+    """Self-attention with four heads on non-contiguous projections."""
 
     def __init__(self, fused: bool, biased: bool) -> None:
         super().__init__()
@@ -125,7 +125,7 @@ CALLS: dict[str, Callable[[torch.Tensor], torch.Tensor]] = {
 
 
 class After(torch.nn.Module):
-    """A call behind a convolution, which nothing else keeps the output of."""
+    """A call after a convolution, whose output nothing else keeps."""
 
     def __init__(self, call: Callable[[torch.Tensor], torch.Tensor]) -> None:
         super().__init__()
@@ -155,7 +155,7 @@ def test_attention_keeps_what_its_kernel_needs(fused: bool, biased: bool) -> Non
 
 
 class Alive(TorchDispatchMode):
-    """The most bytes alive after any operation, weights and buffers aside."""
+    """Records the most bytes alive after any operation, excluding weights and buffers."""
 
     def __init__(self, model: torch.nn.Module, *given: torch.Tensor) -> None:
         super().__init__()  # type: ignore[no-untyped-call]  # torch's
@@ -194,7 +194,7 @@ def test_the_eager_peak_is_the_most_that_is_alive(name: str) -> None:
 
 
 class WindowedAttention(torch.nn.Module):
-    """Attention inside of windows: torch has no fused kernel for five dimensions."""
+    """Attention inside windows; torch has no fused kernel for five dimensions."""
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         n, windows, tokens, width = x.shape

@@ -1,4 +1,4 @@
-"""Networks exported to ONNX and read again have the multiply-adds of the traced network."""
+"""Networks exported to ONNX and imported again have the multiply-adds of the traced network."""
 
 from __future__ import annotations
 

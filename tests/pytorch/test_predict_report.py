@@ -1,4 +1,4 @@
-"""``benchmarks/predict.py``, over two small models and a calibration whose numbers are known."""
+"""``benchmarks/predict.py`` on two small models and a calibration with known numbers."""
 
 import importlib.util
 import sys
@@ -19,7 +19,7 @@ def script() -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules["predict_benchmark"] = module  # its NamedTuple looks itself up
+    sys.modules["predict_benchmark"] = module  # NamedTuple looks its module up
     spec.loader.exec_module(module)
     return module
 
@@ -48,7 +48,7 @@ def test_the_page_has_all_of_its_parts_and_a_second_run_measures_nothing(
     ):
         assert part in page
     assert len(target.with_suffix(".csv").read_text().splitlines()) == 1 + 3
-    monkeypatch.setattr(script.archcalc, "bench", None)  # everything is there already
+    monkeypatch.setattr(script.archcalc, "bench", None)  # all measurements exist already
     script.main()
     assert target.read_text(encoding="utf-8") == page
 

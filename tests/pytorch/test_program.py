@@ -1,4 +1,4 @@
-"""A saved program is data: loading one runs no code that is in it."""
+"""Loading a saved program does not run code that it contains."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Payload:
 
 
 class Reshaping(nn.Module):
-    """Sizes that depend on the input, a scan over them, and settings that are not tensors."""
+    """A module with input-dependent sizes, a scan over them, and arguments that are not tensors."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -53,7 +53,7 @@ def saved(tmp_path: Path) -> Path:
 
 
 def changed(path: Path, changes: dict[str, Callable[[bytes], bytes]]) -> Path:
-    """The archive with some members made anew, or added."""
+    """Rewrite or add members of an archive."""
     with zipfile.ZipFile(path) as old:
         members = {name: old.read(name) for name in old.namelist()}
     top = next(iter(members)).partition("/")[0]

@@ -21,7 +21,7 @@ RANDOM = settings(deadline=None, derandomize=True, suppress_health_check=[Health
 
 @pytest.fixture(autouse=True, scope="module")
 def one_thread() -> Iterator[None]:
-    """The networks are tiny: threads would wait for one another most of the time."""
+    """Use one thread, because the networks are too small to share."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -74,7 +74,7 @@ def test_random_architectures_use_every_operator_but_that_of_whole_numbers() -> 
 
 
 def test_a_wrong_count_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The check is seen to fail: a counter that is off by one multiply-add."""
+    """Check that a counter that is off by one multiply-add fails."""
 
     class OffByOne(random_architectures.FlopCounterMode):
         def get_total_flops(self) -> int:

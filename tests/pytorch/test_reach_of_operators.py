@@ -1,4 +1,4 @@
-"""Receptive fields of every operator that has a window, against what torch really reads."""
+"""Receptive fields of every operator that has a window, compared with what torch reads."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ CASES = (
 )
 Hull = tuple[int, int] | None
 Key = tuple[int, int, int]
-"""A dimension of the output, a place along it, and an axis of the input."""
+"""A dimension of the output, a position along it, and an axis of the input."""
 
 
 class Network(nn.Module):
@@ -43,15 +43,17 @@ class Network(nn.Module):
 
 
 def hull(touched: Tensor) -> Hull:
-    """The first and the last place where a row of truth values is true."""
+    """Return the first and the last true position of a boolean vector."""
     places = touched.nonzero().flatten().tolist()
     return (places[0], places[-1]) if places else None
 
 
 def measured(network: nn.Module, shape: tuple[int, ...]) -> dict[Key, Hull]:
-    """For each place along each spatial dimension of the output, and each axis of the input: from
-    where to where there is a gradient in any of 24 random images. Without gradients: where another
-    value changes the result."""
+    """Return, for each position of the output and each axis of the input, the range that is read.
+
+    It is where 24 random images have a gradient, or without gradients, where another value changes
+    the result.
+    """
     x = torch.rand((24, *shape[1:]), dtype=torch.float64).mul_(0.9).add_(0.05).requires_grad_()
     out = network(x)
     axes = range(2, x.dim())
@@ -84,7 +86,7 @@ def measured(network: nn.Module, shape: tuple[int, ...]) -> dict[Key, Hull]:
 
 
 def predicted(graph: Graph, follower: Follower) -> Iterator[tuple[Key, Hull]]:
-    """The same by the analyzer, as if the image went on beyond its border."""
+    """Return the same ranges from the analyzer, as if the image had no border."""
     state = follower.states[graph.output.source, graph.output.port]
     assert isinstance(state, State)
     lines = {}
@@ -104,7 +106,7 @@ def predicted(graph: Graph, follower: Follower) -> Iterator[tuple[Key, Hull]]:
 
 
 def clipped(span: Hull, size: int) -> Hull:
-    """The part of it that lies in the image."""
+    """Return the part of a range inside the image."""
     if span is None or span[0] >= size or span[1] < 0:
         return None
     return max(span[0], 0), min(span[1], size - 1)
@@ -115,12 +117,12 @@ def inside(span: Hull, size: int) -> bool:
 
 
 def check_field(field: Field, axis: int, real: dict[int, Hull]) -> None:
-    """Size, stride and offset by arithmetic on measured windows."""
+    """Check size, stride and offset against measured windows."""
     if field.stride[axis] == 0:
         return
     seen = {place: span for place, span in real.items() if span}
     shortest = Fraction(field.stride[axis]).denominator
-    # Windows of two places that see the same cell move in pairs.
+    # If two positions see the same cell, windows move in pairs.
     for period in (shortest, 2 * shortest):
         shift = int(field.stride[axis] * period)
         moves = {seen[i + period][0] - seen[i][0] for i in seen if i + period in seen}
@@ -129,7 +131,7 @@ def check_field(field: Field, axis: int, real: dict[int, Hull]) -> None:
     assert moves <= {shift}
     if len(real) >= period:
         assert max(last - first + 1 for first, last in seen.values()) == field.size[axis]
-    # The offset is that of the first place of a period which sees anything.
+    # The offset is that of the first position in a period that sees anything.
     empty = {place % period for place, span in real.items() if not span}
     first = min(set(range(period)) - empty)
     starts = {seen[i][0] - i // period * shift for i in seen if i % period == first}
@@ -158,11 +160,11 @@ def test_an_operator_sees_what_its_gradients_reach(name: str) -> None:
     follower = Follower(graph)
     found = follower.field(follower.states[graph.output.source, graph.output.port], name)
     assert isinstance(found, Reach), found
-    told, real = dict(predicted(graph, follower)), measured(network.double(), case.shape)
-    clear = [key for key in told if inside(told[key], case.shape[key[2] + 2])]
-    checked = clear if case.border == "mirrored" else told
+    expected, real = dict(predicted(graph, follower)), measured(network.double(), case.shape)
+    clear = [key for key in expected if inside(expected[key], case.shape[key[2] + 2])]
+    checked = clear if case.border == "mirrored" else expected
     for key in checked:
-        seen = clipped(told[key], case.shape[key[2] + 2])
+        seen = clipped(expected[key], case.shape[key[2] + 2])
         if case.border == "holes" and key not in clear:
             assert within(real[key], seen), key
         else:
@@ -189,7 +191,7 @@ def test_every_operator_with_a_window_has_a_case() -> None:
         for name, row in TABLE.items()
         if not isinstance(row.window, Untold) and row.window not in ("source", "pointwise")
     }
-    # torch takes these two apart before anyone sees them.
+    # torch decomposes these two before they are dispatched.
     assert windows - covered == {"softmin", "nanmean"}
 
 
@@ -219,11 +221,11 @@ OTHERWISE: dict[str, Callable[..., Any]] = {
     "dropout": lambda x: F.dropout(x, training=False),
     "quantize": lambda x: torch.quantize_per_tensor(x.float(), 0.1, 0, torch.quint8).int_repr(),
 }
-"""Calls that one or two images do not make."""
+"""Calls that need other arguments than one or two images."""
 
 
 def call_of(name: str) -> Callable[[Tensor], Any] | None:
-    """The torch function of a row, with one image or two that differ place by place."""
+    """Return a call of the row's torch function with one or two images."""
     if name in OTHERWISE:
         return OTHERWISE[name]
     plain = name.removeprefix("special_")
@@ -259,7 +261,7 @@ def test_an_operator_that_works_point_by_point_reads_no_other_place() -> None:
         if row.window == "pointwise" and not name.endswith("_backward")
     ]
     calls = {name: call_of(name) for name in names}
-    # The derivative of masked_fill is no function of torch.
+    # torch has no function for the derivative of masked_fill.
     assert [name for name in names if calls[name] is None] == ["fill_difference"]
     x = torch.rand(1, 2, 3, 3)
     other = x.clone()

@@ -1,4 +1,4 @@
-"""The READMEs' Python that needs torch runs and gives what stands beside it."""
+"""The READMEs' Python examples that need torch run and give the results shown."""
 
 import re
 from pathlib import Path
@@ -19,7 +19,7 @@ def test_the_python_with_torch_runs(name: str) -> None:
     assert len(blocks) == 1
     shared: dict[str, object] = {}
     exec(blocks[0], shared)
-    said = dict(re.findall(r"^(archcalc\S.*?)  # (.*)$", blocks[0], re.M))
-    macs, layer = (eval(line, shared) for line in said)
-    assert str(macs) == next(iter(said.values()))
+    expected = dict(re.findall(r"^(archcalc\S.*?)  # (.*)$", blocks[0], re.M))
+    macs, layer = (eval(line, shared) for line in expected)
+    assert str(macs) == next(iter(expected.values()))
     assert type(layer).__name__ == "Conv2d"

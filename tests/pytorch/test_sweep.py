@@ -1,4 +1,4 @@
-"""Sweeps over torch models: traced one by one, side by side, here or on a cluster."""
+"""Sweeps over torch models: in sequence, in parallel processes and on a cluster."""
 
 from __future__ import annotations
 
@@ -72,16 +72,16 @@ def test_processes_give_the_same(net: str) -> None:
 def test_a_worker_that_dies_is_one_sentence_and_loses_no_finished_chunk(
     net: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The first chunk has the 16 candidates that fit into it; the last candidate ends its process.
-    Once repaired, a sweep in one process counts only what was left."""
+    """The first chunk has 16 candidates, and the last candidate ends its process. After the repair,
+    a sweep in one process counts only the rest."""
     rows = tmp_path / "rows.csv"
     line = ["sweep", net, "-i", "9x9x3", "--jobs", "2", "-o", str(rows), "--over"]
     line += ["width=" + ",".join(map(str, [*range(14, 31), 66]))]
     assert run(line) == 2
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert [each for each in said.err.splitlines() if "a worker of the sweep died" in each]
-    assert len(said.err.strip().splitlines()) == 1
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert [each for each in captured.err.splitlines() if "a worker of the sweep died" in each]
+    assert len(captured.err.strip().splitlines()) == 1
     source = Path(net.rpartition(":")[0])
     repaired = NET.replace("os._exit(1)", "pass").replace("width == 13", "width < 30")
     source.write_text(repaired, encoding="utf-8")
@@ -105,7 +105,7 @@ def missing(backend: str) -> bool:
 
 @pytest.fixture
 def cluster(request: pytest.FixtureRequest) -> Iterator[Jobs]:
-    """A scheduler or head node with two workers, started as a user starts them."""
+    """Start a scheduler or head node with two workers, as a user does."""
     backend, port = request.param, free_port()
     if missing(backend):
         pytest.skip(f"{backend} is not installed: pip install 'archcalc[cluster]'")
@@ -132,7 +132,7 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Jobs]:
     finally:
         if backend == "ray":
             importlib.import_module("ray").shutdown()
-        for process in reversed(started):  # a worker without its scheduler waits for another
+        for process in reversed(started):  # workers first: without a scheduler they would wait
             process.terminate()
             try:
                 process.wait(20)
@@ -162,7 +162,7 @@ def test_a_cluster_gives_the_same(net: str, cluster: Jobs) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("cluster", ["dask"], indirect=True)
 def test_candidates_are_trained_on_a_cluster(cluster: Jobs, tmp_path: Path) -> None:
-    """Two networks for an epoch on the digits, on two workers and then here."""
+    """Train two networks for an epoch on the digits, on two workers and then locally."""
     runs = {"there": cluster, "here": Jobs()}
     found = {
         folder: sweep(
@@ -186,7 +186,7 @@ def test_candidates_are_trained_on_a_cluster(cluster: Jobs, tmp_path: Path) -> N
 @pytest.mark.slow
 @pytest.mark.parametrize("cluster", ["dask"], indirect=True)
 def test_a_worker_of_a_cluster_that_dies_is_one_sentence(cluster: Jobs) -> None:
-    """dask gives the candidate to other workers, which it ends as well, and then gives up."""
+    """dask gives the candidate to other workers, which it also ends, and then gives up."""
 
     def measured(candidate: Mapping[str, Any]) -> Mapping[str, float]:
         if candidate["width"] == 66:
@@ -201,7 +201,7 @@ def test_a_worker_of_a_cluster_that_dies_is_one_sentence(cluster: Jobs) -> None:
 
 @pytest.mark.slow
 def test_a_sweep_that_is_killed_goes_on_from_its_finished_chunks(net: str, tmp_path: Path) -> None:
-    """It is killed in the second chunk, whose first candidate takes long."""
+    """The sweep is killed in the second chunk, whose first candidate is slow."""
     source, ready = Path(net.rpartition(":")[0]), tmp_path / "ready"
     wait = f"import os, time\nWAITS = lambda: not os.path.exists({str(ready)!r})\n"
     slow = (
@@ -222,7 +222,7 @@ def test_a_sweep_that_is_killed_goes_on_from_its_finished_chunks(net: str, tmp_p
     killed.wait(30)
     assert state.with_name("000000000.jsonl").exists()
     assert not rows.exists()
-    # What is finished is not counted again: it could not be any more.
+    # The finished candidates now fail, so they must not be counted again.
     refusing = "        if width < 30:\n            raise ValueError(width)\n        self.conv ="
     source.write_text(NET.replace("        self.conv =", refusing), encoding="utf-8")
     subprocess.run([*line, "-o", str(rows)], capture_output=True, check=True)
@@ -246,7 +246,7 @@ SPACE = f"{Path(__file__).parents[2] / 'docs' / 'spaces' / 'nats_bench_size.py'}
 
 @pytest.mark.slow
 def test_networks_of_the_nats_bench_space_cost_what_their_modules_cost() -> None:
-    """200 of the 32,768, each built and traced."""
+    """Build and trace 200 of the 32,768 networks."""
     widths = {f"c{place}": range(8, 65, 8) for place in range(5)}
     found = sweep(SPACE, widths, sample=200, rows=True)
     assert len(found.everything) == 200

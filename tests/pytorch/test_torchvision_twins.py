@@ -1,4 +1,4 @@
-"""Declared networks against the modules of torchvision: parameters, shapes and multiply-adds."""
+"""Declared networks have the parameters, shapes and multiply-adds of torchvision's modules."""
 
 from __future__ import annotations
 
@@ -80,8 +80,8 @@ def test_a_declared_network_has_torchvisions_parameters_and_multiply_adds(
 def test_its_weights_are_torchvisions_tensor_by_tensor(
     name: str, options: dict[str, Any], theirs: str
 ) -> None:
-    """The same shapes in the same numbers; a fully connected layer over a 1×1 map may be a 1×1
-    convolution there."""
+    """Compare the numbers of weights of each shape. A fully connected layer on a 1×1 map may be a
+    1×1 convolution in torchvision."""
     ours = [weight.shape for weight in archcalc.graph(name, **options).weights]
     others = [tuple(weight.shape) for weight in made(theirs).parameters()]
     assert sorted(map(plain, ours)) == sorted(map(plain, others))
@@ -110,6 +110,6 @@ DOCUMENTED = {
 @pytest.mark.parametrize("source", DOCUMENTED)
 def test_what_a_claim_quotes_from_torchvision_is_what_torchvision_says(source: str) -> None:
     claim, weights = DOCUMENTED[source]
-    said = models.get_weight(f"{weights}.DEFAULT").meta["_ops"]
+    published = models.get_weight(f"{weights}.DEFAULT").meta["_ops"]
     quoted = claim.published.removesuffix("G")
-    assert f"{said:.{len(quoted.partition('.')[2])}f}" == quoted
+    assert f"{published:.{len(quoted.partition('.')[2])}f}" == quoted

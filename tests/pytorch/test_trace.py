@@ -1,4 +1,4 @@
-"""What a trace says of a model, and that the model does not notice."""
+"""The graph of a traced model, and that tracing does not change the model."""
 
 from __future__ import annotations
 
@@ -122,7 +122,7 @@ def test_the_table_answers_as_torch_does(name: str, training: bool) -> None:
 
 
 class TestReadOnly:
-    """The module, its tensors and every random generator are as they were."""
+    """The module, its tensors and every random generator are unchanged."""
 
     @pytest.mark.parametrize("way", ["fast", "exact", "real"])
     @pytest.mark.parametrize("train", [False, True])
@@ -166,7 +166,7 @@ class TestReadOnly:
 
 
 class Meddler(nn.Module):
-    """Writes to itself wherever it can."""
+    """A module that writes to itself wherever it can."""
 
     def __init__(self, fails: bool) -> None:
         super().__init__()
@@ -215,7 +215,7 @@ class TestTraining:
         graph = trace(model, (2, 3, 8, 8), train=True)
         conv, linear = 2 * (6 * 6 * 8) * 27, 2 * (8 * 36) * 10
         assert macs(graph) == conv + linear
-        # The image has no gradient: of the convolution the weight's alone, of the layer both.
+        # The image has no gradient: the convolution has the weight's only, the layer has both.
         assert macs(graph, "backward") == conv + 2 * linear
 
     def test_a_frozen_layer_has_no_weight_gradient(self) -> None:
@@ -253,7 +253,7 @@ class TestTraining:
         assert steps
         assert all(node.op in TABLE for node in steps)
         work = sum(TABLE[node.op].cost(node, True).elementwise for node in steps)
-        # One operation a parameter at least, and no more than a few dozen.
+        # From one to a few dozen operations per parameter.
         assert 36 <= work <= 30 * 36
         assert macs(graph, "optimizer") == 0
 
@@ -281,7 +281,7 @@ class TestTraining:
             trace(nn.Linear(8, 4), (2, 8), train=True, optimizer="lion")
 
     def test_an_optimizer_that_needs_more_than_gradients_is_one_sentence(self) -> None:
-        """LBFGS takes a closure, and is not a fault of the model."""
+        """LBFGS needs a closure, which is not an error of the model."""
         with pytest.raises(UsageError, match="the optimizer step failed"):
             trace(nn.Linear(8, 4), (2, 8), train=True, optimizer=torch.optim.LBFGS)
 
@@ -290,7 +290,7 @@ class TestTraining:
         graph = trace(layer, (2, 5, 16), train=True)
         attention = 2 * (2 * 5 * 5 * 16)
         linear = macs(graph) - attention
-        # in_proj meets the input, which has no gradient.
+        # in_proj reads the input, which has no gradient.
         assert macs(graph, "backward") == 2 * attention + 2 * linear - 2 * 5 * 16 * 48
 
 
@@ -366,7 +366,7 @@ class TestUnknownOperators:
             USERS.pop("archcalc_test::scan", None)
 
     @pytest.mark.parametrize(
-        ("text", "said"),
+        ("text", "message"),
         [
             ("x = 1", "has none"),
             ("1 / 0", "ZeroDivisionError"),
@@ -376,10 +376,10 @@ class TestUnknownOperators:
             ),
         ],
     )
-    def test_a_bad_file_is_one_sentence(self, tmp_path: Any, text: str, said: str) -> None:
+    def test_a_bad_file_is_one_sentence(self, tmp_path: Any, text: str, message: str) -> None:
         path = tmp_path / "bad.py"
         path.write_text(text)
-        with pytest.raises(UsageError, match=said):
+        with pytest.raises(UsageError, match=message):
             load_formulas(path)
 
     def test_a_missing_file_is_one_sentence(self, tmp_path: Any) -> None:
@@ -468,15 +468,15 @@ class TestSpecs:
         assert parse_tensor(text) == expected
 
     @pytest.mark.parametrize(
-        ("text", "said"),
+        ("text", "message"),
         [
             ("x=1,3:f17", "'f17' is not a dtype"),
             ("1,b", "not a list of sizes"),
             ("a b=1", "not an arg"),
         ],
     )
-    def test_what_is_wrong_is_said(self, text: str, said: str) -> None:
-        with pytest.raises(UsageError, match=said):
+    def test_what_is_wrong_is_named_in_the_error(self, text: str, message: str) -> None:
+        with pytest.raises(UsageError, match=message):
             parse_tensor(text)
 
 
@@ -532,7 +532,7 @@ class OwnFunction(torch.autograd.Function):
 
 
 class Chain(nn.Module):
-    """A layer, and then what the case says."""
+    """A layer followed by the function of the case."""
 
     def __init__(self, then: Any) -> None:
         super().__init__()
@@ -550,7 +550,7 @@ def force(model: Chain, x: Tensor) -> Tensor:
 
 
 ONE = 2 * 8 * 8
-"""One pass of (2, 8) through a layer of 8 by 8."""
+"""Multiply-adds of (2, 8) through an 8×8 layer."""
 
 
 class TestTransforms:
@@ -558,7 +558,7 @@ class TestTransforms:
         ("then", "forward", "backward"),
         [
             (lambda m, x: OwnFunction.apply(m.layer(x), m.last.weight), 2 * ONE, 3 * ONE),
-            # Its output hangs on the weight alone, and was linear in it: one product.
+            # The output depends only on the weight and is linear in it: one product.
             (force, 2 * ONE, None),
             (lambda m, x: torch.func.grad(lambda y: m.layer(y).sum())(x), 2 * ONE, None),
             (lambda m, x: torch.func.vmap(m.layer)(x[None].expand(5, 2, 8)), 5 * ONE, None),

@@ -1,4 +1,4 @@
-"""Every form of every call that a handler answers: the same node and shape as torch gives."""
+"""Every form of every call with a handler gives the same node and shape as torch."""
 
 from __future__ import annotations
 
@@ -156,7 +156,7 @@ def evaluate(expression: str, given: dict[str, Tensor]) -> Any:
 @pytest.mark.parametrize(
     ("expression", "operations"),
     [
-        # One sum or difference an element, and one product where alpha is not 1.
+        # One sum or difference per element, and one product if alpha is not 1.
         ("torch.add(a, b, alpha=2)", 2 * 6),
         ("torch.sub(a, b, alpha=2)", 2 * 6),
         ("torch.rsub(a, b, alpha=2)", 2 * 6),
@@ -198,6 +198,6 @@ def test_the_call_is_answered_as_torch_answers_it(expression: str) -> None:
 
 
 def test_a_convolution_larger_than_its_input_is_refused_on_every_torch() -> None:
-    """torch 2.9 answers on meta with an image of 0 rows, which its kernels refuse to make."""
+    """On meta torch 2.9 returns an image of 0 rows, which its kernels reject."""
     with pytest.raises(DefinitionError, match="Conv2d on 1×3×2×9: "):
         archcalc.trace(nn.Conv2d(3, 4, 3), (1, 3, 2, 9))

@@ -1,4 +1,4 @@
-"""Derivatives inside a model's own forward pass, in every style that torch has for them."""
+"""Derivatives inside a model's forward pass, with each of torch's interfaces for them."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def own_grad(x: Tensor) -> Any:
 
 
 class OfParameters(nn.Module):
-    """The gradient with respect to a module's own parameters, by torch.func."""
+    """The gradient with respect to a module's parameters, by torch.func."""
 
     def __init__(self, pull: bool) -> None:
         super().__init__()
@@ -131,7 +131,7 @@ def test_a_model_that_only_marks_its_input_is_counted_once() -> None:
 
 
 class Between(nn.Module):
-    """Two linear layers and what is between them."""
+    """Two linear layers with a function in between."""
 
     def __init__(self, between: Callable[[Tensor], Tensor]) -> None:
         super().__init__()
@@ -149,7 +149,7 @@ class Between(nn.Module):
     [
         lambda x: x[...],
         lambda x: x[:, :, :],
-        lambda x: x[:, slice(0, None), :],  # of a language model that keeps all logits
+        lambda x: x[:, slice(0, None), :],  # as in a language model that keeps all logits
         torch.ops.aten.alias.default,
     ],
 )
@@ -158,7 +158,7 @@ def test_the_gradient_goes_through_another_name_of_a_tensor(
 ) -> None:
     graph = trace(Between(between), (1, 5, 4), train=True, way=way)
     product = 5 * 4 * 4
-    # Two products forward; backward one for each weight, and one for the last layer's input.
+    # Two products forward; backward, one for each weight and one for the last layer's input.
     assert [phase.macs for phase in graph.profile().by_phase] == [2 * product, 3 * product]
 
 
@@ -166,7 +166,7 @@ def test_the_gradient_goes_through_another_name_of_a_tensor(
 def test_each_gradient_of_a_grouped_convolution_costs_what_its_forward_pass_does(
     groups: int,
 ) -> None:
-    """``FlopCounterMode`` counts the weight's gradient as if there were one group."""
+    """``FlopCounterMode`` counts the weight's gradient as for one group."""
     net = nn.Sequential(nn.Conv2d(3, 8, 1), nn.Conv2d(8, 8, 3, groups=groups))
     graph = trace(net, (1, 3, 8, 8), train=True)
     first, grouped = 8 * 8 * 8 * 3, 6 * 6 * 8 * (3 * 3 * 8 // groups)

@@ -1,4 +1,4 @@
-"""docs/hard-cases.md says what the cases say, and the examples of docs/tracing.md run."""
+"""docs/hard-cases.md agrees with the cases, and the examples in docs/tracing.md run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every hard case gives its one integer, however it is run."""
+"""Every hard case gives the same integer in every kind of run."""
 
 from __future__ import annotations
 
@@ -89,6 +89,6 @@ def test_counting_the_backward_pass_leaves_the_forward_count(case: Any) -> None:
 
 @every_case
 def test_the_bare_dispatcher_agrees(case: Any) -> None:
-    """No handler at all: every operation as torch dispatches it below its decompositions."""
+    """Check runs without handlers, which record what torch dispatches below its decompositions."""
     module = case.build().eval()
     assert macs(trace(module, *case.inputs, way="dispatch", **case.kwargs)) == case.macs

@@ -1,4 +1,4 @@
-"""What of a model's arguments is a shape, and what is passed on as it is."""
+"""Which of a model's arguments are shapes, and which are passed on unchanged."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def optional(x: Tensor, steps: Sequence[int] | None = None) -> Tensor:
     return repeated(x, steps)
 
 
-def by_default(x, steps=(1,)):  # type: ignore[no-untyped-def]  # the default alone says it
+def by_default(x, steps=(1,)):  # type: ignore[no-untyped-def]  # only the default shows the type
     return repeated(x, steps)
 
 
@@ -124,7 +124,7 @@ def test_shape_refuses_what_is_not_one() -> None:
 
 
 class Cache:
-    """Keeps the keys of the calls so far, as a language model's cache does."""
+    """Keeps the keys of previous calls, like a language model's cache."""
 
     def __init__(self, keys: list[Tensor]) -> None:
         self.keys = keys

@@ -1,4 +1,4 @@
-"""Every argument of every call by keyword, under the names that torch's own signatures have."""
+"""Every call with all arguments by keyword, under the names in torch's signatures."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ Call = tuple[Any, tuple[Any, ...], dict[str, Any]]
 
 
 def handled(function: Any) -> bool:
-    """Whether a handler answers it that could record something."""
+    """Whether the function has a handler that can record nodes."""
     return CALLS.get(function, ask) not in ESSENTIAL
 
 
 class Listening(TorchFunctionMode):
-    """Writes down the calls that handlers answer."""
+    """Records the calls that have handlers."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class Listening(TorchFunctionMode):
 
 
 def calls(expression: str) -> list[Call]:
-    """The calls in an expression, each as a function and as a method of a tensor."""
+    """Return the calls in an expression, each as a function and as a tensor method."""
     listening, given = Listening(), tensors()
     with listening, torch.no_grad():
         evaluate(expression, given)
@@ -53,7 +53,7 @@ def calls(expression: str) -> list[Call]:
 
 
 def signatures(function: Any) -> Iterator[dict[str, Any]]:
-    """The names and defaults of the arguments, once for each overload."""
+    """Yield the names and defaults of the arguments of each overload."""
     try:
         found = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
@@ -68,7 +68,7 @@ def signatures(function: Any) -> Iterator[dict[str, Any]]:
 
 
 def by_keyword(call: Call) -> Iterator[Call]:
-    """The same call with all its arguments by keyword, in each form that torch itself takes."""
+    """Yield the call with all arguments by keyword, in each form that torch accepts."""
     function, args, kwargs = call
     if function.__name__.startswith("__"):
         return  # an operator has no keywords
@@ -93,7 +93,7 @@ def by_keyword(call: Call) -> Iterator[Call]:
 
 
 def over_tensors(tree: Any, change: Callable[[Tensor], Any]) -> Any:
-    """Nested arguments with every tensor changed."""
+    """Apply a function to every tensor in nested arguments."""
     if isinstance(tree, dict):
         return {key: over_tensors(each, change) for key, each in tree.items()}
     if type(tree) in (list, tuple):
@@ -102,12 +102,12 @@ def over_tensors(tree: Any, change: Callable[[Tensor], Any]) -> Any:
 
 
 def copied(tree: Any) -> Any:
-    """A call may write to its arguments, and the next form of it needs them as they were."""
+    """Copy arguments, because a call may write to them."""
     return over_tensors(tree, Tensor.clone)
 
 
 def counted(call: Call, way: Way) -> list[tuple[Any, ...]]:
-    """The nodes of a trace of one call, by what they compute."""
+    """Return the nodes of a trace of one call, without their names."""
     function, args, kwargs = call
     given: list[Tensor] = []
     over_tensors([args, kwargs], given.append)

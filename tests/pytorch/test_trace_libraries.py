@@ -1,7 +1,5 @@
-"""Operations beyond plain layers: experts, linear algebra, sparse and quantized kernels, detectors.
-
-Each count is worked out beside the call that makes it.
-"""
+"""Operations other than plain layers: experts, linear algebra, sparse and quantized kernels, and
+detectors. Each expected count is derived next to its call."""
 
 from __future__ import annotations
 
@@ -26,7 +24,7 @@ TALL = torch.rand(8, 6)
 
 
 def counts(graph: Graph) -> tuple[int, int]:
-    """Multiply-adds, and all other operations. Nothing is left uncounted."""
+    """Return multiply-adds and other operations, after checking that nothing is uncounted."""
     found = profile(graph)
     assert found.not_counted == ()
     return found.macs, found.flops - 2 * found.macs
@@ -36,7 +34,7 @@ def counts(graph: Graph) -> tuple[int, int]:
 @pytest.mark.parametrize(
     ("call", "inputs", "expected"),
     [
-        # Two thirds of n³ to eliminate, 2n² a right-hand side.
+        # Two thirds of n³ for elimination, 2n² per right-hand side.
         (torch.linalg.solve, (EYE, torch.rand(6, 2)), 2 * 6**3 // 3 + 2 * 6**2 * 2),
         (torch.linalg.solve, (EYE, torch.rand(6)), 2 * 6**3 // 3 + 2 * 6**2),
         (torch.linalg.inv, (EYE,), 2 * 6**3),
@@ -172,7 +170,7 @@ def test_the_gradients_of_a_deformable_convolution_are_two_products() -> None:
 
     graph = trace(Layers(), (1, 4, 8, 8), train=True)
     plain, deform = 64 * 18 * 36, 64 * 4 * 36
-    # The first layer's input needs no gradient; the offsets make the second layer's both needed.
+    # The first layer's input needs no gradient; the second layer's input does, for the offsets.
     assert counts(graph)[0] == 2 * plain + 3 * deform
 
 
@@ -198,7 +196,7 @@ def test_the_gradients_of_regions_go_to_their_samples() -> None:
 @pytest.mark.filterwarnings("ignore")
 def test_the_gradient_of_a_sparse_product_is_a_sparse_product() -> None:
     graph = trace(SparseMix(), torch.rand(6, 5), train=True)
-    # A linear layer of 5×5 on 6 rows, its weight's gradient, and 6 stored elements on 5 columns
+    # A 5×5 linear layer on 6 rows, its weight's gradient, and 6 stored elements on 5 columns,
     # forward and backward.
     assert counts(graph)[0] == 2 * 6 * 5 * 5 + 2 * 6 * 5
 
@@ -233,7 +231,7 @@ def test_experts_train_with_twice_their_forward() -> None:
 def test_suppression_compares_each_pair_of_boxes() -> None:
     boxes, scores = torch.rand(5, 4), torch.rand(5)
     graph = trace(lambda b, s: torchvision.ops.nms(b, s, 0.5), boxes, scores)
-    # Ten pairs, and a sort of five: three levels.
+    # Ten pairs, and a sort of five elements in three levels.
     assert counts(graph) == (0, 10 * 13 + 5 * (3 + 3))
 
 
@@ -265,12 +263,12 @@ def test_the_gradients_of_sampling_are_counted() -> None:
     graph = trace(Warp(), (1, 3, 8, 8), (1, 2, 8, 8), train=True)
     (node,) = [node for node in graph if node.op == "grid_sample_backward"]
     found = next(each for each in profile(graph).layers if each.name == node.name)
-    # Four places a value: 2 operations for the input, and 3 for each of the grid's 2 dimensions.
+    # Four pixels per value: 2 operations for the input and 3 for each of the grid's 2 dimensions.
     assert found.flops == 3 * 8 * 8 * 4 * (2 + 3 * 2)
 
 
 def quantized(model: nn.Module, *shape: int) -> nn.Module:
-    """The model after torch's static quantization."""
+    """Quantize a model with torch's static quantization."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         model.eval()
@@ -287,7 +285,7 @@ def test_a_quantized_resnet_counts_what_the_float_one_does() -> None:
     found = profile(graph)
     assert found.macs == profile(trace(torchvision.models.resnet18(), (1, 3, 224, 224))).macs
     assert found.not_counted == ()
-    # Of each normalised channel the fused convolution keeps a bias: 4,800 instead of 9,600.
+    # For each normalised channel the fused convolution keeps only a bias: 4,800 instead of 9,600.
     assert found.params == 11_689_512 - 4_800
     assert {weight.dtype for weight in graph.weights} == {"int8", "float32"}
 

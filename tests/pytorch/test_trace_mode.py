@@ -1,4 +1,4 @@
-"""One rule for the mode through every front end: evaluation unless training is asked for."""
+"""Every front end uses evaluation mode unless training is requested."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Questions about masks are left open where the answer changes no count."""
+"""Answers about masks are assumed if they change no count."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_a_check_that_refuses_the_other_answer_is_passed() -> None:
 
 
 def test_whether_a_number_is_among_the_inputs_is_such_a_question() -> None:
-    """As transformers asks for padding, to warn of a missing mask."""
+    """transformers looks for padding in this way, to warn of a missing mask."""
 
     def model(x: Tensor, ids: Tensor) -> Tensor:
         return (x + 1) @ x if 0 in ids[:, [-1, 0]] else x @ x

@@ -1,4 +1,4 @@
-"""Whatever a model is made of and however it is traced, it is afterwards as it was before."""
+"""Tracing never changes a model, whatever it consists of and however it is traced."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ WIDTH = 4
 
 
 class Stubborn(nn.Module):
-    """Fails when its turn comes."""
+    """A module whose forward pass fails."""
 
     def forward(self, x: Tensor) -> Tensor:
         raise RuntimeError("on purpose")
 
 
 class Counting(nn.Module):
-    """Keeps count in a buffer, in an attribute, and looks at a value."""
+    """A module that counts calls in a buffer and an attribute, and reads a value."""
 
     def __init__(self, looks: bool) -> None:
         super().__init__()
@@ -68,7 +68,7 @@ KINDS = st.sampled_from(
 
 @st.composite
 def models(draw: st.DrawFn) -> nn.Module:
-    """A chain of layers, some in it twice, with modes, hooks, frozen parameters and gradients."""
+    """Draw a chain of layers, some used twice, with modes, hooks, frozen parameters, gradients."""
     layers = [leaf(kind) for kind in draw(st.lists(KINDS, min_size=1, max_size=6))]
     layers += [
         layers[index % len(layers)] for index in draw(st.lists(st.integers(0, 9), max_size=2))
@@ -90,7 +90,7 @@ def bits(tensor: Tensor | None) -> bytes:
 
 
 def state(model: nn.Module) -> Any:
-    """All that a person could notice, bits of every tensor included."""
+    """Return everything visible of a model, including the bits of every tensor."""
     return [
         (
             name,
@@ -124,7 +124,7 @@ def test_tracing_changes_nothing(model: nn.Module, way: Any, train: bool | None,
         try:
             graph = trace(model, x, way=way, train=train, optimizer="adam" if train else None)
         except DefinitionError as error:
-            # Either ending is right; two in-place layers in a row cannot be differentiated.
+            # Either error is right: two in-place layers in a row cannot be differentiated.
             assert re.search("on purpose|inplace operation", str(error))  # noqa: PT017
         else:
             total = sum(parameter.numel() for parameter in model.parameters())

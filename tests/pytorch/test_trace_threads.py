@@ -1,4 +1,4 @@
-"""A trace beside other threads: their random numbers are their own."""
+"""A trace does not affect other threads' random numbers or models."""
 
 from __future__ import annotations
 
@@ -18,8 +18,7 @@ from archcalc.pytorch.trace import build_on_meta
 
 
 class Drawing(nn.Module):
-    """Draws in its constructor and in its forward pass, from every generator there is, and seeds
-    them too."""
+    """A module that draws from and seeds every generator, in its constructor and forward pass."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -47,7 +46,7 @@ DRAWS: dict[str, Callable[[], Any]] = {
 
 @contextmanager
 def drawing(draw: Callable[[], Any]) -> Iterator[list[Any]]:
-    """Another thread that draws all the time; yields what it drew."""
+    """Draw in another thread until the block ends; yield the list of draws."""
     drawn: list[Any] = []
     done = threading.Event()
 
@@ -109,7 +108,7 @@ def test_a_real_run_gives_the_same_graph_each_time() -> None:
 
 
 class Counted(nn.Module):
-    """Counts its calls in an attribute, in a list and in a buffer that it replaces."""
+    """A module that counts calls in an attribute, in a list and in a buffer that it replaces."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""torchvision's own figures for its 115 classification weights, counted again."""
+"""The published figures of torchvision's 115 classification weights match traced counts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ WEIGHTS = [
     for weight in torchvision.models.get_model_weights(name)
 ]
 NO_HEADS = ("googlenet",)
-"""Where torchvision's ``num_params`` leaves out the auxiliary heads; inception_v3's has them."""
+"""Models whose ``num_params`` in torchvision excludes the auxiliary heads; inception_v3's includes
+them."""
 
 
 def macs(graph: Graph) -> int:

@@ -1,4 +1,4 @@
-"""The second counter of training steps: what autograd and torch's optimizers dispatch."""
+"""Training steps counted by rules agree with what autograd and torch's optimizers dispatch."""
 
 import math
 from collections.abc import Callable
@@ -45,7 +45,7 @@ def test_declared_steps_are_traced_steps_on_random_architectures(
 
 
 def behind_weights(function: Callable[..., Handle], *given: object) -> Graph:
-    """The operator behind a weight for each input, so that each has a gradient."""
+    """Declare the operator with inputs that depend on weights, so that each has a gradient."""
     shapes = [shape for shape in given if isinstance(shape, tuple)]
     (dtype,) = [text for text in given if isinstance(text, str)] or ["float32"]
     builder = Builder()
@@ -127,7 +127,7 @@ def test_the_optimizers_have_the_same_names() -> None:
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_the_state_of_an_optimizer_is_torchs(optimizer: str) -> None:
-    """As many numbers as ``optimizer.state`` has after the first step."""
+    """Compare with the size of ``optimizer.state`` after the first step."""
     parameter = torch.nn.Parameter(torch.ones(5, 3))
     parameter.grad = torch.ones(5, 3)
     running = training.OPTIMIZERS[optimizer]([parameter])

@@ -62,15 +62,17 @@ def test_transformers_with_a_mask_need_no_values(make: Any, given: dict[str, Any
     graph = trace(model, **given)
     assert all("real values" not in note for note in graph.notes)
     real = make().eval()
-    # The products of the mathematics: torch 2.9's counter does not know the CPU's fused kernel.
+    # Unfused attention: torch 2.9's counter does not support the CPU's fused kernel.
     with torch.no_grad(), sdpa_kernel(MATH), FlopCounterMode(display=False) as counter:
         real(**given)
     assert 2 * graph.profile().macs == counter.get_total_flops()
 
 
 def torchs_training_step(model: nn.Module, given: dict[str, Any]) -> list[int]:
-    """FlopCounterMode's forward and backward, by the mathematics of attention: the CPU's fused
-    kernel computes the scores again in the backward pass."""
+    """Return FlopCounterMode's forward and backward counts with unfused attention.
+
+    The CPU's fused kernel computes the scores again in the backward pass.
+    """
     with sdpa_kernel(MATH), FlopCounterMode(display=False) as counter:
         roots = [each for _, each in walk(model(**given), "") if each.requires_grad]
         forward = counter.get_total_flops()
@@ -107,6 +109,6 @@ def test_a_cache_of_transformers_is_an_input_and_does_not_grow() -> None:
 
 
 def test_where_values_are_needed_the_flag_that_avoids_it_is_named() -> None:
-    mask = torch.ones(2, 16)  # real numbers, so that the question is not left open
+    mask = torch.ones(2, 16)  # floating-point, so that the answer is not assumed
     with pytest.raises(UsageError, match='build it with attn_implementation="eager"'):
         trace(build_on_meta(llama), input_ids=IDS, attention_mask=mask)

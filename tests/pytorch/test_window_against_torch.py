@@ -1,4 +1,4 @@
-"""Window arithmetic against torch's own, over windows that nobody chose."""
+"""Window arithmetic agrees with torch's on random windows."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def pairs(numbers: st.SearchStrategy[int]) -> st.SearchStrategy[tuple[int, ...]]
 
 
 def ours(shape: Shape, call: Callable[[Handle], Handle]) -> Shape | None:
-    """The shape that the operator gives, None where it refuses."""
+    """Return the operator's output shape, or None if it rejects the window."""
     try:
         return call(Builder().input(shape)).shape
     except ShapeError:
@@ -37,8 +37,11 @@ def ours(shape: Shape, call: Callable[[Handle], Handle]) -> Shape | None:
 
 
 def torchs(shape: Shape, call: Callable[[torch.Tensor], torch.Tensor], device: str) -> Shape | None:
-    """The same of torch. An output without elements, which torch may allow, is a refusal here: a
-    network that computes nothing is a mistake."""
+    """Return torch's output shape, or None if torch rejects the window.
+
+    An empty output, which torch may allow, counts as a rejection, because it is a mistake in a
+    network.
+    """
     try:
         result = tuple(call(torch.zeros(shape, device=device)).shape)
     except RuntimeError:
@@ -182,7 +185,7 @@ def test_a_transposed_convolution_on_meta_has_the_same_shape(
             x, 1, kernel, stride, padding, extra, bias=False, dilation=dilation
         ),
     )
-    assume(mine is not None)  # meta refuses less than the other devices do
+    assume(mine is not None)  # meta rejects less than other devices
     assert mine == torchs(
         shape,
         lambda x: F.conv_transpose2d(x, weight, None, stride, padding, extra, 1, dilation),
@@ -206,7 +209,7 @@ def test_an_adaptive_pool_has_the_shape_that_was_asked_for(size: Shape, count: S
 def test_an_adaptive_pool_reads_as_many_values_as_its_gradient_reaches(
     size: int, count: int
 ) -> None:
-    # A mean gives each value that it reads 1/length of the gradient; times the length, that is 1.
+    # The mean gives each value that it reads a gradient of 1/length; times the length, that is 1.
     x = torch.zeros((1, 1, size), dtype=torch.float64, requires_grad=True)
     y = F.adaptive_avg_pool1d(x, count)
     lengths = torch.tensor(
@@ -242,7 +245,7 @@ def test_one_and_three_dimensions_follow_the_same_rule(
     assert ours(solid, lambda x: ops.max_pool3d(x, kernel, stride, padding)) == torchs(
         solid, lambda x: F.max_pool3d(x, kernel, stride, padding), "meta"
     )
-    # torch alone refuses a three-dimensional average that padding had to make room for.
+    # torch rejects a three-dimensional average pool that only fits because of padding.
     assume(all(window <= room for window, room in zip(kernel, size, strict=True)))
     assert ours(solid, lambda x: ops.avg_pool3d(x, kernel, stride, padding)) == torchs(
         solid, lambda x: F.avg_pool3d(x, kernel, stride, padding), "meta"

@@ -1,4 +1,5 @@
-"""Small networks train faster on one thread than on many, and to the same bits everywhere."""
+"""Fixtures for training. One thread is fastest for small networks and gives the same bits
+everywhere."""
 
 from __future__ import annotations
 
@@ -27,7 +28,10 @@ def one_thread() -> Iterator[None]:
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Callable[..., Settings]:
-    """Settings of a short run on the digits; fields of the recipe by ``recipe={...}``."""
+    """Return a function that makes settings of a short run on the digits.
+
+    ``recipe={...}`` changes fields of the recipe.
+    """
 
     def make(
         model: str = "nin-digits", *, recipe: dict[str, Any] | None = None, **changes: Any
@@ -47,14 +51,14 @@ def settings(tmp_path: Path) -> Callable[..., Settings]:
 
 
 EXCERPT = Path(__file__).parents[2] / "data" / "mnist"
-"""A few hundred images of MNIST that come with the tests."""
+"""A few hundred images of MNIST that are part of the tests."""
 
 
 @pytest.fixture
 def real_mnist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[int, int]:
-    """MNIST as ``--data mnist`` finds it, and how many images each half has.
+    """Make MNIST available as ``--data mnist``; return the numbers of training and test images.
 
-    It is the full set where ``ARCHCALC_DATA`` names a folder that has it, else the excerpt.
+    It is the full set if the folder ``ARCHCALC_DATA`` has it, else the excerpt.
     """
     if (Path(os.environ.get(data.ROOT, "")) / "MNIST" / "raw").is_dir():
         return 60_000, 10_000

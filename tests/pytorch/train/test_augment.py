@@ -1,4 +1,4 @@
-"""Augmentation of a batch, against the same done to one image at a time."""
+"""Augmentation of a batch agrees with augmentation of one image at a time."""
 
 from __future__ import annotations
 

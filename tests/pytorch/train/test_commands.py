@@ -1,4 +1,4 @@
-"""The commands as processes: killed, interrupted, several at once; and their words in process."""
+"""Training commands as processes (killed, interrupted, in parallel), and their output."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from archcalc.cli import run as archcalc
 from archcalc.io.runs import load
 
 COMMAND = [sys.executable, "-m", "archcalc"]
-LIMIT = 240  # seconds after which a process is given up, on any machine
+LIMIT = 240  # seconds before a process is abandoned, on any machine
 
 
 def environment() -> dict[str, str]:
@@ -27,9 +27,9 @@ def environment() -> dict[str, str]:
 
 
 def begin(folder: Path, *more: str) -> subprocess.Popen[str]:
-    """A run as a process of its own, two epochs into it."""
+    """Start a run in its own process and wait until two epochs are done."""
     line = ["train", "nin-digits", "--device", "cpu", "--folder", str(folder), *more]
-    # A process inherits an ignored SIGINT: a shell script runs its background jobs so.
+    # A process inherits an ignored SIGINT, as the background jobs of a shell script have it.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         process = subprocess.Popen(
@@ -118,17 +118,17 @@ def test_train_evaluate_featuremaps_and_compare_follow_one_another(
         "1",
     ]
     assert archcalc([*line, "-f", "json"]) == 0
-    said = capsys.readouterr()
-    record = json.loads(said.out[said.out.index("{") :])
+    captured = capsys.readouterr()
+    record = json.loads(captured.out[captured.out.index("{") :])
     assert [run["seed"] for run in record["runs"]] == [0, 1]
     assert record["accuracies"][0]["runs"] == 2
-    assert "epoch 1/1" in said.err
-    assert "\x1b" not in said.err  # plain lines where nobody watches
+    assert "epoch 1/1" in captured.err
+    assert "\x1b" not in captured.err  # plain lines without a terminal
 
     run = "runs/nin-digits-fast/seed0"
     assert archcalc(["evaluate", run, "--device", "cpu", "-f", "json"]) == 0
-    said = capsys.readouterr()
-    found = json.loads(said.out[said.out.index("{") :])
+    captured = capsys.readouterr()
+    found = json.loads(captured.out[captured.out.index("{") :])
     assert found["score"]["accuracy"] == load(run).result.accuracy  # type: ignore[union-attr]  # it is finished
 
     assert Path(run, "curve.svg").read_text().startswith("<svg")
@@ -157,9 +157,9 @@ def test_an_ablation_is_a_table_and_a_picture(
     ]
     assert archcalc([*line, "--folder", str(tmp_path / "head")]) == 0
     assert (tmp_path / "head" / "head.svg").read_text().startswith("<svg")
-    said = capsys.readouterr().out
-    assert "nin-digits,head=gap" in said
-    assert "nin-digits,head=fc" in said
+    shown = capsys.readouterr().out
+    assert "nin-digits,head=gap" in shown
+    assert "nin-digits,head=fc" in shown
 
 
 @pytest.mark.parametrize(
@@ -194,9 +194,9 @@ def test_wrong_input_ends_in_one_sentence_and_exit_2(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     assert archcalc(line.split()) == 2
-    said = capsys.readouterr().err
-    assert words in said
-    assert len(said.strip().splitlines()) == 1
+    shown = capsys.readouterr().err
+    assert words in shown
+    assert len(shown.strip().splitlines()) == 1
 
 
 def test_the_trainer_does_not_import_the_report() -> None:

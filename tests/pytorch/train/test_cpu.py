@@ -1,4 +1,4 @@
-"""What is faster on a CPU does what torch's own does."""
+"""The faster layers for CPUs agree with torch's own."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ def test_dropout_drops_its_part_and_scales_what_it_keeps(p: float, dtype: torch.
     x = torch.ones(16, 32, 20, 20, dtype=dtype).contiguous(memory_format=torch.channels_last)
     y = cpu.Dropout(p)(x.requires_grad_())
     count = x.numel()
-    # Five deviations of a binomial: one run in a million falls outside, and the seed is fixed.
+    # Five standard deviations of a binomial; the seed is fixed.
     assert abs((y == 0).sum().item() - p * count) < 5 * (count * p * (1 - p)) ** 0.5
-    kept = torch.nn.functional.dropout(torch.ones(1000, dtype=dtype), p).max()  # torch's own scale
+    kept = torch.nn.functional.dropout(torch.ones(1000, dtype=dtype), p).max()  # torch's scale
     torch.testing.assert_close(y.max(), kept, rtol=2**-14 / (1 - p), atol=0)
     assert y.dtype == dtype
     assert y.stride() == x.stride()
     y.sum().backward()
     assert x.grad is not None
-    assert torch.equal(x.grad, y)  # of ones: the gradient is the mask, scaled
+    assert torch.equal(x.grad, y)  # the input is ones, so the gradient is the scaled mask
 
 
 @pytest.mark.parametrize("shape", [(5,), (3, 7), (2, 3, 5, 7), (1, 1), (4, 3, 1, 1)])
@@ -44,7 +44,7 @@ def test_dropout_takes_any_shape_and_layout(shape: tuple[int, ...]) -> None:
 def test_neighbours_are_dropped_independently() -> None:
     torch.manual_seed(0)
     kept = (cpu.Dropout(0.5)(torch.ones(400_000)) != 0).float()
-    for distance in (1, 2, 3, 4):  # four elements come from one draw
+    for distance in (1, 2, 3, 4):  # one draw gives four elements
         both = (kept[distance:] * kept[:-distance]).mean().item()
         assert abs(both - 0.25) < 0.005
 
@@ -69,7 +69,7 @@ def test_only_a_cpu_gets_the_fast_dropout_and_weights_do_not_change() -> None:
     assert type(net[1][0]) is cpu.Dropout
     assert net[1][0].p == 0.3
     assert not net[1][0].training
-    assert type(net[2]) is nn.Dropout  # drops everything: torch's own
+    assert type(net[2]) is nn.Dropout  # drops everything, so torch's layer stays
     assert list(net.state_dict()) == names
 
 

@@ -1,4 +1,4 @@
-"""The sets: what they hold, what is held out, and what is said when one is missing or damaged."""
+"""Data sets: contents, held-out images, and errors for missing or damaged sets."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from archcalc.pytorch.train.pixels import of as pixels
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Eight images of two classes, 6×4, a shade each."""
+    """Write eight 6×4 images of two classes, each with its own shade."""
     for half in ("train", "test"):
         for label, name in enumerate(("cat", "dog")):
             (tmp_path / half / name).mkdir(parents=True)
@@ -97,7 +97,7 @@ def test_mean_and_deviation_are_the_same_bits_in_any_order_and_on_any_threads() 
     labels = torch.zeros(3000, dtype=torch.int64)
     found = pixels("channel", InMemory(images, labels), (9, 7))
     assert pixels("channel", InMemory(images[torch.randperm(3000)], labels), (9, 7)) == found
-    torch.set_num_threads(2)  # the fixture sets it back
+    torch.set_num_threads(2)  # a fixture restores it
     assert pixels("channel", InMemory(images, labels), (9, 7)) == found
     exact = images.double() / 255
     assert found.mean == pytest.approx(exact.mean((0, 2, 3)).tolist(), rel=1e-12)
@@ -172,7 +172,7 @@ def test_mnist_is_read_from_the_folder_of_the_environment(real_mnist: tuple[int,
 def test_a_set_is_fetched_when_that_is_asked_for_and_not_otherwise(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Over HTTP, from a server of its own that has two images of each half."""
+    """Download over HTTP from a local server with two training and two test images."""
     served = tmp_path / "served"
     served.mkdir()
     resources = []
@@ -200,4 +200,4 @@ def test_a_set_is_fetched_when_that_is_asked_for_and_not_otherwise(
     assert found.train.labels.tolist() == found.test.labels.tolist() == [7, 3]
     assert isinstance(found.train, InMemory)
     assert found.train.images[0, 0, 0, :4].tolist() == [0, 1, 2, 3]
-    assert len(load(f"mnist:{tmp_path}", "digits").train) == 2  # it is there now
+    assert len(load(f"mnist:{tmp_path}", "digits").train) == 2  # now downloaded

@@ -1,4 +1,4 @@
-"""Maps of the last mlpconv layer, and variants of a run."""
+"""Class maps of the last mlpconv layer, and ablations of a run."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_maps_of_test_images_and_of_files_are_drawn(settings: Make, tmp_path: Pa
     target = tmp_path / "maps.png"
     draw(found, target)
     with Image.open(target) as image:
-        assert image.size == (11 * 66 - 2, 10 * 66 - 2)  # an image and ten maps; a row an image
+        assert image.size == (11 * 66 - 2, 10 * 66 - 2)  # image and ten maps per row
     picture = tmp_path / "own.png"
     Image.new("RGB", (20, 20), (200, 10, 10)).save(picture)
     assert feature_maps(run, [str(picture)]).names == ("own.png",)

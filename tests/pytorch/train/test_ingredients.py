@@ -1,4 +1,4 @@
-"""The ingredients of the fast recipes, each against what it should do."""
+"""The ingredients of the fast recipes."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ EVERYTHING: dict[str, Any] = {
 
 
 def pictures(count: int = 200, channels: int = 3, size: int = 6) -> InMemory:
-    """Images whose neighbouring pixels are alike, as in photographs."""
+    """Return images whose neighbouring pixels are similar, as in photographs."""
     generator = torch.Generator().manual_seed(0)
     coarse = torch.rand(count, channels, 3, 3, generator=generator)
     smooth = nn.functional.interpolate(coarse, (size, size), mode="bilinear")
@@ -79,7 +79,7 @@ def test_a_run_with_every_ingredient_that_is_resumed_equals_an_unbroken_one(
         assert all(torch.equal(first[key], second[key]) for key in first)
     assert whole.result is not None
     assert resumed.result == whole.result._replace(seconds=resumed.seconds)
-    again = score(resumed.folder, device="cpu")[1]  # with the whitening that the run kept
+    again = score(resumed.folder, device="cpu")[1]  # with the run's saved whitening
     assert again.accuracy == whole.result.accuracy
 
 
@@ -98,7 +98,8 @@ def test_the_work_of_an_image_is_about_three_forward_passes() -> None:
     graph = archcalc.graph("nin")
     found = flops_per_image(build(graph, seed=0), (3, 32, 32))
     assert found is not None
-    # Every product is done once forward and twice backward, but that of the first layer's input.
+    # Every product runs once forward and twice backward, but the first layer needs no input
+    # gradient.
     macs = 3 * graph.profile().macs - 32 * 32 * 192 * 5 * 5 * 3
     assert 2 * macs < found < 1.02 * 2 * macs
 
@@ -116,7 +117,8 @@ def test_filters_whiten_the_patches() -> None:
     patches = nn.functional.unfold(pixels(images.images), 3).transpose(1, 2).reshape(-1, 27)
     answers = patches @ found.flatten(1).T
     second_moments = answers.T @ answers / len(answers)
-    # The identity, but for the variance that is added; the smallest are about a tenth of it.
+    # Close to the identity except for the added variance; the smallest variances are about a tenth
+    # of it.
     assert torch.allclose(second_moments, torch.diag(second_moments.diagonal()), atol=1e-2)
     assert second_moments.diagonal()[:5] == pytest.approx(torch.ones(5).tolist(), abs=0.02)
 
@@ -257,7 +259,7 @@ def test_the_schedule_is_fitted_into_a_time() -> None:
         clock["steps"] += 1
 
     recipe = replace(PLAIN, sizes=(4,))
-    # A step that takes no time: only the evaluations do, and 7 of 2 seconds fit into 15.
+    # Steps take no time, so 7 evaluations of 2 seconds fit into 15 seconds.
     found = epochs_within(15.0, recipe, 10, step, nn.Linear(1, 1), 2.0)
     assert found == 7
     assert clock["steps"] == 12

@@ -1,4 +1,4 @@
-"""The loop: it learns, it repeats itself, it goes on, and nothing that was finished is lost."""
+"""The training loop learns, is repeatable, resumes, and keeps every finished epoch."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ Make = Callable[..., Settings]
 
 
 def learned(run: Run) -> list[tuple[Any, ...]]:
-    """The history without what the clock says."""
+    """Return the history without times."""
     return [row[:6] for row in run.history]
 
 
 def same_weights(one: Path, other: Path) -> bool:
-    """Of the last epoch, to the bit."""
+    """Whether the weights of the last epoch are equal to the bit."""
     first, second = (load_file(folder / "last.safetensors") for folder in (one, other))
     return all(torch.equal(first[name], second[name]) for name in first | second)
 
@@ -128,7 +128,7 @@ def test_a_kill_between_two_files_is_made_good(settings: Make, tmp_path: Path) -
     found = train(settings())
     for name in ("last.safetensors", "best.safetensors", "history.csv", "result.json"):
         (found.folder / name).unlink()
-    if whole.best is not None and whole.best.epoch != 2:  # it was written an epoch earlier
+    if whole.best is not None and whole.best.epoch != 2:  # written one epoch earlier
         (found.folder / "best.safetensors").write_bytes(
             (whole.folder / "best.safetensors").read_bytes()
         )
@@ -143,9 +143,9 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_what_was_finished(
     wild = {"optimizer": "sgd", "schedule": "steps", "milestones": "1", "factor": 1e30}
     with pytest.raises(ArchcalcError) as caught:
         train(settings(recipe={**wild, "epochs": 3, "warmup": 0}))
-    said = str(caught.value)
-    assert said.startswith("the loss is ")
-    assert "in epoch 2; its first 1 epochs are kept" in said
+    message = str(caught.value)
+    assert message.startswith("the loss is ")
+    assert "in epoch 2; its first 1 epochs are kept" in message
     kept = load(settings().folder)
     assert len(kept.history) == 1
     assert all(
@@ -172,7 +172,7 @@ def test_a_full_disk_is_one_sentence_and_the_run_goes_on_when_there_is_room(
         f"cannot write into the run {full.folder}: file too large; its first 2 epochs are kept; "
         "free some space and give --resume"
     )
-    assert not list(full.folder.glob(".*"))  # nothing half-written is left
+    assert not list(full.folder.glob(".*"))  # no partial files are left
     assert len(load(full.folder).history) == 2
     assert same_weights(train(replace(full, resume=True)).folder, whole.folder)
 
@@ -250,7 +250,7 @@ def test_biases_and_the_last_layer_have_the_papers_rates() -> None:
 
 
 def test_optimizer_steps_are_those_of_the_plain_loop(settings: Make) -> None:
-    """The loop against five lines of torch, on one batch an epoch without anything random."""
+    """Compare the loop with five lines of torch, on one batch per epoch without randomness."""
     plain = {"optimizer": "sgd", "momentum": 0.9, "schedule": "constant", "warmup": 0, "lr": 0.05}
     plain |= {"batch": 10_000, "validation": 0, "normalise": "none", "weight_decay": 0}
     asked = settings(recipe=plain, options={"dropout": "0.0"}, channels_last=False)
@@ -292,7 +292,7 @@ def test_what_cannot_be_is_refused_in_one_sentence(
     settings: Make, changes: dict[str, Any], words: str
 ) -> None:
     if changes.get("device") == "cuda" and torch.cuda.is_available():
-        changes = {"precision": "fp16"}  # the other refusal, which a CPU gives on any machine
+        changes = {"precision": "fp16"}  # fails on a CPU on any machine
         words = "--precision fp16 needs a GPU"
     with pytest.raises(UsageError, match=words):
         train(settings(**changes))

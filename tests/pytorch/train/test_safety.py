@@ -1,4 +1,4 @@
-"""Folders that two trainings want, weights with a flipped bit, images that unpack to gigabytes."""
+"""Folders in use by another process, weights with a flipped bit, and decompression bombs."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def test_a_set_that_cannot_be_downloaded_is_not_told_to_download(
 
 
 def bomb(path: Path, side: int) -> None:
-    """A PNG of a few bytes that claims side × side pixels."""
+    """Write a PNG of a few bytes that claims side × side pixels."""
 
     def chunk(kind: bytes, body: bytes) -> bytes:
         checked = kind + body
@@ -152,7 +152,7 @@ def test_a_decompression_bomb_among_the_images_is_refused(tmp_path: Path, side: 
 def test_a_loss_that_is_not_finite_is_recorded_as_unknown_and_read_again(
     settings: Make, tmp_path: Path
 ) -> None:
-    """A network that answers with infinity on images that it did not learn from."""
+    """Train a network that returns infinity in evaluation mode."""
     (tmp_path / "burst.py").write_text(
         "import torch\n"
         "from torch import nn\n\n\n"

@@ -1,4 +1,4 @@
-"""Several runs: the same results side by side as one after another."""
+"""Several runs give the same results in parallel as in sequence."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run by names: its recipe, its folder, and what is refused."""
+"""Settings from names: the recipe, the folder, and invalid values."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_recipes_are_ones_own_or_anothers_and_can_be_changed() -> None:
 
 
 @pytest.mark.parametrize(
-    ("given", "said"),
+    ("given", "message"),
     [
         ({"model": "./net.py:Net"}, "has no recipe"),
         ({"model": "nin", "recipe": "slow"}, "has no recipe 'slow'"),
@@ -45,8 +45,8 @@ def test_recipes_are_ones_own_or_anothers_and_can_be_changed() -> None:
         ({"model": "nin", "changes": {"epoch": 3}}, "a recipe has no 'epoch'"),
     ],
 )
-def test_what_cannot_be_is_refused(given: dict[str, object], said: str) -> None:
-    with pytest.raises(UsageError, match=said):
+def test_what_cannot_be_is_refused(given: dict[str, object], message: str) -> None:
+    with pytest.raises(UsageError, match=message):
         Settings.of(**given)  # type: ignore[arg-type]  # as users may give it
 
 

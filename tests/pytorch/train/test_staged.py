@@ -1,4 +1,4 @@
-"""Growth in stages: what is carried, what is new, and that identity changes nothing."""
+"""Training in stages: which weights are carried or new, and that identity changes nothing."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ POOLED = {"global_pool": True}
 def grown(
     tmp_path: Path, smaller: str, larger: str, new: float | str
 ) -> tuple[torch.nn.Module, ...]:
-    """Two stages, the second begun from the first, and the first's weights in a file."""
+    """Return two stages, with the second started from the first one's weights in a file."""
     first = build(smaller, INPUT, options=POOLED, seed=1).eval()
     file = tmp_path / "weights.safetensors"
     save_file(first.state_dict(), file)
