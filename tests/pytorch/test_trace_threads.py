@@ -74,7 +74,7 @@ def test_another_threads_draws_are_never_repeated(source: str, way: Any) -> None
 
 
 @pytest.mark.parametrize("way", ["fast", "exact", "real"])
-def test_the_processs_random_state_does_not_change(way: Any) -> None:
+def test_the_random_state_of_the_process_does_not_change(way: Any) -> None:
     def seeded() -> None:
         torch.manual_seed(7)
         random.seed(7)
