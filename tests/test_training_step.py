@@ -93,14 +93,14 @@ def test_gradients_start_from_every_output() -> None:
         ("adagrad", 3 + 1 + 1 + 3),
     ],
 )
-def test_an_optimizer_does_so_many_operations_for_each_parameter(optimizer: str, each: int) -> None:
+def test_an_optimizer_has_the_expected_operations_per_parameter(optimizer: str, each: int) -> None:
     step = training_step(find("nin").graph(), optimizer)
     counters = 0 if optimizer.startswith("sgd") else len(step.weights)  # each counts its steps
     assert phases(step)["optimizer"] == Cost(elementwise=each * 966_986 + counters)
 
 
 def test_every_optimizer_is_in_the_table_above() -> None:
-    marks = test_an_optimizer_does_so_many_operations_for_each_parameter.pytestmark
+    marks = test_an_optimizer_has_the_expected_operations_per_parameter.pytestmark
     assert {name for name, _ in marks[0].args[1]} == set(OPTIMIZERS)
 
 
