@@ -1,4 +1,4 @@
-"""``python -m archcalc``."""
+"""Entry point of ``python -m archcalc``."""
 
 from archcalc.cli import main
 

@@ -36,7 +36,7 @@ class Recipe:
     lr: float
     """The learning rate before the schedule."""
     batch: int
-    """Images per step, over all processes together."""
+    """Images per step, summed over all processes."""
     epochs: int
     schedule: Literal["constant", "steps", "cosine", "linear"] = "constant"
     """After the warm-up: multiply by ``factor`` after each epoch of ``milestones`` (``steps``), or
@@ -60,52 +60,55 @@ class Recipe:
     last_lr: float = 1.0
     """The learning rate of the last layer with weights, as a multiple of that of the others."""
     init: Literal["kaiming", "torch"] = "kaiming"
-    """Normal by He et al. with zero biases, or the default of torch's layers."""
+    """``kaiming``: normal as in He et al. 2015, with zero biases. ``torch``: the default of torch's
+    layers."""
     whiten: bool = False
     """Start the first convolution with filters that whiten patches of the training images, each
     with its negative (Jordan 2024, arXiv:2404.00498, section 3.2)."""
     frozen: float = 0.0
     """Epochs during which a whitened first convolution keeps its weights."""
     normalise: Literal["none", "channel", "zca"] = "none"
-    """Pixels from 0 to 1; or with the mean and deviation of each channel over the training images;
-    or with global contrast normalisation and ZCA whitening, as NiN's authors prepared them
-    (Goodfellow et al. 2013, arXiv:1302.4389)."""
+    """``none``: pixels from 0 to 1. ``channel``: normalise each channel by its mean and standard
+    deviation over the training images. ``zca``: global contrast normalisation and ZCA whitening,
+    as in the NiN article (Goodfellow et al. 2013, arXiv:1302.4389)."""
     flip: bool = False
     """Mirror half of the images."""
     alternate: bool = False
-    """Mirror each image in every second epoch, in place of half of them at random (Jordan 2024,
-    section 3.6): two successive epochs show every image both ways."""
+    """Mirror each image in every second epoch, instead of a random half of the images (Jordan 2024,
+    section 3.6). Two successive epochs show every image both ways."""
     shift: int = 0
     """Move images by up to this many pixels in each direction, filling with 0."""
     cutout: int = 0
     """Blank a square with sides of this many pixels."""
     sizes: tuple[int, ...] = ()
-    """Heights to which images are scaled at first, one after another: progressive resizing."""
+    """Heights to which images are scaled in the first epochs, in this order (progressive
+    resizing)."""
     growing: float = 0.5
-    """The part of the epochs that ``sizes`` share equally; the rest uses the full size."""
+    """The fraction of the epochs that ``sizes`` share equally; the rest uses the full size."""
     dropout: Literal["model", "off", "rising", "falling"] = "model"
-    """The network's own dropout; none; or that dropout times a factor that rises from 0 to 1
-    (Morerio et al. 2017, arXiv:1703.06229) or falls from 1 to 0 over the epochs."""
+    """``model``: the network's own dropout. ``off``: none. ``rising``, ``falling``: the network's
+    dropout times a factor that rises from 0 to 1 (Morerio et al. 2017, arXiv:1703.06229) or falls
+    from 1 to 0 over the epochs."""
     label_smoothing: float = 0.0
     average: float = 0.0
-    """The decay per step of an exponential moving average of weights and statistics. The average
-    is what is validated, tested and kept. 0 keeps the weights themselves."""
+    """The decay per step of an exponential moving average of weights and statistics. The run
+    validates, tests and saves the average. With 0, it uses the weights themselves."""
     test_views: Literal["one", "mirror", "mirror+shift"] = "one"
-    """Test each image also as the mean over its mirror image, or over both moved by one pixel.
-    The run keeps that accuracy apart from the plain one."""
+    """Also test with outputs averaged over each image and its mirror image, or over both and their
+    copies shifted by one pixel. The run records this accuracy separately."""
     aux_weight: float = 0.3
     """The weight of each auxiliary head's loss (Szegedy et al. 2014, section 5)."""
     validation: float = 0.1
-    """The part of the training images that is held out to choose the best weights."""
+    """The fraction of the training images that is held out to choose the best weights."""
     grows_from: str = ""
-    """With ``--staged``: the model whose trained weights this one begins with."""
+    """With ``--staged``: the model whose trained weights this one starts from."""
     new_weights: float = 0.0
     """With ``--staged``: the value that fills the weights of a new 1×1 convolution."""
     identity: bool = False
     """With ``--staged``: start a new 1×1 convolution as the identity instead."""
 
     def __post_init__(self) -> None:
-        """Raises UsageError for a value that no run can have, or fields that contradict."""
+        """Raises UsageError for a value out of range, or for fields that contradict each other."""
         checks = {
             "lr": self.lr > 0,
             "batch": self.batch >= 1,
@@ -138,7 +141,7 @@ class Recipe:
             raise UsageError("recipe: frozen needs a whitened first convolution; set whiten=true")
 
     def lr_at(self, epoch: float) -> float:
-        """The learning rate after this many epochs, parts of one included.
+        """The learning rate after this many epochs, which may be a fraction.
 
         >>> recipe = Recipe(data="cifar-10", optimizer="adam", lr=4e-4, batch=128, epochs=800,
         ...                 schedule="steps", milestones=(100, 200), factor=0.8)
@@ -166,12 +169,12 @@ class Recipe:
         return self.sizes[place] if place < len(self.sizes) else None
 
     def dropout_at(self, epoch: int) -> float:
-        """What the network's dropout is multiplied by in this epoch (from 1)."""
+        """The factor on the network's dropout in this epoch (from 1)."""
         done = (epoch - 1) / max(self.epochs - 1, 1)
         return {"model": 1.0, "off": 0.0, "rising": done, "falling": 1 - done}[self.dropout]
 
     def in_epochs(self, epochs: int) -> Recipe:
-        """The same recipe over another number of epochs, its schedules stretched in proportion."""
+        """The same recipe for another number of epochs, with its schedules scaled in proportion."""
         ratio = epochs / self.epochs
         return replace(
             self,
@@ -183,16 +186,16 @@ class Recipe:
 
     @property
     def can_go_on(self) -> bool:
-        """Whether a run may be given more epochs later: not where a schedule depends on their
+        """Whether a finished run can train for more epochs: not if a schedule depends on their
         number."""
         depends = self.schedule in ("cosine", "linear") or self.sizes
         return not depends and self.dropout in ("model", "off")
 
 
 def override(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
-    """The recipe with some fields replaced; values may be text, as from the command line.
+    """The recipe with some fields replaced. Values may be text, as on the command line.
 
-    Raises UsageError for a field that does not exist or a value that it cannot have.
+    Raises UsageError for an unknown field or an invalid value.
     """
     hints = get_type_hints(Recipe)
     values = {}
@@ -214,10 +217,10 @@ INGREDIENTS = (
     *("whiten", "frozen", "normalise", "flip", "alternate", "shift", "cutout", "sizes", "dropout"),
     *("label_smoothing", "average"),
 )
-"""The fields that a recipe can do without; each has a default that does nothing."""
+"""Optional fields: the default of each has no effect."""
 
 NEEDS = {"momentum": ("nesterov",), "whiten": ("frozen",), "flip": ("alternate",)}
-"""Fields that mean nothing without another."""
+"""For each field, the fields that have no effect without it."""
 
 
 def ingredients(recipe: Recipe) -> tuple[str, ...]:
@@ -231,7 +234,7 @@ def ingredients(recipe: Recipe) -> tuple[str, ...]:
 
 
 def without(recipe: Recipe, name: str) -> Recipe:
-    """The recipe without one of its ingredients, and without what depends on that."""
+    """The recipe without one of its ingredients, and without the fields that depend on it."""
     default = _defaults()
     return replace(recipe, **{each: default[each] for each in (name, *NEEDS.get(name, ()))})
 
@@ -241,8 +244,8 @@ def _defaults() -> dict[str, Any]:
 
 
 def find(architecture: Architecture, name: str = "") -> tuple[str, Recipe]:
-    """A recipe of this architecture, ``article`` or else its first unless named. Raises
-    UsageError."""
+    """The name and the recipe of this architecture: the named one or, by default, ``article`` if it
+    exists, else the first. Raises UsageError if there is none."""
     known = architecture.recipes
     if not known:
         raise UsageError(
@@ -255,7 +258,7 @@ def find(architecture: Architecture, name: str = "") -> tuple[str, Recipe]:
 
 
 def from_record(record: Mapping[str, Any]) -> Recipe:
-    """A recipe from the JSON of a run."""
+    """A recipe from the JSON record of a run."""
     lists = {name: tuple(value) for name, value in record.items() if isinstance(value, list)}
     return Recipe(**{**record, **lists})
 

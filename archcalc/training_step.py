@@ -1,7 +1,7 @@
 """A whole training step of a declared network: forward, backward, and the optimizer's update.
 
-The backward pass follows the operators' own rules (``backward`` in each row of the table), from
-gradients of all floating outputs, as autograd runs it. The loss itself is the user's.
+The backward pass follows the ``backward`` rule of each operator, as autograd runs it. It starts
+from the gradients of all floating-point outputs; the loss itself is not counted.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ class Update(NamedTuple):
 
     op: str
     writes: str
-    """"weight", a state that the optimizer keeps ("exp_avg"), or a temporary ("denominator")."""
+    """"weight", a state of the optimizer ("average"), or a temporary ("denominator")."""
     reads: tuple[str, ...]
-    """These, or "gradient"."""
+    """Any of these, or "gradient"."""
     attrs: Mapping[str, Any] = {}
 
 
@@ -73,15 +73,16 @@ OPTIMIZERS: Mapping[str, tuple[Update, ...]] = {
         Update("addcdiv", "weight", ("weight", "gradient", "denominator")),
     ),
 }
-"""What each optimizer does to a weight once its state exists: torch's implementation for one tensor
-at a time (``foreach=False``), with torch's defaults, and a momentum of 0.9 where it has one."""
+"""The operations of each optimizer on a weight once its state exists: those of torch's
+implementation with ``foreach=False``, with torch's defaults, and with a momentum of 0.9 if it has
+one."""
 
 STATES = ("step", "average", "squares", "momentum")
 
 
 def training_step(graph: Graph, optimizer: str = "") -> Graph:
-    """The graph in training mode with the nodes of its backward pass, in phase "backward", and of
-    the optimizer's update of every weight that has a gradient, in phase "optimizer".
+    """The graph in training mode, with the nodes of its backward pass in phase "backward". With an
+    optimizer, its update of every weight that has a gradient follows in phase "optimizer".
 
     >>> import archcalc
     >>> step = training_step(archcalc.graph("inception-5x5"), optimizer="sgd")

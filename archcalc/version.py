@@ -1,3 +1,3 @@
-"""The version. A constant, as reading it from the package's metadata costs milliseconds."""
+"""The version. It is a constant because reading the package's metadata costs milliseconds."""
 
 VERSION = "0.1.0"

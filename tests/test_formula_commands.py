@@ -103,7 +103,7 @@ def test_a_search_finds_the_corner_of_a_small_space(
     assert [row["macs"] for row in again["front"]] == [least]
     line[3] = "c3_reduce=1:8"
     code, _, err = ran(capsys, *line, "3")
-    assert (code, "has a search of other axes: c5_reduce" in err) == (2, True)
+    assert (code, "has a search over other axes: c5_reduce" in err) == (2, True)
 
 
 def test_a_space_declared_in_a_file_needs_no_axes(capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,4 @@
-"""Activations, softmax and dropout. An exponential or an error function counts as one."""
+"""Activations, softmax and dropout. An exponential or an error function counts as one operation."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from archcalc.errors import ShapeError
 from archcalc.graph import Handle, Node
 from archcalc.ops import counters
 from archcalc.ops.counters import Counters
-from archcalc.ops.gradient import pointwise, scaled
+from archcalc.ops.gradient import dropout_rule, pointwise_rule
 from archcalc.ops.operator import Device, Operator, Work, extent, operator, per_output
 from archcalc.ops.window import Mixes, Positions
 
 
 def dropout_work(node: Node, training: bool) -> Work:
-    """Training: multiply by the mask and by 1/(1 − p). The random numbers are not arithmetic."""
+    """In training, two multiplications: by the mask and by 1/(1 − p). Random numbers are free."""
     if not node.attrs.get("training", training):
         return {}
     return {"activation": (((2,), extent(node.outputs[0].shape)),)}
@@ -26,8 +26,9 @@ def is_identity(node: Node, training: bool) -> bool:
     return not node.attrs.get("training", training) or node.attrs.get("p") == 0
 
 
-def mask(node: Node, training: bool, device: Device) -> int:
-    """A byte for each element on a GPU, where the kernel is fused; on the CPU a number."""
+def mask_bytes(node: Node, training: bool, device: Device) -> int:
+    """Bytes of the saved mask: one byte per element from the fused kernel of a GPU; on the CPU, the
+    mask has the dtype of the output."""
     if is_identity(node, training):
         return 0
     return node.outputs[0].numel if device == "cuda" else node.outputs[0].nbytes
@@ -60,7 +61,7 @@ def _activation(
         saves=saves,
         layout="contiguous" if isinstance(window, Mixes) else "like its input",
         rectifies=rectifies,
-        backward=pointwise(backward or f"{name}_backward", saves),
+        backward=pointwise_rule(backward or f"{name}_backward", saves),
     )
 
 
@@ -96,14 +97,14 @@ DROPOUT = operator(
     free="identity in evaluation",
     saves="nothing",
     evaluates=False,
-    saves_also=mask,
+    saves_also=mask_bytes,
     identity=is_identity,
-    backward=scaled,
+    backward=dropout_rule,
 )
 
 
 def activation_function(row: Operator) -> Callable[..., Handle]:
-    """The function over handles of an activation without settings."""
+    """The function over handles for an activation without settings."""
 
     def activation(x: Handle, *, name: str = row.name) -> Handle:
         return row.apply(x, name=name)
@@ -127,8 +128,11 @@ def softmax(x: Handle, dim: int, *, name: str = "softmax") -> Handle:
 
 
 def dropout(x: Handle, p: float = 0.5, *, name: str = "dropout") -> Handle:
-    """As ``torch.nn.Dropout``: identity in evaluation; in training, zero with probability ``p`` and
-    scale by 1/(1 − p). Raises ShapeError for a ``p`` that is not a probability."""
+    """As ``torch.nn.Dropout``: the identity in evaluation; in training, sets elements to zero with
+    probability ``p`` and scales by 1/(1 − p). Counted: 2 per element in training.
+
+    Raises ShapeError unless ``p`` is between 0 and 1.
+    """
     if not 0 <= p <= 1:
         raise ShapeError(f"{name}: dropout p={p} is not between 0 and 1")
     return DROPOUT.apply(x, name=name, attrs={"p": p})

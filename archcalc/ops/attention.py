@@ -1,4 +1,4 @@
-"""Scaled dot-product attention, whichever backend computes it."""
+"""Scaled dot-product attention, counted alike for every backend."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from archcalc.errors import ShapeError
 from archcalc.graph import Attributes, Handle, Node, Shape, numel, times
 from archcalc.ops import counters
-from archcalc.ops.gradient import attended
+from archcalc.ops.gradient import attention_rule
 from archcalc.ops.linear import real_macs, rows
 from archcalc.ops.operator import Device, Saves, Work, broadcast, operator
 from archcalc.ops.window import Untold
@@ -27,9 +27,9 @@ def attention_shape(
 
 
 def attention_work(node: Node, training: bool) -> Work:
-    """Scores and their product with the values, dense: a causal mask halves what is *needed*, not
-    what the dense kernels and torch's FlopCounterMode count. ``attrs["masked_macs"]`` has the part
-    below the diagonal. Softmax counts 5 per score, the scale 1, an additive mask 1."""
+    """Scores and their product with the values, dense even with a causal mask: dense kernels
+    compute every score, and torch's FlopCounterMode counts them. ``attrs["masked_macs"]`` has the
+    part on and below the diagonal. Softmax counts 5 per score, the scale 1, an additive mask 1."""
     query, key, value = (given.shape for given in node.inputs[:3])
     scores = rows((*query[:-1], key[-2]))
     factor = real_macs(node)
@@ -42,8 +42,8 @@ def attention_work(node: Node, training: bool) -> Work:
 
 
 def attention_backward_work(node: Node, training: bool) -> Work:
-    """Four products: gradients of values, of probabilities, of queries and of keys; the fused
-    kernels also compute the scores again. Inputs are gradient, query, key, value."""
+    """Four products for the gradients of values, probabilities, queries and keys, and a fifth
+    because fused kernels recompute the scores. The inputs are gradient, query, key and value."""
     _, query, key, value = (given.shape for given in node.inputs[:4])
     scores = rows((*query[:-1], key[-2]))
     return {
@@ -53,20 +53,21 @@ def attention_backward_work(node: Node, training: bool) -> Work:
 
 
 def is_fused(node: Node) -> bool:
-    """Whether one kernel computes it: no dropout, values as wide as keys, and batches of heads."""
+    """Whether torch uses a fused kernel: four dimensions, values as wide as keys, and neither
+    dropout nor a gradient of the mask."""
     query, _, value = (given.shape for given in node.inputs[:3])
     dropped = node.attrs.get("dropout_p") or node.attrs.get("mask_needs_gradient")
     return not dropped and len(query) == 4 and query[-1] == value[-1]
 
 
-def kept_by_attention(node: Node) -> Saves:
+def saved_tensors(node: Node) -> Saves:
     return "inputs and output" if is_fused(node) else "attention by products"
 
 
-def beside_attention(node: Node, training: bool, device: Device) -> int:
-    """A fused kernel keeps the logarithm of the sum of each row of scores, in float32, and on a GPU
-    the state of the random numbers, two numbers of 8 bytes. Products of matrices keep the scaled
-    queries and keys and the scores after the softmax; dropout keeps its mask and the result."""
+def further_bytes(node: Node, training: bool, device: Device) -> int:
+    """Further saved bytes. A fused kernel saves the log-sum-exp of each row of scores in float32
+    and, on a GPU, the random state in two numbers of 8 bytes. Separate matrix products save the
+    scaled queries and keys and the scores after the softmax; dropout saves its mask and result."""
     query, key = node.inputs[0], node.inputs[1]
     if is_fused(node):
         return 4 * numel(query.shape[:-1]) + (16 if device == "cuda" else 0)
@@ -75,7 +76,8 @@ def beside_attention(node: Node, training: bool, device: Device) -> int:
 
 
 def causal_macs(query: Shape, key: Shape, value: Shape) -> int:
-    """Multiply-adds on and below the diagonal, which starts at the first key (torch's ``tril``).
+    """Multiply-adds on and below the diagonal, which starts at the first key, as in torch's
+    ``tril``. The shapes are (..., length, width).
 
     >>> causal_macs((1, 8, 4, 16), (1, 8, 4, 16), (1, 8, 4, 16))
     2560
@@ -94,9 +96,9 @@ SDPA = operator(
     formula="(heads×queries×keys)×(E + E_v) macs, dense even if causal; 5 per score for softmax",
     work=attention_work,
     shape=attention_shape,
-    saves=kept_by_attention,
-    saves_also=beside_attention,
-    backward=attended,
+    saves=saved_tensors,
+    saves_also=further_bytes,
+    backward=attention_rule,
 )
 SDPA_BACKWARD = operator(
     "scaled_dot_product_attention_backward",
@@ -118,7 +120,8 @@ def scaled_dot_product_attention(
     name: str = "attention",
 ) -> Handle:
     """As ``torch.nn.functional.scaled_dot_product_attention`` over (batch, heads, length, width).
-    A causal mask changes nothing of the count: the dense product is computed."""
+    A causal mask does not change the count, because the dense product is computed. Raises
+    ShapeError if the shapes do not fit."""
     attrs: dict[str, object] = {"is_causal": is_causal, "dropout_p": 0.0}
     if is_causal:
         attrs["masked_macs"] = causal_macs(query.shape, key.shape, value.shape)

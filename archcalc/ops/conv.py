@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from archcalc.errors import ShapeError
 from archcalc.graph import Attributes, Handle, Node, Shape
 from archcalc.ops import counters
-from archcalc.ops.gradient import convolved
+from archcalc.ops.gradient import conv_rule
 from archcalc.ops.linear import real_macs
 from archcalc.ops.operator import (
     Saves,
@@ -56,7 +56,7 @@ def conv_work(node: Node, training: bool) -> Work:
 
 
 def conv_windows(node: Node) -> tuple[Window, ...]:
-    """The window of each spatial dimension; the kernel is read off the weight."""
+    """The window of each spatial dimension. The weight's shape gives the kernel size."""
     attrs, kernel = node.attrs, operands(node)[0][2:]
     padding, dilation = attrs["padding"], attrs["dilation"]
     if padding == "same":
@@ -92,8 +92,8 @@ def transposed_shape(
 
 
 def transposed_work(node: Node, training: bool) -> Work:
-    """Each input value is multiplied with the window and the output channels of its group, also
-    where ``padding`` crops the product away afterwards."""
+    """Each input value is multiplied with the window and the output channels of its group, even if
+    ``padding`` later crops the product."""
     weight, *bias = operands(node)
     macs = ((*real_macs(node), channels_last(node.inputs[0].shape), (*weight[2:], weight[1])),)
     if not bias:
@@ -102,8 +102,8 @@ def transposed_work(node: Node, training: bool) -> Work:
 
 
 def backward_work(node: Node, training: bool) -> Work:
-    """The gradients that were asked for, input and weight: each costs what the forward does. Inputs
-    are gradient and input, then the weight where it is computed."""
+    """The requested gradients of input and weight, each as expensive as the forward pass. The
+    inputs are gradient and input, then the weight if it is computed."""
     gradient, given = node.inputs[0].shape, node.inputs[1].shape
     weight = operands(node, given=2)[0]
     swept = given if node.attrs["transposed"] else gradient
@@ -117,7 +117,7 @@ def backward_work(node: Node, training: bool) -> Work:
 
 
 def input_and_computed_weight(node: Node) -> Saves:
-    """A weight that the network computes is kept as well."""
+    """Autograd saves the input, and the weight as well if the network computes it."""
     return "input" if node.weights else "inputs"
 
 
@@ -129,8 +129,12 @@ def require_positive(out_channels: int, groups: int, name: str) -> None:
 
 
 class Convolution:
-    """``conv2d(x, 64, 3, padding=1)``: as ``torch.nn.Conv2d`` over (N, C, *spatial), the input
-    channels read off ``x``. One instance for each number of spatial dimensions."""
+    """``conv2d(x, 64, 3, padding=1)``: as ``torch.nn.Conv2d`` over (N, C, *spatial). ``x`` gives
+    the number of input channels. One instance per number of spatial dimensions.
+
+    Raises ShapeError if ``x`` has another rank or is smaller than the window, and if ``groups``
+    does not divide the channels.
+    """
 
     def __init__(self, dims: int) -> None:
         self.dims = dims
@@ -145,7 +149,7 @@ class Convolution:
             shape=conv_shape,
             saves=input_and_computed_weight,
             layout="images",
-            backward=convolved,
+            backward=conv_rule,
             weights_after=1,
             weights_together=True,
         )
@@ -178,7 +182,8 @@ class Convolution:
 
 
 class TransposedConvolution:
-    """``conv_transpose2d(x, 64, 2, stride=2)``: as ``torch.nn.ConvTranspose2d``."""
+    """``conv_transpose2d(x, 64, 2, stride=2)``: as ``torch.nn.ConvTranspose2d`` over
+    (N, C, *spatial). Raises ShapeError for settings that do not fit the shape of ``x``."""
 
     def __init__(self, dims: int) -> None:
         self.dims = dims
@@ -194,7 +199,7 @@ class TransposedConvolution:
             shape=transposed_shape,
             saves=input_and_computed_weight,
             layout="images",
-            backward=convolved,
+            backward=conv_rule,
             weights_after=1,
             weights_together=True,
         )

@@ -1,8 +1,8 @@
-"""How other counters count each operator, as corrections to our multiply-adds.
+"""How other counters count each operator, as corrections to archcalc's multiply-adds.
 
-Every rule was read off the tool's own source. A row has one rule for each tool; families of rows
-share theirs. That the sums are what the installed tools say is held by
-``tests/pytorch/test_crosscheck.py``.
+Every rule follows the tool's own source code. Each operator has one rule per tool; operators of a
+family share their rules. ``tests/pytorch/test_crosscheck.py`` compares the sums with the installed
+tools.
 """
 
 from __future__ import annotations
@@ -53,13 +53,13 @@ def unmultiplied(node: Node, macs: int, run: Run) -> Iterator[Step]:
 
 
 def twice(node: Node, macs: int, run: Run) -> Iterator[Step]:
-    """torch's counter: the multiplication and the addition."""
-    yield Step(mark("multiply and add counted apart"), macs)
+    """torch's counter counts the multiplication and the addition."""
+    yield Step(mark("multiply and add counted separately"), macs)
 
 
 def unseen(node: Node, macs: int, run: Run) -> Iterator[Step]:
-    """torchinfo: it is not a module with parameters."""
-    yield Step(Message("{op}, not seen: no module with parameters", op=node.op), -macs)
+    """torchinfo counts only modules with parameters, and this is not one."""
+    yield Step(Message("{op}, not counted: not a module with parameters", op=node.op), -macs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,21 +69,21 @@ class Counters:
     torch: Rule
     """``torch.utils.flop_counter``: 2·m·n·k of mm, addmm, bmm, baddbmm, convolution, attention."""
     fvcore: Rule
-    """``fvcore.nn.flop_count``: handles by the name of the operation in a ``torch.jit`` trace."""
+    """``fvcore.nn.flop_count``: handlers by the name of the operation in a ``torch.jit`` trace."""
     torchinfo: Rule
-    """``torchinfo.layer_info.calculate_macs``: of a leaf module whose class is named "Conv", its
-    parameters times batch and output positions; of any other, times the first output size alone."""
+    """``torchinfo.layer_info.calculate_macs``: for a leaf module with "Conv" in its class name, its
+    parameters times batch and output positions; for any other, times the first output size only."""
     thop: Rule
-    """``thop.vision.basic_hooks``; LRN and most activations have no rule there."""
+    """``thop.vision.basic_hooks``, which have no rule for LRN and most activations."""
     ptflops: Rule
     """``ptflops.pytorch_engine``: hooks on modules, and patches on the functions that these modules
-    call, so that a ReLU or a pool counts twice. What hooks count is divided by the batch."""
+    call, so a ReLU or a pool counts twice. The hooks' counts are divided by the batch."""
     thop_function: Rule
     """thop's rule for a call of the function, outside any layer of ``torch.nn``."""
     ptflops_function: Rule
     """ptflops's rule for a call of the function, or by a subclass of torch's layer."""
 
-    def but(self, **rules: Rule) -> Counters:
+    def with_rules(self, **rules: Rule) -> Counters:
         """The same with other rules for some tools."""
         return replace(self, **rules)
 
@@ -97,12 +97,12 @@ NOTHING = Counters(
     thop_function=unmultiplied,
     ptflops_function=unmultiplied,
 )
-"""No tool counts anything: for operators without multiply-adds."""
-UNSEEN = NOTHING.but(
+"""No tool counts anything beyond multiply-adds. For operators without any."""
+UNSEEN = NOTHING.with_rules(
     torch=twice, fvcore=uncounted, torchinfo=unseen, thop=uncounted, ptflops=uncounted
 )
 """Multiply-adds that only torch's counter finds, below its decompositions."""
-UNKNOWN = UNSEEN.but(torch=uncounted)
+UNKNOWN = UNSEEN.with_rules(torch=uncounted)
 """Multiply-adds that no tool counts."""
 
 
@@ -114,7 +114,7 @@ def size(node: Node) -> int:
 
 
 def positions(shape: tuple[int, ...]) -> int:
-    """The batch times the places of an (N, C, *places) tensor."""
+    """The batch times the positions of an (N, C, *spatial) tensor."""
     return shape[0] * prod(shape[2:])
 
 
@@ -125,8 +125,8 @@ def parameters(node: Node) -> tuple[int, int]:
 
 
 def each_output(label: str, count: int = 1, *, per_image: bool = False, **names: str) -> Rule:
-    """A number of operations for each output element, or for each of one image. The label is a
-    message with the number as ``count``, and these names."""
+    """``count`` operations per output element, of the whole batch or of one image. The label is a
+    message with the values ``count`` and ``names``."""
     message = Message(label, count=count, **names)
 
     def rule(node: Node, macs: int, run: Run) -> Iterator[Step]:
@@ -137,6 +137,8 @@ def each_output(label: str, count: int = 1, *, per_image: bool = False, **names:
 
 
 def both(*rules: Rule) -> Rule:
+    """All steps of several rules."""
+
     def rule(node: Node, macs: int, run: Run) -> Iterator[Step]:
         for each in rules:
             yield from each(node, macs, run)
@@ -149,8 +151,8 @@ def both(*rules: Rule) -> Rule:
 
 def fvcore_conv(node: Node, macs: int, run: Run) -> Iterator[Step]:
     if isinstance(node.attrs["padding"], str):
-        # Traced as aten::_convolution_mode, for which fvcore has no handle.
-        yield Step(mark("convolutions with padding by name, not counted"), -macs)
+        # Traced as aten::_convolution_mode, for which fvcore has no handler.
+        yield Step(mark("convolutions with padding given by name, not counted"), -macs)
 
 
 def torchinfo_conv(node: Node, macs: int, run: Run) -> Iterator[Step]:
@@ -161,7 +163,7 @@ def torchinfo_conv(node: Node, macs: int, run: Run) -> Iterator[Step]:
 def torchinfo_transposed(node: Node, macs: int, run: Run) -> Iterator[Step]:
     weight, bias = parameters(node)
     places = positions(node.outputs[0].shape)
-    step = mark("transposed convolutions by output positions, not input's")
+    step = mark("transposed convolutions by output positions, not input positions")
     yield Step(step, weight * places - macs)
     yield Step(mark("1 per biased convolution output"), bias * places)
 
@@ -169,7 +171,7 @@ def torchinfo_transposed(node: Node, macs: int, run: Run) -> Iterator[Step]:
 def torchinfo_linear(node: Node, macs: int, run: Run) -> Iterator[Step]:
     weight, bias = parameters(node)
     first = node.outputs[0].shape[0]
-    yield Step(mark("linear layers, once for each first index alone"), first * weight - macs)
+    yield Step(mark("linear layers, by the first dimension only"), first * weight - macs)
     yield Step(mark("1 per bias of a linear layer"), first * bias)
 
 
@@ -186,7 +188,7 @@ def ptflops_layer(node: Node, macs: int, run: Run) -> Iterator[Step]:
 
 
 def ptflops_deform(node: Node, macs: int, run: Run) -> Iterator[Step]:
-    """A convolution; 24 for each place of each window to find its value, 25 with a mask."""
+    """A convolution, and 24 operations (25 with a mask) per sampled position of each window."""
     places = positions(node.outputs[0].shape) * prod(node.attrs["kernel_size"])
     label = mark("24 per sampled place, 25 with a mask")
     yield from ptflops_layer(node, macs, run)
@@ -194,8 +196,8 @@ def ptflops_deform(node: Node, macs: int, run: Run) -> Iterator[Step]:
 
 
 def torch_matmul(node: Node, macs: int, run: Run) -> Iterator[Step]:
-    """A vector on the right makes it ``mv`` or ``dot``, which torch's counter does not know; so
-    does a vector on the left of a stack of matrices."""
+    """torch's counter does not know ``mv`` and ``dot``, which run if the right operand is a vector,
+    or if a vector is multiplied with a batch of matrices."""
     left, right = (len(value.shape) for value in node.inputs[:2])
     if right == 1 or (left == 1 and right > 2):
         yield from uncounted(node, macs, run)
@@ -204,24 +206,25 @@ def torch_matmul(node: Node, macs: int, run: Run) -> Iterator[Step]:
 
 
 def fvcore_matmul(node: Node, macs: int, run: Run) -> Iterator[Step]:
-    """The left operand's size times the right one's columns: no broadcasting to the left."""
+    """The size of the left operand times the columns of the right one, without broadcasting the
+    left one."""
     seen = node.inputs[0].numel * node.inputs[1].shape[-1]
     yield Step(mark("matrix products whose left side is broadcast"), seen - macs)
 
 
 def ptflops_matmul(node: Node, macs: int, run: Run) -> Iterator[Step]:
-    yield Step(mark("matrix products written a @ b, not seen"), -macs)
+    yield Step(mark("matrix products written a @ b, not counted"), -macs)
 
 
 def fvcore_addmm(node: Node, macs: int, run: Run) -> Iterator[Step]:
-    """addmm has a handle, its relatives with stacks and vectors have none."""
+    """fvcore has a handler for addmm, but none for its variants with batches or vectors."""
     if any(len(value.shape) != 2 for value in node.inputs[1:3]):
         yield from uncounted(node, macs, run)
 
 
 STACKS = frozenset(("abc,abd->acd", "abc,adc->adb"))
-"""Equations that fvcore counts by shapes. For any other it reads the number of operations, rounded
-to four digits, from what ``numpy.einsum_path`` prints."""
+"""Equations that fvcore counts from shapes. For any other, it parses the number of operations,
+rounded to four digits, from the text of ``numpy.einsum_path``."""
 
 
 def fvcore_einsum(node: Node, macs: int, run: Run) -> Iterator[Step]:
@@ -235,14 +238,16 @@ def fvcore_einsum(node: Node, macs: int, run: Run) -> Iterator[Step]:
     yield Step(mark("einsum, rounded to four digits"), seen - macs)
 
 
-LAYER = NOTHING.but(
+LAYER = NOTHING.with_rules(
     torch=twice, torchinfo=torchinfo_linear, ptflops=ptflops_layer, thop_function=nothing
 )
-"""A linear layer."""
-CONV = LAYER.but(fvcore=fvcore_conv, torchinfo=torchinfo_conv, thop_function=unmultiplied)
-DEFORM_CONV = CONV.but(torch=uncounted, fvcore=uncounted, thop=uncounted, ptflops=ptflops_deform)
-CONV_TRANSPOSE = CONV.but(fvcore=nothing, torchinfo=torchinfo_transposed)
-MATMUL = UNSEEN.but(
+"""Rules for a linear layer."""
+CONV = LAYER.with_rules(fvcore=fvcore_conv, torchinfo=torchinfo_conv, thop_function=unmultiplied)
+DEFORM_CONV = CONV.with_rules(
+    torch=uncounted, fvcore=uncounted, thop=uncounted, ptflops=ptflops_deform
+)
+CONV_TRANSPOSE = CONV.with_rules(fvcore=nothing, torchinfo=torchinfo_transposed)
+MATMUL = UNSEEN.with_rules(
     torch=torch_matmul,
     fvcore=fvcore_matmul,
     thop=nothing,
@@ -250,17 +255,17 @@ MATMUL = UNSEEN.but(
     thop_function=nothing,
     ptflops_function=ptflops_matmul,
 )
-ADDMM = UNSEEN.but(fvcore=fvcore_addmm)
-EINSUM = UNSEEN.but(fvcore=fvcore_einsum, thop=nothing, thop_function=nothing)
-ATTENTION = UNSEEN.but(thop=nothing, thop_function=nothing)
-EMBEDDING = NOTHING.but(torchinfo=torchinfo_embedding)
+ADDMM = UNSEEN.with_rules(fvcore=fvcore_addmm)
+EINSUM = UNSEEN.with_rules(fvcore=fvcore_einsum, thop=nothing, thop_function=nothing)
+ATTENTION = UNSEEN.with_rules(thop=nothing, thop_function=nothing)
+EMBEDDING = NOTHING.with_rules(torchinfo=torchinfo_embedding)
 
 
 # -- normalisation
 
 
 def scaled(node: Node) -> bool:
-    """Whether it has a weight, be it a parameter or computed."""
+    """Whether it has a weight, as a parameter or computed."""
     return bool(node.weights) or len(node.inputs) > 1
 
 
@@ -286,8 +291,8 @@ def fvcore_norm(layer: str, *, batch_statistics: bool = False) -> Rule:
 
 
 def torchinfo_batch_norm(node: Node, macs: int, run: Run) -> Iterator[Step]:
-    """torchinfo looks at modules without children. torch's own is one and calls the function alone,
-    so that the node has the module's name; a module that adds an activation is not looked at."""
+    """torchinfo counts only modules without children. torch's own BatchNorm is one, and its node
+    has the module's name. A module that also applies an activation is not counted."""
     if node.weights:
         module = node.weights[0].name.rpartition(".")[0]
         again = node.name.removeprefix(f"{module}_")  # the second call of a module has a number
@@ -318,7 +323,7 @@ def ptflops_norm(layer: str, weighted: int) -> Rule:
 
 def norm(layer: str, *, weighted: int, batch_statistics: bool = False) -> Counters:
     """A normalisation; ptflops counts ``weighted`` per element if it has parameters."""
-    return NOTHING.but(
+    return NOTHING.with_rules(
         fvcore=fvcore_norm(layer, batch_statistics=batch_statistics),
         torchinfo=torchinfo_batch_norm if batch_statistics else torchinfo_norm,
         thop=thop_norm(layer),
@@ -327,14 +332,14 @@ def norm(layer: str, *, weighted: int, batch_statistics: bool = False) -> Counte
 
 
 def ptflops_local_response(node: Node, macs: int, run: Run) -> Iterator[Step]:
-    """Three products and sums element by element, and an average pool over padded channels."""
+    """Three element-wise products and sums, and an average pool over padded channels."""
     n, channels, *places = node.outputs[0].shape
     padded = n * (channels + node.attrs["size"] - 1) * prod(places)
     yield Step(mark("3 per LRN element"), 3 * size(node))
-    yield Step(mark("1 per value that the average pool inside LRN is given"), padded)
+    yield Step(mark("1 per input value of the average pool inside LRN"), padded)
 
 
-LOCAL_RESPONSE = NOTHING.but(
+LOCAL_RESPONSE = NOTHING.with_rules(
     ptflops=ptflops_local_response, ptflops_function=ptflops_local_response
 )
 
@@ -345,33 +350,32 @@ LOCAL_RESPONSE = NOTHING.but(
 def thop_softmax(node: Node, macs: int, run: Run) -> Iterator[Step]:
     out = node.outputs[0]
     rows = out.numel // out.shape[node.attrs["dim"]]
-    yield Step(
-        mark("exp, add and divide of Softmax, an addition less each row"), 3 * out.numel - rows
-    )
+    yield Step(mark("exp, add and divide of Softmax, minus 1 per row"), 3 * out.numel - rows)
 
 
 def rectifier(layer: str) -> Counters:
     """ptflops counts the module and, if it calls a patched function, the function too."""
     module = each_output("{count} per {layer} output", per_image=True, layer=layer)
     function = each_output("{count} per {layer} output again, by its function", layer=layer)
-    return NOTHING.but(ptflops=both(module, function), ptflops_function=function)
+    return NOTHING.with_rules(ptflops=both(module, function), ptflops_function=function)
 
 
 def by_function(layer: str) -> Counters:
     """ptflops counts only the function, in any caller."""
     rule = each_output("{count} per {layer} element, by its function", layer=layer)
-    return NOTHING.but(ptflops=rule, ptflops_function=rule)
+    return NOTHING.with_rules(ptflops=rule, ptflops_function=rule)
 
 
 SILU = by_function("SiLU")
-SOFTMAX = by_function("Softmax").but(thop=thop_softmax)
+SOFTMAX = by_function("Softmax").with_rules(thop=thop_softmax)
 
 
 # -- pools, sampling
 
 
 def values_read(node: Node) -> int:
-    """What the windows of an average pool read, summed; padding is read where it is averaged in."""
+    """The number of values that all windows of an average pool read. Padding is included if it is
+    averaged."""
     attrs = node.attrs
     read = prod(node.outputs[0].shape[:2])
     for axis, (length, count) in enumerate(
@@ -386,8 +390,8 @@ def values_read(node: Node) -> int:
 
 
 def past_edge(most: int, stride: int, count: int) -> int:
-    """What ``count`` windows have beyond one edge: ``most`` of the outermost, ``stride`` less of
-    each one further in."""
+    """The number of positions that ``count`` windows have beyond one edge: ``most`` for the
+    outermost window, and ``stride`` fewer for each next one."""
     total = 0
     while most > 0 and count > 0:
         total += most
@@ -421,12 +425,12 @@ def ptflops_pool_function(node: Node, macs: int, run: Run) -> Iterator[Step]:
     yield Step(mark("1 per pool input again, by its function"), node.inputs[0].numel)
 
 
-MAX_POOL = NOTHING.but(
+MAX_POOL = NOTHING.with_rules(
     ptflops=both(ptflops_pool, ptflops_pool_function), ptflops_function=ptflops_pool_function
 )
-AVG_POOL = MAX_POOL.but(thop=thop_avg_pool)
-ADAPTIVE_AVG_POOL = MAX_POOL.but(thop=thop_adaptive)
-ADAPTIVE_AVG_POOL_2D = ADAPTIVE_AVG_POOL.but(fvcore=fvcore_adaptive)
+AVG_POOL = MAX_POOL.with_rules(thop=thop_avg_pool)
+ADAPTIVE_AVG_POOL = MAX_POOL.with_rules(thop=thop_adaptive)
+ADAPTIVE_AVG_POOL_2D = ADAPTIVE_AVG_POOL.with_rules(fvcore=fvcore_adaptive)
 
 
 def fvcore_nearest(node: Node, macs: int, run: Run) -> Iterator[Step]:
@@ -435,23 +439,25 @@ def fvcore_nearest(node: Node, macs: int, run: Run) -> Iterator[Step]:
 
 
 def ptflops_upsample(node: Node, macs: int, run: Run) -> Iterator[Step]:
-    """Its hook takes the first image for the whole batch."""
+    """Its hook divides by the batch twice: it mistakes the first image for the whole batch."""
     yield Step(mark("1 per Upsample output"), size(node) // run.batch // run.batch)
 
 
 RESIZED = each_output("{count} per {layer} output again, by its function", layer="Upsample")
-UPSAMPLE = NOTHING.but(ptflops=both(ptflops_upsample, RESIZED), ptflops_function=RESIZED)
-NEAREST = UPSAMPLE.but(fvcore=fvcore_nearest)
+UPSAMPLE = NOTHING.with_rules(ptflops=both(ptflops_upsample, RESIZED), ptflops_function=RESIZED)
+NEAREST = UPSAMPLE.with_rules(fvcore=fvcore_nearest)
 
 
 def upsample(mode: str, thop: int) -> Counters:
     """An interpolation, for which thop counts this much per output element."""
-    return UPSAMPLE.but(
+    return UPSAMPLE.with_rules(
         thop=each_output("{count} per {layer} output", thop, layer=f"{mode} Upsample")
     )
 
 
-BILINEAR = upsample("bilinear", 11).but(
+BILINEAR = upsample("bilinear", 11).with_rules(
     fvcore=each_output("{count} per {layer} output", 4, layer="bilinear Upsample")
 )
-GRID_SAMPLE = NOTHING.but(fvcore=each_output("{count} per {layer} output", 4, layer="grid_sample"))
+GRID_SAMPLE = NOTHING.with_rules(
+    fvcore=each_output("{count} per {layer} output", 4, layer="grid_sample")
+)

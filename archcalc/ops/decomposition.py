@@ -1,9 +1,9 @@
-"""Systems of equations and matrix decompositions, by the operation counts of the textbook.
+"""Linear systems and matrix decompositions, with textbook operation counts.
 
-The counts are the leading terms of Golub and Van Loan, *Matrix Computations* (4th edition), for one
-real matrix of m×n with m ≥ n (a wider one is transposed). They are single operations, not
-multiply-adds of a layer, so that they are in ``flops`` and not in ``macs``. A library may use
-another algorithm and do more.
+The counts are the leading terms in Golub and Van Loan, *Matrix Computations* (4th edition), for one
+real m×n matrix with m ≥ n; a wider matrix is transposed. They are single operations and not
+multiply-adds of a layer, so they belong to ``flops`` but not to ``macs``. A library may use another
+algorithm and perform more operations.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def lu(m: int, n: int, node: Node) -> Fraction:
 
 
 def columns(node: Node) -> int:
-    """How many right-hand sides the last operand has for each matrix."""
+    """The number of right-hand sides per matrix in the last operand."""
     matrix, other = node.inputs[0].shape, node.inputs[-1].shape
     if node.attrs.get("left", True) is False:
         return other[-2]
@@ -34,7 +34,7 @@ def columns(node: Node) -> int:
 
 
 def qr(m: int, n: int, node: Node) -> Fraction:
-    """Householder's R, and as many operations again for a thin Q; a complete Q takes
+    """Householder's R, and the same number of operations for a thin Q. A complete Q needs
     4(m²n − mn² + n³/3) (section 5.2)."""
     triangular = 2 * n * n * (m - Fraction(n, 3))
     mode = node.attrs.get("mode", "reduced")
@@ -46,7 +46,7 @@ def qr(m: int, n: int, node: Node) -> Fraction:
 
 
 def svd(m: int, n: int, node: Node) -> Fraction | int:
-    """Golub and Reinsch: singular values alone, with thin U and V, or with a full U (figure
+    """Golub and Reinsch: only singular values, with thin U and V, or with a full U (figure
     8.6.1)."""
     if not node.attrs.get("compute_uv", True):
         return 4 * m * n * n - Fraction(4 * n**3, 3)
@@ -61,13 +61,14 @@ def eigh(m: int, n: int, node: Node) -> Fraction | int:
 
 
 def work(count: Count) -> Callable[[Node, bool], Work]:
-    """A count for one matrix, times the matrices of the batch. A complex operation is four."""
+    """The count for one matrix times the number of matrices in the batch. A complex operation
+    counts as four real ones."""
 
     def total(node: Node, training: bool) -> Work:
         *batch, rows, width = node.inputs[0].shape
         m, n = max(rows, width), min(rows, width)
         factor = 4 if node.inputs[0].dtype.startswith("complex") else 1
-        # One sum, rounded up: the thirds in it do not divide every n.
+        # Round the total up once: its thirds need not be integers.
         return {"elementwise": ((tuple(batch) or (1,), (-int(-factor * count(m, n, node) // 1),)),)}
 
     return total
@@ -87,7 +88,7 @@ for _name, _formula, _count in (
     ("cholesky_solve", "2n²k: two triangles", lambda m, n, node: 2 * n * n * columns(node)),
     ("cholesky", "n³/3", lambda m, n, node: Fraction(n**3, 3)),
     ("cholesky_inverse", "2n³/3", lambda m, n, node: Fraction(2 * n**3, 3)),
-    ("qr", "2n²(m − n/3) for R and as much for a thin Q: Householder", qr),
+    ("qr", "2n²(m − n/3) for R and the same for a thin Q: Householder", qr),
     (
         "geqrf",
         "2n²(m − n/3): Householder, Q not formed",
@@ -98,7 +99,7 @@ for _name, _formula, _count in (
         "2n²(m − n/3): a thin Q from its reflections",
         lambda m, n, node: 2 * n * n * (m - Fraction(n, 3)),
     ),
-    ("svd", "14mn² + 8n³ with thin U and V, 4mn² − 4n³/3 for values alone", svd),
+    ("svd", "14mn² + 8n³ with thin U and V, 4mn² − 4n³/3 for only the values", svd),
     (
         "pinv",
         "16mn² + 8n³: a thin SVD, and the product of its parts",

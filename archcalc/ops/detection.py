@@ -9,12 +9,12 @@ from archcalc.ops.operator import Work, channels_last, operator
 from archcalc.ops.window import Untold
 
 BILINEAR = 7
-"""Operations for a value between four places: 4 products, 3 sums."""
+"""Operations per bilinear sample: 4 products and 3 sums."""
 
 
 def deform_work(node: Node, training: bool) -> Work:
-    """A convolution over values that are sampled between places: one sample for each output place,
-    place of the window, and input channel. With a mask each sample is scaled."""
+    """A convolution over sampled values: one bilinear sample per output position, position of the
+    window and input channel. With a mask, each sample is scaled."""
     attrs = node.attrs
     (n, channels, *_), (_, _, *positions) = node.inputs[0].shape, node.outputs[0].shape
     out, window = channels_last(node.outputs[0].shape), attrs["kernel_size"]
@@ -23,15 +23,16 @@ def deform_work(node: Node, training: bool) -> Work:
         "macs": ((*real_macs(node), out, (*window, channels // attrs["groups"])),),
         "elementwise": (((BILINEAR + attrs["use_mask"],), samples, window),),
     }
-    # Without a bias torchvision adds zeros of its own, which are not a parameter.
+    # Without a bias, torchvision passes zeros, which are not a parameter.
     biased = any(len(weight.shape) == 1 for weight in node.weights)
     return {**work, "bias": ((out,),)} if biased else work
 
 
 def deform_backward_work(node: Node, training: bool) -> Work:
-    """Two products, for the gradients of samples and weight. Of each sample again its value, 7, for
-    the input a product and a sum at each of 4 places, for its offset 3 at each in two dimensions,
-    and with a mask one more for each gradient. Inputs are gradient, input, offset, mask."""
+    """Two products for the gradients of samples and weight. Per sample: 7 to recompute its value;
+    for the input, a product and a sum at each of 4 positions; for the offset, 3 at each of them in
+    both dimensions; and with a mask, 1 more for each gradient. The inputs are gradient, input,
+    offset and mask."""
     attrs = node.attrs
     gradient, (n, channels, *_) = node.inputs[0].shape, node.inputs[1].shape
     out, window = channels_last(gradient), attrs["kernel_size"]
@@ -46,21 +47,22 @@ def deform_backward_work(node: Node, training: bool) -> Work:
 
 
 def roi_backward_work(node: Node, training: bool) -> Work:
-    """Each gradient is divided among its samples and added, scaled, to the four places of each."""
+    """Each gradient is divided by its number of samples, and added, with a factor, to the four
+    positions around each sample."""
     samples = (node.attrs["sampling_ratio"],) * 2
     return {"pooling": ((channels_last(node.inputs[0].shape), samples, (4 * 2 + 1,)),)}
 
 
 def roi_work(node: Node, training: bool) -> Work:
-    """Each output value is the mean of sampling_ratio² samples between four places."""
+    """Each output value is the mean of sampling_ratio² bilinear samples."""
     samples = (node.attrs["sampling_ratio"],) * 2
     return {"pooling": ((channels_last(node.outputs[0].shape), samples, (BILINEAR + 1,)),)}
 
 
 def nms_work(node: Node, training: bool) -> Work:
     """Each pair of boxes once, as if no box were dropped: 4 extrema, 2 differences, 2 comparisons
-    and a product for what they share; 2 sums, a division and a comparison for the ratio. Before
-    that an area for each box, 3, and a merge sort by score."""
+    and a product for the intersection; 2 sums, a division and a comparison for the ratio. Also 3
+    per box for its area, and a merge sort by score."""
     boxes = node.inputs[0].shape[0]
     sort = (max(boxes - 1, 0).bit_length() + 3,)
     return {"reduction": (((boxes * (boxes - 1) // 2,), (13,)), ((boxes,), sort))}
@@ -92,7 +94,7 @@ for _name in ("roi_align_backward", "ps_roi_align_backward"):
         "pooling",
         window=Untold("values"),
         counters=counters.NOTHING,
-        formula="(gradients)×sampling_ratio²×9: a share for each of four places",
+        formula="(gradients)×sampling_ratio²×9: a part for each of four positions",
         work=roi_backward_work,
         saves="nothing",
     )
@@ -101,7 +103,7 @@ operator(
     "pooling",
     window=Untold("values"),
     counters=counters.NOTHING,
-    formula="(outputs)×sampling_ratio²×8: a sample between four places, and the mean",
+    formula="(outputs)×sampling_ratio²×8: a bilinear sample, and the mean",
     work=roi_work,
     saves="input",
 )
@@ -110,7 +112,7 @@ operator(
     "pooling",
     window=Untold("values"),
     counters=counters.NOTHING,
-    formula="(outputs)×sampling_ratio²×8: a sample between four places, and the mean",
+    formula="(outputs)×sampling_ratio²×8: a bilinear sample, and the mean",
     work=roi_work,
     saves="input",
 )
@@ -119,7 +121,7 @@ operator(
     "reduction",
     window=Untold("values"),
     counters=counters.NOTHING,
-    formula="13 a pair of boxes, as if none were dropped, and n×⌈log₂ n⌉ + 3n to sort and measure",
+    formula="13 per pair of boxes, as if none were dropped; n×⌈log₂ n⌉ to sort, 3n for areas",
     work=nms_work,
     saves="nothing",
 )

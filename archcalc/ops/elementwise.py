@@ -1,4 +1,4 @@
-"""Element by element over two or more tensors."""
+"""Element-wise sums, products and differences of two or more tensors."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from archcalc.graph import Attributes, Handle, Node, Shape
 from archcalc.ops import counters
-from archcalc.ops.gradient import Rule, added, multiplied, subtracted
+from archcalc.ops.gradient import Rule, add_rule, mul_rule, sub_rule
 from archcalc.ops.operator import Operator, Saves, Work, broadcast, extent, operator
 
 
@@ -19,8 +19,8 @@ def broadcast_shape(
 def pairwise_work(node: Node, training: bool) -> Work:
     """One operation per element for each input after the first, and one for a factor ``alpha``.
 
-    The inputs are joined one after another; small ones that come first stay small until a larger
-    one follows.
+    The inputs are combined from left to right. An intermediate result has the broadcast shape of
+    the inputs so far.
     """
     shapes = tuple([value.shape for value in node.inputs])
     last = extent(node.outputs[0].shape)
@@ -46,21 +46,23 @@ def _pairwise(name: str, saves: Saves, backward: Rule, factor: str = "") -> Oper
 
 
 ALPHA = ", 1 for a factor alpha"
-ADD = _pairwise("add", saves="nothing", backward=added, factor=ALPHA)
-SUB = _pairwise("sub", saves="nothing", backward=subtracted, factor=ALPHA)
-MUL = _pairwise("mul", saves="factors", backward=multiplied)
+ADD = _pairwise("add", saves="nothing", backward=add_rule, factor=ALPHA)
+SUB = _pairwise("sub", saves="nothing", backward=sub_rule, factor=ALPHA)
+MUL = _pairwise("mul", saves="factors", backward=mul_rule)
 
 
 def add(*xs: Handle, name: str = "add") -> Handle:
-    """The sum, broadcast as torch does."""
+    """The sum, broadcast by torch's rule. Raises ShapeError if the shapes do not broadcast."""
     return ADD.apply(*xs, name=name)
 
 
 def mul(*xs: Handle, name: str = "mul") -> Handle:
-    """The product, broadcast as torch does: an SE block's scale is (N, C, H, W) by (N, C, 1, 1)."""
+    """The product, broadcast by torch's rule: an SE block multiplies (N, C, H, W) by (N, C, 1, 1).
+    Raises ShapeError if the shapes do not broadcast."""
     return MUL.apply(*xs, name=name)
 
 
 def sub(a: Handle, b: Handle, *, name: str = "sub") -> Handle:
-    """The difference, broadcast as torch does."""
+    """The difference, broadcast by torch's rule. Raises ShapeError if the shapes do not
+    broadcast."""
     return SUB.apply(a, b, name=name)

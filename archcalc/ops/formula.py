@@ -1,13 +1,13 @@
-"""A user's own formulas, for operators that the table does not have.
+"""Users' formulas for operators that are not in the table.
 
     @archcalc.formula("mylib::scan")
     def scan(x, weight, *, out):
         return x[0] * x[1] * weight[0]
 
-The arguments are the shapes of the tensors that the operator reads, in its own order; ``out`` is
-the output's shape (a tuple of shapes where there are several); any other keyword argument is a
-setting of the call under the operator's own name for it. The answer is a number of macs, or a
-:class:`archcalc.ops.Cost` where there is other work.
+The positional arguments are the shapes of the operator's input tensors, in its own order. ``out``
+is the shape of the output, or a tuple of shapes if there are several. Any other keyword argument is
+a setting of the call, under the operator's name for it. The function returns a number of
+multiply-adds or, for other work, a :class:`archcalc.ops.Cost`.
 """
 
 from __future__ import annotations
@@ -27,13 +27,14 @@ from archcalc.ops.window import Untold
 Formula = Callable[..., int | Cost]
 
 USERS: dict[str, Formula] = {}
-"""The formulas that users gave, by operator."""
+"""Registered formulas by operator."""
 
 
 def formula(name: str) -> Callable[[Formula], Formula]:
-    """Price the operator ``name`` (``"mylib::op"``) with a function of shapes.
+    """Register a function of shapes as the formula of the operator ``name`` (``"mylib::op"``).
 
-    Given twice, the later one counts. Raises UsageError for an operator of archcalc's own.
+    A later formula for the same name replaces an earlier one. Raises UsageError if archcalc has a
+    built-in formula for the operator.
     """
     if name in TABLE and name not in USERS:
         raise UsageError(
@@ -57,11 +58,11 @@ def formula(name: str) -> Callable[[Formula], Formula]:
 
 
 def load_formulas(path: str | Path) -> tuple[str, ...]:
-    """Run a Python file of formulas and return the names of the operators that it prices.
+    """Run a Python file of formulas and return the names of the operators that it registers.
 
-    Raises UsageError where the file cannot be read or run, or prices nothing.
+    Raises UsageError if the file cannot be read or run, or registers none.
     """
-    import runpy  # milliseconds that no other command needs
+    import runpy  # imported on demand: it takes milliseconds
 
     before = dict(USERS)
     try:
@@ -74,7 +75,8 @@ def load_formulas(path: str | Path) -> tuple[str, ...]:
     added = tuple(name for name, function in USERS.items() if before.get(name) is not function)
     if not added:
         raise UsageError(
-            f'formulas {str(path)!r} has none; put @archcalc.formula("mylib::op") above one'
+            f"formulas {str(path)!r} registers no formula; decorate a function with "
+            '@archcalc.formula("mylib::op")'
         )
     return added
 

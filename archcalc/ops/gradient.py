@@ -1,8 +1,8 @@
-"""The backward pass, as the rows of the operator table describe it.
+"""Backward rules: the operators that autograd runs for a node.
 
-A row's ``backward`` is a function of :class:`Backward`. It emits the operators that autograd runs
-for the node and hands each input and each weight its gradient. Those operators are rows of the
-table themselves, so that their work is declared there and nowhere else.
+The ``backward`` field of an operator is a function of :class:`Backward`. It emits the operators of
+the backward pass and passes a gradient to each input and weight. Those operators are rows of the
+table too, which declare their work.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from archcalc.graph import Attributes, Graph, Node, Phase, Shape, Value, Weight
 from archcalc.ops.operator import broadcast
 
 Key = tuple[int, int] | str
-"""A value by (node, port), or a weight by its name."""
+"""(node, port) of a value, or the name of a weight."""
 
 
 class Tape:
@@ -49,7 +49,7 @@ class Tape:
         attrs: Attributes,
         phase: Phase,
     ) -> tuple[Value, ...]:
-        """Append a node and return its outputs. A name that is taken gets a number."""
+        """Append a node and return its outputs. A repeated name gets a number."""
         number = self.taken.get(name, 0) + 1
         self.taken[name] = number
         full = name if number == 1 else f"{name}_{number}"
@@ -59,7 +59,8 @@ class Tape:
         return outputs
 
     def give(self, key: Key, gradient: Value, name: str) -> None:
-        """Add to the gradient of a value or a weight, as autograd does at each further use."""
+        """Set the gradient of a value or a weight, or add to it, as autograd does if a value is
+        used more than once."""
         before = self.gradients.get(key)
         if before is not None:
             (gradient,) = self.emit(
@@ -91,7 +92,7 @@ class Backward:
         return found
 
     def needs(self, place: int) -> bool:
-        """Whether the input at this place has a gradient."""
+        """Whether the input at this index needs a gradient."""
         return self.tape.needs(self.node.inputs[place])
 
     def emit(
@@ -129,7 +130,7 @@ class Backward:
         self.tape.give(self.node.weights[place].name, gradient, self.node.name)
 
     def summed(self, gradient: Value, shape: Shape) -> Value:
-        """Undo a broadcast from ``shape``: sum over the dimensions that it lacks or has as 1."""
+        """Undo a broadcast from ``shape``: sum over its missing dimensions and those of size 1."""
         given = gradient.shape
         leading = len(given) - len(shape)
         dims = tuple(
@@ -147,8 +148,8 @@ class Backward:
 Rule = Callable[[Backward], None]
 
 
-def pointwise(op: str, reads: Literal["input", "output"]) -> Rule:
-    """One operator over the gradient and what the forward pass kept."""
+def pointwise_rule(op: str, reads: Literal["input", "output"]) -> Rule:
+    """One operator over the gradient and the input or output that the forward pass saved."""
 
     def rule(step: Backward) -> None:
         (x,) = step.node.inputs
@@ -159,24 +160,24 @@ def pointwise(op: str, reads: Literal["input", "output"]) -> Rule:
     return rule
 
 
-def reshaped(step: Backward) -> None:
+def view_rule(step: Backward) -> None:
     """A view: the gradient in the input's shape."""
     step.give(0, step.view("reshape", step.gradient, step.node.inputs[0].shape))
 
 
-def permuted(step: Backward) -> None:
+def permute_rule(step: Backward) -> None:
     dims = step.node.attrs["dims"]
     rank = len(dims)
     back = tuple(sorted(range(rank), key=lambda axis: dims[axis] % rank))
     step.give(0, step.view("permute", step.gradient, step.node.inputs[0].shape, dims=back))
 
 
-def sliced(step: Backward) -> None:
+def slice_rule(step: Backward) -> None:
     """The gradient in its place, zeros around it."""
     step.give(0, step.view("slice_backward", step.gradient, step.node.inputs[0].shape))
 
 
-def joined(step: Backward) -> None:
+def concat_rule(step: Backward) -> None:
     """``concat``: each input gets its part of the gradient."""
     dim, start = step.node.attrs["dim"], 0
     for place, value in enumerate(step.node.inputs):
@@ -187,7 +188,7 @@ def joined(step: Backward) -> None:
         start = stop
 
 
-def added(step: Backward) -> None:
+def add_rule(step: Backward) -> None:
     """A sum passes its gradient on. A sum of several inputs is a chain of sums of two."""
     inputs, gradient = step.node.inputs, step.gradient
     for last in range(len(inputs) - 1, 0, -1):
@@ -198,14 +199,14 @@ def added(step: Backward) -> None:
     step.give(0, gradient)
 
 
-def multiplied(step: Backward) -> None:
+def mul_rule(step: Backward) -> None:
     """The gradient times the other factor. A product of several inputs is a chain of products of
     two, first to last."""
     inputs, gradient = step.node.inputs, step.gradient
     for last in range(len(inputs) - 1, 0, -1):
         shape = gradient.shape
         if step.needs(last):
-            # With more than two factors, autograd kept the product of the first ones.
+            # With more than two factors, autograd saved the product of the first ones.
             other = inputs[0] if last == 1 else step.node.output
             step.give(last, step.emit("mul", (gradient, other), shape)[0])
         if not any(map(step.needs, range(last))):
@@ -215,7 +216,7 @@ def multiplied(step: Backward) -> None:
     step.give(0, gradient)
 
 
-def scaled(step: Backward) -> None:
+def dropout_rule(step: Backward) -> None:
     """Dropout: the gradient times the mask, which includes the scale."""
     if step.node.attrs["p"] == 0:
         step.give(0, step.gradient)
@@ -223,7 +224,7 @@ def scaled(step: Backward) -> None:
         step.give(0, step.emit("mul", (step.gradient,), step.gradient.shape)[0])
 
 
-def convolved(step: Backward) -> None:
+def conv_rule(step: Backward) -> None:
     """The gradients of input, weight and bias in one operator."""
     x, weights = step.node.inputs[0], step.node.weights
     mask = (step.needs(0), True, len(weights) > 1)
@@ -237,10 +238,10 @@ def convolved(step: Backward) -> None:
         transposed="output_padding" in step.node.attrs,
         output_mask=mask,
     )
-    _hand_out(step, made)
+    _pass_on(step, made)
 
 
-def normalised(op: str) -> Rule:
+def norm_rule(op: str) -> Rule:
     """The gradients of input, weight and bias in one operator."""
 
     def rule(step: Backward) -> None:
@@ -248,13 +249,13 @@ def normalised(op: str) -> Rule:
         mask = (step.needs(0), len(weights) > 0, len(weights) > 1)
         shapes = ((x.shape,) if mask[0] else ()) + tuple(weight.shape for weight in weights)
         made = step.emit(op, (step.gradient, x), *shapes, weights=weights[:1], output_mask=mask)
-        _hand_out(step, made)
+        _pass_on(step, made)
 
     return rule
 
 
-def _hand_out(step: Backward, gradients: tuple[Value, ...]) -> None:
-    """Gradients of the input, where it has one, and of the weights."""
+def _pass_on(step: Backward, gradients: tuple[Value, ...]) -> None:
+    """Pass on the gradient of the input, if it needs one, and those of the weights."""
     first = 0
     if step.needs(0):
         step.give(0, gradients[0])
@@ -263,8 +264,8 @@ def _hand_out(step: Backward, gradients: tuple[Value, ...]) -> None:
         step.give_weight(place, gradient)
 
 
-def pooled(op: str) -> Rule:
-    """Every output value's gradient goes to the values of its window."""
+def pool_rule(op: str) -> Rule:
+    """The gradient of each output value goes to the values of its window."""
 
     def rule(step: Backward) -> None:
         x = step.node.inputs[0]
@@ -273,17 +274,18 @@ def pooled(op: str) -> Rule:
     return rule
 
 
-def pooled_adaptively(step: Backward) -> None:
-    """An average over everything is a mean: expand the gradient and divide. Any other is a pool."""
+def adaptive_avg_pool_rule(step: Backward) -> None:
+    """An average over all positions is a mean: expand the gradient and divide. Otherwise, a
+    pool."""
     x = step.node.inputs[0]
     if any(size != 1 for size in step.node.attrs["output_size"]):
-        return pooled("avg_pool_backward")(step)
+        return pool_rule("avg_pool_backward")(step)
     expanded = step.view("expand", step.gradient, x.shape)
     step.give(0, step.emit("div", (expanded,), x.shape, other=prod(x.shape[2:]))[0])
     return None
 
 
-def multiplied_by_weight(step: Backward) -> None:
+def linear_rule(step: Backward) -> None:
     """``linear``: a matrix product for the input, one for the weight, a sum for the bias."""
     x, weights = step.node.inputs[0], step.node.weights
     out_features, in_features = weights[0].shape
@@ -304,12 +306,12 @@ def multiplied_by_weight(step: Backward) -> None:
         step.give_weight(1, step.summed(flat, weights[1].shape))
 
 
-def multiplied_by_matrix(step: Backward) -> None:
-    """``matmul``: a product with the other operand for each. Where one operand is a matrix and
-    the other has more dimensions, torch multiplies the matrix with one tall matrix."""
+def matmul_rule(step: Backward) -> None:
+    """``matmul``: for each operand, a product with the other one. If one operand is a matrix and
+    the other has more dimensions, torch reshapes the latter to one tall matrix."""
     a, b = step.node.inputs
     if len(b.shape) == 1 or (len(a.shape) == 1 and len(b.shape) > 2):
-        return _multiplied_by_vector(step)
+        return _vector_matmul_rule(step)
     gradient = step.gradient
     left: Shape = a.shape if len(a.shape) > 1 else (1, *a.shape)
     batch = broadcast((left[:-2], b.shape[:-2]))
@@ -329,8 +331,8 @@ def multiplied_by_matrix(step: Backward) -> None:
     return None
 
 
-def _multiplied_by_vector(step: Backward) -> None:
-    """An outer product for the matrix, and for the vector a matrix-vector product."""
+def _vector_matmul_rule(step: Backward) -> None:
+    """An outer product for the matrix, and a matrix-vector product for the vector."""
     for place, (own, other) in enumerate((step.node.inputs, step.node.inputs[::-1])):
         if not step.needs(place):
             continue
@@ -341,15 +343,15 @@ def _multiplied_by_vector(step: Backward) -> None:
             step.give(place, step.emit("matmul", (turned, step.gradient), own.shape)[0])
 
 
-def looked_up(step: Backward) -> None:
-    """``embedding``: one addition for each row that was read."""
+def embedding_rule(step: Backward) -> None:
+    """``embedding``: one addition per value that was read."""
     weight = step.node.weights[0]
     (made,) = step.emit("embedding_backward", (step.gradient,), weight.shape)
     step.give_weight(0, made)
 
 
-def divided_by_neighbours(step: Backward) -> None:
-    """``local_response_norm``, which torch computes in steps: x / (k + α·mean(x²))^β, the mean
+def local_response_norm_rule(step: Backward) -> None:
+    """``local_response_norm``, which torch computes in steps: x / (k + α·mean(x²))^β, with the mean
     over a window of channels in a padded copy."""
     x = step.node.inputs[0]
 
@@ -369,23 +371,23 @@ def divided_by_neighbours(step: Backward) -> None:
         step.give(0, each("mul", square, x))
 
 
-def a_weight(step: Backward) -> None:
+def parameter_rule(step: Backward) -> None:
     """``parameter``: its gradient is the weight's."""
     step.give_weight(0, step.gradient)
 
 
-def handed_on(step: Backward) -> None:
-    """The gradient as it is, summed where the input was expanded."""
+def expand_rule(step: Backward) -> None:
+    """``expand``: the gradient, summed over the expanded dimension."""
     step.give(0, step.gradient)
 
 
-def subtracted(step: Backward) -> None:
+def sub_rule(step: Backward) -> None:
     step.give(0, step.gradient)
     if step.needs(1):
         step.give(1, step.emit("neg", (step.gradient,), step.gradient.shape)[0])
 
 
-def divided(step: Backward) -> None:
+def div_rule(step: Backward) -> None:
     """Division a / b: g / b for a, and −g·((a / b) / b) for b."""
     a, b = step.node.inputs
     shape = step.gradient.shape
@@ -398,8 +400,8 @@ def divided(step: Backward) -> None:
         step.give(1, step.emit("mul", (negative, quotient), shape)[0])
 
 
-def spread(mean: bool) -> Rule:
-    """``sum``: every input value has the gradient of its sum. A mean divides it."""
+def reduction_rule(mean: bool) -> Rule:
+    """``sum``: every input value gets the gradient of its sum. ``mean`` divides it."""
 
     def rule(step: Backward) -> None:
         x, gradient = step.node.inputs[0], step.gradient
@@ -416,8 +418,8 @@ def spread(mean: bool) -> Rule:
     return rule
 
 
-def rearranged(op: str) -> Rule:
-    """One operator over the gradient, which moves or adds up its values."""
+def rearrangement_rule(op: str) -> Rule:
+    """One operator over the gradient, which moves or sums its values."""
 
     def rule(step: Backward) -> None:
         step.give(0, step.emit(op, (step.gradient,), step.node.inputs[0].shape)[0])
@@ -425,22 +427,22 @@ def rearranged(op: str) -> Rule:
     return rule
 
 
-def padded(step: Backward) -> None:
-    """Padding with a constant is cropped away; a copy of a border value adds to its gradient."""
+def pad_rule(step: Backward) -> None:
+    """Constant padding is cropped; a copy of a border value adds to the gradient of that value."""
     constant = step.node.attrs.get("mode", "constant") == "constant"
-    rearranged("pad" if constant else "pad_backward")(step)
+    rearrangement_rule("pad" if constant else "pad_backward")(step)
 
 
-def attended(step: Backward) -> None:
-    """Attention, computed as plain matrix products: values and probabilities, then through the
-    softmax to queries and keys, each of which torch had scaled by E^(−1/4)."""
+def attention_rule(step: Backward) -> None:
+    """Attention as separate matrix products: the gradients of values and probabilities, then,
+    through the softmax, those of queries and keys, which torch had scaled by E^(−1/4) each."""
     query, key, value = step.node.inputs[:3]
     gradient = step.gradient
     batch: Shape = gradient.shape[:-2]
     queries, keys, width = query.shape[-2], key.shape[-2], query.shape[-1]
     scores = (*batch, queries, keys)
     if step.needs(2):
-        # The probabilities, which autograd kept, are not a value of the graph; their size is.
+        # Autograd saved the probabilities, which are not a value of the graph.
         turned = step.view("permute", gradient, (*batch, value.shape[-1], queries))
         (found,) = step.emit("matmul", (turned,), (*batch, keys, value.shape[-1]))
         step.give(2, found)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from archcalc.errors import ShapeError
 from archcalc.graph import Attributes, Handle, Node, Shape, nbytes, times
 from archcalc.ops import counters
-from archcalc.ops.gradient import looked_up, multiplied_by_matrix, multiplied_by_weight
+from archcalc.ops.gradient import embedding_rule, linear_rule, matmul_rule
 from archcalc.ops.operator import Work, broadcast, operands, operator
 from archcalc.ops.window import Mixes, Untold
 
@@ -38,7 +38,7 @@ def matmul_shape(
     right: Shape = b if len(b) > 1 else (*b, 1)
     if left[-1] != right[-2]:
         raise ShapeError(f"cannot multiply {times(a)} by {times(b)}")
-    # A vector on either side lends a dimension of 1, which the result gives back.
+    # A vector on either side gets a dimension of 1, which the result does not have.
     kept = ((left[-2],) if len(a) > 1 else ()) + ((right[-1],) if len(b) > 1 else ())
     return (*broadcast((left[:-2], right[:-2])), *kept)
 
@@ -50,8 +50,8 @@ def matmul_work(node: Node, training: bool) -> Work:
 
 
 def added_matmul_work(node: Node, training: bool) -> Work:
-    """``addmm(input, a, b)``: every value of a meets every column of b; then the sum with input,
-    which a beta of 0 leaves out. A factor alpha or beta is one operation per element."""
+    """``addmm(input, a, b)``: the matrix product, and the sum with ``input`` unless beta is 0. A
+    factor alpha or beta other than 1 is one operation per element."""
     given, a, b = (value.shape for value in node.inputs[:3])
     out, beta = rows(node.outputs[0].shape), node.attrs.get("beta", 1)
     macs = ((*real_macs(node), rows(a), (b[-1] if len(b) > 1 else 1,)),)
@@ -75,8 +75,8 @@ def bilinear_work(node: Node, training: bool) -> Work:
 
 
 def einsum_work(node: Node, training: bool) -> Work:
-    """Two operands: each output value is a dot product over the indices that both share and the
-    output has not; without such an index it is one product."""
+    """For two operands, each output value is a dot product over the contracted indices, or a single
+    product if there are none."""
     out, inner = rows(node.outputs[0].shape), node.attrs["contracted"]
     if not inner:
         return {"elementwise": ((out,),)}
@@ -84,17 +84,17 @@ def einsum_work(node: Node, training: bool) -> Work:
 
 
 def grouped_work(node: Node, training: bool) -> Work:
-    """Each row of the left side meets every column of its group's matrix. Where both sides are
-    stacks, or neither is, the rows are the left side's; where the left side alone is a stack, each
-    of its matrices meets its own columns of the right side."""
+    """Each row of the left operand is multiplied with every column of its group's matrix. If only
+    the left operand is a batch, each of its matrices is multiplied with its own columns of the
+    right operand."""
     a, b = node.inputs[0].shape, node.inputs[1].shape
     left = a[1:] if len(a) > len(b) else a
     return {"macs": ((left, b[-1:]),)}
 
 
 def sparse_work(node: Node, training: bool) -> Work:
-    """A multiply-add for each stored element and each row or column that it meets; with a third
-    operand a sum for each output element."""
+    """One multiply-add per stored element and row or column of the dense operand. A third operand
+    adds one operation per output element."""
     result: Work = {"macs": (((node.attrs["stored"],), (node.attrs["meets"],)),)}
     if node.attrs["adds"]:
         result = {**result, "elementwise": ((rows(node.outputs[0].shape),),)}
@@ -102,32 +102,32 @@ def sparse_work(node: Node, training: bool) -> Work:
 
 
 def sparse_bytes(node: Node) -> int:
-    """The dense operands and the stored values, without the indices of these."""
+    """Bytes of the dense operands and of the stored values, without their indices."""
     sparse: dict[int, int] = dict(node.attrs["sparse"])
     dense = sum(value.nbytes for at, value in enumerate(node.inputs) if at not in sparse)
     return dense + sum(nbytes(stored, node.inputs[at].dtype) for at, stored in sparse.items())
 
 
 def embedding_bag_work(node: Node, training: bool) -> Work:
-    """One addition for each value that is looked up; none of a table product."""
+    """One addition per value that is looked up. There is no matrix product."""
     width = node.outputs[0].shape[-1]
     return {"reduction": ((rows(node.inputs[0].shape), (width,)),)}
 
 
 def real_macs(node: Node) -> tuple[Shape, ...]:
-    """A complex multiply-add is four real ones: (a+bi)(c+di) has four products and four sums, with
-    the addition to the running total."""
+    """The factor of a complex product. A complex multiply-add is four real ones: (a+bi)(c+di) added
+    to a running total has four products and four sums."""
     return ((4,),) if node.outputs[0].dtype.startswith("complex") else ()
 
 
 def rows(shape: Shape) -> Shape:
-    """A shape without leading ones, in its own order."""
+    """The shape without leading ones."""
     first = next((axis for axis, size in enumerate(shape) if size != 1), len(shape) - 1)
     return shape[first:] or (1,)
 
 
 def embedding_bytes(node: Node) -> int:
-    """The indices, and the rows that they pick: not the whole table."""
+    """Bytes of the indices and of the rows that they select, not of the whole table."""
     return sum(value.nbytes for value in node.inputs) + node.outputs[0].nbytes
 
 
@@ -141,7 +141,7 @@ LINEAR = operator(
     shape=linear_shape,
     saves="rows",
     layout="contiguous",
-    backward=multiplied_by_weight,
+    backward=linear_rule,
     weights_after=1,
     weights_together=True,
 )
@@ -155,7 +155,7 @@ MATMUL = operator(
     shape=matmul_shape,
     saves="matrices",
     layout="contiguous",
-    backward=multiplied_by_matrix,
+    backward=matmul_rule,
 )
 ADDMM = operator(
     "addmm",
@@ -202,7 +202,7 @@ SPARSE_MATMUL = operator(
     "matmul",
     window=Untold("values"),
     counters=counters.UNKNOWN,
-    formula="(stored elements)×(rows or columns that they meet) macs",
+    formula="(stored elements)×(rows or columns of the dense operand) macs",
     work=sparse_work,
     saves="inputs",
     reads=sparse_bytes,
@@ -212,7 +212,7 @@ EMBEDDING_BAG = operator(
     "reduction",
     window=Untold("sequence"),
     counters=counters.NOTHING,
-    formula="one addition for each value that is looked up",
+    formula="1 per value that is looked up: an addition",
     work=embedding_bag_work,
     saves="rows",
     layout="contiguous",
@@ -227,7 +227,7 @@ EMBEDDING = operator(
     shape=lambda inputs, weights, attrs: (*inputs[0], weights["weight"][1]),
     free="a table look-up, no arithmetic",
     saves="input",
-    backward=looked_up,
+    backward=embedding_rule,
     weights_after=1,
     weights_together=True,
     reads=embedding_bytes,
@@ -235,7 +235,7 @@ EMBEDDING = operator(
 
 
 def linear(x: Handle, out_features: int, bias: bool = True, *, name: str = "linear") -> Handle:
-    """As ``torch.nn.Linear`` over (..., in_features)."""
+    """As ``torch.nn.Linear``: (..., in_features) to (..., out_features)."""
     weights: dict[str, Shape] = {"weight": (out_features, x.shape[-1])}
     if bias:
         weights["bias"] = (out_features,)
@@ -243,7 +243,8 @@ def linear(x: Handle, out_features: int, bias: bool = True, *, name: str = "line
 
 
 def matmul(a: Handle, b: Handle, *, name: str = "matmul") -> Handle:
-    """As ``torch.matmul``: (..., n, k) @ (..., k, m), leading dimensions broadcast."""
+    """As ``torch.matmul``: (..., n, k) @ (..., k, m), with leading dimensions broadcast. Raises
+    ShapeError if the inner dimensions differ."""
     return MATMUL.apply(a, b, name=name)
 
 

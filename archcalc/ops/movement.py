@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from archcalc.errors import ShapeError
 from archcalc.graph import Attributes, Handle, Shape, numel, times
 from archcalc.ops import counters
-from archcalc.ops.gradient import joined, permuted, reshaped, sliced
+from archcalc.ops.gradient import concat_rule, permute_rule, slice_rule, view_rule
 from archcalc.ops.operator import operator
 
 A_VIEW = "a view, no data moves"
@@ -65,7 +65,7 @@ def slice_shape(
 
 
 def axis(dim: int, rank: int) -> int:
-    """A dimension counted from the front. Raises ShapeError when there is none such."""
+    """The dimension as a number from 0. Raises ShapeError if there is no such dimension."""
     if not -rank <= dim < rank:
         raise ShapeError(f"there is no dimension {dim} in a tensor of {rank}")
     return dim % rank
@@ -83,7 +83,7 @@ CONCAT = operator(
     shape=concat_shape,
     saves="nothing",
     free="copies its inputs, no arithmetic",
-    backward=joined,
+    backward=concat_rule,
 )
 FLATTEN = operator(
     "flatten",
@@ -93,7 +93,7 @@ FLATTEN = operator(
     counters=counters.NOTHING,
     shape=flatten_shape,
     saves="nothing",
-    backward=reshaped,
+    backward=view_rule,
     free=A_VIEW,
     view=True,
 )
@@ -105,7 +105,7 @@ RESHAPE = operator(
     counters=counters.NOTHING,
     shape=reshape_shape,
     saves="nothing",
-    backward=reshaped,
+    backward=view_rule,
     free=A_VIEW,
     view=True,
 )
@@ -116,7 +116,7 @@ PERMUTE = operator(
     counters=counters.NOTHING,
     shape=permute_shape,
     saves="nothing",
-    backward=permuted,
+    backward=permute_rule,
     free=A_VIEW,
     view=True,
 )
@@ -127,14 +127,15 @@ SLICE = operator(
     counters=counters.NOTHING,
     shape=slice_shape,
     saves="nothing",
-    backward=sliced,
+    backward=slice_rule,
     free=A_VIEW,
     view=True,
 )
 
 
 def concat(xs: Sequence[Handle], dim: int = 1, *, name: str = "concat") -> Handle:
-    """As ``torch.concat``; along the channels by default."""
+    """As ``torch.concat``, along the channels by default. Raises ShapeError if other sizes
+    differ."""
     return CONCAT.apply(*xs, name=name, attrs={"dim": dim})
 
 
@@ -144,17 +145,18 @@ def flatten(x: Handle, start_dim: int = 1, end_dim: int = -1, *, name: str = "fl
 
 
 def reshape(x: Handle, shape: Sequence[int], *, name: str = "reshape") -> Handle:
-    """As ``torch.reshape``; one size may be -1."""
+    """As ``torch.reshape``; one size may be -1. Raises ShapeError if the number of elements
+    differs."""
     return RESHAPE.apply(x, name=name, attrs={"shape": tuple(shape)})
 
 
 def permute(x: Handle, dims: Sequence[int], *, name: str = "permute") -> Handle:
-    """As ``torch.permute``."""
+    """As ``torch.permute``. Raises ShapeError unless ``dims`` is a permutation."""
     return PERMUTE.apply(x, name=name, attrs={"dims": tuple(dims)})
 
 
 def slice(x: Handle, dim: int, start: int, stop: int, *, name: str = "slice") -> Handle:
-    """``x[:, start:stop]`` when ``dim`` is 1."""
+    """``x[:, start:stop]`` if ``dim`` is 1. Raises ShapeError if the slice is empty or outside."""
     return SLICE.apply(x, name=name, attrs={"dim": dim, "start": start, "stop": stop})
 
 
@@ -163,7 +165,7 @@ def split(
 ) -> tuple[Handle, ...]:
     """As ``torch.split`` with a list: pieces of these sizes, each a slice of ``x``.
 
-    Raises ShapeError when they do not add up.
+    Raises ShapeError if the sizes do not add up to that of the dimension.
     """
     whole = x.shape[axis(dim, len(x.shape))]
     if sum(sizes) != whole:

@@ -167,7 +167,7 @@ class Operator:
     stops_gradient: bool = False
     """Whether it stops gradients."""
     copies_if: Literal["", "not a view", "not contiguous"] = ""
-    """Whether the output is a view if the input's layout allows one."""
+    """When the operator copies instead of returning a view."""
     reads: Callable[[Node], int] | None = None
     """Bytes read, if not all inputs and weights are read once."""
 
@@ -203,7 +203,8 @@ class Operator:
         weights: Mapping[str, Shape] | None = None,
         dtype: str = "",
     ) -> Handle:
-        """Add a call of this operator to the network of ``inputs``."""
+        """Add a call of this operator to the network of ``inputs``. Raises DefinitionError if the
+        operator cannot take their shapes."""
         first = inputs[0]
         builder = first.builder
         full_name = builder.unique(name)
@@ -213,7 +214,7 @@ class Operator:
             shape = self.shape(tuple([handle.value.shape for handle in inputs]), sizes, given)
         except ShapeError as error:
             partial = builder.finish("", {"output": first})
-            head = " (in a head that runs in training alone)" if first.training_only else ""
+            head = " (in a head that runs only in training)" if first.training_only else ""
             raise DefinitionError(f"{full_name}: {error}{head}", full_name, partial) from None
         return builder.add(
             self.name, inputs, shape, given, sizes, full_name, dtype or first.value.dtype
@@ -325,8 +326,8 @@ def broadcast(shapes: tuple[Shape, ...]) -> Shape:
 
 
 def _is_one(size: int) -> bool:
-    """Whether a size is the number 1, as opposed to a symbolic size with that value. Comparing does
-    not record a guard."""
+    """Whether a size is the number 1 and not a symbolic size with that value. The check records no
+    guard."""
     return type(size) is int and size == 1
 
 

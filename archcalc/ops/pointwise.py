@@ -1,7 +1,7 @@
 """Element-wise operators of traced models, beyond ``add``, ``mul`` and the common activations.
 
-The policy: one operation for each arithmetic step or comparison that the textbook formula has, and
-one for each exp, log, root, power or trigonometric function. Casts and copies are movement.
+The policy: one operation for each arithmetic step or comparison in the textbook formula, and one
+for each exp, log, root, power or trigonometric function. Casts and copies are movement.
 """
 
 from __future__ import annotations
@@ -12,33 +12,33 @@ from archcalc.graph import Handle
 from archcalc.ops import counters
 from archcalc.ops.activation import activation_function, along_dim
 from archcalc.ops.elementwise import broadcast_shape
-from archcalc.ops.gradient import Rule, divided, pointwise
+from archcalc.ops.gradient import Rule, div_rule, pointwise_rule
 from archcalc.ops.norm import normalized_dims
 from archcalc.ops.operator import TABLE, Saves, operator, per_output
 from archcalc.ops.window import Mixes, Positions, Untold
 
 OTHER_COUNTERS = {
-    "relu6": counters.NOTHING.but(
+    "relu6": counters.NOTHING.with_rules(
         ptflops=counters.each_output("{count} per {layer} output", per_image=True, layer="ReLU6"),
         ptflops_function=counters.each_output(
             "{count} per {layer} output, by its function", layer="ReLU6"
         ),
     ),
     "elu": counters.rectifier("ELU"),
-    "prelu": counters.rectifier("PReLU").but(
+    "prelu": counters.rectifier("PReLU").with_rules(
         thop=counters.each_output("{count} per {layer} output", layer="PReLU"),
         torchinfo=counters.torchinfo_norm,
     ),
-    "log_softmax": counters.NOTHING.but(
+    "log_softmax": counters.NOTHING.with_rules(
         thop=counters.each_output("{count} per {layer} element", 3, layer="LogSoftmax")
     ),
-    "leaky_relu": counters.NOTHING.but(
+    "leaky_relu": counters.NOTHING.with_rules(
         ptflops=counters.each_output(
             "{count} per {layer} output", per_image=True, layer="LeakyReLU"
         )
     ),
 }
-"""Activations that another counter has a rule for."""
+"""The rules of other counters for these activations."""
 RECTIFIERS = frozenset(("relu6",))
 
 
@@ -75,7 +75,7 @@ def elementwise(
 
 
 elementwise("neg", "copysign", "conj_physical", saves="nothing")
-elementwise("div", saves="divisors", backward=divided)
+elementwise("div", saves="divisors", backward=div_rule)
 elementwise("maximum", "minimum", "fmax", "fmin", "atan2", "hypot", "xlogy", saves="inputs")
 elementwise("polar", "complex", "ldexp", "remainder", "fmod", saves="inputs")
 elementwise(
@@ -124,9 +124,9 @@ BACKWARD = {
     "relu6": "hardtanh_backward",
     "hardsigmoid": "hardsigmoid_backward",
 }
-"""The backward operators of the activations that networks are declared with."""
+"""The backward operators of the activations that declared networks can use."""
 FROM_RESULT = ("leaky_relu", "elu", "selu", "celu", "threshold", "rrelu")
-"""In place, torch computes their gradients from the result."""
+"""Activations whose gradient torch computes from the result if the call is in place."""
 
 OTHER_WINDOWS: dict[str, Positions] = {
     "glu": Untold("layout"),
@@ -181,7 +181,7 @@ for _name, _count, _why in (
         window=OTHER_WINDOWS.get(_name, "pointwise"),
         saves="output" if _name == "log_softmax" else "input",
         saves_in_place="output" if _name in FROM_RESULT else None,
-        backward=pointwise(BACKWARD[_name], "input") if _name in BACKWARD else None,
+        backward=pointwise_rule(BACKWARD[_name], "input") if _name in BACKWARD else None,
     )
 
 elementwise(

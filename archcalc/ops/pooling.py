@@ -1,4 +1,4 @@
-"""Pools: maximum, average and adaptive."""
+"""Maximum, average and adaptive pooling."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from math import prod
 from archcalc.errors import ShapeError
 from archcalc.graph import Attributes, Handle, Node, Shape
 from archcalc.ops import counters
-from archcalc.ops.gradient import pooled, pooled_adaptively
+from archcalc.ops.gradient import adaptive_avg_pool_rule, pool_rule
 from archcalc.ops.operator import Device, Saves, Work, channels_last, operator, require_channels
 from archcalc.ops.window import (
     Sampling,
@@ -33,13 +33,13 @@ def pool_shape(inputs: tuple[Shape, ...], weights: Mapping[str, Shape], attrs: A
 
 
 def max_pool_work(node: Node, training: bool) -> Work:
-    """K − 1 comparisons find the largest of K values. Windows at the border count whole."""
+    """K − 1 comparisons for the largest of K values. Windows at the border count in full."""
     window = prod(node.attrs["kernel_size"])
     return {"pooling": ((channels_last(node.outputs[0].shape), (window - 1,)),)}
 
 
 def avg_pool_work(node: Node, training: bool) -> Work:
-    """K − 1 additions and one division. Windows at the border count whole."""
+    """K − 1 additions and one division. Windows at the border count in full."""
     return {"pooling": ((channels_last(node.outputs[0].shape), node.attrs["kernel_size"]),)}
 
 
@@ -54,7 +54,7 @@ def adaptive_shape(
 
 
 def adaptive_work(node: Node, training: bool) -> Work:
-    """Every window adds up its own values and divides once: as many operations as values read."""
+    """Each window sums its values and divides once, which is one operation per value read."""
     n, channels, *positions = node.outputs[0].shape
     read = tuple(map(adaptive_window, node.inputs[0].shape[2:], positions))
     return {"pooling": ((read if n == 1 else (n, *read), (channels,)),)}
@@ -69,7 +69,8 @@ def pool_windows(node: Node) -> tuple[Window, ...]:
 
 
 def adaptive_windows(node: Node) -> tuple[Window | Sampling, ...]:
-    """The windows of each spatial dimension, of different lengths if they do not divide it."""
+    """The windows of each spatial dimension. Their lengths differ if the output size does not
+    divide the input size."""
     dims = len(node.attrs["output_size"])
     return tuple(
         Window(size, size) if count == 1 else adaptive_sampling(size, count)
@@ -79,26 +80,26 @@ def adaptive_windows(node: Node) -> tuple[Window | Sampling, ...]:
     )
 
 
-def places(node: Node, training: bool, device: Device) -> int:
-    """torch keeps the place of each maximum as int64."""
+def index_bytes(node: Node, training: bool, device: Device) -> int:
+    """Bytes of the index of each maximum, which torch saves as int64."""
     return 8 * node.outputs[0].numel
 
 
-def global_keeps_nothing(node: Node) -> Saves:
-    """torch takes a mean where the output is 1×1, whose gradient needs no input."""
+def saved_by_average(node: Node) -> Saves:
+    """torch computes a mean if the output is 1×1, and the gradient of a mean needs no input."""
     return "nothing" if all(size == 1 for size in node.outputs[0].shape[2:]) else "input"
 
 
 class MaxPool:
-    """``max_pool2d(x, 3, stride=2)``: as ``torch.nn.functional.max_pool2d``; ``stride`` is the
-    kernel's size unless given."""
+    """``max_pool2d(x, 3, stride=2)``: as ``torch.nn.functional.max_pool2d`` over (N, C, *spatial).
+    ``stride`` defaults to the kernel size. Raises ShapeError if a window does not fit."""
 
     def __init__(self, dims: int) -> None:
         self.dims = dims
         self.operator = operator(
             f"max_pool{dims}d",
             "pooling",
-            formula="(outputs)×(K − 1) comparisons, K the values of a window",
+            formula="(outputs)×(K − 1) comparisons, for windows of K values",
             window=Slides(pool_windows, pools=True),
             counters=counters.MAX_POOL,
             pools="maximum",
@@ -106,8 +107,8 @@ class MaxPool:
             shape=pool_shape,
             saves="input",
             layout="images",
-            saves_also=places,
-            backward=pooled("max_pool_backward"),
+            saves_also=index_bytes,
+            backward=pool_rule("max_pool_backward"),
         )
 
     def __call__(
@@ -133,16 +134,18 @@ class MaxPool:
 
 
 class AvgPool:
-    """``avg_pool2d(x, 8)``: as ``torch.nn.functional.avg_pool2d``.
+    """``avg_pool2d(x, 8)``: as ``torch.nn.functional.avg_pool2d`` over (N, C, *spatial).
 
-    ``count_include_pad`` changes the divisor at the border, not how much is computed."""
+    ``count_include_pad`` changes the divisor at the border but not the count. Raises ShapeError if
+    a window does not fit.
+    """
 
     def __init__(self, dims: int) -> None:
         self.dims = dims
         self.operator = operator(
             f"avg_pool{dims}d",
             "pooling",
-            formula="(outputs)×K: K − 1 additions and a division, K the values of a window",
+            formula="(outputs)×K: K − 1 additions and a division, for windows of K values",
             window=Slides(pool_windows, pools=True),
             counters=counters.AVG_POOL,
             pools="average",
@@ -150,7 +153,7 @@ class AvgPool:
             shape=pool_shape,
             saves="input",
             layout="images",
-            backward=pooled("avg_pool_backward"),
+            backward=pool_rule("avg_pool_backward"),
         )
 
     def __call__(
@@ -184,7 +187,8 @@ ADAPTIVE = {
 
 
 class AdaptivePool:
-    """``adaptive_avg_pool2d(x, 1)``: global average pooling at any input size."""
+    """``adaptive_avg_pool2d(x, 1)``: global average pooling at any input size, as
+    ``torch.nn.AdaptiveAvgPool2d``. Raises ShapeError for an output size below 1."""
 
     def __init__(self, kind: str, dims: int) -> None:
         self.dims = dims
@@ -192,16 +196,16 @@ class AdaptivePool:
         self.operator = operator(
             f"adaptive_{kind}_pool{dims}d",
             "pooling",
-            formula="one operation for each value that a window reads",
+            formula="1 per value that a window reads",
             window=Slides(adaptive_windows, pools=True),
             counters=ADAPTIVE[kind, dims],
             pools=POOLS[kind],
             work=adaptive_work,
             shape=adaptive_shape,
             layout="images",
-            saves="input" if kind == "max" else global_keeps_nothing,
-            saves_also=places if kind == "max" else None,
-            backward=pooled("max_pool_backward") if kind == "max" else pooled_adaptively,
+            saves="input" if kind == "max" else saved_by_average,
+            saves_also=index_bytes if kind == "max" else None,
+            backward=pool_rule("max_pool_backward") if kind == "max" else adaptive_avg_pool_rule,
         )
 
     def __call__(self, x: Handle, output_size: Size = 1, *, name: str = "") -> Handle:

@@ -9,14 +9,14 @@ from typing import Any
 from archcalc.errors import ShapeError
 from archcalc.graph import Attributes, Handle, Shape, times
 from archcalc.ops import counters
-from archcalc.ops.gradient import Rule, a_weight, handed_on, padded, rearranged
+from archcalc.ops.gradient import Rule, expand_rule, pad_rule, parameter_rule, rearrangement_rule
 from archcalc.ops.movement import A_VIEW
 from archcalc.ops.operator import TABLE, Saves, ShapeRule, operator, same_shape
 from archcalc.ops.window import Positions, Untold
 
 
 def pad_shape(inputs: tuple[Shape, ...], weights: Mapping[str, Shape], attrs: Attributes) -> Shape:
-    """``pad`` has two numbers for each dimension, the last dimension first."""
+    """The padded shape. ``pad`` has two numbers per dimension and starts with the last one."""
     x, pad = inputs[0], attrs["pad"]
     if len(pad) % 2 or len(pad) > 2 * len(x):
         raise ShapeError(f"pad {pad} is not two numbers for each of up to {len(x)} dimensions")
@@ -110,9 +110,9 @@ operator(
     "input",
     window="source",
     counters=counters.NOTHING,
-    free="a weight that a function of the model reads by itself",
+    free="a weight that the model reads directly",
     saves="nothing",
-    backward=a_weight,
+    backward=parameter_rule,
 )
 operator(
     "constant",
@@ -132,7 +132,7 @@ operator(
     view=True,
     shape=expand_shape,
     saves="nothing",
-    backward=handed_on,
+    backward=expand_rule,
 )
 operator(
     "detach",
@@ -149,24 +149,24 @@ views("unbind", window="unbind")
 views("split", window="split")
 views("unfold", window=Untold("windows"))
 views("diagonal", "view_as_real", "view_as_complex", "as_strided", window=Untold("layout"))
-copies("pad", window="pad", shape=pad_shape, backward=padded)
+copies("pad", window="pad", shape=pad_shape, backward=pad_rule)
 copies(
     "channel_shuffle",
     window="channel_shuffle",
     shape=shuffled_shape,
-    backward=rearranged("channel_shuffle"),
+    backward=rearrangement_rule("channel_shuffle"),
 )
 copies(
     "pixel_shuffle",
     window="pixel_shuffle",
     shape=depth_to_space_shape,
-    backward=rearranged("pixel_unshuffle"),
+    backward=rearrangement_rule("pixel_unshuffle"),
 )
 copies(
     "pixel_unshuffle",
     window="pixel_unshuffle",
     shape=space_to_depth_shape,
-    backward=rearranged("pixel_shuffle"),
+    backward=rearrangement_rule("pixel_shuffle"),
 )
 copies("stack", window="stack")
 copies("clone", "copy", "tril", "triu", window="pointwise")
@@ -181,7 +181,7 @@ copies(
     window="pointwise",
     copies_if="not contiguous",
     layout="contiguous",
-    why="copies where the layout asks for it, no arithmetic",
+    why="copies if the layout requires it, no arithmetic",
 )
 copies("to", window="pointwise", why="another dtype or device, no arithmetic")
 copies(
@@ -217,10 +217,11 @@ copies("assert", "sym_size", window="source", why="no arithmetic on the values")
 def parameter(
     x: Handle, shape: Sequence[int], *, fill: float = 0.0, std: float = 0.0, name: str
 ) -> Handle:
-    """A weight that the network reads by itself: a class token, a position embedding, layer scale.
+    """A weight that the network reads directly: a class token, a position embedding, layer scale.
 
-    ``x`` is any tensor of the network; the parameter has its dtype, and runs when it does. Training
-    starts from ``fill``, with normal noise of deviation ``std`` added.
+    ``x`` is any tensor of the network. The parameter has its dtype, and is read only in training if
+    ``x`` is computed only there. Training starts from ``fill`` plus normal noise with standard
+    deviation ``std``.
     """
     builder, size = x.builder, tuple(shape)
     attrs = Attributes(fill=fill, std=std)
@@ -231,29 +232,34 @@ def parameter(
 
 
 def expand(x: Handle, like: Handle, *, name: str = "expand") -> Handle:
-    """``x``, whose first dimension is 1, once for each image of ``like``: a view."""
+    """A view that repeats ``x``, whose first dimension is 1, for each image of ``like``. Raises
+    ShapeError if the first dimension of ``x`` is not 1."""
     return TABLE["expand"].apply(x, like, name=name)
 
 
 def pad(
     x: Handle, pad: Sequence[int], mode: str = "constant", value: float = 0.0, *, name: str = "pad"
 ) -> Handle:
-    """As ``torch.nn.functional.pad``: ``(left, right, top, bottom)``; a negative number crops."""
+    """As ``torch.nn.functional.pad`` with ``(left, right, top, bottom)``. A negative number crops.
+    Raises ShapeError if nothing would be left."""
     return TABLE["pad"].apply(x, name=name, attrs={"pad": tuple(pad), "mode": mode, "value": value})
 
 
 def channel_shuffle(x: Handle, groups: int, *, name: str = "channel_shuffle") -> Handle:
-    """As ``torch.nn.ChannelShuffle``: channel j of group i becomes channel i of group j."""
+    """As ``torch.nn.ChannelShuffle``: channel j of group i becomes channel i of group j. Raises
+    ShapeError if ``groups`` does not divide the channels."""
     return TABLE["channel_shuffle"].apply(x, name=name, attrs={"groups": groups})
 
 
 def pixel_shuffle(x: Handle, upscale_factor: int, *, name: str = "pixel_shuffle") -> Handle:
-    """As ``torch.nn.PixelShuffle``, depth to space: (N, C·r², H, W) to (N, C, H·r, W·r)."""
+    """As ``torch.nn.PixelShuffle``, depth to space: (N, C·r², H, W) to (N, C, H·r, W·r). Raises
+    ShapeError if r² does not divide the channels."""
     return TABLE["pixel_shuffle"].apply(x, name=name, attrs={"upscale_factor": upscale_factor})
 
 
 def pixel_unshuffle(x: Handle, downscale_factor: int, *, name: str = "pixel_unshuffle") -> Handle:
-    """As ``torch.nn.PixelUnshuffle``, space to depth: (N, C, H·r, W·r) to (N, C·r², H, W)."""
+    """As ``torch.nn.PixelUnshuffle``, space to depth: (N, C, H·r, W·r) to (N, C·r², H, W). Raises
+    ShapeError if r does not divide height and width."""
     return TABLE["pixel_unshuffle"].apply(
         x, name=name, attrs={"downscale_factor": downscale_factor}
     )

@@ -1,4 +1,4 @@
-"""LSTM, GRU and plain recurrent layers, whole sequences and single cells."""
+"""LSTM, GRU and plain recurrent layers, over sequences and as single cells."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from archcalc.ops.window import Untold
 
 
 def recurrent_work(gates: int, activation: int, elementwise: int) -> Callable[[Node, bool], Work]:
-    """Every weight matrix multiplies one vector for each step of each sequence, in each layer and
-    direction; ``activation`` and ``elementwise`` are operations a hidden unit."""
+    """Each weight matrix multiplies one vector per step and sequence, in every layer and direction.
+    ``activation`` and ``elementwise`` are operations per hidden unit."""
 
     def work(node: Node, training: bool) -> Work:
         shapes = operands(node)
         rows = steps(node)
         matrices = tuple(shape for shape in shapes if len(shape) == 2)
         biases = tuple(shape for shape in shapes if len(shape) == 1)
-        # Of each layer and direction the first matrix is input-to-hidden, gates×H rows.
+        # The first matrix of each layer and direction is input-to-hidden, with gates×H rows.
         period = 3 if node.attrs.get("proj_size") else 2
         hidden = sum(matrix[0] // gates for matrix in matrices[::period])
         result: dict[str, tuple[tuple[Shape, ...], ...]] = {
@@ -35,7 +35,7 @@ def recurrent_work(gates: int, activation: int, elementwise: int) -> Callable[[N
 
 
 def steps(node: Node) -> Shape:
-    """(steps, sequences) of the input in either order; (rows,) of a packed one or a cell."""
+    """(steps, sequences) of the input in either order, or (rows,) for a packed input or a cell."""
     return node.inputs[0].shape[:-1] or (1,)
 
 

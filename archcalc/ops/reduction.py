@@ -1,4 +1,4 @@
-"""From many values to fewer: sums, means, extrema, norms, sorting."""
+"""Reductions and sorting: sums, means, extrema, norms and losses."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal
 
 from archcalc.graph import Attributes, Handle, Node, Shape
 from archcalc.ops import counters
-from archcalc.ops.gradient import Rule, spread
+from archcalc.ops.gradient import Rule, reduction_rule
 from archcalc.ops.movement import axis
 from archcalc.ops.operator import (
     TABLE,
@@ -33,7 +33,7 @@ def per_input(count: int) -> Callable[[Node, bool], Work]:
 
 
 def sort_work(node: Node, training: bool) -> Work:
-    """n·⌈log₂ n⌉ comparisons along the sorted dimension, merge sort's bound."""
+    """n·⌈log₂ n⌉ comparisons along the sorted dimension, the bound of merge sort."""
     shape = node.inputs[0].shape or (1,)
     along = shape[node.attrs.get("dim", -1)]
     return {"reduction": ((extent(shape), (max(along - 1, 0).bit_length(),)),)}
@@ -42,7 +42,7 @@ def sort_work(node: Node, training: bool) -> Work:
 def reduced_shape(
     inputs: tuple[Shape, ...], weights: Mapping[str, Shape], attrs: Attributes
 ) -> Shape:
-    """The dimensions of ``dim`` are gone; with ``keepdim`` they are 1."""
+    """The shape without the dimensions ``dim``, or with 1 in their place if ``keepdim`` is set."""
     x = inputs[0]
     gone = {axis(dim, len(x)) for dim in attrs["dim"]}
     if attrs["keepdim"]:
@@ -50,8 +50,8 @@ def reduced_shape(
     return tuple([size for place, size in enumerate(x) if place not in gone])
 
 
-def chosen_places(node: Node, training: bool, device: Device) -> int:
-    """torch keeps the place of each result as int64."""
+def index_bytes(node: Node, training: bool, device: Device) -> int:
+    """Bytes of the index of each result, which torch saves as int64."""
     return 8 * node.outputs[0].numel
 
 
@@ -78,7 +78,7 @@ def reduction(
     backward: Rule | None = None,
 ) -> None:
     """Declare operators with this number of operations per input element."""
-    text = f"{per_input_element} an input element" + (f": {why}" if why else "")
+    text = f"{per_input_element} per input element" + (f": {why}" if why else "")
     for name in names:
         operator(
             name,
@@ -95,7 +95,11 @@ def reduction(
 
 
 reduction(
-    "sum", why="an addition", shape=reduced_shape, saves="nothing", backward=spread(mean=False)
+    "sum",
+    why="an addition",
+    shape=reduced_shape,
+    saves="nothing",
+    backward=reduction_rule(mean=False),
 )
 reduction(
     "mean",
@@ -103,7 +107,7 @@ reduction(
     shape=reduced_shape,
     saves="nothing",
     pools="average",
-    backward=spread(mean=True),
+    backward=reduction_rule(mean=True),
 )
 reduction("nansum", "nanmean", "prod", why="an addition", saves="input")
 reduction("cumsum", why="an addition", window=Untold("sequence"), saves="nothing")
@@ -178,7 +182,7 @@ for _name in ("sort", "topk"):
         formula="n×⌈log₂ n⌉ comparisons",
         work=sort_work,
         saves="nothing",
-        saves_also=chosen_places,
+        saves_also=index_bytes,
         chooses=_name == "topk",
     )
 
@@ -186,12 +190,14 @@ for _name in ("sort", "topk"):
 def mean(
     x: Handle, dim: int | Sequence[int], keepdim: bool = False, *, name: str = "mean"
 ) -> Handle:
-    """As ``torch.mean`` over one or several dimensions. Counted: 1 an input element."""
+    """As ``torch.mean`` over one or several dimensions. Counted: 1 per input element. Raises
+    ShapeError for a dimension that does not exist."""
     return TABLE["mean"].apply(x, name=name, attrs=_over(dim, keepdim))
 
 
 def sum(x: Handle, dim: int | Sequence[int], keepdim: bool = False, *, name: str = "sum") -> Handle:
-    """As ``torch.sum`` over one or several dimensions. Counted: 1 an input element."""
+    """As ``torch.sum`` over one or several dimensions. Counted: 1 per input element. Raises
+    ShapeError for a dimension that does not exist."""
     return TABLE["sum"].apply(x, name=name, attrs=_over(dim, keepdim))
 
 

@@ -1,4 +1,4 @@
-"""Fourier transforms, and sampling between grid points. No matrix products, so no macs."""
+"""Fourier transforms, interpolation and sampling. None of them has multiply-adds."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from archcalc.errors import ShapeError
 from archcalc.graph import Attributes, Handle, Node, Shape, numel, times
 from archcalc.ops import counters
 from archcalc.ops.counters import Counters
-from archcalc.ops.gradient import rearranged
+from archcalc.ops.gradient import rearrangement_rule
 from archcalc.ops.operator import TABLE, Work, extent, operator, per_output
 from archcalc.ops.window import (
     Positions,
@@ -27,7 +27,7 @@ from archcalc.ops.window import (
 def upsample_shape(
     inputs: tuple[Shape, ...], weights: Mapping[str, Shape], attrs: Attributes
 ) -> Shape:
-    """``size``, or the spatial dimensions ``scale_factor`` times as large."""
+    """The shape after resizing to ``size``, or by ``scale_factor``."""
     n, channels, *places = inputs[0]
     sizes = attrs["size"]
     if sizes is None:
@@ -41,7 +41,7 @@ def upsample_shape(
 
 def fft_work(node: Node, training: bool) -> Work:
     """5·n·⌈log₂ n⌉ real operations for a complex transform of length n (Cooley and Tukey, radix 2),
-    half of it where the input or the output is real."""
+    and half as many if the input or the output is real."""
     shape = max(node.inputs[0].shape, node.outputs[0].shape, key=numel)
     lengths = [shape[dim] for dim in node.attrs["dim"]]
     stages = sum(max(length - 1, 0).bit_length() for length in lengths)
@@ -53,7 +53,7 @@ def fft_work(node: Node, training: bool) -> Work:
 
 
 def resized(taps: int) -> Slides:
-    """Interpolation between ``taps`` positions along each dimension; 1 is the nearest."""
+    """The windows of an interpolation between ``taps`` positions per dimension; 1 means nearest."""
 
     def windows(node: Node) -> tuple[Sampling, ...]:
         attrs = node.attrs
@@ -71,7 +71,7 @@ def resized(taps: int) -> Slides:
 
 
 def scales(attrs: Attributes, dims: int) -> tuple[float | None, ...]:
-    """The factors that the caller gave, under the names of torch's dispatcher."""
+    """The scale factors that the caller passed, under the names of torch's dispatcher."""
     names = {1: ("scales",), 2: ("scales_h", "scales_w"), 3: ("scales_d", "scales_h", "scales_w")}
     return tuple([attrs.get(name) for name in names[dims]])
 
@@ -90,18 +90,18 @@ def interpolation(
             shape=upsample_shape,
             saves="nothing",
             layout="images",
-            backward=rearranged("upsample_backward"),
+            backward=rearrangement_rule("upsample_backward"),
         )
 
 
 def pairwise_distance_work(node: Node, training: bool) -> Work:
-    """Subtract, square and add for each feature of each pair."""
+    """Subtract, square and add: 3 operations per feature of each pair."""
     return {"reduction": (((3,), extent(node.outputs[0].shape), (node.inputs[0].shape[-1],)),)}
 
 
 def grid_sample_work(node: Node, training: bool) -> Work:
-    """Each output value is a mean of the places around it, two along each dimension: a product for
-    each and a sum between them. Nearest copies, bicubic has 16 places in two dimensions."""
+    """Each output value is a weighted sum of the positions around it, two per dimension or, with
+    bicubic, four. Nearest only copies."""
     dims = len(node.inputs[0].shape) - 2
     mode = node.attrs["interpolation_mode"]
     if mode == NEAREST:
@@ -111,8 +111,8 @@ def grid_sample_work(node: Node, training: bool) -> Work:
 
 
 def grid_sample_backward_work(node: Node, training: bool) -> Work:
-    """For each value of the gradient and each place that it came from: a product and a sum for the
-    input's gradient, and for the grid's two products and a sum along each dimension."""
+    """Per value of the gradient and position that it was sampled from: a product and a sum for the
+    gradient of the input; two products and a sum per dimension for the gradient of the grid."""
     dims = len(node.inputs[1].shape) - 2
     mode = node.attrs["interpolation_mode"]
     of_input, of_grid = node.attrs["output_mask"]
@@ -139,7 +139,7 @@ operator(
     "reduction",
     window=Untold("layout"),
     counters=counters.NOTHING,
-    formula="3 for each feature of each pair",
+    formula="3 per feature of each pair",
     work=pairwise_distance_work,
     saves="inputs",
 )
@@ -151,7 +151,7 @@ operator(
     free="copies the nearest value, no arithmetic",
     shape=upsample_shape,
     saves="nothing",
-    backward=rearranged("upsample_backward"),
+    backward=rearrangement_rule("upsample_backward"),
 )
 interpolation(
     "upsample_linear",
@@ -186,7 +186,7 @@ operator(
     "elementwise",
     window=Untold("values"),
     counters=counters.GRID_SAMPLE,
-    formula="2×places − 1 per element: 4 places in two dimensions, 8 in three, 16 bicubic",
+    formula="2×positions − 1 per element: 4 positions in 2D, 8 in 3D, 16 for bicubic",
     work=grid_sample_work,
     free="nearest copies a value, no arithmetic",
     saves="inputs",
@@ -196,9 +196,9 @@ operator(
     "elementwise",
     window=Untold("values"),
     counters=counters.NOTHING,
-    formula="2 per place for the input's gradient, 3 per place and dimension for the grid's",
+    formula="2 per position for the input's gradient, 3 per position and dimension for the grid's",
     work=grid_sample_backward_work,
-    free="no gradient was asked for",
+    free="no gradient is requested",
     saves="nothing",
 )
 operator(
@@ -212,7 +212,7 @@ operator(
 )
 
 MODES: Mapping[str, int] = {"linear": 1, "bilinear": 2, "bicubic": 2, "trilinear": 3}
-"""How many spatial dimensions a mode of interpolation is for; "nearest" is for any."""
+"""The number of spatial dimensions of each interpolation mode. "nearest" works with any."""
 
 
 def interpolate(
@@ -224,11 +224,12 @@ def interpolate(
     *,
     name: str = "interpolate",
 ) -> Handle:
-    """As ``torch.nn.Upsample``: to ``size``, or by a whole ``scale_factor``. Counted for each
-    output element: nearest 0, linear 3, bilinear 7, trilinear 15, bicubic 31.
+    """As ``torch.nn.Upsample``: resize (N, C, *spatial) to ``size``, or by an integer
+    ``scale_factor``. Counted per output element: nearest 0, linear 3, bilinear 7, trilinear 15,
+    bicubic 31.
 
-    Raises ShapeError unless one of ``size`` and ``scale_factor`` is given, and for a mode that
-    does not fit the dimensions.
+    Raises ShapeError unless exactly one of ``size`` and ``scale_factor`` is given, and for a mode
+    that does not fit the number of dimensions.
     """
     dims = len(x.shape) - 2
     if (size is None) == (scale_factor is None):

@@ -1,4 +1,4 @@
-"""Windows: how many fit, by torch's arithmetic, and which positions each of them reads."""
+"""Sliding windows: how many fit, by torch's arithmetic, and which positions each one reads."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from archcalc.errors import ShapeError
 from archcalc.graph import Node, Shape, times
 
 Size = int | tuple[int, ...]
-"""One number for every dimension, or one each."""
+"""One number for all spatial dimensions, or one per dimension."""
 
 Padding = Size | str
-"""As torch's convolutions take it: numbers, ``"valid"`` or ``"same"``."""
+"""Padding as in torch's convolutions: numbers, ``"valid"`` or ``"same"``."""
 
 
 def each(size: Size, dims: int) -> tuple[int, ...]:
-    """``3`` as ``(3, 3)``. Raises ShapeError when a tuple has another length."""
+    """``3`` as ``(3, 3)`` for 2 dimensions. Raises ShapeError if a tuple has another length."""
     if isinstance(size, int):
         return (size,) * dims
     if len(size) != dims:
@@ -35,9 +35,10 @@ def conv_positions(
     padding: Shape | str,
     dilation: Shape,
 ) -> Shape:
-    """Output positions of a convolution over ``size`` (only the spatial dimensions).
+    """Output positions of a convolution, in each spatial dimension.
 
-    ``torch.nn.Conv2d``: ⌊(size + 2·padding − dilation·(kernel − 1) − 1) / stride⌋ + 1.
+    As in ``torch.nn.Conv2d``: ⌊(size + 2·padding − dilation·(kernel − 1) − 1) / stride⌋ + 1. Raises
+    ShapeError if the window is larger than the padded input.
 
     >>> conv_positions((224, 224), (7, 7), (2, 2), (3, 3), (1, 1))
     (112, 112)
@@ -67,8 +68,9 @@ def pool_positions(
     dilation: Shape,
     ceil_mode: bool,
 ) -> Shape:
-    """Output positions of a pool. With ``ceil_mode`` the division rounds up, and the last window is
-    dropped when it would start in the right padding or beyond (torch, ``pooling_output_shape``).
+    """Output positions of a pool, in each spatial dimension. With ``ceil_mode``, the division
+    rounds up, and the last window is dropped if it would start in the right padding or beyond
+    (torch's ``pooling_output_shape``). Raises ShapeError if no window fits.
 
     >>> pool_positions((112, 112), (3, 3), (2, 2), (0, 0), (1, 1), ceil_mode=True)
     (56, 56)
@@ -101,7 +103,9 @@ def transposed_positions(
     output_padding: Shape,
     dilation: Shape,
 ) -> Shape:
-    """Output positions of a transposed convolution (``torch.nn.ConvTranspose2d``)."""
+    """Output positions of a transposed convolution, as in ``torch.nn.ConvTranspose2d``:
+    (size − 1)·stride − 2·padding + dilation·(kernel − 1) + output_padding + 1. Raises ShapeError if
+    there are none."""
     result = []
     for axis in range(len(size)):
         if kernel[axis] < 1 or stride[axis] < 1 or dilation[axis] < 1 or padding[axis] < 0:
@@ -120,9 +124,10 @@ def transposed_positions(
 
 
 def adaptive_window(size: int, count: int) -> int:
-    """The lengths of all windows of an adaptive pool along one dimension, added up.
+    """The sum of the lengths of all windows of an adaptive pool along one dimension.
 
-    Window i runs from ⌊i·size/count⌋ to ⌈(i+1)·size/count⌉; where count divides size they tile it.
+    Window i runs from ⌊i·size/count⌋ to ⌈(i+1)·size/count⌉. If count divides size, they do not
+    overlap.
 
     >>> adaptive_window(7, 1), adaptive_window(7, 7), adaptive_window(10, 4)
     (7, 7, 12)
@@ -149,17 +154,17 @@ def _too_large(size: Shape, kernel: Shape, padding: Shape, dilation: Shape) -> S
 
 @dataclass(frozen=True, slots=True)
 class Sampling:
-    """Which positions along one dimension of its input each output position reads.
+    """The input positions that each output position reads, along one dimension.
 
-    ``reads[i]`` has the positions that output position i reads; position ``i + len(reads)`` reads
-    the same ones, ``shift`` further on. Positions outside the input are padding.
+    Output position i reads ``reads[i]``. Position ``i + len(reads)`` reads the same positions plus
+    ``shift``. Positions outside the input are padding.
     """
 
     reads: tuple[Sequence[int], ...]
     shift: int
 
     def __call__(self, position: int) -> list[int]:
-        """The input positions that one output position reads.
+        """The input positions that this output position reads.
 
         >>> window = Window(3, stride=2, padding=1).sampling()
         >>> window(0), window(5)
@@ -169,7 +174,7 @@ class Sampling:
         return [read + turns * self.shift for read in self.reads[phase]]
 
     def covers(self, size: int) -> bool:
-        """Whether the first position reads all of this many."""
+        """Whether the first output position reads all ``size`` input positions."""
         return set(self(0)).issuperset(range(size))
 
 
@@ -179,16 +184,16 @@ class Window(NamedTuple):
     kernel: int
     stride: int = 1
     padding: int = 0
-    """In front of the first position."""
+    """Padding before the first position."""
     dilation: int = 1
 
     @property
     def span(self) -> int:
-        """From the first to the last position read."""
+        """The distance from the first to the last position read, both included."""
         return self.dilation * (self.kernel - 1) + 1
 
     def covers(self, size: int) -> bool:
-        """Whether the first window reads all of this many positions."""
+        """Whether the first window reads all ``size`` positions."""
         if self.dilation == 1:
             return self.kernel - self.padding >= size
         return self.sampling().covers(size)
@@ -199,7 +204,7 @@ class Window(NamedTuple):
 
 
 def transposed_sampling(kernel: int, stride: int, padding: int, dilation: int) -> Sampling:
-    """Tap t of input position i lands on output position stride·i + dilation·t − padding.
+    """Tap t of input position i contributes to output position stride·i + dilation·t − padding.
 
     >>> transposed_sampling(2, 2, 0, 1).reads
     ((0,), (0,))
@@ -225,16 +230,16 @@ def adaptive_sampling(size: int, count: int) -> Sampling:
 def resized_step(
     size: int, count: int, align_corners: bool = False, scale: float | None = None
 ) -> Fraction:
-    """Input positions between neighbouring output positions of an interpolation."""
-    size, count = index(size), index(count)  # a Fraction is of ordinary numbers
+    """The distance between neighbouring output positions, in input positions."""
+    size, count = index(size), index(count)  # a Fraction needs integers, not symbolic sizes
     if align_corners:
         return _ratio(size - 1, count - 1) if count > 1 else Fraction(0)
     return 1 / Fraction(scale).limit_denominator(10_000) if scale else _ratio(size, count)
 
 
 def _ratio(above: int, below: int) -> Fraction:
-    """``above / below``. Twice a size over that size is 2 whatever the size, which a formula learns
-    from a division without a remainder."""
+    """``above / below``. If one divides the other, the quotient is computed by integer division. A
+    formula then knows that, for example, twice a size over that size is 2 for every size."""
     if above and below % above == 0:
         return Fraction(1, int(below // above))
     if above % below == 0:
@@ -245,10 +250,10 @@ def _ratio(above: int, below: int) -> Fraction:
 def resized_sampling(
     size: int, count: int, taps: int, align_corners: bool, scale: float | None = None
 ) -> Sampling:
-    """What interpolation from ``size`` to ``count`` positions reads: ``taps`` of them around the
-    place that an output position has in the input, or that very position where it falls on one.
+    """The positions that interpolation from ``size`` to ``count`` positions reads: the ``taps``
+    nearest to the output position, or only one if the output position coincides with it.
 
-    ``scale`` is the factor that the caller gave, which torch uses in place of count / size.
+    ``scale`` is the factor that the caller passed, which torch uses instead of count / size.
 
     >>> resized_sampling(4, 8, taps=2, align_corners=False).reads
     (range(-1, 1), range(0, 2))
@@ -269,9 +274,10 @@ def resized_sampling(
 def antialiased_sampling(
     size: int, count: int, taps: int, align_corners: bool, scale: float | None = None
 ) -> Sampling:
-    """What antialiased interpolation reads: when it shrinks, its ``taps`` positions grow with the
-    step. The filter is zero at its ends, and at all pixels but one where its centre falls on that
-    one. torch puts the centre at step·(i + ½) even where corners are aligned.
+    """The positions that antialiased interpolation reads. When it shrinks, its support of ``taps``
+    positions grows with the step. The filter is zero at its ends; without shrinking, it is also
+    zero at all pixels but one if its centre coincides with that one. torch puts the centre at
+    step·(i + ½) even if corners are aligned.
 
     >>> antialiased_sampling(8, 4, taps=2, align_corners=False).reads
     (range(-1, 3),)
@@ -289,7 +295,8 @@ def antialiased_sampling(
 def nearest_sampling(
     size: int, count: int, exact: bool = False, scale: float | None = None
 ) -> Sampling:
-    """Nearest interpolation reads ⌊i·size/count⌋; torch's "nearest-exact" half a step further on.
+    """Nearest interpolation reads ⌊i·size/count⌋; torch's "nearest-exact" reads half a step
+    further.
 
     >>> nearest_sampling(4, 8).reads
     (range(0, 1), range(0, 1))
@@ -315,36 +322,36 @@ Why = Literal[
     "inputs",
     "bare",
 ]
-"""Why the window is unknown: the operation is not in the table; where it reads depends on values;
-it wraps around the border; it reverses positions; it cuts out overlapping windows; it runs along a
-sequence; every result mixes in a way that is not a window; dimensions are rearranged in a way that
-is not followed; branches of different strides meet; the inputs are not images; it depends on no
-input."""
+"""Why the window is unknown. In order: the operation is not in the table; the positions that it
+reads depend on values; it wraps around the border; it reverses positions; it extracts overlapping
+windows; it runs along a sequence; every result mixes positions without a window; it rearranges
+dimensions in an unsupported way; branches with different strides meet; the inputs are not images;
+it depends on no input."""
 
 
 class Slides(NamedTuple):
-    """Output positions read a pattern of input positions in the last dimensions, one element each
-    of ``windows(node)``; convolutions read every channel there."""
+    """Each output position reads a window of input positions. ``windows(node)`` has one element for
+    each of the last dimensions."""
 
     windows: Callable[[Node], tuple[Window | Sampling, ...]]
     over_channels: bool = False
-    """Every output channel reads every input channel of its group."""
+    """Whether every output channel reads every input channel of its group."""
     pools: bool = False
-    """With a single output position it is global pooling."""
+    """Whether it pools. With a single output position, it is global pooling."""
 
 
 class Mixes(NamedTuple):
-    """Every result reads the whole of some dimensions of the first input."""
+    """Every result reads some dimensions of the first input in full."""
 
     dims: Callable[[Node], tuple[int, ...] | None]
-    """None if the node does not state it."""
+    """These dimensions; None if the node does not state them."""
     keeps: bool = False
-    """Results keep their places, as with softmax; otherwise the dimensions are gone, or 1, or
-    anew."""
+    """Whether results keep their positions, as in softmax. Otherwise these dimensions are removed,
+    become 1, or are new."""
 
 
 class Untold(NamedTuple):
-    """The operator does something to positions that is not a window."""
+    """The operator moves or mixes positions in a way that is not a window."""
 
     why: Why
 
@@ -373,5 +380,5 @@ Positions = (
     | Mixes
     | Untold
 )
-"""What an operator does to positions: it slides a window, mixes whole dimensions, works point by
-point, rearranges, or does something that is not followed."""
+"""How an operator moves and mixes positions: it slides a window, mixes whole dimensions, works
+point by point, rearranges, or does something else (:class:`Untold`)."""

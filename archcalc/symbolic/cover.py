@@ -1,13 +1,14 @@
-"""Every region that some ranges of sizes reach, so that any position in them has an answer.
+"""All regions that some ranges of sizes reach, so that every combination of sizes has a result.
 
     found = cover("googlenet", {"height": range(32, 513), "batch": range(1, 65)})
-    found.regions     # each with its guards, and what was read as expressions
+    found.regions     # each with its guards, and with its figures as expressions
     found.refusals    # each with its guards, the node that refuses, and the message
-    found.narrowed    # the ranges that had to be made smaller
-    found.javascript("network")    # all of it as one program
+    found.narrowed    # the ranges that had to be reduced
+    found.javascript("network")    # the whole cover as one program
 
-The sizes are split by the guards of the regions that are met, until none is left over. A guard of
-one size divides the values of that size; a guard of several sizes divides their combinations.
+The guards of each region split the ranges, until every combination of sizes belongs to a region. A
+guard on one size splits the values of that size; a guard on several sizes splits their
+combinations.
 """
 
 from __future__ import annotations
@@ -32,10 +33,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 MOST_COMBINATIONS = 1 << 21
-"""Of the sizes that guards compare with each other."""
+"""The most combinations of sizes that guards compare with each other."""
 
 PIECES_PER_REGION = 16
-"""A region may be met in several pieces of the ranges, though not in any number of them."""
+"""The most pieces of the ranges per region, on average."""
 
 BY_CLASS = Cost._fields[1:]
 
@@ -50,9 +51,9 @@ class Cover:
     narrowed: Mapping[str, Sequence[int]]
     """The requested values of the sizes that now have fewer."""
     regions: tuple[Region, ...]
-    """That the network takes, the one at the defaults first."""
+    """The regions that the network accepts, starting with the one at the defaults."""
     refusals: tuple[Region, ...]
-    """That it refuses: :attr:`Region.refused_by` and :meth:`Region.why`."""
+    """The regions that it refuses: see :attr:`Region.refused_by` and :meth:`Region.why`."""
 
     def javascript(self, name: str = "network") -> str:
         """The program of :func:`archcalc.symbolic.live.javascript`."""
@@ -62,8 +63,9 @@ class Cover:
 
 
 def by_node(profile: Profile, recorder: Recorder) -> dict[str, Any]:
-    """What :func:`cover` reads unless told otherwise: every figure as ``totals``, and a column for
-    each thing that is known of a node. A node whose operator is not in the table has None."""
+    """The default record of :func:`cover`: every figure under ``totals``, and one column per
+    property of the nodes under ``nodes``. Costs are None if a node's operator is not in the
+    table."""
 
     def cost(layer: Layer, field: str) -> int | None:
         return None if layer.cost is None else getattr(layer.cost, field)
@@ -98,23 +100,23 @@ def cover(
     read: Read = by_node,
     limit: int = 64,
 ) -> Cover:
-    """Every region of a declared network that these values of its sizes reach.
+    """All regions of a declared network that these values of its sizes reach.
 
-    ``ranges`` has the values of each size by name, in order: numeric options, ``batch``,
-    ``height``, ``width``. ``options`` are fixed; ``shape`` is the input (N, C, H, W) of the sizes
-    that do not vary. ``read`` gives what is wanted of a profile. Where more than ``limit`` regions
-    are reached, the ranges of the sizes that make most of them are halved, around the default,
-    until no more than that are left. A :class:`Formula` may be given instead of a name.
+    ``ranges`` maps the names of sizes to increasing values: numeric options, ``batch``, ``height``
+    and ``width``. ``options`` are fixed, and ``shape`` is the input (N, C, H, W) for the sizes that
+    do not vary. ``read`` selects the integers of a profile that each region records. If there are
+    more than ``limit`` regions, the ranges of the sizes that cause most of them are halved around
+    the default until the limit holds. ``model`` is a name or a :class:`Formula`.
 
     >>> found = cover("googlenet", {"height": range(32, 513)}, training=True)
     >>> [region.conditions for region in found.regions]
     [('height ≥ 79',)]
     >>> found.refusals[0].refused_by, found.refusals[0].why({"height": 40})
     ('aux1.avg_pool', 'aux1.avg_pool: 5×5 window is larger than its 2×14 input (padding 0) (in a \
-head that runs in training alone)')
+head that runs only in training)')
 
-    Raises UsageError for a size that the network does not have or a range without values, and what
-    the network raises at its defaults.
+    Raises UsageError for an unknown size or an invalid range, and the errors of the network at its
+    defaults.
     """
     for name, values in ranges.items():
         if not len(values) or values[0] < 1 or any(b <= a for a, b in pairwise(values)):
@@ -139,21 +141,20 @@ head that runs in training alone)')
     covered = dict(ranges)
     while True:
         try:
-            met = _regions(formula, covered, limit)
+            found = _regions(formula, covered, limit)
         except _TooManyError as error:
             covered[error.name] = _halved(covered[error.name], formula.defaults[error.name])
             continue
         narrowed = {
             name: values for name, values in ranges.items() if len(covered[name]) < len(values)
         }
-        taken = tuple(region for region in met if not region.refusal)
-        return Cover(
-            formula, covered, narrowed, taken, tuple(region for region in met if region.refusal)
-        )
+        accepted = tuple(region for region in found if not region.refusal)
+        refused = tuple(region for region in found if region.refusal)
+        return Cover(formula, covered, narrowed, accepted, refused)
 
 
 class _TooManyError(Exception):
-    """More regions, or more combinations, than are allowed; ``name`` is the size at fault."""
+    """There are too many regions or combinations; ``name`` is the size that causes most of them."""
 
     def __init__(self, name: str) -> None:
         super().__init__(name)
@@ -161,7 +162,7 @@ class _TooManyError(Exception):
 
 
 def _halved(values: Sequence[int], default: int) -> Sequence[int]:
-    """The half of the values that is nearest to the default."""
+    """The half of the values that is closest to the default."""
     count = max(1, len(values) // 2)
     nearest = min(range(len(values)), key=lambda place: abs(values[place] - default))
     start = min(max(0, nearest - count // 2), len(values) - count)
@@ -169,7 +170,7 @@ def _halved(values: Sequence[int], default: int) -> Sequence[int]:
 
 
 def _regions(formula: Formula, ranges: Mapping[str, Sequence[int]], limit: int) -> list[Region]:
-    """The regions in the order in which they are met. Raises _TooManyError."""
+    """The regions in the order in which they are found. Raises _TooManyError."""
     found: dict[int, Region] = {}
     edges: dict[str, set[str]] = {name: set() for name in ranges}
     pieces = 0
@@ -195,8 +196,8 @@ def _regions(formula: Formula, ranges: Mapping[str, Sequence[int]], limit: int) 
 
 @dataclass(frozen=True)
 class _Piece:
-    """Some combinations of the sizes: the product of tables, each of which has the combinations of
-    the sizes that guards have compared with each other."""
+    """Some combinations of the sizes, as the product of tables. Each table has the combinations of
+    sizes that guards have compared with each other."""
 
     tables: tuple[Mapping[str, NDArray[np.int64]], ...]
 
@@ -207,7 +208,7 @@ class _Piece:
         return _Piece(tuple({name: np.array(each, np.int64)} for name, each in ranges.items()))
 
     def nearest(self, defaults: Mapping[str, int]) -> dict[str, int]:
-        """A combination as near to the defaults as there is, by the size that is furthest off."""
+        """The combination closest to the defaults, by its largest difference in one size."""
         import numpy as np
 
         sizes: dict[str, int] = {}
@@ -218,7 +219,7 @@ class _Piece:
         return sizes
 
     def split(self, region: Region, place: int) -> tuple[set[str], _Piece, _Piece | None]:
-        """The names in a guard, and the pieces in which it holds and in which it does not."""
+        """The names in a guard, and the pieces in which it holds and does not hold."""
         import numpy as np
 
         names = region.space.variables(dict(region.guards[place].polynomial))
@@ -237,7 +238,7 @@ class _Piece:
     def _joined(
         self, names: set[str]
     ) -> tuple[Mapping[str, NDArray[np.int64]], list[Mapping[str, NDArray[np.int64]]]]:
-        """One table with these sizes, and the tables with none of them. Raises _TooManyError."""
+        """One table with these sizes, and the tables without any of them. Raises _TooManyError."""
         import numpy as np
 
         some = [table for table in self.tables if names & table.keys()]

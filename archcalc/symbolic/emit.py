@@ -1,8 +1,8 @@
-"""Expressions as code: Python, NumPy and JavaScript from one walk, each shared part computed once.
+"""Expressions as code in Python, NumPy and JavaScript, and as text and LaTeX.
 
-What the emitted code computes are integers, so quotients round down in every language. Terms are
-grouped by their commonest factor (``h·w·(25·a + 9·b)``), which is shorter to read and to run than a
-sum of products.
+The emitted code computes integers, so quotients round down in every language. It computes each
+shared subexpression once. Terms are grouped by their most common factor (``h·w·(25·a + 9·b)``),
+which is shorter and faster than a sum of products.
 """
 
 from __future__ import annotations
@@ -26,14 +26,15 @@ from archcalc.symbolic.size import Guard
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How one language writes the parts of expressions."""
+    """The notation of one language."""
 
     times: str
     quotient: Callable[[str, str], str]
     extreme: Callable[[bool, Sequence[str]], str]
     number: Callable[[int], str] = str
     nonzero: Callable[[str], str] = str
-    """A divisor, or 1 instead of 0: a guard is also asked where another one rules the 0 out."""
+    """A divisor, or 1 instead of 0: guards are also evaluated for sizes that another guard
+    excludes because the divisor is 0."""
 
 
 def _numpy_extreme(largest: bool, of: Sequence[str]) -> str:
@@ -64,7 +65,7 @@ BIGINTS = Dialect(
     lambda below: f"({below} || 1n)",
 )
 NUMBERS = Dialect(" * ", BIGINTS.quotient, BIGINTS.extreme, nonzero=lambda below: f"({below} || 1)")
-"""JavaScript for BigInts, and for ordinary numbers; the program around it defines ``quotient``,
+"""JavaScript with BigInts, and with ordinary numbers. The surrounding program defines ``quotient``,
 ``largest`` and ``smallest``."""
 WORDS = Dialect(
     "·",
@@ -80,12 +81,12 @@ LATEX = Dialect(
 
 
 def latex_name(name: str) -> str:
-    """A size's or figure's name upright, as names of several letters are set."""
+    """The name of a size or figure in upright letters, as usual for names of several letters."""
     return r"\mathrm{" + name.replace("_", r"\_") + "}"
 
 
 class Code:
-    """The assignments that some polynomials need, in order, and each polynomial over them."""
+    """The assignments that some polynomials need, in order. Calling it writes a polynomial."""
 
     def __init__(
         self,
@@ -107,7 +108,7 @@ class Code:
             self.assignments.append((self.names[number], self._atom(atom)))
 
     def __call__(self, polynomial: Polynomial) -> str:
-        """A polynomial as a sum."""
+        """A polynomial as a sum over the assigned names."""
         return _sum(polynomial, self.names, self.dialect)
 
     def _atom(self, atom: Quotient | Extreme) -> str:
@@ -120,7 +121,7 @@ def inline(
     dialect: Dialect = WORDS,
     name: Callable[[str], str] = str,
 ) -> str:
-    """A polynomial as one line, its parts written where they stand.
+    """A polynomial as one line, without assignments.
 
     >>> space = Space()
     >>> from archcalc.symbolic.expression import add, constant
@@ -139,24 +140,16 @@ def inline(
 
 
 def condition(guard: Guard, code: Callable[[Polynomial], str], signs: Mapping[str, str]) -> str:
-    """A guard as a comparison, with its negative terms and its constant on the right."""
+    """A guard as a comparison, with its negative terms and its constant on the right side."""
     polynomial = dict(guard.polynomial)
     left = {m: c for m, c in polynomial.items() if m and c > 0}
     right = {m: -c for m, c in polynomial.items() if not m or c < 0}
-    relation = guard.relation
-    if not left and relation == ">=":  # 5 − a ≥ 0 reads better as a ≤ 5
-        return f"{code(right_of(polynomial))} {signs['<=']} {code(constant_of(polynomial))}"
-    if not left:
-        left, right = {m: -c for m, c in polynomial.items() if m}, constant_of(polynomial)
-    return f"{code(left)} {signs[relation]} {code(right)}"
-
-
-def right_of(polynomial: Polynomial) -> Polynomial:
-    return {monomial: -count for monomial, count in polynomial.items() if monomial}
-
-
-def constant_of(polynomial: Polynomial) -> Polynomial:
-    return {ONE: polynomial[ONE]} if ONE in polynomial else {}
+    sign = signs[guard.relation]
+    if not left:  # 5 − a ≥ 0 reads better as a ≤ 5
+        left = {m: -c for m, c in polynomial.items() if m}
+        right = {ONE: polynomial[ONE]} if ONE in polynomial else {}
+        sign = signs["<="] if guard.relation == ">=" else sign
+    return f"{code(left)} {sign} {code(right)}"
 
 
 CODE_SIGNS = {">=": ">=", "<=": "<=", "==": "==", "!=": "!="}
@@ -165,7 +158,7 @@ WORD_SIGNS = {">=": "≥", "<=": "≤", "==": "=", "!=": "≠"}
 
 
 def in_words(space: Space, guard: Guard) -> str:
-    """A guard for people: ``2·⌊(height − 1) / 2⌋ ≥ 5``."""
+    """A guard as text: ``2·⌊(height − 1) / 2⌋ ≥ 5``."""
     return condition(guard, lambda polynomial: inline(space, polynomial), WORD_SIGNS)
 
 
@@ -182,7 +175,8 @@ def _atom(
 
 
 def _is_positive(space: Space, polynomial: Polynomial) -> bool:
-    """Whether it is plain to see that a divisor is at least 1: a product of sizes, or more."""
+    """Whether a divisor is certainly at least 1: no term is negative, and one is a product of
+    sizes."""
     return all(count > 0 for count in polynomial.values()) and any(
         all(isinstance(space.atoms[number], Variable) for number in monomial)
         for monomial in polynomial
@@ -190,12 +184,12 @@ def _is_positive(space: Space, polynomial: Polynomial) -> bool:
 
 
 def _operand(text: str, dialect: Dialect) -> str:
-    """A quotient in brackets where it is written with an operator of Python's."""
+    """The text, in brackets if it is a quotient written with Python's operator."""
     return f"({text})" if " // " in text and dialect in (PYTHON, NUMPY) else text
 
 
 def _factor(polynomial: Polynomial, names: Mapping[int, str], dialect: Dialect) -> str:
-    """A polynomial as an operand: in brackets unless it is one name or number."""
+    """A polynomial as an operand, in brackets unless it is a single name or number."""
     text = _sum(polynomial, names, dialect)
     alone = is_constant(polynomial) or (
         len(polynomial) == 1 and next(iter(polynomial.items())) in [((a,), 1) for a in names]
@@ -223,8 +217,8 @@ def _sum(polynomial: Polynomial, names: Mapping[int, str], dialect: Dialect) -> 
 
 
 def _groups(polynomial: Polynomial) -> list[tuple[Monomial, int, Polynomial | None]]:
-    """Factors, coefficient, and the sum in brackets beside them: terms gathered by the factor that
-    most of them share."""
+    """Terms grouped by the factor that most of them share. Each group is (factors, coefficient,
+    bracketed sum)."""
     groups: list[tuple[Monomial, int, Polynomial | None]] = []
     rest = dict(polynomial)
     while rest:
@@ -241,7 +235,7 @@ def _groups(polynomial: Polynomial) -> list[tuple[Monomial, int, Polynomial | No
             factors.append(factor)
             inside = {_without(m, factor): c for m, c in inside.items()}
         groups.append((tuple(factors), 1, inside))
-    # A sum does not begin with a minus where it can begin with a plus.
+    # Start with a positive term if there is one.
     return sorted(groups, key=lambda group: group[1] < 0 and group[2] is None)
 
 

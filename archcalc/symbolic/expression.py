@@ -2,10 +2,10 @@
 
     {(): 5, (0,): 2, (0, 1): 3}     5 + 2·a + 3·a·b, where a and b are atoms 0 and 1
 
-A polynomial maps monomials to integer coefficients. A monomial is a sorted tuple of atoms, one for
-each factor. An atom is a variable, or the rounded quotient, maximum or minimum of polynomials; the
-:class:`Space` numbers atoms, so that equal ones are the same number and a shared part is stored
-once. Equal polynomials are equal dictionaries.
+A polynomial maps monomials to integer coefficients. A monomial is a sorted tuple of atoms, one per
+factor. An atom is a variable, or the rounded quotient, maximum or minimum of polynomials. The
+:class:`Space` numbers atoms: equal atoms have the same number, and a shared part is stored once.
+Equal polynomials are equal dictionaries.
 
 Everything is exact: quotients are Python's ``//``, which rounds down.
 """
@@ -20,11 +20,11 @@ from typing import NamedTuple
 Monomial = tuple[int, ...]
 Polynomial = dict[Monomial, int]
 Key = tuple[tuple[Monomial, int], ...]
-"""A polynomial as a value that can be looked up."""
+"""A polynomial as a hashable value."""
 
 
 class Variable(NamedTuple):
-    """A size that the formula is about. Sizes are at least 1."""
+    """A size that varies. Sizes are at least 1."""
 
     name: str
 
@@ -37,7 +37,7 @@ class Quotient(NamedTuple):
 
 
 class Extreme(NamedTuple):
-    """The largest, or the smallest, of some polynomials."""
+    """The maximum or the minimum of some polynomials."""
 
     largest: bool
     of: tuple[Key, ...]
@@ -48,7 +48,8 @@ Atom = Variable | Quotient | Extreme
 ONE: Monomial = ()
 
 SMALL = 12
-"""Terms up to which :meth:`Space.least` looks twice: comparisons are of short expressions."""
+"""The most terms for which :meth:`Space.least` tries its slower methods. Guards are usually
+shorter."""
 
 
 def constant(value: int) -> Polynomial:
@@ -98,15 +99,15 @@ class Space:
         self.atoms: list[Atom] = []
         self._numbers: dict[Atom, int] = {}
         self._least: dict[int, int | None] = {}
-        """The least value of each atom that was asked about; None where it is not known."""
+        """Cached lower bounds of atoms; None if unknown."""
         self._at_least: dict[int, int] = {}
-        """What is known of variables beyond that sizes are at least 1."""
+        """Lower bounds above 1 that guards give for variables."""
 
     def variable(self, name: str) -> Polynomial:
         return self._atom(Variable(name))
 
     def floor_divide(self, numerator: Polynomial, denominator: Polynomial) -> Polynomial:
-        """``numerator // denominator``, with whatever divides exactly taken out of the floor."""
+        """``numerator // denominator``, with everything that divides exactly outside the floor."""
         if is_constant(denominator):
             return self._divide_by(numerator, denominator.get(ONE, 0))
         exact = _exact_quotient(numerator, denominator)
@@ -115,8 +116,7 @@ class Space:
         return self._atom(Quotient(key(numerator), key(denominator)))
 
     def assume(self, polynomial: Polynomial) -> None:
-        """Use from here on that ``polynomial ≥ 0``, where it says that a variable is at least
-        something."""
+        """Use ``polynomial ≥ 0`` from now on if it gives a lower bound of a variable."""
         rest = {monomial: count for monomial, count in polynomial.items() if monomial}
         ((monomial, count),) = rest.items() if len(rest) == 1 else ((ONE, 0),)
         if count != 1 or len(monomial) != 1 or not isinstance(self.atoms[monomial[0]], Variable):
@@ -127,8 +127,8 @@ class Space:
             self._least.clear()
 
     def primitive(self, polynomial: Polynomial) -> Polynomial:
-        """A polynomial of the same sign everywhere, without the factors that all its terms share:
-        ``3·h·w − 3·w`` is compared with 0 as ``h − 1`` is."""
+        """A polynomial with the same sign everywhere, without the positive factors that all terms
+        share: ``3·h·w − 3·w`` becomes ``h − 1``."""
         if is_constant(polynomial):
             return polynomial
         common = reduce(_shared, polynomial)
@@ -148,7 +148,7 @@ class Space:
             return self._divide_by(multiply(numerator, constant(-1)), -divisor)
         leading = max((monomial for monomial in numerator if monomial), default=ONE)
         if numerator.get(leading, 0) < 0 and leading:
-            # ⌊−p / d⌋ = −⌊(p + d − 1) / d⌋: one form for a division that rounds up.
+            # ⌊−p / d⌋ = −⌊(p + d − 1) / d⌋: a single form for division that rounds up.
             up = add(multiply(numerator, constant(-1)), constant(divisor - 1))
             return multiply(self._divide_by(up, divisor), constant(-1))
         whole = {m: c // divisor for m, c in numerator.items() if c // divisor}
@@ -177,28 +177,28 @@ class Space:
         return self._divide_by(shifted, by * divisor)
 
     def extreme(self, polynomials: Sequence[Polynomial], *, largest: bool) -> Polynomial:
-        """The largest or smallest of some polynomials; those that another one always beats are
-        left out."""
+        """The maximum or minimum of some polynomials, without those that another one dominates
+        everywhere."""
         kept: dict[Key, Polynomial] = {}
         for polynomial in polynomials:
-            if any(self._beats(other, polynomial, largest) for other in kept.values()):
+            if any(self._dominates(other, polynomial, largest) for other in kept.values()):
                 continue
             kept = {
                 name: other
                 for name, other in kept.items()
-                if not self._beats(polynomial, other, largest)
+                if not self._dominates(polynomial, other, largest)
             }
             kept[key(polynomial)] = polynomial
         if len(kept) == 1:
             return next(iter(kept.values()))
         return self._atom(Extreme(largest, tuple(sorted(kept))))
 
-    def _beats(self, one: Polynomial, other: Polynomial, largest: bool) -> bool:
+    def _dominates(self, one: Polynomial, other: Polynomial, largest: bool) -> bool:
         least = self.least(add(one, other, -1) if largest else add(other, one, -1))
         return least is not None and least >= 0
 
     def least(self, polynomial: Polynomial) -> int | None:
-        """A lower bound; None where none is known.
+        """A lower bound of a polynomial; None if none is known.
 
         It comes from the bounds of the atoms, or from ``(n − d + 1) / d ≤ ⌊n / d⌋ ≤ n / d``, which
         shows that ``⌊n / 2⌋ − 2·⌊n / 4⌋`` is never negative.
@@ -211,8 +211,8 @@ class Space:
         return None if bound is None else -(-bound // scale)
 
     def _relaxed(self, polynomial: Polynomial) -> tuple[Polynomial, int]:
-        """A polynomial that is at most ``scale`` times this one, without quotients by constants
-        that stand alone in their terms."""
+        """(result, scale), where the result is at most ``scale`` times the polynomial. It has no
+        terms that consist of a quotient by a constant."""
         quotients = {
             monomial: atom
             for monomial in polynomial
@@ -246,14 +246,14 @@ class Space:
         return total
 
     def _least_above(self, polynomial: Polynomial) -> int | None:
-        """A lower bound of a polynomial with negative terms, such as that of ``(h − 4)·(w − 4)``:
-        each atom is taken as its least and something that is not negative. Where the terms that
-        are left are not negative either, the constant is the bound."""
+        """A lower bound of a polynomial with negative terms, such as ``(h − 4)·(w − 4)``. Each atom
+        is replaced by its lower bound plus a nonnegative rest. If no remaining coefficient is
+        negative, the constant is the bound."""
         degree = max(map(len, polynomial))
         if len(polynomial) > SMALL or degree < 2:
             return None
         if any(count < 0 for monomial, count in polynomial.items() if len(monomial) == degree):
-            return None  # what is substituted into smaller terms leaves these as they are
+            return None  # substitution does not change the terms of the highest degree
         shifted: Polynomial = {}
         for monomial, coefficient in polynomial.items():
             product = constant(coefficient)
@@ -296,7 +296,7 @@ class Space:
         return names
 
     def reached(self, polynomials: Sequence[Polynomial]) -> list[int]:
-        """Every atom that some polynomials need, each after those that it needs itself."""
+        """All atoms that some polynomials need, in order of dependency."""
         found: set[int] = set()
         todo = [atom for polynomial in polynomials for monomial in polynomial for atom in monomial]
         while todo:
@@ -309,10 +309,10 @@ class Space:
                     for monomial, _ in part
                     for inner in monomial
                 ]
-        return sorted(found)  # an atom is numbered after its parts
+        return sorted(found)  # an atom has a higher number than its parts
 
     def value(self, polynomial: Polynomial, sizes: Mapping[str, int]) -> int:
-        """The polynomial's value where the variables have these sizes."""
+        """The value of the polynomial at these sizes."""
         known: dict[int, int] = {}
         for number in self.reached([polynomial]):
             atom = self.atoms[number]
@@ -327,8 +327,8 @@ class Space:
         return _value(polynomial, known)
 
     def moved(self, space: Space, sizes: Mapping[str, int]) -> Callable[[Polynomial], Polynomial]:
-        """A function that writes this space's polynomials in another one, with some variables
-        replaced by numbers."""
+        """A function that converts polynomials of this space to another one and replaces the
+        variables in ``sizes`` by numbers."""
         known: dict[int, Polynomial] = {}
 
         def move(polynomial: Polynomial) -> Polynomial:
@@ -390,7 +390,7 @@ def _value(polynomial: Polynomial, known: Mapping[int, int]) -> int:
 
 
 def _shared(one: Monomial, other: Monomial) -> Monomial:
-    """The factors of two monomials that are in both."""
+    """The common factors of two monomials."""
     left, found = list(other), []
     for atom in one:
         if atom in left:
@@ -407,10 +407,10 @@ def _remaining(monomial: Monomial, factors: Monomial) -> Monomial:
 
 
 def _exact_quotient(numerator: Polynomial, denominator: Polynomial) -> Polynomial | None:
-    """The quotient where the division leaves nothing: by a single term, or by a sum of which the
-    numerator is a single term's multiple. None otherwise.
+    """The quotient if the division has no remainder, else None. The denominator is a single term,
+    or a sum of which the numerator is a multiple by a single term.
 
-    The denominator must not be 0: whoever divides by a size has compared it first.
+    The denominator must not be 0. Division by a size records a guard for that.
     """
     if len(denominator) > 1:
         if len(numerator) != len(denominator):

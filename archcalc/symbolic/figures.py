@@ -1,6 +1,7 @@
-"""How a formula reads the one table of figures: off a Profile whose sizes carry their expressions.
+"""The figures of a profile whose sizes carry expressions.
 
-By the same code that reads ordinary integers, but for a maximum, which is kept as an expression.
+Most are read by the same code as those of ordinary profiles. A maximum is read separately and
+becomes an expression, so that it does not record guards.
 """
 
 from __future__ import annotations
@@ -19,12 +20,12 @@ Read = Callable[[Profile, Recorder], int]
 
 
 def _peak(profile: Profile, recorder: Recorder) -> int:
-    """A maximum over the nodes, instead of a guard for the node at which it is."""
+    """The maximum over all nodes as an expression, without a guard for the node that has it."""
     return recorder.largest([row.live for row in liveness(profile.graph.forward.eval())])
 
 
 def _saved(profile: Profile, recorder: Recorder) -> int:
-    """Without the rest of the profile's memory, whose maxima would be guards."""
+    """Saved bytes, without the rest of the profile's memory, whose maxima would record guards."""
     return sum(row.nbytes for row in saved_for_backward(profile.graph.forward.train()))
 
 
@@ -48,7 +49,7 @@ def _offset(profile: Profile, recorder: Recorder, node: str = "") -> int:
 
 
 class OfNode(Protocol):
-    """A figure of one node; of the main output unless named."""
+    """Reads a figure of one node, by default of the main output."""
 
     def __call__(self, profile: Profile, recorder: Recorder, node: str = "") -> int: ...
 
@@ -58,9 +59,10 @@ WINDOW: Mapping[str, OfNode] = {
     "receptive_field_stride": _stride,
     "receptive_field_offset": _offset,
 }
-"""Of what one position of a node sees, in pixels of the input, along the axis where it is most: the
-size of the window; how far the windows of neighbouring positions lie apart; where the first one
-starts, negative inside the padding. A position that sees the whole input has 0 for both."""
+"""Figures of the receptive field of one position of a node, in input pixels, along the axis where
+they are largest: the size of the window, the distance between the windows of neighbouring
+positions, and the start of the first one, which is negative inside the padding. For a position that
+sees the whole input, the last two are 0."""
 
 
 def _reader(figure: Figure) -> Read:
@@ -73,7 +75,7 @@ FIGURES: Mapping[str, Read] = {
     "saved_bytes": _saved,
     **WINDOW,
 }
-"""By the key of the figure."""
+"""Readers by the key of the figure."""
 
 TOTALS: Mapping[str, Read] = {
     key: FIGURES[key]

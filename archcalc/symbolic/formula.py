@@ -1,8 +1,8 @@
 """A network's figures as functions of its sizes, region by region.
 
-A definition is run on sizes that carry their expressions. What comes out holds for all sizes that
-take the same way through the definition: a :class:`Region`. A :class:`Formula` keeps the regions
-that it has met and derives another one when it is asked for sizes outside them.
+A definition runs on sizes that carry their expressions. The result is valid for all sizes that take
+the same path through the definition: a :class:`Region`. A :class:`Formula` keeps its regions and
+derives a new one for sizes outside them.
 """
 
 from __future__ import annotations
@@ -34,11 +34,12 @@ LARGEST = 2**63 - 1
 """The largest int64."""
 
 Declare = Callable[[Mapping[str, int]], Graph]
-"""Sizes by name, all of them -> the network; raises ArchcalcError if it refuses them."""
+"""Values of all sizes by name -> the network. Raises ArchcalcError if it refuses them."""
 
 
 Read = Callable[[Profile, Recorder], Any]
-"""What a formula is of: integers of a profile, in dictionaries and lists, with text beside them."""
+"""(profile, recorder) -> the record that a formula describes: integers in dictionaries and lists,
+possibly with text."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ class Columns(Mapping[str, "NDArray[np.int64]"]):
     figures: Mapping[str, NDArray[np.int64]]
     valid: NDArray[np.bool_]
     refusals: Mapping[str, int]
-    """How many candidates were refused, by the reason that the first of each region was given."""
+    """The number of refused candidates, by the reason for the first one of each region."""
 
     def __getitem__(self, key: str) -> NDArray[np.int64]:
         return self.figures[key]
@@ -71,9 +72,8 @@ class Formula:
     >>> print(archcalc.derive("inception-reduced", over=["c5_reduce"])["macs"])
     777,728·c5_reduce + 115,605,504
 
-    A figure is a method: ``formula.macs(**sizes)``, with the sizes that were derived over; one that
-    is left out has its default. It raises what :func:`archcalc.graph` raises for sizes that the
-    network refuses.
+    Each figure is a method, such as ``formula.macs(**sizes)``. Omitted sizes have their defaults.
+    Raises what :func:`archcalc.graph` raises for sizes that the network refuses.
     """
 
     spec: str
@@ -84,10 +84,10 @@ class Formula:
     node: str = ""
     """The module that the figures describe; empty for the whole network."""
     read: Read | None = field(default=None, repr=False)
-    """Gives other integers of a profile than :attr:`figures`; they are the :attr:`Region.record`
-    of each region."""
+    """Selects other integers of a profile than :attr:`figures`. They become the
+    :attr:`Region.record` of each region."""
     regions: list[Region] = field(default_factory=list, repr=False)
-    """Those that were met so far, the one at the defaults first."""
+    """The regions derived so far, starting with the one at the defaults."""
     _others: dict[str, Formula] = field(default_factory=dict, repr=False)
 
     def __getattr__(self, name: str) -> Callable[..., int]:
@@ -106,7 +106,7 @@ class Formula:
         return inline(region.space, region.figures[figure])
 
     def value(self, figure: str, **sizes: int) -> int:
-        """One figure at these sizes, exact at any size."""
+        """One figure at these sizes, exact for integers of any size."""
         owner = self._with(figure)
         region = owner.region(**sizes)
         given = owner._complete(sizes)
@@ -121,13 +121,13 @@ class Formula:
                 raise UsageError(f"{name}={value!r} is not a whole number of at least 1")
         region = self.find(given)
         if region.refusal:
-            self.declare(given)  # raises, in the words for these very sizes
+            self.declare(given)  # raises the error for these sizes
             raise ArchcalcError(region.refusal)
         return region
 
     def find(self, sizes: Mapping[str, int]) -> Region:
-        """The region of these sizes, all of them given, derived when it is new; one that the
-        network refuses as well."""
+        """The region of these sizes, derived if it is new, even if the network refuses them.
+        ``sizes`` must be complete."""
         values = [sizes[name] for name in self.variables]
         for region in self.regions:
             if region.holds(*values):
@@ -136,18 +136,16 @@ class Formula:
         return self.regions[-1]
 
     def profile(self) -> Profile:
-        """The profile at the defaults, its sizes with their expressions: for reading, node by
-        node."""
+        """The profile at the defaults, whose sizes carry expressions."""
         recorder = Recorder()
-        carried: Any = {name: recorder.variable(name, at) for name, at in self.defaults.items()}
-        found = profile(self.declare(carried))
+        found = profile(self.declare(self._symbolic(recorder, self.defaults)))
         return _part(found, self.node) if self.node else found
 
     def evaluate(self, **columns: ArrayLike) -> Columns:
         """Every figure for many candidates at once, as columns of int64.
 
-        Columns are broadcast against one another. Raises OverflowError where a figure does not fit
-        int64, and UsageError for a column that is not of whole numbers.
+        Columns are broadcast against each other. Raises OverflowError if a figure does not fit
+        int64, and UsageError for a column that does not have integers of at least 1.
         """
         import numpy as np
 
@@ -179,7 +177,7 @@ class Formula:
     def _assigned(
         self, columns: list[NDArray[np.int64]], count: int
     ) -> Iterator[tuple[NDArray[np.intp] | None, Region]]:
-        """Each region that the candidates fall into, with their rows; None for all of them."""
+        """Each region of the candidates with their rows; None means all rows."""
         import numpy as np
 
         rest: NDArray[np.intp] | None = None
@@ -205,7 +203,7 @@ class Formula:
             rest = rows[~mask]
 
     def _with(self, figure: str) -> Formula:
-        """This formula, or one of the same network that has the figure."""
+        """This formula, or another one of the same network that has the figure."""
         if figure in self.figures:
             return self
         if figure not in self._others:
@@ -222,12 +220,11 @@ class Formula:
         return {**self.defaults, **sizes}
 
     def _derived(self, sizes: Mapping[str, int]) -> Region:
-        """The region of these sizes, without guards on whose two sides the figures agree.
+        """The region of these sizes, without guards that do not change the figures.
 
-        A definition that asks ``batch == 1`` to leave the batch out of a text costs the same on
-        both sides.
+        For example, a definition may test ``batch == 1`` only to omit the batch from a text.
         """
-        region, asked = self._run(sizes), sizes
+        region, requested = self._run(sizes), sizes
         tried: set[tuple[str, int]] = set()
         while not region.refusal:
             edges = [_edge(region, guard) for guard in region.guards if guard.relation != ">="]
@@ -242,15 +239,15 @@ class Formula:
             else:
                 there, here, off_edge = self._run(on_edge), region, dict(sizes)
             merged = _without(here, name, value)
-            if _agree(here, there, name, value) and merged.contains(asked):
+            if _agree(here, there, name, value) and merged.contains(requested):
                 region, sizes = merged, off_edge
-                tried.clear()  # what differed by this guard alone agrees now
+                tried.clear()  # regions that differed only by this guard now agree
         return region
 
     def _run(self, sizes: Mapping[str, int]) -> Region:
         recorder = Recorder()
         try:
-            found = profile(self.declare(self._carried(recorder, sizes)))
+            found = profile(self.declare(self._symbolic(recorder, sizes)))
             read = self.read or self._figures
             leaves: list[int] = []
             record = _skeleton(read(found, recorder), leaves)
@@ -268,32 +265,34 @@ class Formula:
         )
 
     def _refused(self, recorder: Recorder, sizes: Mapping[str, int]) -> Region:
-        """The region of sizes that the network does not take. Raises where it takes them."""
+        """The region of sizes that the network refuses. Raises the current error again if it
+        accepts them as ordinary integers."""
         guards = strongest(recorder.space, tuple(recorder.guards))
         try:
             self.declare(sizes)
         except ArchcalcError as error:
             refusal, node = str(error), getattr(error, "node", "")
         else:
-            raise  # the error was about the sizes with names
+            raise  # the error came from the symbolic sizes
         region = Region(recorder.space, self.variables, guards, {}, refusal, node, (refusal,))
         quoting = Recorder(quotes=True)
         try:
-            self.declare(self._carried(quoting, sizes))
+            self.declare(self._symbolic(quoting, sizes))
         except ArchcalcError as error:
             general = replace(region, space=quoting.space, message=quoting.pieces(str(error)))
             if general.why(sizes) == refusal:
                 return replace(region, message=_moved(general, recorder.space))
         return region
 
-    def _carried(self, recorder: Recorder, sizes: Mapping[str, int]) -> Any:
+    def _symbolic(self, recorder: Recorder, sizes: Mapping[str, int]) -> Any:
+        """The sizes as integers that carry expressions."""
         return {name: recorder.variable(name, value) for name, value in sizes.items()}
 
     def _figures(self, found: Profile, recorder: Recorder) -> list[int]:
         if not self.node:
             return [FIGURES[name](found, recorder) for name in self.figures]
         part = _part(found, self.node)
-        last = part.layers[-1].name  # its window is seen through the whole network before it
+        last = part.layers[-1].name  # its receptive field depends on the whole network before it
         return [
             WINDOW[name](found, recorder, last) if name in WINDOW else FIGURES[name](part, recorder)
             for name in self.figures
@@ -313,10 +312,9 @@ def derive(
 ) -> Formula:
     """The figures of a declared network as functions of the sizes named by ``over``.
 
-    ``over`` names options of the network that are whole numbers, and ``height``, ``width``,
-    ``input`` (both of them), ``batch`` and ``channels``. ``options`` are fixed; ``shape`` is the
-    input (N, C, H, W) at which the formula starts. Raises UsageError for another name, and what
-    the network raises at its defaults.
+    ``over`` names integer options of the network, ``height``, ``width``, ``input`` (both),
+    ``batch`` and ``channels``. ``options`` are fixed; ``shape`` is the default input (N, C, H, W).
+    Raises UsageError for another name, and the errors of the network at its defaults.
     """
     check_figures(figures)
     fixed = architecture.parse_options(options or {})
@@ -349,7 +347,7 @@ def check_figures(figures: Sequence[str]) -> None:
 
 
 def side_names(architecture: Architecture) -> dict[str, str]:
-    """What each size of the input is called: ``width``, or ``input_width`` beside an option of that
+    """The name of each size of the input: ``width``, or ``input_width`` if an option has that
     name."""
     options = architecture.options
     return {side: f"input_{side}" if side in options else side for side in INPUT}
@@ -377,7 +375,7 @@ def _default(
 
 
 def _part(found: Profile, pattern: str) -> Profile:
-    """The profile of the layers of one module, or of those that match a pattern."""
+    """The profile of one module, or of the layers that match a pattern."""
     from fnmatch import fnmatchcase
 
     from archcalc.analysis.profile import add_up
@@ -396,7 +394,7 @@ def _part(found: Profile, pattern: str) -> Profile:
 
 
 def _skeleton(record: Any, leaves: list[int]) -> Any:
-    """A record with each integer replaced by its place in ``leaves``, which takes them in."""
+    """The record with each integer replaced by its index in ``leaves``, to which it is appended."""
     if isinstance(record, Mapping):
         return {name: _skeleton(value, leaves) for name, value in record.items()}
     if isinstance(record, (tuple, list)):
@@ -408,7 +406,7 @@ def _skeleton(record: Any, leaves: list[int]) -> Any:
 
 
 def _moved(region: Region, space: ex.Space) -> tuple[str | Quoted, ...]:
-    """A region's message over the expressions of another space."""
+    """The message of a region with expressions of another space."""
     move = region.space.moved(space, {})
     return tuple(
         piece
@@ -419,7 +417,7 @@ def _moved(region: Region, space: ex.Space) -> tuple[str | Quoted, ...]:
 
 
 def _edge(region: Region, guard: Guard) -> tuple[str, int] | None:
-    """The variable and the number that a guard such as ``batch ≠ 1`` is about."""
+    """The variable and the number in a guard such as ``batch ≠ 1``."""
     polynomial = dict(guard.polynomial)
     constant = polynomial.pop(ex.ONE, 0)
     if len(polynomial) != 1:
@@ -432,8 +430,8 @@ def _edge(region: Region, guard: Guard) -> tuple[str, int] | None:
 
 
 def _agree(region: Region, at: Region, name: str, value: int) -> bool:
-    """Whether ``region`` also says what holds ``at`` the sizes where ``name`` is ``value``: the
-    same figures there, and every guard."""
+    """Whether ``region`` is also correct for sizes in the region ``at``, where ``name`` is
+    ``value``: whether it has the same figures there, and all guards of ``at``."""
     if region.refusal or at.refusal:
         return False
     space = ex.Space()
@@ -485,7 +483,7 @@ def _mask(region: Region, columns: Sequence[NDArray[np.int64]], size: int) -> ND
 
 
 def _figures(region: Region, columns: Sequence[NDArray[np.int64]]) -> tuple[NDArray[np.int64], ...]:
-    """The figures; by Python's integers where something on the way may not fit int64."""
+    """The figures as columns, computed with Python's integers if int64 might overflow."""
     import numpy as np
 
     if _fits(region, columns):
@@ -500,11 +498,11 @@ def _figures(region: Region, columns: Sequence[NDArray[np.int64]]) -> tuple[NDAr
 def crossings(
     one: Formula, other: Formula, size: str, figure: str, *, most: int = 1 << 20
 ) -> tuple[int, ...]:
-    """The values of ``size`` up to ``most`` at which ``one`` begins to cost as much as ``other``.
+    """The values of ``size`` up to ``most`` at which ``one`` reaches the figure of ``other``.
 
-    Each is the first value at which the difference of the figures is 0 or has changed its sign; a
-    network that does not have the size costs the same everywhere. Values that a network refuses
-    are passed over. Raises UsageError where neither network has the size.
+    Each is the first value at which the difference of the figures is 0 or has changed its sign. A
+    network without this size has a constant figure. Values that a network refuses are skipped.
+    Raises UsageError if neither network has the size.
 
     >>> import archcalc
     >>> naive, reduced = (

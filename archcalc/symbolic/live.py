@@ -1,7 +1,7 @@
-"""A cover as one JavaScript program, for a page whose numbers follow its sliders.
+"""A cover as one JavaScript program, for pages with sliders.
 
-The program computes with ordinary numbers while everything on the way stays below 2^53, where they
-are exact, and with BigInts beyond.
+The program computes with ordinary numbers while all intermediate results are below 2^53, where they
+are exact, and with BigInts otherwise.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from archcalc.symbolic.region import Region
 from archcalc.symbolic.size import Quoted
 
 EXACT = 2**53
-"""Ordinary numbers are exact integers up to here."""
+"""Ordinary JavaScript numbers represent integers exactly up to this limit."""
 
 HELPERS = {
     NUMBERS: """\
@@ -31,17 +31,17 @@ const largest = (...of) => of.reduce((a, b) => (a > b ? a : b));
 const smallest = (...of) => of.reduce((a, b) => (a < b ? a : b));
 """,
 }
-"""⌊a / b⌋ of numbers is exact: below 2^53 a quotient that is not whole differs from the next whole
-number by more than it is rounded."""
+"""``Math.floor(a / b)`` is exact: below 2^53, a fractional quotient differs from the next integer
+by more than its rounding error."""
 
 
 def javascript(cover: Cover, name: str = "network") -> str:
-    """``const network = (sizes) => ...``: the record of the region that the sizes are in.
+    """The program ``const network = (sizes) => ...``, which evaluates the cover at given sizes.
 
-    ``network({height: 224, ...})`` takes every size of the cover by name and returns ``{region,
-    record}``, where ``region`` counts ``[...cover.regions, ...cover.refusals]`` and ``record`` has
-    the shape of what was read, or ``{region, refusal: {node, message}}``. Integers are numbers, or
-    BigInts where a number could not be exact. It returns null outside the cover.
+    ``network({height: 224, ...})`` takes every size of the cover by name. It returns ``{region,
+    record}`` or ``{region, refusal: {node, message}}``, and null outside the cover. ``region`` is
+    an index into ``[...cover.regions, ...cover.refusals]``, and ``record`` has the structure of
+    :attr:`Region.record`. Integers are numbers, or BigInts if a number might not be exact.
     """
     names = cover.formula.variables
     every = (*cover.regions, *cover.refusals)
@@ -72,7 +72,7 @@ def javascript(cover: Cover, name: str = "network") -> str:
 
 
 def exact_up_to(cover: Cover) -> dict[str, int]:
-    """Sizes up to which, all together, ordinary numbers are exact in every region of a cover."""
+    """The largest sizes up to which ordinary numbers are exact in every region of a cover."""
     every = (*cover.regions, *cover.refusals)
     limits = {size: values[-1] for size, values in cover.ranges.items()}
     while any(region.bound(limits) >= EXACT for region in every):
@@ -86,7 +86,7 @@ def exact_up_to(cover: Cover) -> dict[str, int]:
 def _regions(
     label: str, regions: tuple[Region, ...], dialect: Dialect, places: Mapping[str, str]
 ) -> str:
-    """An array with a pair for each region: a test, and the computation."""
+    """An array with a pair of functions for each region: its test and its computation."""
     pairs = "".join(_region(region, dialect, places) for region in regions)
     helpers = HELPERS[dialect].replace("\n", "\n  ").rstrip()
     return f"const {label} = (() => {{\n  {helpers}\n  return [\n{pairs}  ];\n}})();"
@@ -137,6 +137,6 @@ def _record(record: Any, texts: list[str]) -> str:
 
 
 def _text(value: Any) -> str:
-    """JSON that can stand in a <script> element: names come from users' code."""
+    """JSON that is safe in a <script> element, since names come from users' code."""
     text = json.dumps(value, ensure_ascii=True)
     return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")

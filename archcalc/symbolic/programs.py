@@ -1,6 +1,6 @@
 """A formula as a program: Python, NumPy or JavaScript source without dependencies, or JSON.
 
-Every program has the regions that the formula has met, in order, and refuses sizes outside them.
+Every program has the regions derived so far, in order, and refuses sizes outside them.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ def python(formula: Formula) -> str:
 def numpy(formula: Formula) -> str:
     """A function of columns that returns the figures and ``valid`` by name.
 
-    Integers must fit the columns' type: nothing is checked.
+    It does not check for integer overflow.
     """
     names = _names(formula, _python_name)
     lines = [
@@ -107,8 +107,8 @@ def javascript(formula: Formula) -> str:
 
 
 def record(formula: Formula) -> dict[str, Any]:
-    """The formula as plain data. An expression is an integer, a size's name, or a list of an
-    operation (``+ * // max min``) and what it is done to."""
+    """The formula as plain data. An expression is an integer, the name of a size, or a list of an
+    operation (``+ * // max min``) and its operands."""
     return {
         "schema_version": SCHEMA_VERSION,
         "archcalc": VERSION,
@@ -150,7 +150,7 @@ PROGRAMS: Mapping[str, Callable[[Formula], str]] = {
     "latex": latex,
     "json": to_json,
 }
-"""By the name of the format."""
+"""Writers by the name of the format."""
 
 
 def _code(
@@ -160,7 +160,7 @@ def _code(
 
 
 def _tests(region: Region, names: Mapping[str, str], dialect: emit.Dialect) -> list[str]:
-    """The guards as conditions, each by itself: no assignment comes before them."""
+    """The guards as conditions that use no assignments."""
     signs = {**emit.CODE_SIGNS}
     if dialect is emit.BIGINTS:
         signs |= {"==": "===", "!=": "!=="}
@@ -201,14 +201,14 @@ def _title(formula: Formula) -> str:
 
 
 def _plain(text: str) -> str:
-    """Text that ends neither a docstring nor a comment: names come from users' code."""
+    """Text that cannot end a docstring or a comment, since names come from users' code."""
     return re.sub(r"[^\w ,.=:/*-]", "_", text)
 
 
 def _outside(formula: Formula) -> str:
     regions = [region for region in formula.regions if not region.refusal]
     known = " or ".join(" and ".join(region.conditions) or "always" for region in regions)
-    return f"the formula holds while {known}"
+    return f"the formula is valid only for {known}"
 
 
 def _listed(names: Any) -> str:

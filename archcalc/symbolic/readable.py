@@ -1,7 +1,6 @@
-"""A formula for people: plain text and LaTeX, factored by sympy where that makes it shorter.
+"""A formula as plain text and LaTeX, factored by sympy if that makes it shorter.
 
-Each floor is one symbol for sympy, named by how it is written, so that it is factored around and
-never rewritten.
+Each floor is one symbol for sympy, named by its text, so that sympy never rewrites it.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def text(space: Space, polynomial: Polynomial) -> str:
-    """One expression in a line; without sympy as a sum that is not factored.
+    """One expression on one line. Without sympy, it is not factored.
 
     >>> import archcalc
     >>> region = archcalc.derive("inception-5x5-reduced", over=["c5_reduce"]).region()
@@ -34,9 +33,9 @@ def text(space: Space, polynomial: Polynomial) -> str:
 
 
 def latex(formula: Formula) -> str:
-    """The figures as aligned equations, with cases where the formula has met several regions.
+    """The figures as aligned equations, with cases if the formula has several regions.
 
-    Raises MissingExtraError without sympy.
+    Raises MissingExtraError if sympy is not installed.
     """
     regions = [region for region in formula.regions if not region.refusal]
     lines = [r"\begin{align*}"]

@@ -1,4 +1,4 @@
-"""One region of a formula: the guards under which it holds, and its figures as expressions."""
+"""A region of a formula: its guards, and its figures as expressions."""
 
 from __future__ import annotations
 
@@ -17,40 +17,41 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Compute = Callable[..., Any]
-"""(a value or a column for each variable) -> whether the guards hold, or the figures in order."""
+"""(value or column of each variable) -> whether the guards hold, or the figures in order."""
 
 
 @dataclass(frozen=True)
 class Region:
-    """Sizes that take the same way through a definition."""
+    """Sizes that take the same path through a definition."""
 
     space: Space
     variables: tuple[str, ...]
     guards: tuple[Guard, ...]
     figures: Mapping[str, Polynomial]
-    """By key; empty if the network refuses these sizes."""
+    """Figures by key; empty if the network refuses these sizes."""
     refusal: str = ""
-    """Why it does, in the words of the sizes that were tried."""
+    """The error of the network for the sizes that were tried."""
     refused_by: str = ""
     """The node that refuses them, if it is a node."""
     message: tuple[str | Quoted, ...] = ()
-    """:attr:`refusal` for any sizes of the region: text, and the sizes in it as expressions."""
+    """:attr:`refusal` for all sizes of the region: text, and expressions for the sizes in it."""
     record: Any = None
-    """The result of :attr:`Formula.read`; integers are places in :attr:`figures`."""
+    """The result of :attr:`Formula.read`, with integers replaced by indices into
+    :attr:`figures`."""
     lines: Mapping[Guard, str] = field(default_factory=dict)
-    """The lines of a torch model that take a size for an ordinary number, by the guard."""
+    """By guard, the line of a torch model that uses a size as an ordinary number."""
 
     @cached_property
     def conditions(self) -> tuple[str, ...]:
-        """The guards in words; of each kind, only the strongest."""
+        """The guards as text."""
         return tuple(emit.in_words(self.space, guard) for guard in self.guards)
 
     def contains(self, sizes: Mapping[str, int]) -> bool:
-        """Whether the guards hold: slower than :attr:`holds`, and nothing is compiled."""
+        """Whether the guards hold. Slower than :attr:`holds`, but compiles nothing."""
         for guard in self.guards:
             try:
                 value = self.space.value(dict(guard.polynomial), sizes)
-            except ZeroDivisionError:  # a guard that was met before this one rules it out
+            except ZeroDivisionError:  # another guard excludes this divisor
                 return False
             if not {">=": value >= 0, "==": value == 0, "!=": value != 0}[guard.relation]:
                 return False
@@ -63,11 +64,11 @@ class Region:
 
     @cached_property
     def values(self) -> Callable[..., tuple[int, ...]]:
-        """(sizes in the order of :attr:`variables`) -> the figures, in order, of any size."""
+        """(sizes in the order of :attr:`variables`) -> the figures in order, exact at any size."""
         return _compiled(self, emit.PYTHON, guards=False, figures=tuple(self.figures))
 
     def why(self, sizes: Mapping[str, int]) -> str:
-        """Why the network refuses these sizes of the region."""
+        """The error of the network for these sizes of the region."""
         return "".join(
             piece
             if isinstance(piece, str)
@@ -94,8 +95,8 @@ class Region:
         return _compiled(self, emit.NUMPY, guards=False, figures=tuple(self.figures))
 
     def bound(self, largest: Mapping[str, int]) -> int:
-        """A number that nothing computed in this region exceeds in size, where no variable is
-        larger than given."""
+        """An upper bound on the absolute value of all intermediate results, if no variable exceeds
+        its value in ``largest``."""
         polynomials = [*self.figures.values(), *(dict(guard.polynomial) for guard in self.guards)]
         known: dict[int, int] = {}
         most = 0
@@ -113,7 +114,8 @@ class Region:
 
 
 def strongest(space: Space, guards: Sequence[Guard]) -> tuple[Guard, ...]:
-    """The guards without those that another one implies: of ``h ≥ 3`` and ``h ≥ 7`` the second."""
+    """The guards without those that another one implies: ``h ≥ 7`` instead of ``h ≥ 3``, ``h ≥
+    7``."""
     least: dict[Key, int] = {}
     for guard in guards:
         if guard.relation == ">=":
@@ -149,8 +151,8 @@ def _bound(polynomial: Polynomial, known: Mapping[int, int]) -> int:
 def _compiled(
     region: Region, dialect: emit.Dialect, *, guards: bool, figures: tuple[str, ...]
 ) -> Compute:
-    """Python's own compiler runs the emitted code; names are the variables' places, so that no name
-    of a user's ends up in the code."""
+    """The emitted code as a compiled function. Variables are numbered, so that names from users'
+    code cannot appear in it."""
     conditions = [dict(guard.polynomial) for guard in region.guards] if guards else []
     results = [region.figures[name] for name in figures]
     places = {name: f"x{index}" for index, name in enumerate(region.variables)}
@@ -169,6 +171,6 @@ def _compiled(
         import numpy
 
         scope["np"] = numpy
-    exec("\n".join(lines), scope)  # made here of numbers and numbered names alone
+    exec("\n".join(lines), scope)  # the code has only numbers and numbered names
     compute: Compute = scope["compute"]
     return compute

@@ -1,10 +1,9 @@
-"""A size that carries its expression: an integer for everything that computes with it.
+"""Sizes that carry their expressions and behave like integers.
 
-A definition, a shape rule or a formula that is run on such sizes computes its ordinary integers,
-and each result remembers how it came about. A comparison is decided by the integers at hand and
-noted as a guard: the results are right wherever the guards hold. So is every way in which a size
-becomes an ordinary integer (``range(size)``, ``int(size)``, a true division), with the guard that
-the size is this very number.
+Definitions, shape rules and formulas compute with them as with ordinary integers, and each result
+carries its expression. A comparison uses the integer values and records a guard; the results are
+valid wherever the guards hold. If a size becomes an ordinary integer (``range(size)``,
+``int(size)``, a true division), the guard is that the size equals this number.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ Relation = Literal[">=", "==", "!="]
 
 
 class Guard(NamedTuple):
-    """``polynomial`` stands in ``relation`` to 0."""
+    """A condition: ``polynomial`` compared with 0."""
 
     polynomial: ex.Key
     relation: Relation
@@ -36,30 +35,30 @@ class Quoted(NamedTuple):
 
 
 OPEN, CLOSE = "\ue000", "\ue001"
-"""Around the number of a quoted size: characters that no message has."""
+"""Private-use characters that enclose the number of a quoted size."""
 
 
 class Recorder:
-    """The space of a derivation's expressions, and the guards that were met on the way."""
+    """The expressions and guards of one derivation."""
 
     def __init__(self, *, quotes: bool = False) -> None:
         self.space = Space()
         self.guards: dict[Guard, None] = {}
         self.lines: dict[Guard, str] = {}
-        """The place where a size was used as an ordinary number, for a debugger."""
+        """By guard, the source line that uses a size as an ordinary number."""
         self._asked: set[tuple[ex.Key, Relation]] = set()
-        """The comparisons so far: each comes out as it did the first time."""
+        """The comparisons so far; a repeated one needs no further guard."""
         self.quoted: list[Quoted] | None = [] if quotes else None
-        """With ``quotes``, every size that is written into a text; see :meth:`pieces`."""
+        """With ``quotes``, every size that was formatted; see :meth:`pieces`."""
 
     def quote(self, quoted: Quoted) -> str:
-        """A mark that stands for a size in a text."""
+        """A placeholder for a size in a text."""
         assert self.quoted is not None
         self.quoted.append(quoted)
         return f"{OPEN}{len(self.quoted) - 1}{CLOSE}"
 
     def pieces(self, text: str) -> tuple[str | Quoted, ...]:
-        """A text with each size put back in place of its mark."""
+        """The pieces of a text, with each placeholder replaced by its size."""
         found = re.split(f"{OPEN}([0-9]+){CLOSE}", text)
         sizes = self.quoted or []
         return tuple(
@@ -73,10 +72,10 @@ class Recorder:
         """A Size, or an ordinary integer if the expression is constant."""
         if ex.is_constant(polynomial):
             return polynomial.get(ex.ONE, 0)
-        return Size(self, value, polynomial)  # type: ignore[return-value]  # it stands for one
+        return Size(self, value, polynomial)  # type: ignore[return-value]  # behaves like an int
 
     def largest(self, values: Sequence[int]) -> int:
-        """The maximum as an expression, where ``max`` would record a guard for each comparison."""
+        """The maximum as an expression. Python's ``max`` would record a guard per comparison."""
         if not any(_is_size(value) for value in values):
             return max(values, default=0)
         found = self.space.extreme([self.polynomial(value) for value in values], largest=True)
@@ -89,7 +88,7 @@ class Recorder:
         return ex.constant(value)
 
     def note(self, polynomial: Polynomial, relation: Relation, holds: bool) -> bool:
-        """Keep that ``polynomial relation 0`` holds or does not, and say which."""
+        """Record a guard for whether ``polynomial relation 0`` holds, and return ``holds``."""
         asked = ex.key(polynomial), relation
         if asked not in self._asked:
             self._asked.add(asked)
@@ -124,8 +123,8 @@ class Recorder:
         return any(bound is not None and bound > 0 for bound in (least, greatest))
 
     def _simplified(self, polynomial: Polynomial) -> Polynomial:
-        """An equivalent of ``polynomial ≥ 0`` without its common factor, and without a quotient
-        that stands alone: ``⌊(a + 1) / 2⌋ − 7 ≥ 0`` is ``a − 13 ≥ 0``."""
+        """An equivalent of ``polynomial ≥ 0`` without a common factor. A single quotient is
+        resolved: ``⌊(a + 1) / 2⌋ − 7 ≥ 0`` becomes ``a − 13 ≥ 0``."""
         rest = {monomial: count for monomial, count in polynomial.items() if monomial}
         common = gcd(*rest.values())
         if not rest or common == 0:
@@ -145,8 +144,8 @@ class Recorder:
 class Size:
     """An integer with its expression.
 
-    ``isinstance(size, int)`` holds, so that code written for integers takes it. It is not a
-    subclass, so that nothing reads its value without its knowing.
+    ``isinstance(size, int)`` is true, so that code for integers accepts it. It is not a subclass of
+    int, because C code could then read its value without recording a guard.
     """
 
     __slots__ = ("polynomial", "recorder", "value")
@@ -156,8 +155,8 @@ class Size:
         self.value = value
         self.polynomial = polynomial
 
-    @property  # type: ignore[misc]  # object has it writable; nobody writes it
-    def __class__(self) -> type:  # what isinstance() asks
+    @property  # type: ignore[misc]  # writable in object, but never written
+    def __class__(self) -> type:  # isinstance() uses it
         return int
 
     def __add__(self, other: Any) -> Any:
@@ -177,7 +176,7 @@ class Size:
 
     @property
     def numerator(self) -> Any:
-        """With ``denominator``, the interface of a rational number for Fraction."""
+        """With ``denominator``, the interface that Fraction needs."""
         return self
 
     @property
@@ -255,7 +254,7 @@ class Size:
 
     def _compare(self, other: Any, relation: Relation, decide: Callable[[int, int], bool]) -> bool:
         if isinstance(other, float):
-            return decide(int(self), other)  # type: ignore[arg-type]  # Python compares the two
+            return decide(int(self), other)  # type: ignore[arg-type]  # int and float compare
         if not isinstance(other, int):
             undecided: bool = NotImplemented
             return undecided
@@ -267,9 +266,9 @@ class Size:
         return self != 0
 
     def __hash__(self) -> int:
-        """That of the number. Two sizes of different hash are different here without a guard; a
-        definition that depends on it (``{a, b}``) must give the same expression where they are
-        equal, as broadcasting does."""
+        """The hash of the number. Sets and dictionaries find sizes with different hashes unequal
+        without recording a guard. A definition that relies on this (``{a, b}``) must yield the same
+        expression if they are equal, as broadcasting does."""
         return hash(self.value)
 
     def __index__(self) -> int:
@@ -303,7 +302,7 @@ class Size:
         if self.recorder.quoted is not None:
             return self.recorder.quote(Quoted(ex.key(self.polynomial), spec))
         if spec not in ("", ","):
-            return format(int(self), spec)  # digits that somebody computes with
+            return format(int(self), spec)  # other formats may be parsed as numbers again
         from archcalc.symbolic.emit import inline
 
         return inline(self.recorder.space, self.polynomial)
@@ -323,7 +322,7 @@ def _floor_divide(recorder: Recorder, left: Any, right: Any) -> Any:
         return NotImplemented
     value = _value(left) // _value(right)
     if _is_size(right):
-        # There is no quotient if the divisor is 0.
+        # The quotient is undefined if the divisor is 0.
         recorder.note(recorder.polynomial(right), "!=", True)
     polynomial = recorder.space.floor_divide(recorder.polynomial(left), recorder.polynomial(right))
     return recorder.size(value, polynomial)

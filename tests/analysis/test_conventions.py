@@ -107,7 +107,7 @@ def test_a_tool_that_does_not_see_matrix_products_says_so_in_its_steps() -> None
     graph = one(ops.matmul, (1, 5, 4), (1, 4, 6))
     result = total(graph, "torchinfo")
     assert result.value == 0
-    assert result.steps[1] == ("matmul, not seen: no module with parameters", -(5 * 6) * 4)
+    assert result.steps[1] == ("matmul, not counted: not a module with parameters", -(5 * 6) * 4)
 
 
 def test_tools_that_switch_to_evaluation_leave_the_auxiliary_head_out() -> None:

@@ -232,7 +232,7 @@ def test_an_image_too_small_for_the_heads_names_the_node() -> None:
         find("googlenet").graph("32x32x3")
     assert str(caught.value) == (
         "aux1.avg_pool: 5×5 window is larger than its 2×2 input (padding 0) "
-        "(in a head that runs in training alone)"
+        "(in a head that runs only in training)"
     )
     assert caught.value.partial.nodes[-1].name == "linear"
 

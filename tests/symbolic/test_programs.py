@@ -36,7 +36,8 @@ def test_python_gives_integers_of_any_size(googlenet: Formula) -> None:
     assert function()["macs"] == 1_582_671_872
     wide = {**SIZES, "width": 10**30}
     assert function(**wide)["macs"] == googlenet.macs(**wide)
-    with pytest.raises(ValueError, match="the formula holds while height ≥ 79 and width ≥ 79"):
+    message = "the formula is valid only for height ≥ 79 and width ≥ 79"
+    with pytest.raises(ValueError, match=message):
         function(height=20)
 
 

@@ -2,8 +2,8 @@
 
     archcalc.sweep("inception-reduced", over={"c5_reduce": range(4, 65, 4)}, where="macs <= 100e6")
 
-Candidates stream in chunks: what is kept (:mod:`~archcalc.symbolic.sweep.keep`) has a bounded size,
-so a billion of them take the memory of a thousand.
+Candidates are processed in chunks, and the kept ones (:mod:`~archcalc.symbolic.sweep.keep`) are
+bounded in number, so memory does not grow with the number of candidates.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 SHOWN = ("params", "macs")
-"""Figures that every sweep gives."""
+"""Figures that every sweep includes."""
 
 SAMPLE = 10_000
 """The number of candidates from which distributions and curves are drawn."""
@@ -71,11 +71,11 @@ class Sweep(Record):
     refusals: Mapping[str, int]
     """The number of refused candidates, by reason."""
     front: tuple[Mapping[str, Any], ...]
-    """The kept candidates that no other beats in every objective."""
+    """The Pareto front of the kept candidates."""
     best: tuple[Mapping[str, Any], ...]
     """The first candidates by one figure, if requested."""
     sample: tuple[Mapping[str, Any], ...]
-    """An even sample of the candidates that were kept; all of them if they are few."""
+    """A uniform sample of the kept candidates, or all of them if they are few."""
     everything: tuple[Mapping[str, Any], ...] = ()
     """Every kept candidate, if requested."""
     predicted_for: str = ""
@@ -96,7 +96,7 @@ class Progress:
 
 @dataclass
 class _Kept:
-    """The running state of a sweep: everything that survives a chunk."""
+    """The state of a sweep between chunks."""
 
     front: Front
     best: Best | None
@@ -163,22 +163,24 @@ def sweep(
 ) -> Sweep:
     """Count every combination of some axes, or ``sample`` of them.
 
-    ``over`` is texts (``"c5_reduce=4:64:4"``) or values by name: the model's options, ``input``
-    (square), ``height``, ``width``, ``batch``; by default the space of the network's declaration.
-    ``where`` is a condition on figures and axes,
-    ``pareto`` the objectives of the front (``"min:macs,max:params"``), ``top`` and ``by`` keep the
-    first so many by a figure. ``rows`` keeps every candidate in the record, ``output`` writes them
-    to a ``.csv``, ``.jsonl`` or ``.parquet`` file as they come. ``trials`` looks at so many
-    candidates that optuna's NSGA-II proposes, in a ``study`` file that it goes on from.
-    ``predict`` names a calibration, as for :func:`archcalc.predict`; it adds ``latency_ms`` and the
-    ends of its interval, ``latency_low_ms`` and ``latency_high_ms``, to the figures, and every
-    candidate is then looked at by itself. ``measure`` gives further figures of one candidate, named
-    by ``measures``: an accuracy.
+    ``over`` has texts (``"c5_reduce=4:64:4"``) or values by name. Names are the model's options,
+    ``input`` (square), ``height``, ``width`` and ``batch``; the default is the space that the
+    network declares. ``where`` is a condition on figures and axes, and ``pareto`` has the
+    objectives of the front (``"min:macs,max:params"``). ``top`` is the number of candidates to
+    keep, ordered by the figure ``by``. ``rows`` keeps every candidate in the record; ``output``
+    writes them to a ``.csv``, ``.jsonl`` or ``.parquet`` file chunk by chunk. With ``trials``, that
+    many candidates are proposed by optuna's NSGA-II, which continues from the file ``study`` if it
+    exists.
 
-    Declared networks go through formulas; others are traced one by one, by ``jobs``. A sweep with
-    an ``output`` that is cut off goes on from its finished chunks when it is called again. Raises
-    UsageError for an axis, a condition or a figure that does not exist, and for a space of which
-    the network takes no candidate.
+    ``predict`` names a calibration, as for :func:`archcalc.predict`. It adds the figures
+    ``latency_ms``, ``latency_low_ms`` and ``latency_high_ms``, the ends of the interval.
+    ``measure`` returns further figures of one candidate, such as an accuracy, with the names
+    ``measures``.
+
+    Declared networks are counted through formulas, unless ``predict`` or ``measure`` is given.
+    Other models are traced one by one, in parallel with ``jobs``. If a sweep with an ``output`` is
+    interrupted, the same call continues after its finished chunks. Raises UsageError for an invalid
+    axis, condition or figure, and if the network refuses every candidate.
 
     >>> found = sweep("inception-reduced", {"c5_reduce": range(4, 65, 4)}, where="macs <= 130e6")
     >>> found.candidates, found.kept

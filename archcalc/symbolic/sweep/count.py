@@ -1,4 +1,4 @@
-"""The figures of chunks of candidates: through compiled formulas, or model by model."""
+"""Count chunks of candidates, through compiled formulas or one model at a time."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 
 class Counted(NamedTuple):
-    """The figures of a chunk's candidates, which of them exist, and why the others do not."""
+    """The figures of a chunk's candidates, which of them are valid, and the reasons of the
+    others."""
 
     figures: dict[str, NDArray[Any]]
     valid: NDArray[np.bool_]
@@ -28,14 +29,14 @@ class Counted(NamedTuple):
 
 
 class Counter(Protocol):
-    """Anything that gives a chunk its figures."""
+    """Counts the candidates of a chunk, given their positions on each axis."""
 
     def __call__(self, positions: Sequence[NDArray[np.int64]]) -> Counted: ...
 
 
 @dataclass
 class ByFormula:
-    """A declared network: a formula for each combination of its choices."""
+    """Counts a declared network, with one formula per combination of its choices."""
 
     architecture: Architecture
     space: Space
@@ -103,7 +104,7 @@ class ByFormula:
         except ArchcalcError as error:
             empty = {name: np.zeros(count, np.int64) for name in self.figures}
             return Counted(empty, np.zeros(count, bool), {str(error): count})
-        if not columns:  # choices alone: one network, once for each of the rows
+        if not columns:  # only choices: the same network in every row
             fixed = {name: np.full(count, formula.value(name), np.int64) for name in self.figures}
             return Counted(fixed, np.ones(count, bool), {})
         try:
@@ -133,18 +134,19 @@ class ByFormula:
 
 
 Measure = Callable[[Mapping[str, Any]], Mapping[str, float]]
-"""A candidate's values by axis -> its figures. Raises ArchcalcError if there is none."""
+"""(a candidate's values by axis) -> its figures. Raises ArchcalcError if it is invalid."""
 
 
 @dataclass
 class OneByOne:
-    """Candidates that are traced, timed or trained, in parallel."""
+    """Traces, times or trains each candidate, in parallel."""
 
     space: Space
     figures: tuple[str, ...]
     measure: Measure
     map: Callable[[Measure, Sequence[Mapping[str, Any]]], Sequence[Mapping[str, float] | str]]
-    """Runs them, on one machine or on many; a text is why a candidate does not exist."""
+    """Measures candidates on one machine or on several. A text is the reason why a candidate is
+    invalid."""
 
     def __call__(self, positions: Sequence[NDArray[np.int64]]) -> Counted:
         import numpy as np
@@ -165,7 +167,7 @@ class OneByOne:
 
 @dataclass(frozen=True)
 class Traced:
-    """Counts one candidate of any model, traced ones too, by resolving its name."""
+    """Counts one candidate of any model by resolving its name."""
 
     spec: str
     figures: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""Candidates run side by side: in processes here by joblib, or on dask's or ray's machines."""
+"""Run candidates in parallel: in local processes with joblib, or on a cluster with dask or ray."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BACKENDS: tuple[Backend, ...] = ("loky", "dask", "ray")
 
 @dataclass(frozen=True)
 class Jobs:
-    """How many candidates run at once, and where."""
+    """The number of parallel workers, and the backend that runs them."""
 
     count: int = 1
     backend: Backend = "loky"
@@ -29,9 +29,10 @@ class Jobs:
     def map(
         self, measure: Measure, candidates: Sequence[Mapping[str, Any]]
     ) -> list[Mapping[str, float] | str]:
-        """Measure each candidate, in order. A candidate that does not exist gives its reason.
+        """The figures of each candidate, in order, or the reason why a candidate is invalid.
 
-        Raises ArchcalcError where a worker dies, and MissingExtraError without the backend.
+        Raises ArchcalcError if a worker dies, and MissingExtraError if the backend is not
+        installed.
         """
         if self.count == 1 and self.backend == "loky":
             return [_measured(measure, candidate) for candidate in candidates]
@@ -40,7 +41,7 @@ class Jobs:
                 found = run(partial(_measured, measure), candidates)
             except (ArchcalcError, KeyboardInterrupt):
                 raise
-            except Exception as error:  # joblib, dask and ray each lose workers in their own way
+            except Exception as error:  # joblib, dask and ray raise different errors
                 raise ArchcalcError(
                     f"a worker of the sweep died ({type(error).__name__}); finished chunks are "
                     "kept; run the same command again to continue"
@@ -61,14 +62,14 @@ class Jobs:
                     "`dask scheduler` and workers with `dask worker ADDRESS`"
                 ) from None
             with client:
-                # Not by way of joblib, which waits for ever for a task whose workers died
-                # (joblib 1.6: DaskDistributedBackend calls no callback if a future failed).
+                # Not through joblib, which waits forever for a task whose worker died (joblib 1.6:
+                # DaskDistributedBackend calls no callback if a future failed).
                 yield lambda one, each: client.gather(client.map(one, each, pure=False))
             return
-        with needs("sweep", "running candidates side by side"):
+        with needs("sweep", "running candidates in parallel"):
             from joblib import Parallel, delayed, parallel_config
 
-        def side_by_side(one: Callable[[Any], Any], each: Iterable[Any]) -> Any:
+        def parallel(one: Callable[[Any], Any], each: Iterable[Any]) -> Any:
             return Parallel(n_jobs=self.count)(delayed(one)(item) for item in each)
 
         if self.backend == "ray":
@@ -84,16 +85,17 @@ class Jobs:
             )
             register_ray()
             with parallel_config(backend="ray"):
-                yield side_by_side
+                yield parallel
         else:
             with parallel_config(backend="loky", inner_max_num_threads=1):
-                yield side_by_side
+                yield parallel
 
     def _require_ray(self) -> None:
-        """Refuse an address that does not answer: Ray waits for minutes, then ends the process."""
+        """Refuse an address that does not answer, because ray waits for minutes and then ends the
+        process."""
         host, colon, port = self.address.rpartition(":")
         if not colon or not port.isdigit() or "//" in host:
-            return  # its own names: auto, ray://HOST:PORT
+            return  # ray's own forms: auto, ray://HOST:PORT
         try:
             socket.create_connection((host, int(port)), timeout=5).close()
         except (OSError, OverflowError) as error:

@@ -1,7 +1,7 @@
-"""The candidates that a sweep keeps: the front, the best, an even sample.
+"""The candidates that a sweep keeps: the Pareto front, the best, and a uniform sample.
 
-Each keeps a bounded number of rows whatever the number of candidates. A row is the candidate's
-positions on the axes and its figures.
+Each class keeps a limited number of rows. A row has the positions of a candidate on the axes, and
+its figures.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ Direction = Literal["min", "max"]
 
 
 class Objective(NamedTuple):
-    """A figure that should be small or large."""
+    """A figure to minimize or maximize."""
 
     direction: Direction
     figure: str
 
 
 def parse_objectives(text: str) -> tuple[Objective, ...]:
-    """``min:macs,max:params``; a figure without a direction should be small. Raises UsageError.
+    """Parse ``min:macs,max:params``. A figure without a direction is minimized. Raises UsageError.
 
     >>> parse_objectives("macs,max:params")
     (Objective(direction='min', figure='macs'), Objective(direction='max', figure='params'))
@@ -43,7 +43,7 @@ def parse_objectives(text: str) -> tuple[Objective, ...]:
 
 @dataclass
 class Rows:
-    """Some candidates: positions by axis (one column each) and figures by name."""
+    """Some candidates: their positions (candidates, axes), and their figures by name."""
 
     positions: NDArray[np.int64]
     figures: dict[str, NDArray[Any]]
@@ -55,7 +55,7 @@ class Rows:
         chosen = {name: column[which] for name, column in self.figures.items()}
         return Rows(self.positions[which], chosen)
 
-    def and_then(self, other: Rows) -> Rows:
+    def followed_by(self, other: Rows) -> Rows:
         import numpy as np
 
         joined = {
@@ -65,7 +65,7 @@ class Rows:
         return Rows(np.concatenate([self.positions, other.positions]), joined)
 
     def to_plain(self) -> dict[str, Any]:
-        """For JSON."""
+        """The rows as plain data for JSON."""
         figures = {name: column.tolist() for name, column in self.figures.items()}
         return {"positions": self.positions.tolist(), "figures": figures}
 
@@ -79,7 +79,7 @@ class Rows:
 
 @dataclass
 class Front:
-    """The candidates that no other beats in every objective; of equal ones the first."""
+    """The Pareto front. Of equal candidates, it keeps the first."""
 
     objectives: tuple[Objective, ...]
     rows: Rows | None = None
@@ -89,10 +89,10 @@ class Front:
 
         costs = self._costs(rows)
         if self.rows is not None:
-            hopeful = np.flatnonzero(~_beaten(costs, self._costs(self.rows)))
-            if not hopeful.size:
+            possible = np.flatnonzero(~_dominated(costs, self._costs(self.rows)))
+            if not possible.size:
                 return
-            rows = self.rows.and_then(rows.take(hopeful))
+            rows = self.rows.followed_by(rows.take(possible))
             costs = self._costs(rows)
         self.rows = rows.take(undominated(costs))
 
@@ -108,7 +108,7 @@ class Front:
 
 @dataclass
 class Best:
-    """The first ``count`` candidates by one figure; of equal ones those met first."""
+    """The best ``count`` candidates by one figure. Of equal candidates, it keeps the first."""
 
     objective: Objective
     count: int
@@ -117,7 +117,7 @@ class Best:
     def add(self, rows: Rows) -> None:
         import numpy as np
 
-        everything = rows if self.rows is None else self.rows.and_then(rows)
+        everything = rows if self.rows is None else self.rows.followed_by(rows)
         costs = everything.figures[self.objective.figure]
         if self.objective.direction == "max":
             costs = -costs
@@ -132,8 +132,8 @@ class Best:
 
 @dataclass
 class Sample:
-    """An even sample: the candidates with the smallest random keys. The keys of a chunk depend on
-    the seed and the chunk's number, so the sample is the same however the chunks are computed."""
+    """A uniform sample: the candidates with the smallest random keys. The keys of a chunk depend
+    only on the seed and the chunk's number, so the sample is reproducible."""
 
     count: int
     seed: int = 0
@@ -148,7 +148,7 @@ class Sample:
             if len(self.keys) == self.count:
                 smaller = np.flatnonzero(keys < self.keys.max())
                 rows, keys = rows.take(smaller), keys[smaller]
-            rows = self.rows.and_then(rows)
+            rows = self.rows.followed_by(rows)
             keys = np.concatenate([self.keys, keys])
         if len(keys) > self.count:
             kept = np.sort(np.argpartition(keys, self.count)[: self.count])
@@ -156,9 +156,9 @@ class Sample:
         self.rows, self.keys = rows, keys
 
 
-def _beaten(costs: NDArray[Any], front: NDArray[Any]) -> NDArray[np.bool_]:
-    """Which rows a front of at most two objectives beats or equals. It is cheap, so that most of a
-    chunk is never sorted; of more objectives it says nothing."""
+def _dominated(costs: NDArray[Any], front: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which rows the front dominates or equals. This cheap test avoids sorting most of a chunk.
+    With more than two objectives, it is False for all rows."""
     import numpy as np
 
     if costs.shape[1] > 2:
@@ -170,8 +170,8 @@ def _beaten(costs: NDArray[Any], front: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def undominated(costs: NDArray[Any]) -> NDArray[np.intp]:
-    """The rows that no other row beats by being at most as large everywhere and smaller somewhere.
-    All costs should be small; of equal rows the first is kept.
+    """The indices of the rows that no other row dominates, with all costs to be minimized. A row
+    dominates another if no cost is larger and one is smaller. Of equal rows, the first is kept.
 
     >>> import numpy as np
     >>> undominated(np.array([[1, 5], [2, 2], [3, 3], [4, 1], [2, 2]])).tolist()
@@ -192,7 +192,7 @@ def undominated(costs: NDArray[Any]) -> NDArray[np.intp]:
     kept_rows: list[int] = []
     alive = np.arange(len(ordered))
     while alive.size:
-        first = alive[0]  # nothing that comes later in this order can beat it
+        first = alive[0]  # no later row in this order dominates it
         kept_rows.append(int(first))
         rest = alive[1:]
         alive = rest[(ordered[rest] < ordered[first]).any(axis=1)]
@@ -200,7 +200,7 @@ def undominated(costs: NDArray[Any]) -> NDArray[np.intp]:
 
 
 def row_values(rows: Rows, axes: Sequence[Any]) -> list[dict[str, Any]]:
-    """The rows as dictionaries: each axis's value, then each figure."""
+    """The rows as dictionaries: the value on each axis, then each figure."""
     made = []
     for index, positions in enumerate(rows.positions.tolist()):
         values = {axis.name: axis.values[at] for axis, at in zip(axes, positions, strict=True)}

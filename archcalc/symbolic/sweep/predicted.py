@@ -17,12 +17,12 @@ from archcalc.lookup.spec import ModelSpec
 from archcalc.symbolic.sweep.count import Measure, candidate_graph
 
 LATENCIES = ("latency_ms", "latency_low_ms", "latency_high_ms")
-"""The figures: the predicted median, and the ends of its interval."""
+"""The figures: the predicted median in milliseconds, and the ends of its interval."""
 
 
 @dataclass(frozen=True)
 class Predicted:
-    """Predicts one candidate of a model, by resolving its name."""
+    """Predicts the latency of one candidate by resolving its name."""
 
     spec: str
     calibration: str
@@ -31,18 +31,18 @@ class Predicted:
     input: tuple[str, ...] = ()
     batch: int = 1
     further: Measure | None = None
-    """The other measure of the candidate, if any."""
+    """A further measure of the candidate, if any."""
 
     def check(self) -> None:
-        """Raise UsageError before the first candidate where there is no calibration. Declared
-        networks are in float32; of others the dtype shows when one is traced."""
+        """Raise UsageError early if there is no calibration. Declared networks are in float32; the
+        dtype of other models is known only after tracing."""
         if find_declared(ModelSpec.parse(self.spec, options=self.options)) is not None:
             _calibration(self.calibration, "float32")
 
     @property
     def source(self) -> str:
-        """The machine and the setting of the predictions; what was asked for where a traced
-        model's dtype is not known here."""
+        """The machine and the setting of the predictions, or the requested calibration if the dtype
+        is not known yet."""
         with suppress(UsageError):
             found = _calibration(self.calibration, "float32")
             return f"{found.machine}, {found.setting}"
@@ -58,5 +58,5 @@ class Predicted:
 
 @cache
 def _calibration(asked: str, dtype: str) -> Calibration:
-    """Read once for all candidates of a process."""
+    """The calibration, read once per process."""
     return find(asked, dtype)

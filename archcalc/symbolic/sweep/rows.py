@@ -1,7 +1,7 @@
-"""Every kept candidate in a file: CSV, JSON lines or Parquet, chunk by chunk.
+"""Write every kept candidate to a file, chunk by chunk, as CSV, JSON lines or Parquet.
 
-Chunks are written to a folder beside the file, each by one rename, and joined at the end. A sweep
-that is cut off leaves the folder; the same sweep goes on from it.
+Chunks are written atomically to a folder next to the file, and joined at the end. An interrupted
+sweep leaves the folder, and the same sweep continues from it.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ class RowFile:
 
     @classmethod
     def open(cls, path: str, fingerprint: str) -> RowFile:
-        """Raises UsageError for another kind of file, and for the unfinished rows of another
-        sweep."""
+        """Start or continue a file. Raises UsageError for an unknown extension, and if another
+        sweep left unfinished rows."""
         target = Path(path)
         if target.suffix not in SUFFIXES:
             raise UsageError(f"{path}: rows are written to {', '.join(SUFFIXES)}")
         if target.suffix == ".parquet":
             with needs("sweep", f"writing {path}"):
-                import pyarrow  # noqa: F401  # asked for before the long work, not after it
+                import pyarrow  # noqa: F401  # fails before the long work, not after it
         made = cls(target, target.with_name(f"{target.name}.parts"), fingerprint)
         try:
             made.folder.mkdir(exist_ok=True)
@@ -47,7 +47,7 @@ class RowFile:
         return made
 
     def state(self) -> dict[str, Any] | None:
-        """The state after the last finished chunk; None at the beginning."""
+        """The state after the last finished chunk, or None at the beginning."""
         from archcalc.io import json as json_file
 
         file = self.folder / "state.json"
@@ -71,7 +71,7 @@ class RowFile:
         )
 
     def finish(self, columns: Sequence[str]) -> None:
-        """Join the chunks in order, and remove them."""
+        """Join the chunks in order, then remove them."""
         with replacing(self.path) as beside:
             if self.path.suffix == ".parquet":
                 _parquet(beside, self._rows(), columns)
@@ -87,7 +87,7 @@ class RowFile:
         shutil.rmtree(self.folder)
 
     def discard(self) -> None:
-        """Remove the chunks: there is nothing to write."""
+        """Remove the chunks without writing the file."""
         shutil.rmtree(self.folder)
 
     def _parts(self) -> list[Path]:

@@ -1,5 +1,4 @@
-"""A search where a space is too large to list: optuna's NSGA-II, which proposes candidates near the
-front that it has found."""
+"""Search a space that is too large to enumerate, with optuna's NSGA-II."""
 
 from __future__ import annotations
 
@@ -15,7 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Look = Callable[[Sequence["NDArray[np.int64]"]], tuple[bool, bool, Mapping[str, float]]]
-"""A candidate's positions -> whether it exists, whether it meets the condition, its figures."""
+"""(a candidate's positions) -> whether it is valid, whether it meets the condition, its figures."""
 
 
 def search(
@@ -27,12 +26,12 @@ def search(
     seed: int = 0,
     study: str = "",
 ) -> None:
-    """Look at ``trials`` candidates that optuna proposes; ``look`` keeps what it sees.
+    """Call ``look`` with ``trials`` candidates that optuna proposes.
 
-    A candidate that does not exist or does not meet the condition violates a constraint. ``study``
-    is an SQLite file that the search continues: its earlier candidates are looked at as well, and
-    are not proposed again in the same order. Raises MissingExtraError without optuna, and
-    UsageError for a study of another space or of other objectives.
+    An invalid candidate, or one that does not meet the condition, violates a constraint. ``study``
+    is an SQLite file from which the search continues; ``look`` also gets its earlier candidates.
+    Raises MissingExtraError if optuna is not installed, and UsageError for a study of another space
+    or of other objectives.
     """
     with needs("sweep", "--search optuna"):
         import optuna
@@ -48,7 +47,7 @@ def search(
             directions=directions,
             load_if_exists=True,
         )
-    except Exception as error:  # SQLAlchemy's and optuna's own, for a file that is not a study
+    except Exception as error:  # errors of SQLAlchemy and optuna for a file that is not a study
         raise UsageError(f"{study} is not a study that optuna can open: {error}") from error
     if len(made.directions) != len(objectives):
         raise UsageError(f"{study} has {len(made.directions)} objectives, not {len(objectives)}")
@@ -68,8 +67,8 @@ def search(
 
 
 def _positions(space: Space, params: Mapping[str, Any], study: str) -> list[int]:
-    """An earlier candidate's positions on the axes."""
+    """The positions of an earlier candidate on the axes. Raises UsageError for other axes."""
     sizes = {axis.name: len(axis.values) for axis in space.axes}
     if params.keys() != sizes.keys() or any(params[name] >= sizes[name] for name in sizes):
-        raise UsageError(f"{study} has a search of other axes: {', '.join(params)}")
+        raise UsageError(f"{study} has a search over other axes: {', '.join(params)}")
     return [params[name] for name in sizes]

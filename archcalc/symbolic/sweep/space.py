@@ -15,14 +15,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 CHUNK = 1 << 18
-"""Candidates that are computed together: a few megabytes a figure."""
+"""Candidates per chunk: a few megabytes per figure."""
 
 LARGEST = 2**63 - 1
 
 
 @dataclass(frozen=True)
 class Axis:
-    """One thing that varies, and its values in order."""
+    """A size or option that varies, and its values in order."""
 
     name: str
     values: Sequence[Any]
@@ -43,7 +43,7 @@ class Space:
         return prod(len(axis.values) for axis in self.axes)
 
     def grid(self, chunk: int = CHUNK) -> Iterator[list[NDArray[np.int64]]]:
-        """Positions on each axis, chunk by chunk, of every candidate in order."""
+        """The positions of all candidates in order, chunk by chunk, as one array per axis."""
         import numpy as np
 
         for start in range(0, self.size, chunk):
@@ -52,8 +52,9 @@ class Space:
     def sample(
         self, count: int, *, seed: int = 0, replacement: bool = False, chunk: int = CHUNK
     ) -> Iterator[list[NDArray[np.int64]]]:
-        """Positions of ``count`` candidates drawn evenly; each at most once without
-        ``replacement``. The same seed draws the same ones."""
+        """The positions of ``count`` candidates drawn uniformly, each at most once unless
+        ``replacement`` is set. The same seed draws the same candidates. Raises UsageError if there
+        are too few candidates, or too many to draw without replacement."""
         import numpy as np
 
         if replacement:
@@ -84,7 +85,7 @@ class Space:
         return positions[::-1]
 
     def candidate(self, positions: Sequence[int]) -> dict[str, Any]:
-        """The values at some positions, by the axes' names."""
+        """The values at these positions, by axis name."""
         return {
             axis.name: axis.values[position]
             for axis, position in zip(self.axes, positions, strict=True)
@@ -92,7 +93,8 @@ class Space:
 
 
 def parse_axis(text: str) -> Axis:
-    """``c5_reduce=4:64:4``, ``num_classes=10,100``, ``head=gap,fc``. A range includes its end.
+    """Parse ``c5_reduce=4:64:4``, ``num_classes=10,100`` or ``head=gap,fc``. A range includes its
+    end.
 
     >>> parse_axis("c5_reduce=4:16:4").values
     range(4, 17, 4)
@@ -135,7 +137,7 @@ def _value(text: str) -> Any:
 
 
 def parse_space(over: Sequence[str] | Mapping[str, Sequence[Any]]) -> Space:
-    """The space of some axes, as texts or as values by name. Raises UsageError."""
+    """The space of some axes, given as texts or as values by name. Raises UsageError."""
     if isinstance(over, Mapping):
         axes = []
         for name, values in over.items():
@@ -154,5 +156,5 @@ def parse_space(over: Sequence[str] | Mapping[str, Sequence[Any]]) -> Space:
 
 
 def _plain(value: Any) -> Any:
-    """A number of NumPy's as Python's."""
+    """A NumPy number as a Python number."""
     return value.item() if hasattr(value, "item") else value

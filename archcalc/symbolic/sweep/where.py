@@ -1,7 +1,7 @@
 """Conditions on figures and sizes: ``macs <= 100e6 and c5_reduce % 8 == 0``.
 
-The text is parsed by Python and walked here, on numbers or on whole columns: names, numbers,
-``+ - * / // % **``, comparisons, ``and``, ``or``, ``not``. Nothing is ever run.
+Python parses the text, and this module evaluates it on numbers or on whole columns. Names, numbers,
+``+ - * / // %``, comparisons, ``and``, ``or`` and ``not`` are allowed. No code is executed.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ RELATIONS: Mapping[type[ast.cmpop], Callable[[Any, Any], Any]] = {
 }
 
 LONGEST = 2000
-"""Signs of a condition."""
+"""The most characters in a condition."""
 
 
 @dataclass(frozen=True)
@@ -54,12 +54,12 @@ class Condition:
     names: frozenset[str]
 
     def __call__(self, values: Mapping[str, Any]) -> Any:
-        """Whether it holds, for numbers or element by element for columns."""
+        """Whether it holds, for numbers or element-wise for columns."""
         return _value(self.body, values, self.text)
 
 
 def parse_condition(text: str) -> Condition:
-    """Raises UsageError, which quotes the part that is not understood."""
+    """Parse a condition. Raises UsageError, which quotes the invalid part."""
     if len(text) > LONGEST:
         raise UsageError(f"--where has {len(text):,} characters; at most {LONGEST:,} are allowed")
     try:
@@ -107,7 +107,7 @@ def _check(node: ast.expr, text: str) -> None:
 def _value(node: ast.expr, values: Mapping[str, Any], text: str) -> Any:
     match node:
         case ast.Constant(value=float() as number):
-            # 100e6 is a whole number, so that columns of integers are compared exactly.
+            # 100e6 becomes an integer, so that integer columns are compared exactly.
             exact = Fraction((ast.get_source_segment(text, node) or "").replace("_", ""))
             return int(exact) if exact.denominator == 1 else number
         case ast.Constant(value=found):
