@@ -25,6 +25,8 @@ from archcalc.pytorch.calibrate.fit import conformal, fit, plane, trees
 from archcalc.pytorch.calibrate.timing import Timed, time_networks, undisturbed
 from tests.analysis.calibrations import calibration
 
+pytestmark = pytest.mark.long
+
 
 def tiny(count: int) -> list[Graph]:
     """Return the design's first networks that run fast."""

@@ -7,6 +7,8 @@ import pytest
 
 from archcalc.cli import run
 
+pytestmark = pytest.mark.long
+
 NET = """\
 from torch import nn
 

@@ -8,6 +8,8 @@ import torch
 
 from tests import readme
 
+pytestmark = pytest.mark.long
+
 MIXTURES = pytest.mark.xfail(
     not hasattr(torch.nn.functional, "grouped_mm"),
     reason="without grouped_mm, transformers asks for the address of the weights of experts",

@@ -201,6 +201,7 @@ def test_a_configuration_that_cannot_be_built_is_refused_in_one_sentence(
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.long
 def test_a_second_call_takes_the_graph_from_the_cache_without_torch(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps(LLAMA))
     code = """

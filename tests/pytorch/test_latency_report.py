@@ -9,6 +9,8 @@ import pytest
 from archcalc.analysis.roofline import Ceilings
 from archcalc.lookup import registry
 
+pytestmark = pytest.mark.long
+
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "latency_report.py"
 
 

@@ -10,6 +10,8 @@ import pytest
 from archcalc.io import calibrations
 from tests.analysis.calibrations import calibration
 
+pytestmark = pytest.mark.long
+
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "predict.py"
 
 

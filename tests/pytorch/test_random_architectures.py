@@ -28,6 +28,7 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("examples", [60, pytest.param(600, marks=pytest.mark.slow)])
 def test_declared_equals_traced_equals_flop_counter_mode_on_random_architectures(
     examples: int,
@@ -35,6 +36,7 @@ def test_declared_equals_traced_equals_flop_counter_mode_on_random_architectures
     settings(RANDOM, max_examples=examples)(given(graphs())(check))()
 
 
+@pytest.mark.long
 @settings(RANDOM, max_examples=40)
 @given(graphs())
 def test_every_tool_is_explained_to_the_integer_on_random_architectures(graph: Graph) -> None:
@@ -63,6 +65,7 @@ def test_exported_random_architectures_are_formatted_like_ruff(tmp_path: Path) -
         assert run.returncode == 0, run.stdout
 
 
+@pytest.mark.long
 def test_random_architectures_use_every_operator_except_embedding() -> None:
     seen: set[str] = set()
 
@@ -75,6 +78,7 @@ def test_random_architectures_use_every_operator_except_embedding() -> None:
     assert set(TORCH) - seen == {"embedding"}
 
 
+@pytest.mark.long
 def test_a_wrong_count_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Check that a counter that is off by one multiply-add fails."""
 

@@ -63,6 +63,7 @@ def test_a_torch_model_is_traced_at_every_candidate(net: str) -> None:
     assert "13 is unlucky" in next(iter(found.refusals))
 
 
+@pytest.mark.long
 def test_parallel_processes_give_the_same_result(net: str) -> None:
     over = ["width=8,16,32", "kernel=1,3"]
     alone = sweep(net, over, input="16x16x3", rows=True)
@@ -151,6 +152,7 @@ def wait_for(port: int) -> None:
     raise TimeoutError(port)
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("cluster", ["dask", "ray"], indirect=True)
 def test_a_cluster_gives_the_same_result(net: str, cluster: Jobs) -> None:
@@ -159,6 +161,7 @@ def test_a_cluster_gives_the_same_result(net: str, cluster: Jobs) -> None:
     assert sweep(net, over, input="16x16x3", rows=True, jobs=cluster) == alone
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("cluster", ["dask"], indirect=True)
 def test_candidates_are_trained_on_a_cluster(cluster: Jobs, tmp_path: Path) -> None:
@@ -183,6 +186,7 @@ def test_candidates_are_trained_on_a_cluster(cluster: Jobs, tmp_path: Path) -> N
     assert names == {"nin-digits-head=fc", "nin-digits-head=gap"}
 
 
+@pytest.mark.long
 @pytest.mark.slow
 @pytest.mark.parametrize("cluster", ["dask"], indirect=True)
 def test_a_worker_of_a_cluster_that_dies_is_reported_in_one_sentence(cluster: Jobs) -> None:
@@ -231,6 +235,7 @@ def test_a_killed_sweep_resumes_from_its_finished_chunks(net: str, tmp_path: Pat
     assert written == [(width, width * 3 * 9 * 7 * 7) for width in range(14, 41)]
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("backend", ["dask", "ray"])
 def test_a_cluster_that_does_not_answer_is_reported_in_one_sentence(
     net: str, backend: Backend

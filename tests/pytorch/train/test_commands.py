@@ -18,6 +18,8 @@ from safetensors.torch import load_file
 from archcalc.cli import run as archcalc
 from archcalc.io.runs import load
 
+pytestmark = pytest.mark.long
+
 COMMAND = [sys.executable, "-m", "archcalc"]
 LIMIT = 240  # seconds before a process is abandoned, on any machine
 

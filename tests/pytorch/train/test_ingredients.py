@@ -62,6 +62,7 @@ def pictures(count: int = 200, channels: int = 3, size: int = 6) -> InMemory:
     return InMemory((noisy * 230).to(torch.uint8), torch.arange(count) % 10)
 
 
+@pytest.mark.long
 def test_a_run_with_every_ingredient_that_is_resumed_equals_an_unbroken_one(
     settings: Make, tmp_path: Path
 ) -> None:
@@ -267,6 +268,7 @@ def test_the_schedule_is_fitted_into_a_time() -> None:
     assert (stretched.epochs, stretched.warmup, stretched.milestones) == (5, 1.0, (2, 4))
 
 
+@pytest.mark.long
 def test_a_run_within_a_time_is_resumed_with_the_epochs_it_chose(settings: Make) -> None:
     asked = settings(time=3.0, recipe={"epochs": 4})
     found = train(asked)

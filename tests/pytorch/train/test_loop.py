@@ -39,6 +39,7 @@ def same_weights(one: Path, other: Path) -> bool:
     return all(torch.equal(first[name], second[name]) for name in first | second)
 
 
+@pytest.mark.long
 def test_the_digits_are_learned_to_97_percent(settings: Make) -> None:
     found = train(settings(recipe={"epochs": 20}, limit=0))
     assert found.result is not None
@@ -56,6 +57,7 @@ def test_the_digits_are_learned_to_97_percent(settings: Make) -> None:
     assert again.accuracy == found.result.accuracy
 
 
+@pytest.mark.long
 @pytest.mark.data
 def test_a_few_hundred_mnist_images_are_learned_to_80_percent(
     settings: Make, real_mnist: tuple[int, int]
@@ -212,6 +214,7 @@ def test_a_batch_in_pieces_gives_the_same_gradients(settings: Make, tmp_path: Pa
         assert second.train_loss == pytest.approx(first.train_loss, rel=1e-4)
 
 
+@pytest.mark.long
 def test_bf16_and_either_layout_learn_as_well(settings: Make, tmp_path: Path) -> None:
     for index, changes in enumerate(
         ({"precision": "bf16"}, {"channels_last": False}, {"precision": "fp32"})

@@ -17,6 +17,8 @@ from archcalc.pytorch.train import Settings
 from archcalc.pytorch.train.series import plan, train_all
 from archcalc.recipe import find
 
+pytestmark = pytest.mark.long
+
 Make = Callable[..., Settings]
 
 
