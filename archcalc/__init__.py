@@ -786,11 +786,11 @@ def calibrate(
         archcalc.calibrate(device="cpu", threads=1)
         archcalc.predict("googlenet", "cpu,threads=1").seconds
     """
-    from archcalc.io.calibrations import save, writable
+    from archcalc.io.calibrations import require_place, save
 
     with needs("torch", "archcalc.calibrate"):
         from archcalc.pytorch.calibrate import calibrate as run
-    writable(output)
+    require_place(output)
     found = run(
         device=device,
         dtype=dtype,

@@ -176,7 +176,7 @@ def test_a_model_that_the_base_does_not_have_is_new(
             ["HEAD", "--", "nin"],
             "nin is part of an installed package, which is the same at both commits",
         ),
-        (["HEAD", "--", "/net.py:small"], "write the path from here, as ./net.py:Net"),
+        (["HEAD", "--", "/net.py:small"], "give a relative path, such as ./net.py:Net"),
         (["--", "./net.py:small"], "give two reports, such as base.json head.json, or a commit"),
         (["HEAD", "HEAD", "HEAD", "--", "./net.py:small"], "give two reports"),
         (["HEAD", "--budget", "none.toml"], "there is no file none.toml"),
