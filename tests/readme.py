@@ -1,11 +1,10 @@
-"""Output shown in the READMEs and in docs/ comes from runs: this script refreshes it, tests keep it
-fresh.
+"""Refresh the output shown in the READMEs and in docs/; tests check that it is up to date.
 
     python tests/readme.py
 
-Between ``<!-- run: archcalc ... -->`` and the end of the fenced block that follows stands what the
-command prints, in a ``console`` block under the command itself; between ``<!-- made: NAME -->`` and
-``<!-- end -->`` stands what ``made_NAME`` here writes.
+After ``<!-- run: archcalc ... -->`` the fenced block contains the output of the command, in a
+``console`` block after the command itself. Between ``<!-- made: NAME -->`` and ``<!-- end -->`` is
+the output of ``made_NAME`` below.
 """
 
 from __future__ import annotations
@@ -35,7 +34,7 @@ SHOWN = re.compile(
     r"(<!-- run: (archcalc [^\n]*) -->\n```(\w*)\n).*?(^```$)", re.DOTALL | re.MULTILINE
 )
 ONCE = "<!-- footnotes once -->"
-"""On a page whose commands end with the same footnotes."""
+"""Marks a page that shows repeated footnotes only once."""
 FOOTNOTES = (
     f"{MACS} {FLOPS}",
     MODE.format(batch=1, mode="evaluation"),
@@ -47,7 +46,7 @@ MADE = re.compile(r"(<!-- made: (\w+) -->\n).*?(^<!-- end -->$)", re.DOTALL | re
 
 
 def refreshed(text: str) -> str:
-    """The same text with every command's output as it is now."""
+    """Return the text with the present output of every command."""
 
     said = outputs(commands(text))
 
@@ -62,7 +61,7 @@ def refreshed(text: str) -> str:
 
 
 def _without_repeated(text: str) -> str:
-    """The text with each footnote only where it first comes."""
+    """Return the text with each footnote only at its first place."""
     for footnote in FOOTNOTES:
         note = f"{textwrap.fill(footnote, 80)}\n"
         first, found, rest = text.partition(note)
@@ -71,8 +70,10 @@ def _without_repeated(text: str) -> str:
 
 
 def without_versions(text: str) -> str:
-    """The text without the releases of packages, and as one line: new releases come out every week,
-    and a longer number breaks a paragraph at other words."""
+    """Return the text as one line, without package versions.
+
+    New releases are frequent, and a longer version number changes where a paragraph wraps.
+    """
     return re.sub(r"\s*\n", " ", VERSION.sub(r"\1 VERSION", text))
 
 
@@ -125,7 +126,7 @@ def outputs(lines: Iterable[str]) -> dict[str, str]:
 
 
 def made_operators() -> str:
-    """The operator table."""
+    """Return the operator table."""
     from archcalc.ops import TABLE
     from archcalc.ops.formula import USERS
 
@@ -143,7 +144,7 @@ def made_operators() -> str:
 
 
 def made_counters() -> str:
-    """What each counter's convention is."""
+    """Return the convention of each counter."""
     from archcalc.analysis.conventions import CONVENTIONS
 
     rows = [
@@ -160,7 +161,7 @@ def made_counters() -> str:
 
 
 def made_commands() -> str:
-    """The help of every command."""
+    """Return the help of every command."""
     from archcalc.cli import COMMANDS
 
     helps = outputs(f"archcalc {name} --help" for name in sorted(COMMANDS))
@@ -171,7 +172,7 @@ def made_commands() -> str:
 
 
 def made_deform_conv2d() -> str:
-    """What one operator with a kernel of its own is made of, as a diff."""
+    """Return the code of one operator with its own kernel, as a diff."""
     row = _pieces("archcalc/ops/detection.py", "BILINEAR", "deform_work", "DEFORM_CONV2D")
     handler = _pieces("archcalc/pytorch/trace/aten.py", "deform_conv2d")
     alias = '    **aliases("deform_conv2d", "torchvision::deform_conv2d"),'
@@ -186,7 +187,7 @@ def made_deform_conv2d() -> str:
 
 
 def _pieces(path: str, *names: str) -> list[str]:
-    """Definitions of a file, as lines that a diff adds."""
+    """Return definitions of a file as added lines of a diff."""
     text = (ROOT / path).read_text(encoding="utf-8")
     lines, found = text.splitlines(), {}
     for node in ast.parse(text).body:
@@ -199,7 +200,7 @@ def _pieces(path: str, *names: str) -> list[str]:
 
 
 def made_huggingface() -> str:
-    """How many architectures of transformers are counted as torch counts them."""
+    """Return how many architectures of transformers have torch's counts."""
     from collections import Counter
 
     lines = (ROOT / "benchmarks" / "huggingface.txt").read_text(encoding="utf-8").splitlines()

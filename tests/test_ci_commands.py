@@ -1,5 +1,5 @@
-"""``archcalc diff`` between commits and the steps of the GitHub Action, run here against git
-repositories that the tests make. torch is not to be had in any of them."""
+"""``archcalc diff`` between commits, and the steps of the GitHub Action, on git repositories that
+the tests create, without torch."""
 
 import os
 import re
@@ -108,7 +108,7 @@ def test_a_changed_width_shows_in_a_few_lines(
     )
 
 
-def test_a_changed_comment_says_nothing(
+def test_a_changed_comment_prints_nothing(
     repository: Repository, capsys: pytest.CaptureFixture[str]
 ) -> None:
     repository.commit(net_py=COMMENTED)
@@ -117,7 +117,7 @@ def test_a_changed_comment_says_nothing(
     assert diff(capsys, "HEAD~1") == ""
 
 
-def test_what_is_not_committed_counts_and_stays(
+def test_uncommitted_changes_are_compared_and_kept(
     repository: Repository, capsys: pytest.CaptureFixture[str]
 ) -> None:
     (repository.folder / "net.py").write_text(WIDER, encoding="utf-8")
@@ -130,7 +130,7 @@ def test_what_is_not_committed_counts_and_stays(
     assert len(repository.git("worktree", "list").splitlines()) == 1
 
 
-def test_it_is_asked_from_the_folder_where_one_stands(
+def test_paths_are_relative_to_the_current_folder(
     repository: Repository, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     repository.commit(deep__net_py=NET)
@@ -140,7 +140,7 @@ def test_it_is_asked_from_the_folder_where_one_stands(
     assert diff(capsys, "HEAD", "--", "./net.py:small") == ""
 
 
-def test_files_beside_the_models_are_of_the_same_commit(
+def test_files_beside_the_model_come_from_the_same_commit(
     repository: Repository, capsys: pytest.CaptureFixture[str]
 ) -> None:
     split = "from widths import WIDTH\n" + NET.replace("int = 16", "int = WIDTH")
@@ -158,7 +158,7 @@ def test_options_and_inputs_are_given_to_both_sides(
     assert "1×16×64×64" in diff(capsys, "HEAD~1", "-i", "64x64x3", "--", "./net.py:small")
 
 
-def test_a_model_that_the_base_does_not_have_is_new(
+def test_a_model_that_is_not_in_the_base_is_new(
     repository: Repository, capsys: pytest.CaptureFixture[str]
 ) -> None:
     repository.commit(other_py=NET)
@@ -183,7 +183,7 @@ def test_a_model_that_the_base_does_not_have_is_new(
         (["--upload-pack=x", "--", "./net.py:small"], "No such option"),
     ],
 )
-def test_a_wrong_question_is_answered_in_one_sentence(
+def test_invalid_arguments_are_refused_in_one_sentence(
     repository: Repository,
     capsys: pytest.CaptureFixture[str],
     arguments: list[str],
@@ -220,7 +220,7 @@ def test_a_declared_model_in_a_file_needs_no_torch(
     assert err.count("\n") == 1
 
 
-# The Action: its steps are read from action.yml and run by bash, as GitHub runs them.
+# The Action's steps are read from action.yml and run by bash, as on GitHub.
 
 
 class Step(NamedTuple):
@@ -252,7 +252,7 @@ class Job(NamedTuple):
     log: str
     summary: str
     gh: str
-    """What gh was called with, and the comment that it was given."""
+    """The calls of ``gh``, and the comment that it received."""
 
 
 @pytest.fixture
@@ -262,7 +262,7 @@ def action(repository: Repository, tmp_path: Path):
     python = Path(sys.executable).as_posix()
     tools = {
         "archcalc": f'exec "{python}" -m archcalc "$@"',
-        "python": 'echo "python $*"',  # nothing is installed here
+        "python": 'echo "python $*"',  # installs nothing
         "gh": (
             'echo "gh $*" >> "$GH_LOG"\n'
             'if [ -n "$GH_REFUSES" ]; then echo "HTTP 403" >&2; exit 1; fi\n'
@@ -352,7 +352,9 @@ def test_a_pull_request_that_changes_a_width_shows_it_and_fails(
     assert "+2,528" in job.gh
 
 
-def test_a_pull_request_that_changes_a_comment_says_nothing(repository: Repository, action) -> None:
+def test_a_pull_request_that_changes_a_comment_gets_no_comment(
+    repository: Repository, action
+) -> None:
     base = repository.git("rev-parse", "HEAD")
     repository.commit(net_py=COMMENTED)
     job = action(base)
@@ -390,7 +392,7 @@ def test_a_push_without_a_base_and_without_a_pull_request_only_checks(
     assert job.gh == ""
 
 
-def test_a_wrong_budget_ends_with_2_and_says_why(repository: Repository, action) -> None:
+def test_an_invalid_budget_exits_with_2_and_a_reason(repository: Repository, action) -> None:
     base = repository.git("rev-parse", "HEAD")
     repository.commit(archcalc_toml=BUDGET.replace("at_most", "atmost"))
     job = action(base)
@@ -399,7 +401,7 @@ def test_a_wrong_budget_ends_with_2_and_says_why(repository: Repository, action)
     assert "unknown key 'atmost'" in job.summary
 
 
-def test_a_summary_stays_within_what_github_takes(repository: Repository, action) -> None:
+def test_a_summary_stays_within_githubs_limit(repository: Repository, action) -> None:
     base = repository.git("rev-parse", "HEAD")
     shapes = "".join(f'"层{"×" * 200}{index}" = "1"\n' for index in range(2_500))
     repository.commit(archcalc_toml=f'[[model]]\nname = "nin"\n[model.shapes]\n{shapes}')

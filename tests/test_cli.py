@@ -1,4 +1,4 @@
-"""The command line as its users meet it: what is printed where, and every wrong input in words."""
+"""The command line: what is printed where, and errors for invalid input."""
 
 import csv
 import io
@@ -67,7 +67,7 @@ def test_memory_names_the_peak(cli) -> None:
     assert "mlpconv1.relu ←peak" in cli("memory nin").out
 
 
-def test_params_tells_what_does_not_run(cli) -> None:
+def test_params_shows_which_parameters_do_not_run(cli) -> None:
     assert "6,379,728" in cli("params googlenet --depth 1 --units exact").out
 
 
@@ -135,7 +135,7 @@ def test_json_of_compare_has_a_baseline_and_ratios(cli) -> None:
     assert data["ratios"][1]["macs"] == 1.0
 
 
-def test_a_file_is_written_and_said_on_stderr(cli, tmp_path: Path) -> None:
+def test_a_written_file_is_named_on_stderr(cli, tmp_path: Path) -> None:
     target = tmp_path / "nin.csv"
     result = cli(f"show nin --format csv --depth 9 -o {target}")
     assert result.out == ""
@@ -242,14 +242,14 @@ def test_python_dash_m_works() -> None:
     assert "7.11×" in done.stdout
 
 
-def test_a_reader_that_leaves_early_is_no_error() -> None:
+def test_a_closed_pipe_is_not_an_error() -> None:
     script = f"{sys.executable} -m archcalc show vgg16 --format json | head -1"
     done = subprocess.run(["bash", "-c", script], capture_output=True, text=True)
     assert done.stdout == "{\n"
     assert done.stderr == ""
 
 
-def test_a_comparison_imports_nothing_that_it_does_not_need() -> None:
+def test_a_comparison_imports_only_what_it_needs() -> None:
     code = """
 import sys
 before = set(sys.modules)
@@ -282,7 +282,7 @@ def test_the_calculator_imports_neither_torch_nor_pandas(line: str) -> None:
     heavy = ("torch", "pandas", "numpy", "tabulate", "altair")
     code = (
         "import sys\n"
-        f"for name in {heavy}: sys.modules[name] = None\n"  # an import of it now raises
+        f"for name in {heavy}: sys.modules[name] = None\n"  # importing it raises
         "from archcalc.cli import main\n"
         "main()\n"
     )

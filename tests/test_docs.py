@@ -1,4 +1,4 @@
-"""The pages of docs/: what they show is what is printed, and every example on them runs."""
+"""The pages of docs/ show the actual output, and every example on them runs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parent.parent
 
 PAGES = [path for path in readme.DOCS if path not in readme.WITH_TORCH]
 EXAMPLES = ["extending.md", "formulas.md", "reports.md", "tutorial.md"]
-"""Pages whose fenced examples are run in order; the others' have tests of their own."""
+"""Pages whose fenced examples are run in order; the other pages have their own tests."""
 BLOCK = re.compile(r'^```(\w+)(?: title="([^"]+)")?\n(.*?)^```$', re.S | re.M)
 
 
@@ -44,7 +44,7 @@ def test_the_commands_page_has_every_command() -> None:
 
 @pytest.mark.parametrize("name", EXAMPLES)
 def test_every_example_runs(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """In the order of the page, in one folder: files are written, commands and Python are run."""
+    """Write files and run commands and Python in the order of the page, in one folder."""
     monkeypatch.chdir(tmp_path)
     text = (ROOT / "docs" / name).read_text(encoding="utf-8")
     shared: dict[str, object] = {}
@@ -65,7 +65,7 @@ def test_every_example_runs(name: str, tmp_path: Path, monkeypatch: pytest.Monke
 
 
 def run_python(code: str, shared: dict[str, object]) -> list[str]:
-    """What the code prints, line by line."""
+    """Run code and return its output as lines."""
     said: list[str] = []
 
     def keep(*values: object) -> None:

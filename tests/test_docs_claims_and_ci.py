@@ -1,4 +1,4 @@
-"""The files that docs/claims-and-ci.md shows are ones that archcalc takes, and its names exist."""
+"""The files shown in docs/claims-and-ci.md are valid, and the names on the page exist."""
 
 import re
 from pathlib import Path
@@ -20,7 +20,7 @@ def test_the_claims_shown_are_checked(tmp_path: Path) -> None:
     assert len(claims_file.load(str(path))) == 3
 
 
-def test_the_budget_shown_is_taken(tmp_path: Path) -> None:
+def test_the_budget_shown_is_valid(tmp_path: Path) -> None:
     path = tmp_path / "archcalc.toml"
     path.write_text(BUDGET, encoding="utf-8")
     assert archcalc.check(str(path)).breaches == ()

@@ -1,4 +1,4 @@
-"""derive and sweep from the command line."""
+"""``derive`` and ``sweep`` on the command line."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_derive_writes_programs(capsys: pytest.CaptureFixture[str], tmp_path: Pa
     assert path.read_text(encoding="utf-8").startswith("// googlenet: macs as functions of height")
 
 
-def test_explain_leaves_sizes_in(capsys: pytest.CaptureFixture[str]) -> None:
+def test_explain_keeps_sizes_as_variables(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = ran(capsys, "explain", "nin", "--over", "height", "--node", "mlpconv1")
     assert code == 0
     assert "(height×32×192)×(5×5×3) = 460,800·height" in out
@@ -79,7 +79,7 @@ def test_sweep_draws_the_distribution(capsys: pytest.CaptureFixture[str], tmp_pa
     assert "share of candidates" in path.read_text(encoding="utf-8")
 
 
-def test_sweep_gives_programs_its_record(capsys: pytest.CaptureFixture[str]) -> None:
+def test_sweep_writes_its_record_as_json(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, _ = ran(capsys, "sweep", "nin", "--over", "head=gap,fc", "-f", "json")
     record = json.loads(out)
     assert code == 0
@@ -141,7 +141,7 @@ def test_a_saved_sweep_becomes_a_report(capsys: pytest.CaptureFixture[str], tmp_
         ({"schema_version": 7}, "is not a saved sweep"),
     ],
 )
-def test_a_damaged_sweep_is_one_sentence(
+def test_a_damaged_sweep_is_refused_in_one_sentence(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, change: dict[str, object], why: str
 ) -> None:
     saved = tmp_path / "sweep.json"
@@ -186,7 +186,7 @@ def test_a_damaged_sweep_is_one_sentence(
         (["sweep", "googlenet", "--over", "input=8:16:4"], "2 because pool3: 3×3 window"),
     ],
 )
-def test_a_wrong_input_is_one_sentence(
+def test_invalid_input_is_refused_in_one_sentence(
     capsys: pytest.CaptureFixture[str], line: list[str], why: str
 ) -> None:
     code, out, err = ran(capsys, *line)
@@ -196,7 +196,7 @@ def test_a_wrong_input_is_one_sentence(
 
 
 @pytest.mark.parametrize("name", ["x.svg", "x.md"])
-def test_a_file_that_cannot_be_written_is_told_before_anything_is_counted(
+def test_an_unwritable_file_is_refused_before_counting(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
 ) -> None:
     def counted(*_: object, **__: object) -> None:
@@ -209,7 +209,7 @@ def test_a_file_that_cannot_be_written_is_told_before_anything_is_counted(
     assert "there is no folder" in err
 
 
-def test_a_space_without_a_possible_candidate_leaves_no_file(
+def test_a_space_without_a_valid_candidate_writes_no_file(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     line = ["sweep", "googlenet", "--over", "input=8:16:4", "-o", str(tmp_path / "rows.csv")]

@@ -1,4 +1,4 @@
-"""The record that everything reads."""
+"""The Graph and its records."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def network() -> Graph:
     return builder.finish("net", {"output": y, "aux": head})
 
 
-def test_nodes_stand_in_the_order_in_which_they_run() -> None:
+def test_nodes_are_in_execution_order() -> None:
     assert [node.name for node in network()] == [
         "input",
         "block.conv",
@@ -72,7 +72,7 @@ def test_a_repeated_name_is_numbered_from_two() -> None:
 
 
 @pytest.mark.parametrize("order", [("conv", "conv", "conv_2"), ("conv_2", "conv", "conv")])
-def test_a_number_that_was_given_by_hand_is_not_given_again(order: tuple[str, ...]) -> None:
+def test_a_number_given_by_hand_is_not_reused(order: tuple[str, ...]) -> None:
     builder = Builder()
     x = builder.input((1, 3, 8, 8))
     for name in order:
@@ -82,13 +82,13 @@ def test_a_number_that_was_given_by_hand_is_not_given_again(order: tuple[str, ..
     assert sum(weight.numel for weight in graph.weights) == 3 * (3 * 3 + 3)
 
 
-def test_a_node_called_as_the_input_is_gets_another_name() -> None:
+def test_a_node_named_like_the_input_is_renamed() -> None:
     builder = Builder()
     ops.relu(builder.input((1, 3, 8, 8)), name="input")
     assert len({node.name for node in builder.nodes}) == 2
 
 
-def test_a_scope_ends_where_its_block_ends_also_by_an_error() -> None:
+def test_a_scope_ends_with_its_block_even_after_an_error() -> None:
     x = Builder().input((1, 3, 2, 2))
     with pytest.raises(ValueError, match="window"), x.scope("a"), x.scope("b"):
         ops.conv2d(x, 1, 5)
@@ -108,7 +108,7 @@ def test_a_handle_shows_its_channels_and_shape() -> None:
     assert repr(x) == "<Handle 2×192×28×28>"
 
 
-def test_what_is_built_on_a_training_only_tensor_runs_in_training_alone() -> None:
+def test_nodes_after_a_training_only_tensor_are_training_only() -> None:
     graph = network()
     assert [node.name for node in graph if node.training_only] == ["head"]
     assert graph.executed == graph.nodes[:-1]
@@ -142,7 +142,7 @@ def test_weights_are_counted_once_however_many_nodes_share_them() -> None:
     assert twice.weights == graph.weights
 
 
-def test_weights_that_no_node_reads_are_weights_still() -> None:
+def test_weights_that_no_node_reads_are_still_counted() -> None:
     graph = network()
     lone = Weight("lone", (7,))
     assert Graph("net", graph.nodes, graph.outputs, unused=(lone,)).weights == (
@@ -151,7 +151,7 @@ def test_weights_that_no_node_reads_are_weights_still() -> None:
     )
 
 
-def test_a_graph_is_looked_into_by_name_length_and_loop() -> None:
+def test_a_graph_has_names_a_length_and_iteration() -> None:
     graph = network()
     assert graph["block.relu"] is graph.nodes[2]
     assert len(graph) == len(list(graph)) == 5
@@ -167,9 +167,9 @@ def test_a_graph_prints_on_one_line() -> None:
 def test_a_graph_cannot_be_changed() -> None:
     graph = network()
     with pytest.raises(AttributeError):
-        graph.name = "other"  # type: ignore[misc]  # that it fails is the test
+        graph.name = "other"  # type: ignore[misc]  # must fail
     with pytest.raises(AttributeError):
-        graph.nodes[1].name = "other"  # type: ignore[misc]  # the same
+        graph.nodes[1].name = "other"  # type: ignore[misc]  # must fail
 
 
 @pytest.mark.parametrize(
@@ -193,7 +193,7 @@ def test_attributes_are_read_only(change: object) -> None:
 
 
 @pytest.mark.parametrize("name", ["nin", "googlenet"])
-def test_a_graph_survives_copying_and_pickling(name: str) -> None:
+def test_a_graph_can_be_copied_and_pickled(name: str) -> None:
     graph = find(name).graph()
     assert copy.deepcopy(graph) == graph
     assert pickle.loads(pickle.dumps(graph)) == graph

@@ -1,4 +1,4 @@
-"""Users' code can fail in any way: each way is one sentence and exit code 2, never 0 or 1."""
+"""Any failure of users' code ends in one sentence and exit code 2, never 0 or 1."""
 
 import os
 import subprocess
@@ -39,7 +39,7 @@ FAILURES = {
 
 
 @pytest.mark.parametrize(("body", "said"), FAILURES.items(), ids=FAILURES)
-def test_a_definition_that_fails_is_one_sentence(
+def test_a_definition_that_fails_is_reported_in_one_sentence(
     body: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "net.py"
@@ -51,7 +51,7 @@ def test_a_definition_that_fails_is_one_sentence(
 
 
 @pytest.mark.parametrize(("body", "said"), FAILURES.items(), ids=FAILURES)
-def test_a_model_file_that_fails_is_one_sentence(
+def test_a_model_file_that_fails_is_reported_in_one_sentence(
     body: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     if "mine" in body:
@@ -64,7 +64,7 @@ def test_a_model_file_that_fails_is_one_sentence(
     assert err == f"archcalc: {file} cannot be run: {said}\n"
 
 
-def test_a_script_that_exits_does_not_pass_over_its_budget(tmp_path: Path) -> None:
+def test_a_script_that_exits_does_not_pass_its_budget(tmp_path: Path) -> None:
     (tmp_path / "net.py").write_text(
         HEAD + DEFINITION.format(body="return ops.conv2d(x, width, 3)") + "sys.exit(0)\n"
     )
@@ -90,7 +90,7 @@ def test_what_a_definition_returns_is_checked(
     assert "return the output's handle" in capsys.readouterr().err
 
 
-def test_annotations_that_cannot_be_read_are_one_sentence(
+def test_unreadable_annotations_are_reported_in_one_sentence(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "net.py"
@@ -112,7 +112,7 @@ def test_an_option_out_of_range_is_a_short_sentence(
     assert len(err) < 500
 
 
-def test_formulas_that_exit_are_one_sentence(tmp_path: Path) -> None:
+def test_formulas_that_exit_are_reported_in_one_sentence(tmp_path: Path) -> None:
     file = tmp_path / "formulas.py"
     file.write_text("raise SystemExit(0)")
     with pytest.raises(UsageError, match=r"cannot be run: it calls sys.exit\(0\)"):
@@ -137,7 +137,7 @@ def test_a_long_message_is_shortened() -> None:
     assert shortened(10**5000) == "(int too long to write)"
 
 
-def test_a_fault_of_archcalc_is_one_sentence_and_the_traceback_on_request(
+def test_an_internal_error_is_one_sentence_and_a_traceback_on_request(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def broken(*args: object, **kwargs: object) -> None:
@@ -154,7 +154,7 @@ def test_a_fault_of_archcalc_is_one_sentence_and_the_traceback_on_request(
     assert "Traceback" in capsys.readouterr().err
 
 
-def test_a_message_of_users_code_does_not_drive_the_terminal(
+def test_a_message_of_users_code_cannot_control_the_terminal(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     file = tmp_path / "net.py"
@@ -182,7 +182,7 @@ def test_streams_that_cannot_be_written(streams: str, code: int) -> None:
 
 
 @pytest.mark.parametrize("unbuffered", ["0", "1"])
-def test_a_limit_on_the_size_of_files_is_one_sentence(unbuffered: str, tmp_path: Path) -> None:
+def test_a_limit_on_file_sizes_is_reported_in_one_sentence(unbuffered: str, tmp_path: Path) -> None:
     line = f"ulimit -f 1; {sys.executable} -m archcalc explain googlenet > {tmp_path / 'out'}"
     done = subprocess.run(
         ["bash", "-c", line],

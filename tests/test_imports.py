@@ -1,4 +1,4 @@
-"""Imports point one way: what shows knows what counts, and never the other way round."""
+"""Imports point one way: presentation imports analysis, never the other way round."""
 
 import ast
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parent.parent / "archcalc"
 
 
 def imported(path: Path) -> Iterator[str]:
-    """Every module that a file imports, wherever in it."""
+    """Yield every module that a file imports, at any level."""
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -19,7 +19,7 @@ def imported(path: Path) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("part", ["analysis", "io", "lookup", "ops", "pytorch", "symbolic"])
-def test_what_counts_does_not_import_what_shows(part: str) -> None:
+def test_analysis_does_not_import_presentation(part: str) -> None:
     files = list((PACKAGE / part).rglob("*.py"))
     assert files
     shows = ("archcalc.report", "archcalc.cli")
@@ -33,7 +33,7 @@ def test_what_counts_does_not_import_what_shows(part: str) -> None:
 
 
 def module_level(tree: ast.AST) -> Iterator[ast.stmt]:
-    """The imports that run when a module is imported."""
+    """Yield the statements that run when a module is imported."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.Import | ast.ImportFrom):
             yield node
@@ -46,7 +46,7 @@ def module_level(tree: ast.AST) -> Iterator[ast.stmt]:
 
 
 def arrows() -> dict[str, set[str]]:
-    """The modules of the package that each module imports."""
+    """Return the modules of the package that each module imports."""
     paths = {
         ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts).removesuffix(
             ".__init__"
@@ -68,7 +68,7 @@ def arrows() -> dict[str, set[str]]:
 def test_no_modules_import_one_another() -> None:
     left = arrows()
     assert len(left) > 200
-    # Take away modules that import none of those left, until nothing changes.
+    # Remove modules that import none of the rest, until nothing changes.
     while free := {name for name, used in left.items() if not used & left.keys()}:
         left = {name: used for name, used in left.items() if name not in free}
     assert not left

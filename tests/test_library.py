@@ -1,4 +1,4 @@
-"""The library does what the command line does, and never prints."""
+"""The library offers what the command line does, and never prints."""
 
 import pickle
 from pathlib import Path
@@ -9,7 +9,7 @@ import archcalc
 from archcalc.cli import COMMANDS
 
 
-def test_a_graph_is_had_by_name_input_and_options() -> None:
+def test_a_graph_is_found_by_name_input_and_options() -> None:
     graph = archcalc.graph("nin", input="64x64x3", batch=2, num_classes=100)
     assert graph.output.shape == (2, 100)
     assert graph.spec == "nin,num_classes=100"
@@ -29,14 +29,14 @@ def test_nothing_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_graph_cannot_be_changed() -> None:
     graph = archcalc.graph("nin")
     with pytest.raises(AttributeError):
-        graph.name = "other"  # type: ignore[misc]  # the very thing that must fail
+        graph.name = "other"  # type: ignore[misc]  # must fail
     with pytest.raises(AttributeError):
-        graph["mlpconv1.conv"].op = "linear"  # type: ignore[misc]  # the same
+        graph["mlpconv1.conv"].op = "linear"  # type: ignore[misc]  # must fail
     with pytest.raises(TypeError, match="read-only"):
         graph["mlpconv1.conv"].attrs["groups"] = 2
 
 
-def test_a_graph_survives_pickling() -> None:
+def test_a_graph_can_be_pickled() -> None:
     graph = archcalc.graph("googlenet")
     copy = pickle.loads(pickle.dumps(graph))
     assert copy.nodes == graph.nodes
@@ -60,7 +60,7 @@ def test_every_public_name_is_there_and_documented() -> None:
         assert name == "__version__" or (getattr(found, "__doc__", "") or name == "Shape")
 
 
-def test_each_reading_of_the_library_has_its_command() -> None:
+def test_each_analyzer_of_the_library_has_a_command() -> None:
     assert {"compare", "flops", "show", "explain", "params", "memory"} <= set(COMMANDS)
 
 
@@ -84,7 +84,7 @@ def test_a_report_writes_each_file_in_its_own_format(tmp_path: Path) -> None:
     found = archcalc.report(["nin"], sections=["summary"])
     found.write(str(tmp_path / "nin.md"), tmp_path / "nin.csv", charts=False)
     assert (tmp_path / "nin.md").read_text().startswith("# What nin cost")
-    # Without the section of layers, CSV is the summary's table: a row per model.
+    # Without the section of layers, CSV is the summary's table, with one row per model.
     head, row = (tmp_path / "nin.csv").read_text().splitlines()
     assert head.startswith("model,input,params,macs")
     assert row.startswith("nin,1x3x32x32,966986,222486528")

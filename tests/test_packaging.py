@@ -1,4 +1,4 @@
-"""What a wheel carries: every package, and the files that are no Python."""
+"""A wheel contains every package and the files that are not Python."""
 
 import re
 import tomllib
@@ -19,7 +19,7 @@ def test_every_package_is_in_the_wheel() -> None:
     assert found <= folders
 
 
-def test_every_file_beside_the_python_is_in_the_wheel() -> None:
+def test_every_data_file_is_in_the_wheel() -> None:
     for package, patterns in SETUP["package-data"].items():
         folder = ROOT / SETUP["package-dir"].get(package, package.replace(".", "/"))
         assert all(list(folder.glob(pattern)) for pattern in patterns), package
@@ -39,6 +39,6 @@ def test_a_workflow_pins_its_actions_by_commit_and_may_only_read(path: Path) -> 
     head = text.partition("jobs:")[0]
     assert re.search(r"^permissions:\n  contents: read\n$", head, re.M)
     for job in re.split(r"^  (?=\w+:$)", text.partition("jobs:")[2], flags=re.M):
-        if re.search(r"^ +[\w-]+: write", job, re.M):  # what may write runs nobody else's code
+        if re.search(r"^ +[\w-]+: write", job, re.M):  # a job with write access runs no other code
             assert "pull_request:\n" not in head
             assert "checkout@" not in job or "if: github.ref == 'refs/heads/main'" in job

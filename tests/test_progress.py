@@ -1,4 +1,4 @@
-"""How a run under way is told, in words; no torch is needed to say them."""
+"""Progress messages of a run, which need no torch."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ STEP: Any = SimpleNamespace(
 SETTINGS: Any = SimpleNamespace(folder="runs/nin", recipe=SimpleNamespace(epochs=10))
 
 
-def test_an_epoch_is_a_line_with_what_is_left() -> None:
+def test_an_epoch_is_a_line_with_the_time_left() -> None:
     assert epoch_line(ROW, 10) == (
         "epoch 3/10  lr 0.0004  loss 1.2500  accuracy 50.00 %  validation 62.50 %  "
         "1,234 images/s  left 7:00"
     )
 
 
-def test_where_nothing_is_held_out_nothing_is_said_of_it() -> None:
+def test_without_held_out_images_no_validation_is_shown() -> None:
     assert "validation" not in epoch_line(
         ROW._replace(validation_loss=None, validation_accuracy=None), 10
     )
@@ -46,7 +46,7 @@ class Screen(io.StringIO):
 
 
 @pytest.mark.parametrize(("stream", "steps"), [(io.StringIO, 0), (Screen, 1)])
-def test_steps_are_for_a_terminal_alone(
+def test_steps_are_shown_only_on_a_terminal(
     stream: type[io.StringIO], steps: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     written = stream()

@@ -1,4 +1,4 @@
-"""The fixture ``archcalc_budget``, in a pytest run of its own."""
+"""The fixture ``archcalc_budget``, in a separate pytest run."""
 
 import subprocess
 import sys
@@ -33,7 +33,7 @@ def test_a_network_within_its_limits_passes_and_one_beyond_them_fails(tmp_path: 
     assert "Traceback" not in done.stdout
 
 
-def test_the_plugin_imports_nothing_of_archcalc_until_it_is_asked(tmp_path: Path) -> None:
+def test_the_plugin_imports_archcalc_only_when_used(tmp_path: Path) -> None:
     done = pytest_in(
         tmp_path,
         "import sys\n"
@@ -45,7 +45,7 @@ def test_the_plugin_imports_nothing_of_archcalc_until_it_is_asked(tmp_path: Path
     assert done.returncode == 0, done.stdout
 
 
-def test_a_graph_and_a_figure_of_any_name_are_taken(archcalc_budget) -> None:
+def test_graphs_and_any_figure_are_accepted(archcalc_budget) -> None:
     graph = archcalc.graph("inception-5x5")
     found = archcalc_budget(graph, macs=120_422_400, peak_activation_bytes="4 MiB")
     assert found.macs == 120_422_400

@@ -1,4 +1,4 @@
-"""The READMEs show what archcalc prints now, and say the same in both languages."""
+"""The READMEs show archcalc's present output and agree in both languages."""
 
 import re
 import shlex
@@ -23,7 +23,7 @@ def test_the_output_shown_is_what_is_printed(path: Path) -> None:
 
 
 def code(text: str) -> list[str]:
-    """Fenced blocks without their comments, and what is run."""
+    """Return the fenced blocks without their comments."""
     return [
         re.sub(r"\s*#.*", "", block)
         for block in re.findall(r"^```\w*\n(.*?)^```$", text, re.S | re.M)

@@ -1,4 +1,4 @@
-"""Recipes as data: their schedules, their overrides, and what the built-in ones say."""
+"""Recipes as data: their schedules, their overrides, and the built-in ones."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def test_steps_multiply_the_rate_after_each_milestone() -> None:
     ]
 
 
-def test_a_cosine_begins_at_the_rate_and_ends_at_0() -> None:
+def test_a_cosine_starts_at_the_rate_and_ends_at_0() -> None:
     cosine = replace(PLAIN, schedule="cosine")
     assert cosine.lr_at(0) == 0.1
     assert cosine.lr_at(5) == pytest.approx(0.05)
     assert cosine.lr_at(10) == pytest.approx(0)
 
 
-def test_the_warm_up_is_a_straight_line_that_the_cosine_goes_on_from() -> None:
+def test_the_warm_up_is_linear_and_the_cosine_continues_from_it() -> None:
     warm = replace(PLAIN, schedule="cosine", warmup=2)
     assert [warm.lr_at(epoch) for epoch in (0, 1)] == [0, pytest.approx(0.05)]
     assert warm.lr_at(2) == pytest.approx(0.1)
@@ -77,19 +77,21 @@ def test_fields_are_overridden_by_text_as_from_the_command_line() -> None:
         ({"validation": "1"}, "recipe: validation=1.0 is out of range"),
     ],
 )
-def test_a_wrong_override_is_one_sentence(settings: dict[str, Any], words: str) -> None:
+def test_an_invalid_override_is_refused_in_one_sentence(
+    settings: dict[str, Any], words: str
+) -> None:
     with pytest.raises(UsageError) as caught:
         override(PLAIN, settings)
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
 
 
-def test_a_recipe_comes_back_from_its_record() -> None:
+def test_a_recipe_is_restored_from_its_record() -> None:
     steps = replace(PLAIN, schedule="steps", milestones=(4, 8), factor=0.5)
     assert from_record({**asdict(steps), "milestones": [4, 8]}) == steps
 
 
-def test_the_article_is_taken_unless_another_is_named_and_a_wrong_name_is_told() -> None:
+def test_the_article_is_the_default_recipe_and_an_unknown_name_is_refused() -> None:
     assert find(registry.find("nin"))[0] == "article"
     assert find(registry.find("nin-digits"))[0] == "fast"
     with pytest.raises(UsageError, match="nin has no recipe 'slow'; it has article, paper, fast"):
@@ -101,12 +103,12 @@ def test_the_article_is_taken_unless_another_is_named_and_a_wrong_name_is_told()
 def test_the_article_on_cifar_10_ends_at_the_rate_that_it_prints() -> None:
     article = recipe("nin", "article")
     assert (article.optimizer, article.batch, article.epochs) == ("adam", 128, 800)
-    # Its log ends with 6.7108864e-05, the rate after the eighth step: no epoch is left to use it.
+    # Its log ends with 6.7108864e-05, the rate after the eighth step, which no epoch uses.
     assert article.lr_at(799) == pytest.approx(4e-4 * 0.8**7)
     assert math.isclose(4e-4 * 0.8**8, 6.7108864e-05)
 
 
-def test_the_paper_goes_down_in_three_steps() -> None:
+def test_the_papers_rate_decreases_in_three_steps() -> None:
     paper = recipe("nin", "paper")
     rates = [paper.lr_at(epoch) for epoch in (0, 199, 200, 229, 230, 239)]
     assert rates == pytest.approx([0.1, 0.1, 0.01, 0.01, 0.001, 0.001])
@@ -114,7 +116,7 @@ def test_the_paper_goes_down_in_three_steps() -> None:
     assert (paper.last_lr, paper.bias_lr) == (0.1, 2.0)
 
 
-def test_the_article_on_fashion_mnist_is_taken_to_the_letter() -> None:
+def test_the_recipe_on_fashion_mnist_follows_the_article_exactly() -> None:
     article = recipe("nin-fashion", "article")
     assert (article.optimizer, article.lr, article.batch, article.epochs) == ("adam", 1e-4, 32, 12)
 
@@ -130,7 +132,7 @@ def test_the_three_stages_on_mnist_grow_from_one_another() -> None:
 
 
 @pytest.mark.parametrize("name", registry.names())
-def test_every_recipe_of_the_registry_is_sound_and_auxiliary_heads_weigh_as_in_the_paper(
+def test_every_registered_recipe_is_valid_and_has_the_papers_auxiliary_weight(
     name: str,
 ) -> None:
     for found in registry.find(name).recipes.values():

@@ -1,4 +1,4 @@
-"""The steps of the reports workflow, as it runs them."""
+"""The steps of the reports workflow."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ def test_a_convolution_costs_its_forward_once_for_the_weight_and_once_for_the_in
     first, second = (8 * 8 * 8) * (3 * 3 * 3), (8 * 8 * 4) * (1 * 1 * 8)
     found = phases(training_step(declared(two_convolutions, (1, 3, 8, 8))))
     assert found["forward"].macs == first + second
-    # Nobody asks for the gradient of the image.
+    # The image needs no gradient.
     assert found["backward"].macs == first + 2 * second
     assert found["backward"].bias == 8 * 8 * 8 + 8 * 8 * 4
 
@@ -93,18 +93,18 @@ def test_gradients_start_from_every_output() -> None:
         ("adagrad", 3 + 1 + 1 + 3),
     ],
 )
-def test_an_optimizer_does_so_many_operations_for_each_parameter(optimizer: str, each: int) -> None:
+def test_an_optimizer_has_the_expected_operations_per_parameter(optimizer: str, each: int) -> None:
     step = training_step(find("nin").graph(), optimizer)
     counters = 0 if optimizer.startswith("sgd") else len(step.weights)  # each counts its steps
     assert phases(step)["optimizer"] == Cost(elementwise=each * 966_986 + counters)
 
 
 def test_every_optimizer_is_in_the_table_above() -> None:
-    marks = test_an_optimizer_does_so_many_operations_for_each_parameter.pytestmark
+    marks = test_an_optimizer_has_the_expected_operations_per_parameter.pytestmark
     assert {name for name, _ in marks[0].args[1]} == set(OPTIMIZERS)
 
 
-def test_the_states_of_an_optimizer_are_nodes_of_their_own() -> None:
+def test_the_states_of_an_optimizer_are_separate_nodes() -> None:
     step = training_step(find("nin").graph(), "adam")
     states = [node for node in step if node.phase == "optimizer" and node.op == "constant"]
     assert sum(node.output.nbytes for node in states) == 4 * (2 * 966_986 + len(step.weights))

@@ -18,7 +18,7 @@ from operator import attrgetter
 from archcalc.errors import UsageError
 from archcalc.graph import Graph, Node
 from archcalc.ops import TABLE
-from archcalc.ops.counters import Counters, Rule, Run, Step, nothing, unmultiplied
+from archcalc.ops.counters import Correction, Counters, Rule, Run, nothing, unmultiplied
 from archcalc.ops.operator import Kind
 
 FAMILIES: Mapping[str, tuple[Kind, ...]] = {
@@ -43,7 +43,7 @@ class ConventionTotal:
     convention: str
     value: int
     unit: str
-    steps: tuple[Step, ...]
+    steps: tuple[Correction, ...]
     """The first is our multiply-adds; they add up to ``value``."""
 
 
@@ -76,7 +76,7 @@ class Convention:
         """Whether the tool's count depends on the module that makes a call."""
         return self.looks_at_modules or self.function is not None
 
-    def steps(self, graph: Graph, node: Node, macs: int | None = None) -> Iterator[Step]:
+    def steps(self, graph: Graph, node: Node, macs: int | None = None) -> Iterator[Correction]:
         """What the tool adds to a node's multiply-adds, or leaves out. ``macs`` are they, where
         the caller knows them."""
         run = Run(graph.training, _batch(graph))
@@ -108,7 +108,7 @@ def total(graph: Graph, convention: str = "paper") -> ConventionTotal:
     Raises UsageError for a convention that is not in :data:`CONVENTIONS`.
     """
     found = amounts(graph, convention)
-    first, *rest = (Step(label, amount) for label, amount in found.items())
+    first, *rest = (Correction(label, amount) for label, amount in found.items())
     steps = (first, *(step for step in rest if step.amount))
     unit = CONVENTIONS[convention].unit
     return ConventionTotal(convention, sum(found.values()), unit, steps)

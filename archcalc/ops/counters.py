@@ -17,7 +17,7 @@ from archcalc.language import Message, mark
 from archcalc.ops.window import adaptive_window
 
 
-class Step(NamedTuple):
+class Correction(NamedTuple):
     """One term of a sum."""
 
     label: str
@@ -32,34 +32,34 @@ class Run(NamedTuple):
     """The length of the model's first input: ptflops divides its hooks' counts by it."""
 
 
-Rule = Callable[[Node, int, Run], Iterator[Step]]
+Rule = Callable[[Node, int, Run], Iterator[Correction]]
 """(node, its multiply-adds, the run) -> the steps that the tool adds or leaves out."""
 
 
-def nothing(node: Node, macs: int, run: Run) -> Iterator[Step]:
+def nothing(node: Node, macs: int, run: Run) -> Iterator[Correction]:
     """The tool counts the multiply-adds and nothing else."""
     return iter(())
 
 
-def uncounted(node: Node, macs: int, run: Run) -> Iterator[Step]:
+def uncounted(node: Node, macs: int, run: Run) -> Iterator[Correction]:
     """The tool has no rule for it."""
-    yield Step(Message("{op}, not counted", op=node.op), -macs)
+    yield Correction(Message("{op}, not counted", op=node.op), -macs)
 
 
-def unmultiplied(node: Node, macs: int, run: Run) -> Iterator[Step]:
+def unmultiplied(node: Node, macs: int, run: Run) -> Iterator[Correction]:
     """The tool hooks only the layer, so it misses the multiply-adds of a call of the function."""
     if macs:
         yield from uncounted(node, macs, run)
 
 
-def twice(node: Node, macs: int, run: Run) -> Iterator[Step]:
+def twice(node: Node, macs: int, run: Run) -> Iterator[Correction]:
     """torch's counter counts the multiplication and the addition."""
-    yield Step(mark("multiply and add counted separately"), macs)
+    yield Correction(mark("multiply and add counted separately"), macs)
 
 
-def unseen(node: Node, macs: int, run: Run) -> Iterator[Step]:
+def unseen(node: Node, macs: int, run: Run) -> Iterator[Correction]:
     """torchinfo counts only modules with parameters, and this is not one."""
-    yield Step(Message("{op}, not counted: not a module with parameters", op=node.op), -macs)
+    yield Correction(Message("{op}, not counted: not a module with parameters", op=node.op), -macs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,9 +129,9 @@ def each_output(label: str, count: int = 1, *, per_image: bool = False, **names:
     message with the values ``count`` and ``names``."""
     message = Message(label, count=count, **names)
 
-    def rule(node: Node, macs: int, run: Run) -> Iterator[Step]:
+    def rule(node: Node, macs: int, run: Run) -> Iterator[Correction]:
         amount = count * size(node)
-        yield Step(message, amount // run.batch if per_image else amount)
+        yield Correction(message, amount // run.batch if per_image else amount)
 
     return rule
 
@@ -139,7 +139,7 @@ def each_output(label: str, count: int = 1, *, per_image: bool = False, **names:
 def both(*rules: Rule) -> Rule:
     """All steps of several rules."""
 
-    def rule(node: Node, macs: int, run: Run) -> Iterator[Step]:
+    def rule(node: Node, macs: int, run: Run) -> Iterator[Correction]:
         for each in rules:
             yield from each(node, macs, run)
 
@@ -149,53 +149,55 @@ def both(*rules: Rule) -> Rule:
 # -- convolutions, linear layers, products
 
 
-def fvcore_conv(node: Node, macs: int, run: Run) -> Iterator[Step]:
+def fvcore_conv(node: Node, macs: int, run: Run) -> Iterator[Correction]:
     if isinstance(node.attrs["padding"], str):
         # Traced as aten::_convolution_mode, for which fvcore has no handler.
-        yield Step(mark("convolutions with padding given by name, not counted"), -macs)
+        yield Correction(mark("convolutions with padding given by name, not counted"), -macs)
 
 
-def torchinfo_conv(node: Node, macs: int, run: Run) -> Iterator[Step]:
+def torchinfo_conv(node: Node, macs: int, run: Run) -> Iterator[Correction]:
     bias = parameters(node)[1]
-    yield Step(mark("1 per biased convolution output"), bias * positions(node.outputs[0].shape))
+    yield Correction(
+        mark("1 per biased convolution output"), bias * positions(node.outputs[0].shape)
+    )
 
 
-def torchinfo_transposed(node: Node, macs: int, run: Run) -> Iterator[Step]:
+def torchinfo_transposed(node: Node, macs: int, run: Run) -> Iterator[Correction]:
     weight, bias = parameters(node)
     places = positions(node.outputs[0].shape)
     step = mark("transposed convolutions by output positions, not input positions")
-    yield Step(step, weight * places - macs)
-    yield Step(mark("1 per biased convolution output"), bias * places)
+    yield Correction(step, weight * places - macs)
+    yield Correction(mark("1 per biased convolution output"), bias * places)
 
 
-def torchinfo_linear(node: Node, macs: int, run: Run) -> Iterator[Step]:
+def torchinfo_linear(node: Node, macs: int, run: Run) -> Iterator[Correction]:
     weight, bias = parameters(node)
     first = node.outputs[0].shape[0]
-    yield Step(mark("linear layers, by the first dimension only"), first * weight - macs)
-    yield Step(mark("1 per bias of a linear layer"), first * bias)
+    yield Correction(mark("linear layers, by the first dimension only"), first * weight - macs)
+    yield Correction(mark("1 per bias of a linear layer"), first * bias)
 
 
-def torchinfo_embedding(node: Node, macs: int, run: Run) -> Iterator[Step]:
-    yield Step(
+def torchinfo_embedding(node: Node, macs: int, run: Run) -> Iterator[Correction]:
+    yield Correction(
         mark("the whole table of an embedding"), node.outputs[0].shape[0] * parameters(node)[0]
     )
 
 
-def ptflops_layer(node: Node, macs: int, run: Run) -> Iterator[Step]:
-    yield Step(mark("per image, not per batch"), macs // run.batch - macs)
+def ptflops_layer(node: Node, macs: int, run: Run) -> Iterator[Correction]:
+    yield Correction(mark("per image, not per batch"), macs // run.batch - macs)
     biased = size(node) if len(node.weights) > 1 else 0
-    yield Step(mark("1 per biased output"), biased // run.batch)
+    yield Correction(mark("1 per biased output"), biased // run.batch)
 
 
-def ptflops_deform(node: Node, macs: int, run: Run) -> Iterator[Step]:
+def ptflops_deform(node: Node, macs: int, run: Run) -> Iterator[Correction]:
     """A convolution, and 24 operations (25 with a mask) per sampled position of each window."""
     places = positions(node.outputs[0].shape) * prod(node.attrs["kernel_size"])
     label = mark("24 per sampled place, 25 with a mask")
     yield from ptflops_layer(node, macs, run)
-    yield Step(label, (24 + node.attrs["use_mask"]) * places // run.batch)
+    yield Correction(label, (24 + node.attrs["use_mask"]) * places // run.batch)
 
 
-def torch_matmul(node: Node, macs: int, run: Run) -> Iterator[Step]:
+def torch_matmul(node: Node, macs: int, run: Run) -> Iterator[Correction]:
     """torch's counter does not know ``mv`` and ``dot``, which run if the right operand is a vector,
     or if a vector is multiplied with a batch of matrices."""
     left, right = (len(value.shape) for value in node.inputs[:2])
@@ -205,18 +207,18 @@ def torch_matmul(node: Node, macs: int, run: Run) -> Iterator[Step]:
         yield from twice(node, macs, run)
 
 
-def fvcore_matmul(node: Node, macs: int, run: Run) -> Iterator[Step]:
+def fvcore_matmul(node: Node, macs: int, run: Run) -> Iterator[Correction]:
     """The size of the left operand times the columns of the right one, without broadcasting the
     left one."""
     seen = node.inputs[0].numel * node.inputs[1].shape[-1]
-    yield Step(mark("matrix products whose left side is broadcast"), seen - macs)
+    yield Correction(mark("matrix products whose left side is broadcast"), seen - macs)
 
 
-def ptflops_matmul(node: Node, macs: int, run: Run) -> Iterator[Step]:
-    yield Step(mark("matrix products written a @ b, not counted"), -macs)
+def ptflops_matmul(node: Node, macs: int, run: Run) -> Iterator[Correction]:
+    yield Correction(mark("matrix products written a @ b, not counted"), -macs)
 
 
-def fvcore_addmm(node: Node, macs: int, run: Run) -> Iterator[Step]:
+def fvcore_addmm(node: Node, macs: int, run: Run) -> Iterator[Correction]:
     """fvcore has a handler for addmm, but none for its variants with batches or vectors."""
     if any(len(value.shape) != 2 for value in node.inputs[1:3]):
         yield from uncounted(node, macs, run)
@@ -227,7 +229,7 @@ STACKS = frozenset(("abc,abd->acd", "abc,adc->adb"))
 rounded to four digits, from the text of ``numpy.einsum_path``."""
 
 
-def fvcore_einsum(node: Node, macs: int, run: Run) -> Iterator[Step]:
+def fvcore_einsum(node: Node, macs: int, run: Run) -> Iterator[Correction]:
     equation = node.attrs["equation"].replace(" ", "")
     letters = dict.fromkeys(filter(str.isalpha, equation))
     renamed = equation.translate({ord(each): 97 + at for at, each in enumerate(letters)})
@@ -235,7 +237,7 @@ def fvcore_einsum(node: Node, macs: int, run: Run) -> Iterator[Step]:
         return
     operations = 2 * macs or size(node)
     seen = floor(float(f"{operations:.3e}") / 2)
-    yield Step(mark("einsum, rounded to four digits"), seen - macs)
+    yield Correction(mark("einsum, rounded to four digits"), seen - macs)
 
 
 LAYER = NOTHING.with_rules(
@@ -275,22 +277,22 @@ def per_element(layer: str, count: int, weighted: bool) -> Message:
 
 
 def fvcore_norm(layer: str, *, batch_statistics: bool = False) -> Rule:
-    def rule(node: Node, macs: int, run: Run) -> Iterator[Step]:
+    def rule(node: Node, macs: int, run: Run) -> Iterator[Correction]:
         weighted = scaled(node)
         if batch_statistics and not node.attrs.get("training", run.training):
             count = 2 if weighted else 1
-            yield Step(per_element(layer, count, weighted), count * size(node))
+            yield Correction(per_element(layer, count, weighted), count * size(node))
             return
         count = 5 if weighted else 4
         step = per_element(layer, count, weighted)
         if batch_statistics:
             step = Message("{step} in training", step=step)
-        yield Step(step, count * size(node))
+        yield Correction(step, count * size(node))
 
     return rule
 
 
-def torchinfo_batch_norm(node: Node, macs: int, run: Run) -> Iterator[Step]:
+def torchinfo_batch_norm(node: Node, macs: int, run: Run) -> Iterator[Correction]:
     """torchinfo counts only modules without children. torch's own BatchNorm is one, and its node
     has the module's name. A module that also applies an activation is not counted."""
     if node.weights:
@@ -300,23 +302,25 @@ def torchinfo_batch_norm(node: Node, macs: int, run: Run) -> Iterator[Step]:
             yield from torchinfo_norm(node, macs, run)
 
 
-def torchinfo_norm(node: Node, macs: int, run: Run) -> Iterator[Step]:
+def torchinfo_norm(node: Node, macs: int, run: Run) -> Iterator[Correction]:
     first = node.outputs[0].shape[0]
-    yield Step(mark("1 per weight and bias of a normalisation or PReLU"), first * node.params)
+    yield Correction(mark("1 per weight and bias of a normalisation or PReLU"), first * node.params)
 
 
 def thop_norm(layer: str) -> Rule:
-    def rule(node: Node, macs: int, run: Run) -> Iterator[Step]:
+    def rule(node: Node, macs: int, run: Run) -> Iterator[Correction]:
         count = 4 if node.weights else 2
-        yield Step(per_element(layer, count, bool(node.weights)), count * size(node))
+        yield Correction(per_element(layer, count, bool(node.weights)), count * size(node))
 
     return rule
 
 
 def ptflops_norm(layer: str, weighted: int) -> Rule:
-    def rule(node: Node, macs: int, run: Run) -> Iterator[Step]:
+    def rule(node: Node, macs: int, run: Run) -> Iterator[Correction]:
         count = weighted if node.weights else 1
-        yield Step(per_element(layer, count, bool(node.weights)), count * size(node) // run.batch)
+        yield Correction(
+            per_element(layer, count, bool(node.weights)), count * size(node) // run.batch
+        )
 
     return rule
 
@@ -331,12 +335,12 @@ def norm(layer: str, *, weighted: int, batch_statistics: bool = False) -> Counte
     )
 
 
-def ptflops_local_response(node: Node, macs: int, run: Run) -> Iterator[Step]:
+def ptflops_local_response(node: Node, macs: int, run: Run) -> Iterator[Correction]:
     """Three element-wise products and sums, and an average pool over padded channels."""
     n, channels, *places = node.outputs[0].shape
     padded = n * (channels + node.attrs["size"] - 1) * prod(places)
-    yield Step(mark("3 per LRN element"), 3 * size(node))
-    yield Step(mark("1 per input value of the average pool inside LRN"), padded)
+    yield Correction(mark("3 per LRN element"), 3 * size(node))
+    yield Correction(mark("1 per input value of the average pool inside LRN"), padded)
 
 
 LOCAL_RESPONSE = NOTHING.with_rules(
@@ -347,10 +351,10 @@ LOCAL_RESPONSE = NOTHING.with_rules(
 # -- activations
 
 
-def thop_softmax(node: Node, macs: int, run: Run) -> Iterator[Step]:
+def thop_softmax(node: Node, macs: int, run: Run) -> Iterator[Correction]:
     out = node.outputs[0]
     rows = out.numel // out.shape[node.attrs["dim"]]
-    yield Step(mark("exp, add and divide of Softmax, minus 1 per row"), 3 * out.numel - rows)
+    yield Correction(mark("exp, add and divide of Softmax, minus 1 per row"), 3 * out.numel - rows)
 
 
 def rectifier(layer: str) -> Counters:
@@ -400,29 +404,29 @@ def past_edge(most: int, stride: int, count: int) -> int:
     return total
 
 
-def thop_avg_pool(node: Node, macs: int, run: Run) -> Iterator[Step]:
-    yield Step(mark("1 per value that an AvgPool window reads"), values_read(node))
-    yield Step(mark("1 per AvgPool output"), size(node))
+def thop_avg_pool(node: Node, macs: int, run: Run) -> Iterator[Correction]:
+    yield Correction(mark("1 per value that an AvgPool window reads"), values_read(node))
+    yield Correction(mark("1 per AvgPool output"), size(node))
 
 
-def thop_adaptive(node: Node, macs: int, run: Run) -> Iterator[Step]:
+def thop_adaptive(node: Node, macs: int, run: Run) -> Iterator[Correction]:
     out = node.outputs[0].shape
     windows = map(adaptive_window, node.inputs[0].shape[2:], out[2:])
     values = prod(out[:2]) * prod(windows)
-    yield Step(mark("1 per value that an AdaptiveAvgPool window reads"), values)
-    yield Step(mark("1 per AdaptiveAvgPool output"), size(node))
+    yield Correction(mark("1 per value that an AdaptiveAvgPool window reads"), values)
+    yield Correction(mark("1 per AdaptiveAvgPool output"), size(node))
 
 
-def fvcore_adaptive(node: Node, macs: int, run: Run) -> Iterator[Step]:
-    yield Step(mark("1 per AdaptiveAvgPool2d input element"), node.inputs[0].numel)
+def fvcore_adaptive(node: Node, macs: int, run: Run) -> Iterator[Correction]:
+    yield Correction(mark("1 per AdaptiveAvgPool2d input element"), node.inputs[0].numel)
 
 
-def ptflops_pool(node: Node, macs: int, run: Run) -> Iterator[Step]:
-    yield Step(mark("1 per pool input"), node.inputs[0].numel // run.batch)
+def ptflops_pool(node: Node, macs: int, run: Run) -> Iterator[Correction]:
+    yield Correction(mark("1 per pool input"), node.inputs[0].numel // run.batch)
 
 
-def ptflops_pool_function(node: Node, macs: int, run: Run) -> Iterator[Step]:
-    yield Step(mark("1 per pool input again, by its function"), node.inputs[0].numel)
+def ptflops_pool_function(node: Node, macs: int, run: Run) -> Iterator[Correction]:
+    yield Correction(mark("1 per pool input again, by its function"), node.inputs[0].numel)
 
 
 MAX_POOL = NOTHING.with_rules(
@@ -433,14 +437,14 @@ ADAPTIVE_AVG_POOL = MAX_POOL.with_rules(thop=thop_adaptive)
 ADAPTIVE_AVG_POOL_2D = ADAPTIVE_AVG_POOL.with_rules(fvcore=fvcore_adaptive)
 
 
-def fvcore_nearest(node: Node, macs: int, run: Run) -> Iterator[Step]:
+def fvcore_nearest(node: Node, macs: int, run: Run) -> Iterator[Correction]:
     if len(node.outputs[0].shape) == 4:
-        yield Step(mark("1 per nearest Upsample output"), size(node))
+        yield Correction(mark("1 per nearest Upsample output"), size(node))
 
 
-def ptflops_upsample(node: Node, macs: int, run: Run) -> Iterator[Step]:
+def ptflops_upsample(node: Node, macs: int, run: Run) -> Iterator[Correction]:
     """Its hook divides by the batch twice: it mistakes the first image for the whole batch."""
-    yield Step(mark("1 per Upsample output"), size(node) // run.batch // run.batch)
+    yield Correction(mark("1 per Upsample output"), size(node) // run.batch // run.batch)
 
 
 RESIZED = each_output("{count} per {layer} output again, by its function", layer="Upsample")

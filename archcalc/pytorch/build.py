@@ -19,7 +19,7 @@ from archcalc.errors import UsageError
 from archcalc.graph import Graph, Node, Shape
 from archcalc.lookup.resolve import find_declared
 from archcalc.lookup.spec import ModelSpec
-from archcalc.pytorch.layers import BareParameter, Layer, realise
+from archcalc.pytorch.layers import BareParameter, Constructor, realise
 
 
 @overload
@@ -125,7 +125,7 @@ class Network(nn.Module):
                     f"cannot build {self.architecture.name}: {node.name} shares the weight "
                     f"{weight.name}; only declared graphs can be built"
                 )
-        if not isinstance(layer, Layer | BareParameter):
+        if not isinstance(layer, Constructor | BareParameter):
             return
         parent: nn.Module = self
         *scopes, name = parts = node.name.split(".")
@@ -176,7 +176,7 @@ class Network(nn.Module):
                 placed = fx.Proxy(written.placeholder(identifier(node.name)), tracer)
             else:
                 layer = realise(node)
-                if isinstance(layer, Layer):
+                if isinstance(layer, Constructor):
                     args = tuple(proxy.node for proxy in given)
                     placed = fx.Proxy(written.call_module(node.name, args), tracer)
                 elif isinstance(layer, BareParameter):

@@ -32,7 +32,7 @@ from archcalc.language import _
 from archcalc.lookup import registry
 from archcalc.lookup.resolve import declared_input, find_declared
 from archcalc.lookup.spec import Input, ModelSpec
-from archcalc.ops.counters import Step
+from archcalc.ops.counters import Correction
 from archcalc.pytorch import load
 from archcalc.pytorch.build import build
 from archcalc.pytorch.trace import build_on_meta, trace
@@ -58,7 +58,7 @@ class Count:
     value: int
     """The counter's own figure, in its own ``unit``."""
     unit: str
-    steps: tuple[Step, ...]
+    steps: tuple[Correction, ...]
     """Steps from archcalc's multiply-adds, which come first, to the expected figure."""
 
     @property

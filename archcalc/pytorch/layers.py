@@ -16,7 +16,7 @@ from archcalc.errors import UsageError
 from archcalc.graph import Node, Shape
 
 
-class Layer(NamedTuple):
+class Constructor(NamedTuple):
     """A call of a class of ``torch.nn``."""
 
     cls: str
@@ -87,14 +87,14 @@ class BareParameter(NamedTuple):
         return nn.Parameter(torch.empty(self.shape))
 
 
-def realise(node: Node) -> Layer | Expression | BareParameter:
+def realise(node: Node) -> Constructor | Expression | BareParameter:
     """Return the torch form of a node. Raises UsageError for an operator outside :data:`TORCH`."""
     if node.op not in TORCH:
         raise UsageError(f"cannot build {node.name}: declared networks have no operator {node.op}")
     return TORCH[node.op](node)
 
 
-def _conv(node: Node) -> Layer:
+def _conv(node: Node) -> Constructor:
     weight, attrs = node.weights[0].shape, node.attrs
     dims = len(weight) - 2
     args = {
@@ -112,7 +112,7 @@ def _conv(node: Node) -> Layer:
     )._replace(kaiming=True)
 
 
-def _conv_transpose(node: Node) -> Layer:
+def _conv_transpose(node: Node) -> Constructor:
     weight, attrs = node.weights[0].shape, node.attrs
     dims = len(weight) - 2
     args = {
@@ -130,7 +130,7 @@ def _conv_transpose(node: Node) -> Layer:
     return _layer(f"ConvTranspose{dims}d", 3, args, **defaults, dilation=1)._replace(kaiming=True)
 
 
-def _linear(node: Node) -> Layer:
+def _linear(node: Node) -> Constructor:
     out_features, in_features = node.weights[0].shape
     args = {
         "in_features": in_features,
@@ -140,19 +140,19 @@ def _linear(node: Node) -> Layer:
     return _layer("Linear", 2, args, bias=True)._replace(kaiming=True)
 
 
-def _embedding(node: Node) -> Layer:
+def _embedding(node: Node) -> Constructor:
     rows, width = node.weights[0].shape
-    return Layer("Embedding", {"num_embeddings": rows, "embedding_dim": width}, 2)
+    return Constructor("Embedding", {"num_embeddings": rows, "embedding_dim": width}, 2)
 
 
-def _batch_norm(node: Node) -> Layer:
+def _batch_norm(node: Node) -> Constructor:
     shape = node.inputs[0].shape
     dims = max(len(shape) - 2, 1)  # BatchNorm1d takes (N, C) and (N, C, L)
     args = {"num_features": shape[1], "eps": node.attrs["eps"], "affine": bool(node.weights)}
     return _layer(f"BatchNorm{dims}d", 1, args, eps=1e-5, affine=True)
 
 
-def _layer_norm(node: Node) -> Layer:
+def _layer_norm(node: Node) -> Constructor:
     size = node.attrs["normalized_shape"]
     args = {
         "normalized_shape": size[0] if len(size) == 1 else size,
@@ -162,7 +162,7 @@ def _layer_norm(node: Node) -> Layer:
     return _layer("LayerNorm", 1, args, eps=1e-5, elementwise_affine=True)
 
 
-def _group_norm(node: Node) -> Layer:
+def _group_norm(node: Node) -> Constructor:
     args = {
         "num_groups": node.attrs["num_groups"],
         "num_channels": node.inputs[0].shape[1],
@@ -172,28 +172,28 @@ def _group_norm(node: Node) -> Layer:
     return _layer("GroupNorm", 2, args, eps=1e-5, affine=True)
 
 
-def _local_response_norm(node: Node) -> Layer:
+def _local_response_norm(node: Node) -> Constructor:
     args = {key: node.attrs[key] for key in ("size", "alpha", "beta", "k")}
     return _layer("LocalResponseNorm", 1, args, alpha=1e-4, beta=0.75, k=1.0)
 
 
-def _pool(cls: str) -> Callable[[Node], Layer]:
-    def layer(node: Node) -> Layer:
+def _pool(cls: str) -> Callable[[Node], Constructor]:
+    def layer(node: Node) -> Constructor:
         attrs = {key: _short(value) for key, value in node.attrs.items()}
         if attrs["stride"] == attrs["kernel_size"]:
             attrs["stride"] = None
         defaults = {"padding": 0, "dilation": 1, "ceil_mode": False, "count_include_pad": True}
-        return Layer(cls, attrs, 1, {"stride": None, **defaults})
+        return Constructor(cls, attrs, 1, {"stride": None, **defaults})
 
     return layer
 
 
-def _adaptive_pool(cls: str) -> Callable[[Node], Layer]:
-    return lambda node: Layer(cls, {"output_size": _short(node.attrs["output_size"])}, 1)
+def _adaptive_pool(cls: str) -> Callable[[Node], Constructor]:
+    return lambda node: Constructor(cls, {"output_size": _short(node.attrs["output_size"])}, 1)
 
 
-def _plain(cls: str) -> Callable[[Node], Layer]:
-    return lambda node: Layer(cls, _in_place(node), 0)
+def _plain(cls: str) -> Callable[[Node], Constructor]:
+    return lambda node: Constructor(cls, _in_place(node), 0)
 
 
 def _in_place(node: Node) -> dict[str, Any]:
@@ -201,15 +201,15 @@ def _in_place(node: Node) -> dict[str, Any]:
     return {"inplace": True} if node.attrs.get("inplace") else {}
 
 
-def _softmax(node: Node) -> Layer:
-    return Layer("Softmax", {"dim": node.attrs["dim"]}, 0)
+def _softmax(node: Node) -> Constructor:
+    return Constructor("Softmax", {"dim": node.attrs["dim"]}, 0)
 
 
-def _dropout(node: Node) -> Layer:
+def _dropout(node: Node) -> Constructor:
     return _layer("Dropout", 1, {"p": node.attrs["p"]}, p=0.5)
 
 
-def _flatten(node: Node) -> Layer:
+def _flatten(node: Node) -> Constructor:
     args = {"start_dim": node.attrs["start_dim"], "end_dim": node.attrs["end_dim"]}
     return _layer("Flatten", 0, args, start_dim=1, end_dim=-1)
 
@@ -312,8 +312,8 @@ def _expand(node: Node) -> Expression:
     )
 
 
-def _upsample(mode: str) -> Callable[[Node], Layer]:
-    def layer(node: Node) -> Layer:
+def _upsample(mode: str) -> Callable[[Node], Constructor]:
+    def layer(node: Node) -> Constructor:
         attrs = node.attrs
         args = {
             "size": _short(attrs["size"]),
@@ -322,12 +322,12 @@ def _upsample(mode: str) -> Callable[[Node], Layer]:
             "align_corners": attrs["align_corners"] or None,
         }
         defaults = {"size": None, "scale_factor": None, "mode": "nearest", "align_corners": None}
-        return Layer("Upsample", args, 0, defaults)
+        return Constructor("Upsample", args, 0, defaults)
 
     return layer
 
 
-def _setting(cls: str, name: str, **defaults: Any) -> Callable[[Node], Layer]:
+def _setting(cls: str, name: str, **defaults: Any) -> Callable[[Node], Constructor]:
     """Return a maker for layers with one setting."""
     return lambda node: _layer(
         cls, 1, {name: node.attrs[name], **_in_place(node)}, **defaults, inplace=False
@@ -338,7 +338,7 @@ def _parameter(node: Node) -> BareParameter:
     return BareParameter(node.output.shape, node.attrs["fill"], node.attrs["std"])
 
 
-TORCH: Mapping[str, Callable[[Node], Layer | Expression | BareParameter]] = {
+TORCH: Mapping[str, Callable[[Node], Constructor | Expression | BareParameter]] = {
     **{f"conv{dims}d": _conv for dims in (1, 2, 3)},
     **{f"conv_transpose{dims}d": _conv_transpose for dims in (1, 2, 3)},
     "linear": _linear,
@@ -392,8 +392,8 @@ TORCH: Mapping[str, Callable[[Node], Layer | Expression | BareParameter]] = {
 """Every operator of declared networks, with a function that gives its torch form."""
 
 
-def _layer(cls: str, unnamed: int, args: Mapping[str, Any], **defaults: Any) -> Layer:
-    return Layer(cls, args, unnamed, defaults)
+def _layer(cls: str, unnamed: int, args: Mapping[str, Any], **defaults: Any) -> Constructor:
+    return Constructor(cls, args, unnamed, defaults)
 
 
 def _function(

@@ -95,7 +95,7 @@ def timed(*models: str, **choice):
     return archcalc.bench(models, **usual | choice)
 
 
-def test_a_measurement_carries_its_work_and_what_made_it() -> None:
+def test_a_measurement_has_its_work_and_environment() -> None:
     bench = timed("inception-5x5", "inception-5x5-reduced")
     direct, reduced = bench.latencies
     assert (direct.macs, reduced.macs) == (120_422_400, 12_443_648)
@@ -128,7 +128,7 @@ def test_every_setting_is_measured() -> None:
     assert single.macs == half.macs
 
 
-def test_threads_are_those_asked_for_and_come_back() -> None:
+def test_threads_are_set_and_restored() -> None:
     before = torch.get_num_threads()
     bench = timed("inception-5x5-reduced", threads=(1, 2, 0))
     counts = [row.setting.threads for row in bench.latencies]
@@ -137,7 +137,7 @@ def test_threads_are_those_asked_for_and_come_back() -> None:
     assert torch.get_num_threads() == before
 
 
-def test_weights_and_inputs_are_cast_and_laid_out() -> None:
+def test_weights_and_inputs_have_the_dtype_and_layout() -> None:
     target = find_target("nin", input=None, batch=2, train=False, optimizer="", options={})
     ready = prepare(target, Setting("cpu", "bfloat16", 2, 1, channels_last=True), Cpu())
     weight = ready.module.get_submodule("mlpconv1.conv").weight
@@ -174,14 +174,14 @@ def test_training_is_timed_as_a_whole_step() -> None:
     assert row.macs > 2 * 12_443_648
 
 
-def test_the_random_state_is_left_alone(net: str) -> None:
+def test_the_random_state_does_not_change(net: str) -> None:
     before = torch.random.get_rng_state()
     timed(f"{net}:Net", input="8x8x3")
     timed("inception-5x5-reduced")
     assert torch.equal(torch.random.get_rng_state(), before)
 
 
-def test_a_module_that_its_owner_made_is_left_as_it_was(net: str) -> None:
+def test_a_users_module_does_not_change(net: str) -> None:
     with open(net, "a") as file:
         file.write("ready = Net()")
     target = find_target(
@@ -227,7 +227,7 @@ def test_layers_are_those_of_the_graph_with_their_work() -> None:
     assert labels["conv2d"] in ("compute", "memory", "launch")
 
 
-def test_walking_a_network_gives_its_own_answer() -> None:
+def test_running_a_network_node_by_node_gives_its_output() -> None:
     target = find_target("se-inception", input=None, batch=1, train=False, optimizer="", options={})
     ready = prepare(target, Setting("cpu", "float32", 1, 1), Cpu())
     seen: list[torch.Tensor] = []
@@ -259,7 +259,7 @@ def test_layers_of_a_torch_module_are_its_leaves_by_the_traced_names(net: str) -
     assert row.layers.times[0].macs == (6 * 6 * 4) * (3 * 3 * 3)
 
 
-def test_hooks_are_gone_afterwards(net: str) -> None:
+def test_hooks_are_removed(net: str) -> None:
     target = find_target(
         f"{net}:Net", input="8x8x3", batch=1, train=False, optimizer="", options={}
     )
@@ -270,7 +270,7 @@ def test_hooks_are_gone_afterwards(net: str) -> None:
         assert not module._forward_pre_hooks
 
 
-def test_torchs_own_timer_is_asked_in_the_same_run() -> None:
+def test_torchs_own_timer_runs_in_the_same_measurement() -> None:
     (row,) = timed("inception-5x5-reduced", verify=True).latencies
     assert row.verified is not None
     # The samples per turn depend on each timer's own pilot, so they can differ.
@@ -278,7 +278,7 @@ def test_torchs_own_timer_is_asked_in_the_same_run() -> None:
     assert row.verified.ratio > 0
 
 
-def test_what_is_finished_is_kept_after_each_setting() -> None:
+def test_results_are_saved_after_each_setting() -> None:
     kept: list[int] = []
     timed(
         "inception-5x5-reduced",
@@ -334,14 +334,14 @@ def test_a_wrong_choice_is_refused(choice: dict, words: str) -> None:
         ("Moody", {"layers": True}, "does not call the same modules each time"),
     ],
 )
-def test_a_model_that_cannot_be_timed_so_is_refused(
+def test_a_model_that_cannot_run_in_a_setting_is_refused(
     net: str, attribute: str, choice: dict, words: str
 ) -> None:
     with pytest.raises(UsageError, match=words):
         timed(f"{net}:{attribute}", input="8x8x3", **choice)
 
 
-def test_what_is_no_module_has_neither_layers_nor_weights_to_train() -> None:
+def test_a_callable_that_is_not_a_module_has_no_layers_or_weights() -> None:
     graph = archcalc.graph("inception-5x5-reduced")
     target = targets.Target("double", graph, lambda: lambda x: x + x, [archcalc.shape(1, 3, 8, 8)])
     ready = prepare(target, Setting("cpu", "float32", 1, 1), Cpu())
@@ -369,14 +369,14 @@ def test_the_command_prints_times_ratios_and_the_machine(cli) -> None:
     assert torch.__version__ in out
 
 
-def test_without_a_model_the_networks_of_the_story_are_timed(cli, tmp_path: Path) -> None:
+def test_without_a_model_the_networks_of_the_story_are_measured(cli, tmp_path: Path) -> None:
     file = tmp_path / "bench.json"
     assert cli(f"bench --device cpu {LINE} -o {file}")[0] == 0
     specs = [row.spec for row in load(file).latencies]
     assert specs == ["nin", "inception-naive", "inception-reduced", "googlenet"]
 
 
-def test_the_baseline_is_found_by_its_place_where_an_option_is_set(cli) -> None:
+def test_the_baseline_is_found_by_position_if_an_option_is_set(cli) -> None:
     names = "inception-5x5-reduced inception-5x5"
     line = f"bench {names} --baseline inception-5x5 --set c5=16 --device cpu {LINE}"
     code, out, _ = cli(line)
@@ -430,7 +430,7 @@ def test_compare_measures_when_asked(cli, monkeypatch) -> None:
     assert "1 thread" in out
 
 
-def test_the_format_follows_the_file_unless_said(cli, tmp_path: Path) -> None:
+def test_the_format_follows_the_extension_unless_given(cli, tmp_path: Path) -> None:
     file = tmp_path / "bench.csv"
     assert cli(f"bench inception-5x5-reduced --device cpu {LINE} -o {file}")[0] == 0
     assert file.read_text().startswith("model,median_s,p10_s")
@@ -503,7 +503,7 @@ def test_numbers_that_no_measurement_can_have_are_refused(
     assert words in err
 
 
-def test_predictions_stand_beside_what_was_measured(
+def test_predictions_are_shown_beside_measurements(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("ARCHCALC_CACHE", str(tmp_path))

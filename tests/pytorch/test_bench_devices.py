@@ -45,7 +45,7 @@ def fake(kind: type[Cuda] = Cuda) -> tuple[Cuda, FakeCuda, Model]:
     return device, cuda, Model(device, cuda)
 
 
-def test_the_gpu_is_waited_for_before_and_after_the_clock() -> None:
+def test_the_gpu_is_synchronised_before_and_after_the_clock() -> None:
     device, cuda, model = fake()
     cuda.kernel(0.3)  # left over from before
     sample = device.sample(model.call, 1)
@@ -53,7 +53,7 @@ def test_the_gpu_is_waited_for_before_and_after_the_clock() -> None:
     assert sample.device == pytest.approx(KERNEL)
 
 
-def test_a_harness_that_does_not_synchronise_is_told_apart() -> None:
+def test_a_harness_that_does_not_synchronise_fails_the_check() -> None:
     plan = Plan(budget=0.1, warmup=0.5, warmup_least=0.01)
     medians = []
     for kind in (Cuda, Unsynchronised):
@@ -65,7 +65,7 @@ def test_a_harness_that_does_not_synchronise_is_told_apart() -> None:
     assert broken != pytest.approx(KERNEL, rel=0.05)
 
 
-def test_gpu_time_has_no_launches_in_it_even_where_they_are_slower_than_the_kernels() -> None:
+def test_gpu_time_excludes_launches_even_if_they_are_slower_than_the_kernels() -> None:
     device, cuda, _ = fake()
 
     def call() -> None:
@@ -78,7 +78,7 @@ def test_gpu_time_has_no_launches_in_it_even_where_they_are_slower_than_the_kern
     assert "sleep" in cuda.asked
 
 
-def test_without_the_waiting_kernel_the_gaps_are_in_the_gpu_time() -> None:
+def test_without_the_waiting_kernel_gpu_time_includes_gaps() -> None:
     device, cuda, _ = fake()
     device.cuda = SimpleNamespace(
         synchronize=cuda.synchronize, Event=cuda.Event, device=cuda.device
@@ -99,13 +99,13 @@ def test_marks_time_each_call_and_wait_once() -> None:
     assert found[0] == pytest.approx(1e-3 + cuda.launch_seconds)
 
 
-def test_the_peak_is_that_of_the_call_alone() -> None:
+def test_the_peak_is_of_the_call_only() -> None:
     device, cuda, model = fake()
     assert device.peak_memory(model.call) == (5000, 4000)
     assert cuda.asked == ["synchronize", "reset peak", "synchronize"]
 
 
-def test_a_graph_is_captured_after_calls_on_a_stream_of_their_own() -> None:
+def test_a_graph_is_captured_after_calls_on_a_side_stream() -> None:
     device, cuda, model = fake()
     replay = device.capture(model.call)
     assert cuda.asked == [
@@ -120,7 +120,7 @@ def test_a_graph_is_captured_after_calls_on_a_stream_of_their_own() -> None:
     assert device.sample(replay, 1).device == pytest.approx(KERNEL)
 
 
-def test_mps_is_waited_for() -> None:
+def test_mps_is_synchronised() -> None:
     clock = FakeClock()
     cuda = FakeCuda(clock)
     device = Mps(clock, mps=cuda)
@@ -152,7 +152,7 @@ def gpus(monkeypatch: pytest.MonkeyPatch):
     return there_are
 
 
-def test_auto_takes_cuda_then_mps_then_the_cpu(gpus) -> None:
+def test_auto_chooses_cuda_then_mps_then_the_cpu(gpus) -> None:
     gpus(1, True)
     assert find_device("auto").name == "cuda:0"
     gpus(0, True)
@@ -161,7 +161,7 @@ def test_auto_takes_cuda_then_mps_then_the_cpu(gpus) -> None:
     assert find_device("auto").name == "cpu"
 
 
-def test_a_gpu_that_is_not_here_is_refused(gpus) -> None:
+def test_a_missing_gpu_is_refused(gpus) -> None:
     gpus(0)
     with pytest.raises(UsageError, match="torch finds no GPU"):
         find_device("cuda")
@@ -209,7 +209,7 @@ class FakeNvml:
         return next(self.bits)
 
 
-def test_clocks_and_the_reasons_for_lowering_them_are_kept() -> None:
+def test_clocks_and_throttle_reasons_are_recorded() -> None:
     device, cuda, _ = fake()
     cuda.get_device_properties = lambda index: SimpleNamespace(uuid="abc")
     seen = watch.Watch(device, FakeNvml())
@@ -221,7 +221,7 @@ def test_clocks_and_the_reasons_for_lowering_them_are_kept() -> None:
     assert "probe_spread" not in conditions
 
 
-def test_a_gpu_that_tells_no_reasons_still_tells_its_clocks(monkeypatch) -> None:
+def test_a_gpu_without_throttle_reasons_still_reports_its_clocks(monkeypatch) -> None:
     device, cuda, _ = fake()
     cuda.get_device_properties = lambda index: SimpleNamespace(uuid="abc")
     nvml = FakeNvml()
@@ -248,7 +248,7 @@ def test_on_the_cpu_other_processes_and_a_probe_are_watched(tmp_path: Path, monk
     assert watch.busy_seconds() is None
 
 
-def test_memory_that_a_call_takes_is_seen() -> None:
+def test_memory_of_a_call_is_measured() -> None:
     size = 64 * 2**20
     peak, growth = memory.peak_resident(lambda: torch.ones(size, dtype=torch.uint8).sum())
     if growth is not None:  # if the system reports it
@@ -257,7 +257,7 @@ def test_memory_that_a_call_takes_is_seen() -> None:
         assert peak > growth
 
 
-def test_the_environment_names_what_made_the_number() -> None:
+def test_the_environment_names_machine_and_software() -> None:
     found = environment.environment(Cpu())
     assert found.torch == torch.__version__
     assert found.cores >= 1
@@ -295,7 +295,7 @@ def test_ceilings_are_measured_once_and_kept(tmp_path: Path, quick: list[str]) -
     assert quick == ["float32", "float32", "bfloat16", "float32"]
 
 
-def test_a_damaged_cache_is_as_good_as_none(tmp_path: Path, quick: list[str]) -> None:
+def test_a_damaged_cache_is_ignored(tmp_path: Path, quick: list[str]) -> None:
     file = tmp_path / "ceilings.json"
     odd = '{"schema_version": 1, "ceilings": {"x": %s}}'
     top = {"device": "x", "dtype": "float32", "threads": 1, "copies": [[1, 1.0]], "launch": 1e-6}
@@ -310,13 +310,13 @@ def test_a_damaged_cache_is_as_good_as_none(tmp_path: Path, quick: list[str]) ->
     assert len(json.loads(file.read_text())["ceilings"]) == 1
 
 
-def test_a_cache_that_cannot_be_written_is_done_without(tmp_path: Path, quick: list[str]) -> None:
+def test_a_cache_that_cannot_be_written_is_ignored(tmp_path: Path, quick: list[str]) -> None:
     place = tmp_path / "file"
     place.write_text("")
     assert ceilings(Cpu(), "float32", 1, path=place / "ceilings.json").flops == 1e11
 
 
-def test_ceilings_met_by_other_processes_are_not_kept(
+def test_ceilings_measured_beside_other_processes_are_not_cached(
     tmp_path: Path, quick: list[str], monkeypatch
 ) -> None:
     used = iter([0.0, 1e6])
@@ -338,7 +338,7 @@ def test_real_ceilings_are_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.cuda
-def test_a_real_gpu_is_waited_for() -> None:
+def test_a_real_gpu_is_synchronised() -> None:
     device = find_device("cuda")
     a = torch.ones(4096, 4096, device="cuda")
     device.sample(lambda: a @ a, 1)

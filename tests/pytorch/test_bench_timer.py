@@ -47,14 +47,14 @@ def test_steady_work_is_timed_exactly_and_without_a_warning() -> None:
     assert warnings(timing) == ""
 
 
-def test_work_that_begins_slow_is_measured_when_it_is_warm() -> None:
+def test_work_that_starts_slowly_is_measured_after_warming_up() -> None:
     timing, _ = timed(lambda call, now: 0.002 + 0.03 * 0.9**call)
     assert timing.warmup.steady
     assert timing.warmup.calls > 20
     assert walls(timing)[0] == pytest.approx(0.002, rel=0.05)
 
 
-def test_a_drift_that_never_ends_is_said() -> None:
+def test_an_endless_drift_is_reported() -> None:
     timing, _ = timed(lambda call, now: 0.004 * (1 + call / 50))
     assert not timing.warmup.steady
     assert timing.warmup.seconds >= PLAN.warmup
@@ -64,7 +64,7 @@ def test_a_drift_that_never_ends_is_said() -> None:
     )
 
 
-def test_work_with_two_speeds_is_said_to_have_two() -> None:
+def test_work_with_two_speeds_is_reported() -> None:
     draw = random.Random(0)
     timing, _ = timed(lambda call, now: draw.choice([0.004, 0.006]))
     assert "so that the median is of a mixture: work 4 ms and 6 ms" in warnings(timing)
@@ -78,26 +78,26 @@ def test_outliers_are_counted_kept_and_do_not_move_the_median() -> None:
     assert "two speeds" not in warnings(timing)
 
 
-def test_wide_noise_is_said() -> None:
+def test_wide_noise_is_reported() -> None:
     draw = random.Random(0)
     timing, _ = timed(lambda call, now: draw.uniform(0.004, 0.008))
     assert "The middle half of the samples spreads over" in warnings(timing)
 
 
-def test_short_work_is_timed_many_calls_at_once() -> None:
+def test_short_work_is_timed_over_many_calls() -> None:
     timing, _ = timed(lambda call, now: 1e-6)
     assert timing.calls == pytest.approx(100, abs=1)
     assert statistics.median(walls(timing)) == pytest.approx(1e-6, rel=1e-3)
     assert len(timing.samples) <= PLAN.most
 
 
-def test_long_work_has_its_fewest_samples_whatever_the_budget() -> None:
+def test_long_work_has_the_fewest_samples_regardless_of_the_budget() -> None:
     timing, _ = timed(lambda call, now: 3.0)
     assert timing.warmup.calls == 1
     assert len(timing.samples) == PLAN.least
 
 
-def test_a_pilot_that_was_wrong_does_not_cost_many_budgets() -> None:
+def test_a_wrong_pilot_does_not_cost_many_budgets() -> None:
     clock = FakeClock()
     begun = clock()
     slow_from = begun + 0.5
@@ -119,7 +119,7 @@ def test_several_models_take_turns() -> None:
     assert len(timings[0].samples) == len(timings[1].samples) == len(rounds) == 20
 
 
-def test_a_short_turn_begins_with_a_call_that_is_not_timed() -> None:
+def test_a_short_turn_starts_with_an_untimed_call() -> None:
     clock = FakeClock()
     last = [""]
 
@@ -136,7 +136,7 @@ def test_a_short_turn_begins_with_a_call_that_is_not_timed() -> None:
         assert max(walls(timing)) == pytest.approx(0.001)
 
 
-def test_a_drift_of_the_machine_meets_all_models_alike() -> None:
+def test_a_drift_of_the_machine_affects_all_models_equally() -> None:
     clock = FakeClock()
     begun = clock()
 
@@ -148,7 +148,7 @@ def test_a_drift_of_the_machine_meets_all_models_alike() -> None:
     assert one == pytest.approx(other, rel=0.02)
 
 
-def test_the_garbage_collector_is_paused_and_comes_back() -> None:
+def test_the_garbage_collector_is_paused_and_resumed() -> None:
     clock = FakeClock()
     seen: list[bool] = []
 
@@ -189,7 +189,7 @@ def test_work_of_known_length_is_timed_within_5_percent(seconds: float) -> None:
     assert statistics.median(walls(timing)) == pytest.approx(seconds, rel=0.05)
 
 
-def test_a_harness_without_warm_up_is_told_apart() -> None:
+def test_a_harness_without_warm_up_fails_the_check() -> None:
     def length(call: int, now: float) -> float:
         return 0.002 * (1 + 9 * 0.97**call)  # the first calls are slow
 

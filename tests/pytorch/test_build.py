@@ -100,7 +100,7 @@ def test_weights_are_kaiming_normal_for_relu_and_biases_zero() -> None:
     assert not build("nin").get_submodule("mlpconv2.conv").bias.any()
 
 
-def test_the_seed_alone_decides_and_the_global_random_state_stays() -> None:
+def test_weights_depend_only_on_the_seed_and_the_random_state_does_not_change() -> None:
     before = torch.random.get_rng_state()
     first, same, other = build(headed(), seed=3), build(headed(), seed=3), build(headed(), seed=4)
     assert torch.equal(torch.random.get_rng_state(), before)
@@ -118,7 +118,7 @@ def test_training_gives_a_named_tuple_and_evaluation_the_main_output() -> None:
     assert net.train()(x).aux.shape == (2, 3)
 
 
-def test_what_runs_in_training_alone_is_not_run_in_evaluation() -> None:
+def test_training_only_layers_do_not_run_in_evaluation() -> None:
     net = build(headed()).eval()
     net.get_submodule("aux").forward = None  # calling it would raise
     net(torch.randn(2, 3, 8, 8))
@@ -133,7 +133,7 @@ def test_a_replaced_layer_is_replaced_in_both_modes() -> None:
 
 
 @pytest.mark.parametrize("copied", [copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net))])
-def test_a_copy_computes_the_same_with_weights_of_its_own(copied) -> None:
+def test_a_copy_has_its_own_weights_and_the_same_outputs(copied) -> None:
     net, x = build(headed()).eval(), torch.randn(2, 3, 8, 8)
     other = copied(net)
     expected = net(x)
@@ -156,7 +156,7 @@ def test_a_state_saved_and_loaded_gives_the_same_outputs() -> None:
 
 
 @pytest.mark.parametrize("backend", ["eager", "aot_eager"])
-def test_torch_compile_takes_it_whole_and_follows_the_mode(backend: str) -> None:
+def test_torch_compile_has_no_graph_break_and_follows_the_mode(backend: str) -> None:
     net, x = build(headed()).eval(), torch.randn(2, 3, 8, 8)
     compiled = torch.compile(net, backend=backend, fullgraph=True)
     torch.testing.assert_close(compiled(x), net(x))
@@ -165,14 +165,14 @@ def test_torch_compile_takes_it_whole_and_follows_the_mode(backend: str) -> None
     torch.testing.assert_close(net.eval()(x), compiled(x))
 
 
-def test_torch_export_takes_it_in_both_modes() -> None:
+def test_torch_export_works_in_both_modes() -> None:
     net, x = build(headed()).eval(), torch.randn(2, 3, 8, 8)
     torch.testing.assert_close(torch.export.export(net, (x,)).module()(x), net(x))
     exported = torch.export.export(net.train(), (x,)).module()
     assert [tuple(result.shape) for result in exported(x)] == [(2, 3), (2, 3)]
 
 
-def test_one_path_is_to_be_had_as_a_graph_module_with_the_same_layers() -> None:
+def test_a_graph_module_of_one_mode_shares_the_layers() -> None:
     net, x = build(headed()).eval(), torch.randn(2, 3, 8, 8)
     path = net.graph_module()
     assert isinstance(path, torch.fx.GraphModule)
@@ -202,7 +202,7 @@ def test_a_graph_takes_no_options() -> None:
         build(headed(), options={"num_classes": 7})
 
 
-def test_an_unknown_name_answers_with_near_matches() -> None:
+def test_an_unknown_name_is_refused_with_near_matches() -> None:
     with pytest.raises(UnknownModelError, match="did you mean nin"):
         build("ninn")
 
@@ -218,7 +218,7 @@ def test_an_operator_that_cannot_be_declared_is_refused_by_name() -> None:
 
 
 @pytest.mark.parametrize("name", ["half", "train", "forward", "class", "in.relu"])
-def test_a_node_named_as_a_word_of_python_or_of_torch_modules_is_refused(name: str) -> None:
+def test_a_node_named_like_a_keyword_or_a_module_attribute_is_refused(name: str) -> None:
     with pytest.raises(
         UsageError, match=f"part of the name {name} is a Python keyword or an attribute"
     ):

@@ -60,7 +60,7 @@ def test_the_design_has_every_kind_of_operator_that_networks_use() -> None:
     assert {"reduction", "elementwise"} <= kinds
 
 
-def test_work_in_place_gives_what_work_out_of_place_gives() -> None:
+def test_in_place_activations_give_the_same_outputs() -> None:
     graph = next(
         each for each in networks(64) if any(node.attrs.get("inplace") for node in each.nodes)
     )
@@ -94,19 +94,19 @@ def test_a_network_without_a_kernel_in_this_dtype_is_left_out(
     assert time_networks(tiny(2), "float32", False, Cpu(), 0.01) == []
 
 
-def test_what_slows_half_of_the_calls_is_left_out() -> None:
+def test_slow_calls_are_excluded_from_the_mean() -> None:
     assert undisturbed([1.0, 9.0, 1.0, 9.0]) == 1.0
     assert undisturbed([2.0]) == 2.0
 
 
-def test_a_pass_is_an_overhead_a_part_per_call_and_a_scale_of_the_sum() -> None:
+def test_a_pass_is_fitted_by_an_overhead_a_time_per_call_and_a_scale() -> None:
     sums = np.array([1.0, 2.0, 4.0, 8.0, 3.0])
     count = np.array([10.0, 20.0, 10.0, 5.0, 40.0])
     found = plane(sums, count, 0.5 + 0.01 * count + 1.1 * sums)
     assert found == pytest.approx((0.5, 0.01, 1.1))
 
 
-def test_too_little_to_learn_from_gives_a_scale_alone() -> None:
+def test_too_little_data_gives_only_a_scale() -> None:
     sums, count = np.array([1.0, 2.0, 4.0]), np.array([3.0, 3.0, 3.0])
     overhead, per_call, scale = plane(sums, count, 5 * sums)  # a factor of 5 is not overhead
     assert (overhead, per_call, scale) == (0.0, 0.0, 5.0)
@@ -118,7 +118,7 @@ def test_conformal_bounds_hold_for_new_draws() -> None:
     assert 0.93 <= np.mean(held) <= 0.97  # 95 % on one side
 
 
-def test_plain_trees_say_what_scikit_learn_says() -> None:
+def test_plain_trees_predict_the_same_as_scikit_learn() -> None:
     from sklearn.ensemble import GradientBoostingRegressor
 
     random = np.random.default_rng(0)
@@ -130,7 +130,7 @@ def test_plain_trees_say_what_scikit_learn_says() -> None:
     np.testing.assert_allclose(plain.evaluate(rows), model.predict(rows), atol=1e-3)
 
 
-def test_intervals_hold_networks_that_the_fit_has_not_seen() -> None:
+def test_intervals_cover_networks_outside_the_fit() -> None:
     """Generate times by a law with 20 % noise, which the untuned interval must cover."""
     random = np.random.default_rng(0)
     top = calibration().ceilings
@@ -164,7 +164,7 @@ def test_a_calibration_predicts_the_networks_that_it_timed(made: Calibration) ->
     assert found.low < found.seconds < found.high
 
 
-def test_a_calibration_survives_its_file(made: Calibration, tmp_path: Path) -> None:
+def test_a_calibration_is_equal_after_saving_and_loading(made: Calibration, tmp_path: Path) -> None:
     path = calibrations.save(made, str(tmp_path / "cpu.json"))
     again = calibrations.load(path)
     assert predict(archcalc.graph("nin"), again) == predict(archcalc.graph("nin"), made)
@@ -191,7 +191,7 @@ def test_a_wrong_calibration_is_refused(cli, line: str, sentence: str, tmp_path:
     assert err.count("\n") == 1
 
 
-def test_a_calibration_without_a_place_is_refused_before_the_work(cli) -> None:
+def test_a_calibration_without_a_file_is_refused_before_measuring(cli) -> None:
     code, _, err = cli("calibrate --time 1000")  # the cache is off in tests
     assert code == 2
     assert "name a file with --save" in err

@@ -118,7 +118,7 @@ class Mixed(nn.Module):
 
 @pytest.mark.parametrize("tool", ["torch", "fvcore", "thop", "ptflops"])
 @pytest.mark.filterwarnings("ignore")
-def test_the_tools_that_look_at_modules_are_followed_through_functions_and_derived_layers(
+def test_tools_that_count_modules_are_explained_on_functions_and_derived_layers(
     tool: str,
 ) -> None:
     model, x = Mixed().eval(), torch.zeros(2, 3, 12, 12)

@@ -66,7 +66,7 @@ def test_every_tool_is_explained_on_matrix_products_of_one_input() -> None:
     assert result.count("torchinfo").value == result.count("ptflops").value == 0
 
 
-def test_googlenet_with_batch_norm_differs_in_fvcore_by_two_an_element() -> None:
+def test_googlenet_with_batch_norm_differs_in_fvcore_by_two_per_element() -> None:
     result = check(registry.find("googlenet-bn").graph(), ["fvcore"])
     fvcore = result.count("fvcore")
     assert fvcore.value == 1_498_376_192 + 2 * 3_226_160 + 7 * 7 * 1024
@@ -81,7 +81,7 @@ def tiny() -> Graph:
     return builder.finish("tiny", {"output": x})
 
 
-def test_what_no_step_accounts_for_is_unexplained(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_difference_without_a_step_is_unexplained(monkeypatch: pytest.MonkeyPatch) -> None:
     def off(net: torch.nn.Module, inputs: tuple[torch.Tensor, ...]) -> tuple[int, int]:
         value, params = TOOLS["torch"].ask(net, inputs)
         return value + 7, params - 3
@@ -104,7 +104,7 @@ def test_a_tool_that_is_not_installed_is_named_with_its_install_line(
     assert [count.counter for count in check(tiny()).counts] == ["traced"]
 
 
-def test_a_row_a_counter_carries_raw_numbers() -> None:
+def test_rows_have_raw_numbers() -> None:
     result = check(tiny(), ["fvcore", "torchinfo"])
     rows = result.rows()
     outputs = 6 * 6 * 4
@@ -115,14 +115,14 @@ def test_a_row_a_counter_carries_raw_numbers() -> None:
     assert list(result.to_frame().columns) == list(rows[0])
 
 
-def test_models_come_one_by_one_as_they_are_finished() -> None:
+def test_models_are_yielded_as_they_finish() -> None:
     results = crosscheck(["inception-5x5", "no-such-model"], tools=[])
     assert next(results).model == "inception-5x5"
     with pytest.raises(UnknownModelError):
         next(results)
 
 
-def test_the_tools_leave_logging_and_the_random_state_as_they_were() -> None:
+def test_the_tools_do_not_change_logging_or_the_random_state() -> None:
     before = torch.random.get_rng_state()
     check(tiny())
     assert logging.root.manager.disable == logging.NOTSET

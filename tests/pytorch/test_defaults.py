@@ -18,7 +18,7 @@ from archcalc.lookup.resolve import resolve
         ("raft_small", 2 * [(1, 3, 520, 960)]),
     ],
 )
-def test_the_default_input_is_what_the_model_takes(
+def test_the_default_input_is_accepted_by_the_model(
     name: str, shapes: list[tuple[int, ...]]
 ) -> None:
     graph = resolve(f"torchvision:{name}")

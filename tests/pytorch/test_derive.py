@@ -118,7 +118,7 @@ def test_a_formula_is_the_arithmetic_of_its_layers() -> None:
     assert formula.region().conditions == ()
 
 
-def test_a_branch_on_a_size_is_a_region_of_its_own() -> None:
+def test_a_branch_on_a_size_starts_another_region() -> None:
     formula = archcalc.derive(Branches(), ["height"], inputs=[(1, 3, 24, 24)])
     assert formula.region().conditions == ("height ≤ 32", "height ≥ 3")
     assert formula.macs(height=32) == 30 * 22 * 4 * 27
@@ -154,7 +154,7 @@ class Checked(nn.Module):
 
 
 @pytest.mark.parametrize("make", [Integer, Loop, Checked])
-def test_a_size_that_becomes_a_number_is_refused_with_the_line(
+def test_a_model_that_fixes_a_size_is_refused_with_the_line(
     make: Callable[[], nn.Module],
 ) -> None:
     with pytest.raises(NoFormulaError) as refused:
@@ -180,7 +180,7 @@ class Cache(nn.Module):
         return x * {24: 2}.get(x.shape[2], 3)
 
 
-def test_a_dictionary_of_sizes_is_one_sentence() -> None:
+def test_a_dictionary_of_sizes_is_refused_in_one_sentence() -> None:
     with pytest.raises(NoFormulaError, match="Cache cannot run on symbolic sizes") as refused:
         archcalc.derive(Cache(), ["height"], inputs=[(1, 3, 24, 24)])
     assert "\n" not in str(refused.value)
@@ -228,13 +228,13 @@ def test_a_model_whose_sizes_cannot_be_followed_is_refused_with_the_line(
         ({"inputs": [(1, 3, 24, 24)], "over": ["batch"], "training": True}, "evaluation mode"),
     ],
 )
-def test_a_wrong_question_is_one_sentence(asked: dict[str, Any], why: str) -> None:
+def test_invalid_arguments_are_refused_in_one_sentence(asked: dict[str, Any], why: str) -> None:
     with pytest.raises(UsageError, match=why) as refused:
         archcalc.derive(Plain(), **asked)
     assert "\n" not in str(refused.value)
 
 
-def test_the_model_is_as_it_was() -> None:
+def test_the_model_does_not_change() -> None:
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4)).train()
     before = {name: value.clone() for name, value in model.state_dict().items()}
     archcalc.derive(model, ["batch"], inputs=[(2, 3, 8, 8)])
@@ -289,7 +289,7 @@ class Residual(nn.Module):
         return out
 
 
-def test_an_addition_in_place_that_does_not_fit_is_refused_as_torch_refuses_it() -> None:
+def test_an_in_place_addition_of_other_shape_is_refused_as_in_torch() -> None:
     with pytest.raises(ArchcalcError, match="broadcast"):
         archcalc.trace(Residual(), (1, 3, 9, 8))
     formula = archcalc.derive(Residual(), ["height"], inputs=[(1, 3, 8, 8)])

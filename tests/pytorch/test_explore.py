@@ -95,7 +95,7 @@ def test_every_position_has_the_integers_of_a_trace(file: Path) -> None:
         assert totals == {key: figures.read(counted, key) for key in TOTALS}, at
 
 
-def test_a_size_that_the_model_takes_for_a_number_stays_with_the_reason(file: Path) -> None:
+def test_a_size_that_the_model_fixes_is_shown_with_the_reason(file: Path) -> None:
     data = network(f"{file}:Patches", Asked(input="32x32x3"), 0).data
     assert [size["key"] for size in data["sizes"]] == ["batch"]
     assert "nets.py:" in data["reason"]

@@ -118,7 +118,7 @@ def test_an_exported_file_runs_without_archcalc_and_says_shape_and_parameters(
 
 
 @pytest.mark.parametrize("name", registered.NAMES)
-def test_an_exported_model_takes_the_built_weights_and_gives_the_same_outputs(
+def test_an_exported_model_loads_the_built_weights_and_gives_the_same_outputs(
     name: str, tmp_path: Path
 ) -> None:
     same_outputs(registered.small(name, batch=2), tmp_path / "model.py")
@@ -143,7 +143,7 @@ def test_exported_files_pass_ruff(command: list[str], folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_sizes_in_comments_are_what_the_layers_give(name: str, folder: Path) -> None:
+def test_sizes_in_comments_equal_those_of_the_layers(name: str, folder: Path) -> None:
     graph = registry.find(name).graph()
     module = imported(folder / f"{name.replace('-', '_')}.py")
     text = Path(module.__file__ or "").read_text()
@@ -184,7 +184,7 @@ def test_the_docstring_names_model_source_input_and_counts() -> None:
     assert "1,582,671,872 multiply-adds in evaluation" in docstring
 
 
-def test_weights_of_an_exported_network_begin_as_those_of_a_built_one(tmp_path: Path) -> None:
+def test_an_exported_network_is_initialised_like_a_built_one(tmp_path: Path) -> None:
     path = tmp_path / "nin.py"
     path.write_text(export_python(registry.find("nin").graph()))
     conv = network(imported(path)).get_submodule("mlpconv2.conv")
@@ -352,8 +352,6 @@ def no_export(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.parametrize("write", [export_pt2, export_onnx])
 @pytest.mark.usefixtures("no_export")
-def test_a_place_that_cannot_be_written_is_refused_before_the_work(
-    write, tiny: Graph, tmp_path: Path
-) -> None:
+def test_an_unwritable_path_is_refused_before_exporting(write, tiny: Graph, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="there is no folder"):
         write(tiny, tmp_path / "missing" / "tiny.bin")

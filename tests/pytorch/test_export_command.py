@@ -31,7 +31,7 @@ def test_a_plain_file_goes_to_stdout_or_to_a_file_and_runs(cli, tmp_path: Path) 
     assert done.stdout == f"output (1, 7), {966_986 - 3 * 193:,} parameters\n"
 
 
-def test_the_ending_chooses_a_program(cli, tmp_path: Path) -> None:
+def test_the_extension_selects_the_format(cli, tmp_path: Path) -> None:
     target = tmp_path / "net.pt2"
     assert cli("inception-5x5", "-o", str(target), "--seed", "3")[0] == 0
     program = torch.export.load(target)

@@ -124,7 +124,7 @@ def test_a_changed_file_that_the_model_reads_is_traced_again(net: Net, tmp_path:
         "int(__import__('subprocess').check_output(['echo', '8']))",
     ],
 )
-def test_what_cannot_be_looked_at_again_is_not_kept(net: Net, width: str) -> None:
+def test_graphs_with_unverifiable_dependencies_are_not_cached(net: Net, width: str) -> None:
     name = net(width)
     ask(name)
     assert entries() == []
@@ -156,7 +156,7 @@ def test_a_damaged_entry_is_ignored_and_made_again(net: Net) -> None:
         assert file.read_bytes() == whole
 
 
-def test_the_oldest_entries_make_room(net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_oldest_entries_are_removed(net: Net, monkeypatch: pytest.MonkeyPatch) -> None:
     name = net("helper.WIDTH")
     ask(name)
     [first] = entries()

@@ -77,7 +77,7 @@ def test_a_decoder_is_counted_from_its_configuration(graphed: Graphed) -> None:
     assert found.params == 2 * (linear(FEED_FORWARD) + 2 * 64) + 2 * 64 * 100 + 64
 
 
-def test_causal_masks_leave_the_pairs_on_and_below_the_diagonal(graphed: Graphed) -> None:
+def test_causal_masks_keep_the_pairs_on_and_below_the_diagonal(graphed: Graphed) -> None:
     for attention in ("sdpa", "eager"):
         found = graphed(LLAMA, seq=16, attention=attention).profile()
         pairs = 16 * 17 // 2
@@ -85,7 +85,7 @@ def test_causal_masks_leave_the_pairs_on_and_below_the_diagonal(graphed: Graphed
 
 
 @pytest.mark.parametrize("attention", ["sdpa", "eager"])
-def test_a_sliding_window_leaves_as_many_pairs_as_the_real_mask(
+def test_a_sliding_window_keeps_as_many_pairs_as_the_real_mask(
     graphed: Graphed, attention: str
 ) -> None:
     fields = {

@@ -43,7 +43,7 @@ def test_a_careless_module_has_one_of_everything() -> None:
 
 
 @pytest.mark.parametrize("name", ["nin", "nin-mnist-v0", "alexnet", "vgg16"])
-def test_both_doors_have_the_same_findings(name: str) -> None:
+def test_a_traced_module_has_the_findings_of_a_declared_network(name: str) -> None:
     declared = archcalc.graph(name)
     traced = archcalc.trace(archcalc.build(name).eval(), declared.inputs[0].output.shape)
     assert [(each.rule, each.node) for each in lint(traced).findings] == [
@@ -51,7 +51,7 @@ def test_both_doors_have_the_same_findings(name: str) -> None:
     ]
 
 
-def test_a_file_of_the_users_is_read_over(
+def test_a_model_in_a_users_file_is_linted(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = tmp_path / "net.py"

@@ -114,7 +114,7 @@ def test_a_class_in_a_file_is_built_with_its_options(net: str) -> None:
     )
 
 
-def test_a_function_and_a_module_do_as_well(net: str) -> None:
+def test_functions_and_modules_are_accepted(net: str) -> None:
     assert resolve(f"{net}:make,depth=3", input=["1,8"]).profile().macs == 3 * 64
     assert resolve(f"{net}:built", input=["1,8"]).profile().macs == 32
 
@@ -163,7 +163,7 @@ def test_batch_goes_in_front_of_an_image(net: str) -> None:
     assert resolve(f"{net}:Net", input="8x8x3", batch=5).inputs[0].output.shape == (5, 3, 8, 8)
 
 
-def test_training_counts_forward_backward_and_optimizer_apart(net: str, cli) -> None:
+def test_training_counts_forward_backward_and_optimizer_separately(net: str, cli) -> None:
     code, out, _ = cli(
         "flops", f"{net}:Net", "--input", "8x8x3", "--train", "--optimizer", "sgd", "-f", "json"
     )
@@ -177,7 +177,7 @@ def test_training_counts_forward_backward_and_optimizer_apart(net: str, cli) -> 
     assert phases["optimizer"]["flops"] > 0
 
 
-def test_what_is_not_counted_is_listed_with_its_place_and_a_stub(net: str, cli) -> None:
+def test_uncounted_operations_are_listed_with_line_and_stub(net: str, cli) -> None:
     code, out, err = cli("flops", f"{net}:Custom", "--input", "4x4x3")
     assert code == 0
     assert "load_test::scan (1× at net.py:" in out.replace("\n", " ")
@@ -185,7 +185,7 @@ def test_what_is_not_counted_is_listed_with_its_place_and_a_stub(net: str, cli) 
     assert cli("flops", f"{net}:Custom", "--input", "4x4x3", "--strict")[0] == 1
 
 
-def test_a_file_of_formulas_prices_it(net: str, cli, tmp_path: Path) -> None:
+def test_a_file_of_formulas_counts_them(net: str, cli, tmp_path: Path) -> None:
     formulas = tmp_path / "formulas.py"
     formulas.write_text(
         "import archcalc\n\n\n"
@@ -270,7 +270,7 @@ def test_a_damaged_program_is_refused(tmp_path: Path, cli) -> None:
     assert "is not a program that torch.export can load" in err
 
 
-def test_a_file_that_fails_on_import_is_told_in_a_sentence(tmp_path: Path, cli) -> None:
+def test_a_file_that_fails_on_import_is_reported_in_one_sentence(tmp_path: Path, cli) -> None:
     path = tmp_path / "broken.py"
     path.write_text("import does_not_exist\n")
     code, _, err = cli("show", f"{path}:Net")
@@ -295,7 +295,7 @@ def test_the_library_traces_and_builds() -> None:
     assert archcalc.trace(net.eval(), (1, 3, 32, 32)).output.shape == (1, 7)
 
 
-def test_a_forward_that_exits_or_never_ends_is_one_sentence(tmp_path: Path) -> None:
+def test_a_forward_that_exits_or_never_ends_is_reported_in_one_sentence(tmp_path: Path) -> None:
     path = tmp_path / "net.py"
     path.write_text(
         "import sys, torch\n"

@@ -60,7 +60,7 @@ def test_lazy_layers_take_their_sizes_from_the_input_and_stay_lazy() -> None:
     assert archcalc.trace(model, (2, 5, 6, 6), train=True).training
 
 
-def test_lazy_layers_that_cannot_take_their_sizes_say_what_to_do() -> None:
+def test_lazy_layers_that_cannot_infer_their_sizes_name_a_remedy() -> None:
     with pytest.raises(UsageError, match="call the model once on a valid input"):
         archcalc.trace(nn.Sequential(nn.LazyConv2d(4, 3)), (2, 3))
 
@@ -69,7 +69,7 @@ def test_modules_2000_deep_in_a_file_are_built_and_traced(net: str) -> None:
     assert resolve(f"{net}:deep", input=["1,4"]).profile().macs == 4 * 4
 
 
-def test_weights_beyond_an_address_are_traced_as_declared(net: str) -> None:
+def test_weights_larger_than_the_address_space_are_traced(net: str) -> None:
     found = resolve(f"{net}:huge", input=["1,3000000000"]).profile()
     assert found.params == found.macs == 3_000_000_000 * 2_000_000_000
 

@@ -64,7 +64,7 @@ def packed_bytes(model: torch.nn.Module, x: torch.Tensor) -> int:
 
 
 @pytest.mark.parametrize("name", registry.names())
-def test_autograd_keeps_what_the_reading_says(name: str) -> None:
+def test_autograd_keeps_what_the_analyzer_predicts(name: str) -> None:
     graph = archcalc.graph(name, input=SMALL.get(name), batch=2, training=True)
     model = archcalc.build(graph).train()
     counted = graph.profile().memory.saved_bytes
@@ -142,7 +142,7 @@ def counted_bytes(model: torch.nn.Module, shape: tuple[int, ...]) -> int:
 
 
 @pytest.mark.parametrize("name", CALLS)
-def test_autograd_keeps_of_each_call_what_its_row_says(name: str) -> None:
+def test_autograd_keeps_for_each_call_what_its_row_predicts(name: str) -> None:
     model = After(CALLS[name]).train()
     assert counted_bytes(model, (2, 3, 6, 6)) == packed_bytes(model, torch.rand(2, 3, 6, 6))
 
@@ -184,7 +184,7 @@ class Alive(TorchDispatchMode):
 
 
 @pytest.mark.parametrize("name", ["resnet18", "mobilenet_v2", "densenet121", "squeezenet1_1"])
-def test_the_eager_peak_is_the_most_that_is_alive(name: str) -> None:
+def test_the_eager_peak_is_the_largest_live_memory(name: str) -> None:
     model = torchvision.models.get_model(name, weights=None).eval()
     mine = archcalc.trace(model, (2, 3, 64, 64)).profile().memory.eager_peak_bytes
     x = torch.rand(2, 3, 64, 64)
@@ -203,7 +203,7 @@ class WindowedAttention(torch.nn.Module):
 
 
 @pytest.mark.parametrize("tokens", [4, 16, 64])
-def test_the_eager_peak_has_what_attention_makes_without_a_fused_kernel(tokens: int) -> None:
+def test_the_eager_peak_includes_the_scores_of_unfused_attention(tokens: int) -> None:
     model, shape = WindowedAttention(), (2, 3, tokens, 96)
     mine = archcalc.trace(model, shape).profile().memory.eager_peak_bytes
     x = torch.rand(shape)
@@ -212,7 +212,7 @@ def test_the_eager_peak_has_what_attention_makes_without_a_fused_kernel(tokens: 
     assert mine == alive.peak
 
 
-def test_a_parameter_that_is_read_by_itself_is_no_activation() -> None:
+def test_a_directly_used_parameter_is_not_an_activation() -> None:
     class Shifted(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()

@@ -53,7 +53,7 @@ def test_the_page_has_all_of_its_parts_and_a_second_run_measures_nothing(
     assert target.read_text(encoding="utf-8") == page
 
 
-def test_several_threads_have_no_clock_of_their_own(
+def test_several_threads_have_no_thread_clock(
     script: ModuleType, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["predict.py", "--busy", "--threads", "2"])

@@ -124,14 +124,14 @@ def test_a_crafted_file_is_refused_before_anything_in_it_runs(saved: Path, where
     assert "\n" not in str(caught.value)
 
 
-def test_the_crafted_one_does_run_where_it_is_trusted(saved: Path) -> None:
+def test_a_crafted_file_runs_if_it_is_trusted(saved: Path) -> None:
     RAN.clear()
     path = changed(saved, {"data/sample_inputs/model.pt": pickled})
     program.load(str(path), trust=True)
     assert RAN
 
 
-def test_every_command_that_runs_a_program_asks_for_trust_too(
+def test_every_command_that_runs_a_program_requires_trust(
     saved: Path, cli: Callable[[str], tuple[int, str, str]]
 ) -> None:
     path = changed(saved, {"data/sample_inputs/model.pt": pickled})
@@ -151,7 +151,7 @@ def test_every_command_that_runs_a_program_asks_for_trust_too(
         assert RAN, line
 
 
-def test_a_program_of_the_older_format_is_refused_as_what_it_is(tmp_path: Path) -> None:
+def test_a_program_of_the_older_format_is_refused_by_name(tmp_path: Path) -> None:
     path = tmp_path / "old.pt2"
     with zipfile.ZipFile(path, "w") as old:
         old.writestr("version", "1")
@@ -178,7 +178,7 @@ def test_what_torch_saves_is_loaded_without_trust(saved: Path, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("damage", [b"", b"not a program", b"PK\x05\x06" + b"\0" * 18, None])
-def test_a_damaged_file_is_one_sentence(
+def test_a_damaged_file_is_refused_in_one_sentence(
     saved: Path, damage: bytes | None, capfd: pytest.CaptureFixture[str], caplog: Any
 ) -> None:
     saved.write_bytes(saved.read_bytes()[:3000] if damage is None else damage)

@@ -29,7 +29,9 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.mark.parametrize("examples", [60, pytest.param(600, marks=pytest.mark.slow)])
-def test_declared_is_traced_is_flop_counter_mode_on_random_architectures(examples: int) -> None:
+def test_declared_equals_traced_equals_flop_counter_mode_on_random_architectures(
+    examples: int,
+) -> None:
     settings(RANDOM, max_examples=examples)(given(graphs())(check))()
 
 
@@ -40,7 +42,7 @@ def test_every_tool_is_explained_to_the_integer_on_random_architectures(graph: G
     assert result.explained, [count.cause for count in result.counts]
 
 
-def test_exported_random_architectures_are_laid_out_as_ruff_would(tmp_path: Path) -> None:
+def test_exported_random_architectures_are_formatted_like_ruff(tmp_path: Path) -> None:
     texts: list[str] = []
 
     @settings(RANDOM, max_examples=100)
@@ -61,7 +63,7 @@ def test_exported_random_architectures_are_laid_out_as_ruff_would(tmp_path: Path
         assert run.returncode == 0, run.stdout
 
 
-def test_random_architectures_use_every_operator_but_that_of_whole_numbers() -> None:
+def test_random_architectures_use_every_operator_except_embedding() -> None:
     seen: set[str] = set()
 
     @settings(RANDOM, max_examples=1000)

@@ -174,7 +174,7 @@ def test_an_operator_sees_what_its_gradients_reach(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", UNKNOWN)
-def test_an_operator_without_a_window_says_why(name: str) -> None:
+def test_an_operator_without_a_window_gives_a_reason(name: str) -> None:
     why, case = UNKNOWN[name]
     graph = archcalc.trace(Network(case).eval(), case.shape)
     found = Follower(graph).fields[graph.nodes[graph.output.source].name]
@@ -253,7 +253,7 @@ def differs(a: Tensor, b: Tensor) -> Tensor:
 
 
 @pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor")
-def test_an_operator_that_works_point_by_point_reads_no_other_place() -> None:
+def test_a_pointwise_operator_reads_no_other_position() -> None:
     torch.manual_seed(0)
     names = [
         name

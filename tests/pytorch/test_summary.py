@@ -9,7 +9,7 @@ from torch import nn
 import archcalc
 
 
-def test_frozen_parameters_are_counted_apart(capsys: pytest.CaptureFixture[str]) -> None:
+def test_frozen_parameters_are_counted_separately(capsys: pytest.CaptureFixture[str]) -> None:
     net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Flatten(), nn.Linear(8 * 36, 10))
     net[0].requires_grad_(False)
     found = archcalc.summary(net, (1, 3, 8, 8))

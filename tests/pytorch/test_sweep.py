@@ -63,13 +63,13 @@ def test_a_torch_model_is_traced_at_every_candidate(net: str) -> None:
     assert "13 is unlucky" in next(iter(found.refusals))
 
 
-def test_processes_give_the_same(net: str) -> None:
+def test_parallel_processes_give_the_same_result(net: str) -> None:
     over = ["width=8,16,32", "kernel=1,3"]
     alone = sweep(net, over, input="16x16x3", rows=True)
     assert sweep(net, over, input="16x16x3", rows=True, jobs=Jobs(2)) == alone
 
 
-def test_a_worker_that_dies_is_one_sentence_and_loses_no_finished_chunk(
+def test_a_worker_that_dies_is_reported_and_loses_no_finished_chunk(
     net: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """The first chunk has 16 candidates, and the last candidate ends its process. After the repair,
@@ -153,7 +153,7 @@ def wait_for(port: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("cluster", ["dask", "ray"], indirect=True)
-def test_a_cluster_gives_the_same(net: str, cluster: Jobs) -> None:
+def test_a_cluster_gives_the_same_result(net: str, cluster: Jobs) -> None:
     over = ["width=8,13,16,32", "kernel=1,3"]
     alone = sweep(net, over, input="16x16x3", rows=True)
     assert sweep(net, over, input="16x16x3", rows=True, jobs=cluster) == alone
@@ -185,7 +185,7 @@ def test_candidates_are_trained_on_a_cluster(cluster: Jobs, tmp_path: Path) -> N
 
 @pytest.mark.slow
 @pytest.mark.parametrize("cluster", ["dask"], indirect=True)
-def test_a_worker_of_a_cluster_that_dies_is_one_sentence(cluster: Jobs) -> None:
+def test_a_worker_of_a_cluster_that_dies_is_reported_in_one_sentence(cluster: Jobs) -> None:
     """dask gives the candidate to other workers, which it also ends, and then gives up."""
 
     def measured(candidate: Mapping[str, Any]) -> Mapping[str, float]:
@@ -200,7 +200,7 @@ def test_a_worker_of_a_cluster_that_dies_is_one_sentence(cluster: Jobs) -> None:
 
 
 @pytest.mark.slow
-def test_a_sweep_that_is_killed_goes_on_from_its_finished_chunks(net: str, tmp_path: Path) -> None:
+def test_a_killed_sweep_resumes_from_its_finished_chunks(net: str, tmp_path: Path) -> None:
     """The sweep is killed in the second chunk, whose first candidate is slow."""
     source, ready = Path(net.rpartition(":")[0]), tmp_path / "ready"
     wait = f"import os, time\nWAITS = lambda: not os.path.exists({str(ready)!r})\n"
@@ -232,7 +232,9 @@ def test_a_sweep_that_is_killed_goes_on_from_its_finished_chunks(net: str, tmp_p
 
 
 @pytest.mark.parametrize("backend", ["dask", "ray"])
-def test_a_cluster_that_does_not_answer_is_one_sentence(net: str, backend: Backend) -> None:
+def test_a_cluster_that_does_not_answer_is_reported_in_one_sentence(
+    net: str, backend: Backend
+) -> None:
     host = "tcp://127.0.0.1" if backend == "dask" else "127.0.0.1"
     jobs = Jobs(2, backend, f"{host}:{free_port()}")
     wanted = r"archcalc\[cluster\]" if missing(backend) else f"no {backend} [a-z]+ answers at"

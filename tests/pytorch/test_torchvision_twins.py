@@ -77,7 +77,7 @@ def test_a_declared_network_has_torchvisions_parameters_and_multiply_adds(
 
 
 @pytest.mark.parametrize(("name", "options", "theirs"), TWINS)
-def test_its_weights_are_torchvisions_tensor_by_tensor(
+def test_a_declared_network_has_torchvisions_weights(
     name: str, options: dict[str, Any], theirs: str
 ) -> None:
     """Compare the numbers of weights of each shape. A fully connected layer on a 1×1 map may be a

@@ -154,7 +154,7 @@ class TestReadOnly:
         for parameter, grad in zip(module.parameters(), grads, strict=True):
             assert torch.equal(parameter.grad, grad)
 
-    def test_a_scripted_modules_buffers_are_put_back(self) -> None:
+    def test_a_scripted_modules_buffers_are_restored(self) -> None:
         scripted = torch.jit.script(Block()).train()
         before = copy.deepcopy(scripted.state_dict())
         for way in ("fast", "real"):
@@ -210,7 +210,7 @@ def fingerprint(module: nn.Module) -> Any:
 
 
 class TestTraining:
-    def test_backward_is_what_is_dispatched_not_times_three(self) -> None:
+    def test_backward_is_counted_from_dispatched_operations(self) -> None:
         model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Flatten(), nn.Linear(8 * 36, 10))
         graph = trace(model, (2, 3, 8, 8), train=True)
         conv, linear = 2 * (6 * 6 * 8) * 27, 2 * (8 * 36) * 10
@@ -246,7 +246,7 @@ class TestTraining:
         assert with_.nodes[: len(without)] == without.nodes
 
     @pytest.mark.parametrize("optimizer", ["sgd", "sgd-momentum", "adam", "adamw", "rmsprop"])
-    def test_the_optimizers_step_is_apart(self, optimizer: str) -> None:
+    def test_the_optimizer_step_is_a_separate_phase(self, optimizer: str) -> None:
         model = nn.Linear(8, 4)
         graph = trace(model, (2, 8), train=True, optimizer=optimizer)
         steps = [node for node in graph if node.phase == "optimizer"]
@@ -257,12 +257,12 @@ class TestTraining:
         assert 36 <= work <= 30 * 36
         assert macs(graph, "optimizer") == 0
 
-    def test_sgd_is_one_multiply_and_add_a_parameter(self) -> None:
+    def test_sgd_is_one_multiply_add_per_parameter(self) -> None:
         graph = trace(nn.Linear(8, 4), (2, 8), train=True, optimizer="sgd")
         steps = [node for node in graph if node.phase == "optimizer"]
         assert [(node.op, node.output.shape) for node in steps] == [("add", (4, 8)), ("add", (4,))]
 
-    def test_steps_over_lists_count_as_steps_one_by_one(self) -> None:
+    def test_foreach_steps_count_as_single_steps(self) -> None:
         def work(foreach: bool) -> int:
             graph = trace(
                 nn.Sequential(nn.Linear(8, 4), nn.Linear(4, 2)),
@@ -280,7 +280,7 @@ class TestTraining:
         with pytest.raises(UsageError, match="unknown optimizer 'lion'"):
             trace(nn.Linear(8, 4), (2, 8), train=True, optimizer="lion")
 
-    def test_an_optimizer_that_needs_more_than_gradients_is_one_sentence(self) -> None:
+    def test_an_optimizer_that_needs_more_than_gradients_fails_in_one_sentence(self) -> None:
         """LBFGS needs a closure, which is not an error of the model."""
         with pytest.raises(UsageError, match="the optimizer step failed"):
             trace(nn.Linear(8, 4), (2, 8), train=True, optimizer=torch.optim.LBFGS)
@@ -319,7 +319,7 @@ class UsesScan(nn.Module):
 
 
 class TestUnknownOperators:
-    def test_they_are_listed_with_their_place_and_sizes(self) -> None:
+    def test_unknown_operations_are_listed_with_line_and_sizes(self) -> None:
         graph = trace(UsesScan(), (2, 8))
         (node,) = [node for node in graph if node.op not in TABLE]
         assert node.op == "archcalc_test::scan"
@@ -337,7 +337,7 @@ class TestUnknownOperators:
         compile(text, "stub", "exec")
         assert "(8, 4) float32" in text
 
-    def test_a_formula_prices_them(self) -> None:
+    def test_a_formula_counts_unknown_operations(self) -> None:
         try:
 
             @formula("archcalc_test::scan")
@@ -376,24 +376,26 @@ class TestUnknownOperators:
             ),
         ],
     )
-    def test_a_bad_file_is_one_sentence(self, tmp_path: Any, text: str, message: str) -> None:
+    def test_an_invalid_file_of_formulas_is_refused_in_one_sentence(
+        self, tmp_path: Any, text: str, message: str
+    ) -> None:
         path = tmp_path / "bad.py"
         path.write_text(text)
         with pytest.raises(UsageError, match=message):
             load_formulas(path)
 
-    def test_a_missing_file_is_one_sentence(self, tmp_path: Any) -> None:
+    def test_a_missing_file_of_formulas_is_refused_in_one_sentence(self, tmp_path: Any) -> None:
         with pytest.raises(UsageError, match="cannot be read"):
             load_formulas(tmp_path / "none.py")
 
-    def test_one_without_a_meta_kernel_is_run_for_real(self) -> None:
+    def test_an_operation_without_a_meta_kernel_runs_with_values(self) -> None:
         graph = trace(lambda x: opaque(x), (2, 8))
         assert [node.op for node in graph][-1] == "archcalc_test::opaque"
         assert "needs values" in graph.notes[0]
 
 
 class TestDataDependence:
-    def test_the_note_says_what_asked_and_where(self) -> None:
+    def test_the_note_names_the_call_that_needs_values_and_its_line(self) -> None:
         def model(x: Tensor) -> Tensor:
             return x @ x if x.sum().item() > -1 else x
 
@@ -403,7 +405,7 @@ class TestDataDependence:
         assert note.startswith("run on the CPU with real values, because item() needs values")
         assert "test_trace.py:" in note
 
-    def test_a_model_that_catches_everything_does_not_hide_it(self) -> None:
+    def test_a_model_that_catches_every_exception_cannot_hide_it(self) -> None:
         def model(x: Tensor) -> Tensor:
             try:
                 return x @ x if bool(x.sum() > -1) else x
@@ -412,7 +414,7 @@ class TestDataDependence:
 
         assert macs(trace(model, (4, 4))) == 64
 
-    def test_a_model_on_meta_without_values_says_what_to_do(self) -> None:
+    def test_a_model_on_meta_that_needs_values_names_a_remedy(self) -> None:
         class Looks(nn.Module):
             def __init__(self) -> None:
                 super().__init__()
@@ -435,7 +437,7 @@ class TestDataDependence:
 
 
 class TestFailure:
-    def test_it_names_the_module_and_the_shapes(self) -> None:
+    def test_a_failure_names_the_module_and_the_shapes(self) -> None:
         model = nn.Sequential(nn.Linear(8, 4), nn.Sequential(nn.ReLU(), nn.Linear(5, 2)))
         with pytest.raises(DefinitionError) as caught:
             trace(model, (2, 8))
@@ -445,7 +447,7 @@ class TestFailure:
         assert error.node == "1.1"
         assert [node.name for node in error.partial] == ["input", "0", "1.0"]
 
-    def test_a_users_exception_is_told_with_its_type(self) -> None:
+    def test_a_users_exception_is_reported_with_its_type(self) -> None:
         def model(x: Tensor) -> Tensor:
             raise KeyError("absent")
 
@@ -487,7 +489,7 @@ class TestBuildOnMeta:
         assert all(parameter.is_meta for parameter in model.parameters())
         assert torch.equal(torch.get_rng_state(), state)
 
-    def test_settings_that_are_computed_with_tensors_keep_their_values(self) -> None:
+    def test_settings_computed_with_tensors_keep_their_values(self) -> None:
         class Net(nn.Module):
             def __init__(self) -> None:
                 super().__init__()
@@ -567,7 +569,7 @@ class TestTransforms:
         ],
         ids=["autograd.Function", "autograd.grad", "func.grad", "func.vmap", "checkpoint"],
     )  # fmt: skip
-    def test_what_is_differentiated_mapped_or_computed_again_is_counted(
+    def test_autograd_vmap_and_checkpoints_in_forward_are_counted(
         self, then: Any, forward: int, backward: int | None
     ) -> None:
         model = Chain(then)
@@ -579,7 +581,7 @@ class TestTransforms:
             assert macs(graph, "backward") == backward
 
 
-def test_what_torch_compiles_is_followed_as_it_is_written() -> None:
+def test_compiled_functions_are_traced_as_plain_python() -> None:
     inner = nn.Sequential(nn.Linear(8, 8), nn.ReLU())
     inner[0].compile()
     compiled = inner[0]._compiled_call_impl
@@ -589,7 +591,7 @@ def test_what_torch_compiles_is_followed_as_it_is_written() -> None:
     assert inner[0]._compiled_call_impl is compiled
 
 
-def test_causal_attention_tells_its_lower_half() -> None:
+def test_causal_attention_has_the_work_of_its_lower_half() -> None:
     q = (1, 8, 4, 16)
     graph = trace(lambda q: F.scaled_dot_product_attention(q, q, q, is_causal=True), q)
     attrs = graph["scaled_dot_product_attention"].attrs
@@ -597,6 +599,6 @@ def test_causal_attention_tells_its_lower_half() -> None:
     assert attrs["masked_macs"] == 8 * (1 + 2 + 3 + 4) * (16 + 16)
 
 
-def test_the_readings_work_on_a_traced_graph() -> None:
+def test_analyzers_work_on_a_traced_graph() -> None:
     graph = trace(torchvision.models.resnet18().eval(), (1, 3, 224, 224))
     assert archcalc.profile(graph).macs == 1_814_073_344

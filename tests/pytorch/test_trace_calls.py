@@ -171,7 +171,7 @@ def evaluate(expression: str, given: dict[str, Tensor]) -> Any:
     ],
 )
 @pytest.mark.parametrize("way", ["fast", "exact", "dispatch"])
-def test_a_factor_of_a_sum_is_one_operation_an_element(
+def test_a_factor_of_a_sum_is_one_operation_per_element(
     expression: str, operations: int, way: Way
 ) -> None:
     def model(a: Tensor, b: Tensor) -> Any:
@@ -182,7 +182,7 @@ def test_a_factor_of_a_sum_is_one_operation_an_element(
 
 
 @pytest.mark.parametrize("expression", EXPRESSIONS)
-def test_the_call_is_answered_as_torch_answers_it(expression: str) -> None:
+def test_a_handlers_result_equals_torchs(expression: str) -> None:
     def model(**given: Tensor) -> Any:
         return evaluate(expression, given)
 

@@ -42,7 +42,7 @@ every_case = pytest.mark.parametrize("case", CASES, ids=lambda case: case.title)
 @every_case
 @pytest.mark.parametrize("training", [False, True], ids=["eval", "train"])
 @pytest.mark.parametrize("built_on", ["cpu", "meta"])
-def test_the_one_integer(case: Any, training: bool, built_on: str) -> None:
+def test_a_trace_has_the_expected_count(case: Any, training: bool, built_on: str) -> None:
     with torch.device(built_on):
         module = case.build().train(training)
     real = (lambda: case.build().train(training)) if built_on == "meta" else None
@@ -88,7 +88,7 @@ def test_counting_the_backward_pass_leaves_the_forward_count(case: Any) -> None:
 
 
 @every_case
-def test_the_bare_dispatcher_agrees(case: Any) -> None:
+def test_a_run_without_handlers_agrees(case: Any) -> None:
     """Check runs without handlers, which record what torch dispatches below its decompositions."""
     module = case.build().eval()
     assert macs(trace(module, *case.inputs, way="dispatch", **case.kwargs)) == case.macs

@@ -51,7 +51,7 @@ def unresolved(x: Missing, steps: tuple[int, int]) -> Tensor:  # type: ignore[na
 
 
 @pytest.mark.parametrize("model", [annotated, optional, by_default, unresolved])
-def test_a_tuple_stays_one_where_the_signature_asks_for_integers(model: Any) -> None:
+def test_a_tuple_stays_a_tuple_if_the_signature_expects_integers(model: Any) -> None:
     assert macs(model, (4, 4), (3, 0)) == macs(model, (4, 4), steps=(3, 0)) == 3 * PRODUCT
 
 
@@ -62,7 +62,7 @@ def test_a_plain_tuple_is_a_shape_at_the_top_level_only() -> None:
     assert macs(model, (4, 4), ((4, 4), [1])) == PRODUCT
 
 
-def test_shape_states_one_anywhere() -> None:
+def test_archcalc_shape_is_a_shape_anywhere() -> None:
     def model(batch: dict[str, Any]) -> Tensor:
         return batch["images"][0] @ batch["images"][1]
 
@@ -88,7 +88,7 @@ def test_inputs_and_kwargs_are_passed_on_unchanged() -> None:
     assert (graph.name, graph.profile().macs) == ("mine", PRODUCT)
 
 
-def test_text_stays_text_where_the_signature_asks_for_it() -> None:
+def test_text_stays_text_if_the_signature_expects_it() -> None:
     def model(x: Tensor, mode: str = "none", kind: str | None = None) -> Tensor:
         return x @ x if (mode, kind) == ("double", "k") else x
 
@@ -116,7 +116,7 @@ def test_wrong_inputs_are_refused_in_one_sentence(arguments: Any, words: str) ->
     assert len(str(caught.value)) < 1000
 
 
-def test_shape_refuses_what_is_not_one() -> None:
+def test_archcalc_shape_refuses_invalid_sizes() -> None:
     with pytest.raises(UsageError, match="-1 is not a size"):
         archcalc.shape(1, -1)
     with pytest.raises(UsageError, match="dtype 'f17'"):

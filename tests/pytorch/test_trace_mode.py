@@ -28,7 +28,7 @@ ONE = 2 * 8 * 8
 
 
 @pytest.mark.parametrize("own", [True, False])
-def test_evaluation_unless_training_is_asked_for(own: bool) -> None:
+def test_the_mode_is_evaluation_unless_training_is_requested(own: bool) -> None:
     net = Net().train(own)
     net.body[1].train(not own)
     modes = [module.training for module in net.modules()]
@@ -63,7 +63,7 @@ def test_modules_that_torch_does_not_see_follow_the_rule() -> None:
     assert hidden.training
 
 
-def test_a_module_that_keeps_its_norm_frozen_is_obeyed() -> None:
+def test_a_module_can_keep_its_norm_frozen() -> None:
     class Frozen(Net):
         def train(self, mode: bool = True) -> Any:
             super().train(mode)
@@ -101,7 +101,7 @@ def test_a_module_in_a_file_is_counted_in_evaluation_mode(tmp_path: Path) -> Non
     assert resolve(f"{path}:net", input=["2,8"], training=True).training
 
 
-def test_an_optimizer_that_asks_for_values_gets_them() -> None:
+def test_an_optimizer_that_reads_values_runs_with_values() -> None:
     graph = archcalc.trace(nn.Linear(8, 4), (2, 8), train=True, optimizer=torch.optim.Adafactor)
     assert "step() needs values" in graph.notes[0]
     assert "the totals depend on the values that these inputs produce" in graph.notes[0]

@@ -31,7 +31,7 @@ def test_the_note_says_what_the_other_answer_costs() -> None:
     )
 
 
-def test_a_question_whose_answer_changes_a_count_is_not_left_open() -> None:
+def test_an_answer_that_changes_a_count_is_not_assumed() -> None:
     def model(x: Tensor, mask: Tensor) -> Tensor:
         return x if (mask == 0).any() else x @ x
 
@@ -42,7 +42,7 @@ def test_a_question_whose_answer_changes_a_count_is_not_left_open() -> None:
         assert "a count depends on values at test_trace_questions.py:" in graph.notes[0]
 
 
-def test_a_check_that_refuses_the_other_answer_is_passed() -> None:
+def test_a_check_that_fails_with_the_other_answer_is_allowed() -> None:
     def model(x: Tensor, ids: Tensor) -> Tensor:
         if (ids < 0).any():
             raise ValueError("negative")
@@ -51,7 +51,7 @@ def test_a_check_that_refuses_the_other_answer_is_passed() -> None:
     assert trace(model, (4, 4), MASK).profile().macs == PRODUCT
 
 
-def test_whether_a_number_is_among_the_inputs_is_such_a_question() -> None:
+def test_the_answer_of_a_search_for_padding_is_assumed() -> None:
     """transformers looks for padding in this way, to warn of a missing mask."""
 
     def model(x: Tensor, ids: Tensor) -> Tensor:
@@ -63,7 +63,7 @@ def test_whether_a_number_is_among_the_inputs_is_such_a_question() -> None:
     assert "is taken to be false" in note
 
 
-def test_overflow_is_not_expected() -> None:
+def test_overflow_is_assumed_not_to_happen() -> None:
     def model(x: Tensor) -> Tensor:
         y = x @ x
         if not y.isfinite().all() or torch.isinf(y).any() | torch.isnan(y).any():
@@ -75,7 +75,7 @@ def test_overflow_is_not_expected() -> None:
     assert "clamp" not in [node.op for node in graph]
 
 
-def test_a_question_about_real_numbers_needs_them() -> None:
+def test_a_question_about_floating_point_values_needs_them() -> None:
     def model(x: Tensor) -> Tensor:
         return x @ x if (x > 0).all() else x + 1
 

@@ -133,7 +133,7 @@ def test_tracing_changes_nothing(model: nn.Module, way: Any, train: bool | None,
     assert (bits(x), random.getstate(), bits(torch.get_rng_state())) == kept
 
 
-def test_whatever_a_forward_raises_is_an_error_of_the_model_but_an_interruption() -> None:
+def test_every_exception_of_a_forward_except_interruptions_is_a_model_error() -> None:
     class Raising(nn.Module):
         def __init__(self, error: BaseException) -> None:
             super().__init__()

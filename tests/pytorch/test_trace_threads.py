@@ -74,7 +74,7 @@ def test_another_threads_draws_are_never_repeated(source: str, way: Any) -> None
 
 
 @pytest.mark.parametrize("way", ["fast", "exact", "real"])
-def test_the_process_draws_on_as_if_nothing_had_run(way: Any) -> None:
+def test_the_random_state_of_the_process_does_not_change(way: Any) -> None:
     def seeded() -> None:
         torch.manual_seed(7)
         random.seed(7)
@@ -91,7 +91,7 @@ def test_the_process_draws_on_as_if_nothing_had_run(way: Any) -> None:
     assert [first, draw()] == expected
 
 
-def test_the_modules_of_random_numbers_are_put_back() -> None:
+def test_patched_random_functions_are_restored() -> None:
     before = random.random, np.random.rand, torch.manual_seed, torch.random.get_rng_state
     archcalc.trace(Drawing(), (2, 8))
     after = random.random, np.random.rand, torch.manual_seed, torch.random.get_rng_state

@@ -39,7 +39,7 @@ def crop(weight: Any) -> int:
     return int(transforms.crop_size[0])
 
 
-def test_there_are_115() -> None:
+def test_torchvision_has_115_classification_weights() -> None:
     assert len(WEIGHTS) == 115
 
 

@@ -29,7 +29,7 @@ RANDOM = settings(
 
 @pytest.mark.parametrize("name", registered.NAMES)
 @pytest.mark.parametrize("optimizer", ["", "adam"])
-def test_declared_steps_are_traced_steps_on_every_registered_model(
+def test_declared_steps_equal_traced_steps_on_every_registered_model(
     name: str, optimizer: str
 ) -> None:
     same_training_step(registry.find(name).graph(batch=2), optimizer)
@@ -37,7 +37,7 @@ def test_declared_steps_are_traced_steps_on_every_registered_model(
 
 @given(graphs(), st.sampled_from([*OPTIMIZERS]))
 @RANDOM
-def test_declared_steps_are_traced_steps_on_random_architectures(
+def test_declared_steps_equal_traced_steps_on_random_architectures(
     graph: Graph, optimizer: str
 ) -> None:
     if True in modes(graph):
@@ -59,7 +59,7 @@ def behind_weights(function: Callable[..., Handle], *given: object) -> Graph:
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_declared_steps_are_traced_steps_on_every_operator(name: str) -> None:
+def test_declared_steps_equal_traced_steps_on_every_operator(name: str) -> None:
     same_training_step(behind_weights(*CASES[name]), "sgd")
 
 
@@ -105,7 +105,7 @@ BY_HAND: dict[str, Callable[[Handle], Handle]] = {
 
 
 @pytest.mark.parametrize("name", BY_HAND)
-def test_declared_steps_are_traced_steps_where_shapes_are_unusual(name: str) -> None:
+def test_declared_steps_equal_traced_steps_on_unusual_shapes(name: str) -> None:
     same_training_step(behind_weights(BY_HAND[name], IMAGE), "sgd")
 
 
@@ -115,9 +115,7 @@ def test_two_outputs_of_one_value_give_it_two_gradients() -> None:
     same_training_step(builder.finish("net", {"a": y, "b": ops.relu(y), "c": y}), "sgd")
 
 
-def test_every_operator_with_a_backward_rule_is_one_that_a_network_is_declared_and_built_with() -> (
-    None
-):
+def test_every_operator_with_a_backward_rule_can_be_declared_and_built() -> None:
     assert {name for name, row in TABLE.items() if row.backward is not None} == {*TORCH}
 
 
@@ -126,7 +124,7 @@ def test_the_optimizers_have_the_same_names() -> None:
 
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
-def test_the_state_of_an_optimizer_is_torchs(optimizer: str) -> None:
+def test_the_state_of_an_optimizer_has_torchs_size(optimizer: str) -> None:
     """Compare with the size of ``optimizer.state`` after the first step."""
     parameter = torch.nn.Parameter(torch.ones(5, 3))
     parameter.grad = torch.ones(5, 3)

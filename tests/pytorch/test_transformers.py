@@ -108,7 +108,7 @@ def test_a_cache_of_transformers_is_an_input_and_does_not_grow() -> None:
     assert empty.get_seq_length() == 0
 
 
-def test_where_values_are_needed_the_flag_that_avoids_it_is_named() -> None:
+def test_an_error_about_values_names_the_flag_that_avoids_them() -> None:
     mask = torch.ones(2, 16)  # floating-point, so that the answer is not assumed
     with pytest.raises(UsageError, match='build it with attn_implementation="eager"'):
         trace(build_on_meta(llama), input_ids=IDS, attention_mask=mask)

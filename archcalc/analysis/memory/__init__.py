@@ -12,7 +12,7 @@ from typing import Any
 
 from archcalc.analysis.memory.kept import Saved, saved_for_backward
 from archcalc.analysis.memory.liveness import Activation, eager_liveness, liveness
-from archcalc.analysis.memory.step import OPTIMIZERS, Step, training_step
+from archcalc.analysis.memory.step import OPTIMIZERS, StepMemory, training_step
 from archcalc.analysis.record import Record
 from archcalc.graph import Graph
 from archcalc.ops.operator import Device
@@ -21,7 +21,7 @@ __all__ = [
     "Activation",
     "Memory",
     "Saved",
-    "Step",
+    "StepMemory",
     "eager_liveness",
     "liveness",
     "memory",
@@ -40,7 +40,7 @@ class Memory(Record):
     eager: tuple[int, ...] = ()
     """Bytes alive at each node as eager torch runs the model: the caller holds the input, Python
     frames hold what they name, and kernels make what they return beside their result."""
-    step: Step | None = None
+    step: StepMemory | None = None
     """A training step with this graph's forward pass."""
 
     @property

@@ -35,7 +35,7 @@ OPTIMIZERS: Mapping[str, Needs] = {
 }
 
 
-class Step(NamedTuple):
+class StepMemory(NamedTuple):
     """One training step, in bytes: what it holds, and the most it holds at a time."""
 
     optimizer: str
@@ -61,7 +61,7 @@ class Step(NamedTuple):
         return "backward" if self.backward_peak == self.peak else "step"
 
 
-def training_step(graph: Graph, device: Device = "cpu", optimizer: str = "sgd") -> Step:
+def training_step(graph: Graph, device: Device = "cpu", optimizer: str = "sgd") -> StepMemory:
     """What one step of training holds, and the most at a time in each phase. Raises KeyError for an
     optimizer that is not in :data:`OPTIMIZERS`."""
     graph = graph.forward.train()
@@ -73,7 +73,7 @@ def training_step(graph: Graph, device: Device = "cpu", optimizer: str = "sgd") 
     state = needs.state * gradients + 4 * len(read) * needs.counts_steps
     forward, backward, left = Passes(graph, keeping, device).peaks()
     scratch_bytes = needs.scratch * max(read.values(), default=0)
-    return Step(
+    return StepMemory(
         optimizer,
         weights,
         gradients,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from archcalc.analysis.receptive_field.spans import Step
+from archcalc.analysis.receptive_field.spans import Stride
 from archcalc.graph import Shape
 from archcalc.language import _
 from archcalc.ops.window import Why
@@ -16,7 +16,7 @@ class Field(NamedTuple):
 
     size: Shape
     """The largest window; upsampled positions may see windows of different sizes."""
-    stride: tuple[Step, ...]
+    stride: tuple[Stride, ...]
     """Input pixels between neighbouring output positions; a Fraction after upsampling."""
     offset: Shape
     """Where the window of the first position starts; negative numbers lie in the padding."""

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from archcalc.analysis.receptive_field.fields import Field, Reach, Unknown
 from archcalc.analysis.receptive_field.products import PRODUCTS
 from archcalc.analysis.receptive_field.rearrange import REARRANGEMENTS, Followed
-from archcalc.analysis.receptive_field.spans import LostError, Spans, Step
+from archcalc.analysis.receptive_field.spans import LostError, Spans, Stride
 from archcalc.analysis.receptive_field.state import (
     Joined,
     Line,
@@ -214,7 +214,7 @@ class Follower:
 
     def window(self, found: Mapping[int, Line], whole: frozenset[int], *, small: bool) -> Field:
         sizes: list[int] = []
-        strides: list[Step] = []
+        strides: list[Stride] = []
         offsets: list[int] = []
         everything = True
         for axis, size in enumerate(self.places):

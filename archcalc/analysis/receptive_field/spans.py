@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from archcalc.ops.window import Sampling, Why, Window
 
-Step = int | Fraction
+Stride = int | Fraction
 LONGEST_PERIOD = 4096
 """Positions after which a pattern of windows must repeat; beyond that the stride is unknown."""
 
@@ -32,7 +32,7 @@ class Spans(NamedTuple):
     shift: int
 
     @property
-    def stride(self) -> Step:
+    def stride(self) -> Stride:
         if len(self.spans) == 1:
             return self.shift
         step = Fraction(self.shift, len(self.spans))

@@ -22,7 +22,7 @@ from archcalc.language import mark
 from archcalc.pytorch.bench.devices import Call, Device
 from archcalc.pytorch.bench.targets import Prepared
 from archcalc.pytorch.build import Network
-from archcalc.pytorch.layers import BareParameter, Layer, realise
+from archcalc.pytorch.layers import BareParameter, Constructor, realise
 
 FEWEST = 5
 MOST = 100
@@ -113,7 +113,7 @@ def _callable(network: Network, node: Node) -> Callable[..., Any]:
     layer = realise(node)
     if isinstance(layer, BareParameter):
         return partial(network.get_parameter, node.name)
-    return network.get_submodule(node.name) if isinstance(layer, Layer) else layer.apply
+    return network.get_submodule(node.name) if isinstance(layer, Constructor) else layer.apply
 
 
 def _last_uses(graph: Graph, indices: list[int]) -> dict[int, list[int]]:

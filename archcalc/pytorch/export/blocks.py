@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from archcalc.graph import Graph, Shape, Value
-from archcalc.pytorch.layers import BareParameter, Expression, Layer, realise
+from archcalc.pytorch.layers import BareParameter, Constructor, Expression, realise
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,7 +19,7 @@ class Item:
 
     name: str
     """Its name inside the block; dotted if an inner scope could not become a block."""
-    what: Layer | Expression | BareParameter | Block
+    what: Constructor | Expression | BareParameter | Block
     inputs: tuple[int, ...]
     """Positions of earlier items; -1 is the block's first input, -2 its second."""
     training_only: bool
@@ -121,7 +121,7 @@ class _Tree:
             inputs = {value.source: value for value in (n.output for n in self.graph.inputs)}
         items = []
         for name, unit in units.items():
-            what: Layer | Expression | BareParameter | Block
+            what: Constructor | Expression | BareParameter | Block
             if self._is_leaf(prefix, name, unit):
                 what = realise(self.nodes[unit[0]])
                 given = self.nodes[unit[0]].inputs
@@ -197,7 +197,7 @@ class _Tree:
         nodes = [self.nodes[index] for index in unit]
         return (
             sum(self._leaves(index, unit) for index in unit) == 1
-            and any(isinstance(realise(node), Layer) for node in nodes)
+            and any(isinstance(realise(node), Constructor) for node in nodes)
             and len({node.training_only for node in nodes}) == 1
             and all(node.name != path for node in nodes)
         )
@@ -234,6 +234,6 @@ def _place(inputs: dict[int, Value], value: Value) -> int:
 def _key(item: Item) -> Hashable:
     if isinstance(item.what, Block):
         return item.what.key
-    if isinstance(item.what, Layer):
+    if isinstance(item.what, Constructor):
         return item.what.cls, tuple(item.what.args)
     return item.what.text

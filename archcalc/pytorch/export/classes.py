@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from archcalc.pytorch.build import identifier
 from archcalc.pytorch.export.blocks import OUT, Block, Item
-from archcalc.pytorch.layers import BareParameter, Expression, Layer
+from archcalc.pytorch.layers import BareParameter, Constructor, Expression
 
 IN = ("in_channels", "in_features", "num_features", "num_channels", "normalized_shape")
 """Arguments that follow the channels of a layer's input."""
@@ -97,7 +97,7 @@ class BlockClass:
 
         Such a class is named after its layers and has the arguments that users expect of it.
         """
-        layers = [item.what for item in self.form.items if isinstance(item.what, Layer)]
+        layers = [item.what for item in self.form.items if isinstance(item.what, Constructor)]
         setting = [layer for layer in layers if any(name in OUT for name in layer.args)]
         short = len(layers) == len(self.form.items) <= 4
         return bool(self.form.path) and short and len(setting) == 1
@@ -107,7 +107,7 @@ class BlockClass:
 
     def _is_general(self, slot: Slot) -> bool:
         what = self.form.items[slot.item].what
-        sets = isinstance(what, Layer) and any(name in OUT for name in what.args)
+        sets = isinstance(what, Constructor) and any(name in OUT for name in what.args)
         general = (*IN, *OUT, "kernel_size") if sets else IN
         return self.of_layers and slot.arg in general
 
@@ -145,7 +145,9 @@ class BlockClass:
         what = self.form.items[slot.item].what
         if isinstance(what, Block):
             return self.classes.of(what).parameter(slot.arg).default
-        return what.defaults.get(slot.arg, NO_DEFAULT) if isinstance(what, Layer) else NO_DEFAULT
+        return (
+            what.defaults.get(slot.arg, NO_DEFAULT) if isinstance(what, Constructor) else NO_DEFAULT
+        )
 
     def kind(self, slot: Slot) -> str:
         what = self.form.items[slot.item].what
@@ -231,7 +233,7 @@ def _class_name(cls: BlockClass) -> str:
     items = cls.form.items
     if cls.of_layers:
         return "".join(
-            _short_class(item.what.cls) for item in items if isinstance(item.what, Layer)
+            _short_class(item.what.cls) for item in items if isinstance(item.what, Constructor)
         )
     names = Counter(re.sub(r"[\d_]+[a-z]?$", "", use.name) for use in cls.uses)
     stem, count = names.most_common(1)[0]
@@ -259,7 +261,7 @@ def _is_residual(form: Block) -> bool:
         item = form.items[last]
         if isinstance(item.what, Expression):
             return item.what.text == "{0} + {1}" and any(map(form.is_direct, item.inputs))
-        if not isinstance(item.what, Layer) or item.what.args:
+        if not isinstance(item.what, Constructor) or item.what.args:
             return False
         last = item.inputs[0]
     return False

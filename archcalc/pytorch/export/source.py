@@ -12,7 +12,7 @@ from archcalc.ops.operator import extent
 from archcalc.pytorch.build import identifier
 from archcalc.pytorch.export.blocks import Block, Item
 from archcalc.pytorch.export.classes import NO_DEFAULT, UNNAMED, BlockClass, Classes, Slot
-from archcalc.pytorch.layers import BareParameter, Expression, Layer
+from archcalc.pytorch.layers import BareParameter, Constructor, Expression
 
 WIDTH = 88
 
@@ -125,7 +125,7 @@ def _construction(cls: BlockClass, index: int, item: Item) -> Call:
         return Call("nn.Parameter", [item.what.text.format(**fields)])
     args: list[str | Call] = []
     head, unnamed = "", 0
-    if isinstance(item.what, Layer):
+    if isinstance(item.what, Constructor):
         head, unnamed = f"nn.{item.what.cls}", item.what.unnamed
     elif isinstance(item.what, Block):
         head = cls.classes.of(item.what).name
@@ -342,7 +342,7 @@ def kaiming_classes(block: Block) -> list[str]:
         item.what.cls
         for inner in block.walk()
         for item in inner.items
-        if isinstance(item.what, Layer) and item.what.kaiming
+        if isinstance(item.what, Constructor) and item.what.kaiming
     }
     return sorted(found)
 

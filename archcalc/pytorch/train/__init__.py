@@ -13,10 +13,10 @@
 
 from archcalc.analysis.runs import Run
 from archcalc.io import runs
-from archcalc.pytorch.train.loop import Step, run
+from archcalc.pytorch.train.loop import Progress, run
 from archcalc.pytorch.train.settings import Growth, Settings
 
-__all__ = ["Growth", "Settings", "Step", "run", "train"]
+__all__ = ["Growth", "Progress", "Settings", "run", "train"]
 
 
 def train(settings: Settings) -> Run:

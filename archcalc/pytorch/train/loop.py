@@ -1,6 +1,6 @@
 """The training loop, top to bottom: data, network, epochs, validation, one test at the end.
 
-A run is a generator. It yields a :class:`Step` every half second, an :class:`Epoch` after each
+A run is a generator. It yields a :class:`Progress` every half second, an :class:`Epoch` after each
 epoch, and the :class:`Result` at the end. Callers use these to show progress.
 
 The random numbers of an epoch depend only on the seed and the epoch, so a resumed run gives the
@@ -49,7 +49,7 @@ LONG_RUN = 60
 """Seconds of training after which measuring the machine's matrix rate is worth its time."""
 
 
-class Step(NamedTuple):
+class Progress(NamedTuple):
     """Progress within an epoch."""
 
     epoch: int
@@ -140,7 +140,7 @@ class Training:
         return self.average.network if self.average else self.forward
 
 
-def run(settings: Settings) -> Iterator[Step | Epoch | Result]:
+def run(settings: Settings) -> Iterator[Progress | Epoch | Result]:
     """Train one network. Raises ArchcalcError; every finished epoch is kept."""
     settings = with_known_epochs(settings)
     accelerator = start(settings)
@@ -253,7 +253,7 @@ def run(settings: Settings) -> Iterator[Step | Epoch | Result]:
         yield result
 
 
-def one_epoch(training: Training, number: int) -> Generator[Step, None, tuple[Score, float]]:
+def one_epoch(training: Training, number: int) -> Generator[Progress, None, tuple[Score, float]]:
     """Train on every image once; return the Score and the last learning rate."""
     settings, accelerator = training.settings, training.accelerator
     recipe, learn = settings.recipe, training.learn
@@ -299,7 +299,9 @@ def one_epoch(training: Training, number: int) -> Generator[Step, None, tuple[Sc
             reported = now
             loss_so_far = finite(totals[0].item() / totals[2].item(), number, settings)
             seen = min((piece.batch + 1) * recipe.batch, len(learn))
-            yield Step(number, recipe.epochs, seen, len(learn), loss_so_far, seen / (now - started))
+            yield Progress(
+                number, recipe.epochs, seen, len(learn), loss_so_far, seen / (now - started)
+            )
     loss_sum, right, count = accelerator.reduce(totals, "sum").tolist()
     return Score(finite(loss_sum / count, number, settings), right / count, int(count)), rate
 

@@ -26,7 +26,7 @@ from archcalc.pytorch.train.settings import Settings
 Chain = Sequence[Settings]
 """Runs that each start with the weights of the previous one; usually a single run."""
 Follow = Callable[[Settings, Any], None]
-"""Called with each event of a run: ``Step``, ``Epoch`` or ``Result``."""
+"""Called with each event of a run: ``Progress``, ``Epoch`` or ``Result``."""
 
 POLL = 0.2
 """Seconds between checks for finished processes."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from archcalc.analysis import fold
-from archcalc.analysis.memory import Activation, Memory, Step, liveness
+from archcalc.analysis.memory import Activation, Memory, StepMemory, liveness
 from archcalc.analysis.memory import memory as memory_of
 from archcalc.analysis.profile import Profile
 from archcalc.language import _, mark
@@ -148,7 +148,7 @@ def totals(memories: Mapping[str, Memory]) -> Table:
     return Table(columns, tuple(rows))
 
 
-def of_steps(steps: Mapping[str, Step]) -> Table:
+def of_steps(steps: Mapping[str, StepMemory]) -> Table:
     """A row per model: what a training step holds, and the peak of each of its phases."""
     columns = (
         Column("model", _("model")),

@@ -23,7 +23,7 @@ def test_only_the_marked_images_are_mirrored() -> None:
     assert torch.equal(found[1], given[1])
 
 
-def test_each_image_moves_by_its_own_rows_and_columns_and_0_comes_in() -> None:
+def test_each_image_shifts_by_its_own_rows_and_columns_and_is_filled_with_0() -> None:
     given = images(3)
     found = move(given, torch.tensor([[0, 0], [1, 0], [-2, 3]]))
     assert torch.equal(found[0], given[0])
@@ -41,7 +41,7 @@ def test_a_square_of_its_size_is_blanked_and_nothing_else() -> None:
     assert torch.equal(found[found != 0], given[found != 0])
 
 
-def test_bytes_stay_bytes_and_their_values_stay_among_what_was_there() -> None:
+def test_augmented_bytes_stay_bytes_with_existing_values() -> None:
     given = images().remainder(256).to(torch.uint8)
     found = augment(given, RECIPE, draw(6, RECIPE, torch.Generator().manual_seed(0)))
     assert found.dtype == torch.uint8

@@ -54,7 +54,7 @@ def learned(folder: Path) -> list[tuple[Any, ...]]:
     return [row[:6] for row in load(folder).history]
 
 
-def test_a_killed_run_goes_on_to_the_same_bits_as_an_unbroken_one(tmp_path: Path) -> None:
+def test_a_killed_and_resumed_run_gives_the_same_bits_as_an_unbroken_one(tmp_path: Path) -> None:
     process = begin(tmp_path / "killed", "--epochs", "12")
     process.send_signal(signal.SIGKILL)
     process.communicate()
@@ -67,7 +67,7 @@ def test_a_killed_run_goes_on_to_the_same_bits_as_an_unbroken_one(tmp_path: Path
     assert all(torch.equal(one[name], other[name]) for name in one | other)
 
 
-def test_an_interrupted_run_says_so_in_one_sentence_and_keeps_its_epochs(tmp_path: Path) -> None:
+def test_an_interrupted_run_ends_in_one_sentence_and_keeps_its_epochs(tmp_path: Path) -> None:
     process = begin(tmp_path / "run", "--epochs", "500")
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=LIMIT)

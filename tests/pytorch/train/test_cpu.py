@@ -16,7 +16,7 @@ CPU = torch.device("cpu")
 
 @pytest.mark.parametrize("p", [0.1, 0.4, 0.5, 0.7])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_dropout_drops_its_part_and_scales_what_it_keeps(p: float, dtype: torch.dtype) -> None:
+def test_dropout_drops_its_fraction_and_scales_the_rest(p: float, dtype: torch.dtype) -> None:
     torch.manual_seed(0)
     x = torch.ones(16, 32, 20, 20, dtype=dtype).contiguous(memory_format=torch.channels_last)
     y = cpu.Dropout(p)(x.requires_grad_())
@@ -33,7 +33,7 @@ def test_dropout_drops_its_part_and_scales_what_it_keeps(p: float, dtype: torch.
 
 
 @pytest.mark.parametrize("shape", [(5,), (3, 7), (2, 3, 5, 7), (1, 1), (4, 3, 1, 1)])
-def test_dropout_takes_any_shape_and_layout(shape: tuple[int, ...]) -> None:
+def test_dropout_accepts_any_shape_and_layout(shape: tuple[int, ...]) -> None:
     x = torch.randn(shape)
     for given in (x, x.transpose(0, -1), x.flip(0)):
         y = cpu.Dropout(0.5)(given)
@@ -49,7 +49,7 @@ def test_neighbours_are_dropped_independently() -> None:
         assert abs(both - 0.25) < 0.005
 
 
-def test_dropout_hangs_on_torchs_seed_and_is_nothing_in_evaluation() -> None:
+def test_dropout_depends_on_torchs_seed_and_is_off_in_evaluation() -> None:
     layer, x = cpu.Dropout(0.5), torch.ones(1000)
     torch.manual_seed(3)
     first = layer(x)
@@ -95,7 +95,7 @@ print(faults())
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="glibc's allocator")
-def test_pages_are_asked_for_once_within_and_are_given_back_after() -> None:
+def test_memory_pages_are_reused_within_the_block_and_returned_after_it() -> None:
     script = [sys.executable, "-c", FAULTS]
     output = subprocess.run(script, capture_output=True, text=True, check=True).stdout
     before, elsewhere, within, after = map(int, output.split())

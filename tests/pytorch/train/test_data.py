@@ -34,7 +34,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_the_digits_are_all_there_and_their_17_greys_stay_apart() -> None:
+def test_the_digits_are_complete_and_keep_their_17_grey_levels() -> None:
     found = load("digits", "digits")
     assert len(found.train) + len(found.test) == 1797
     assert found.shape == (1, 8, 8)
@@ -53,7 +53,7 @@ def test_a_folder_of_images_is_read_with_its_classes(folder: Path) -> None:
     assert labels.tolist() == [1, 0]
 
 
-def test_a_folder_beyond_memory_is_read_by_workers_to_the_same_bytes(
+def test_a_folder_too_large_for_memory_gives_the_same_bytes(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     decoded = load(f"folder:{folder}", "mnist", size=(8, 8))
@@ -67,14 +67,14 @@ def test_a_folder_beyond_memory_is_read_by_workers_to_the_same_bytes(
     assert found.first(2).train.fingerprint() != found.train.fingerprint()
 
 
-def test_the_fingerprint_hangs_on_every_pixel_and_label() -> None:
+def test_the_fingerprint_depends_on_every_pixel_and_label() -> None:
     found = InMemory(torch.zeros(2, 1, 2, 2, dtype=torch.uint8), torch.tensor([0, 1]))
     pixel = InMemory(found.images.clone().index_fill_(0, torch.tensor([1]), 1), found.labels)
     label = InMemory(found.images, torch.tensor([1, 1]))
     assert len({found.fingerprint(), pixel.fingerprint(), label.fingerprint()}) == 3
 
 
-def test_images_held_out_are_not_learned_from_and_are_the_same_each_time() -> None:
+def test_held_out_images_are_not_trained_on_and_are_always_the_same() -> None:
     images = load("digits", "digits").train
     learn, held_out = hold_out(images, 0.1)
     assert len(held_out) == round(len(images) * 0.1)
@@ -105,7 +105,7 @@ def test_mean_and_deviation_are_the_same_bits_in_any_order_and_on_any_threads() 
     assert found.std == pytest.approx(deviation.tolist(), rel=1e-9)
 
 
-def test_pixels_bring_images_to_the_size_asked_for() -> None:
+def test_pixels_resize_images_to_the_requested_size() -> None:
     images = load("digits", "digits").train
     assert isinstance(images, InMemory)
     assert pixels("none", images, (16, 12))(images.images[:3]).shape == (3, 1, 16, 12)
@@ -132,7 +132,7 @@ def test_the_folder_of_the_sets_comes_from_the_environment(
         ("folder:/nowhere", "there is no folder /nowhere/train; folder:DIR needs train/ and test/"),
     ],
 )
-def test_a_set_that_is_not_there_is_one_sentence(
+def test_a_missing_set_is_refused_in_one_sentence(
     spec: str, words: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv(data.ROOT, raising=False)
@@ -142,7 +142,7 @@ def test_a_set_that_is_not_there_is_one_sentence(
     assert "\n" not in str(caught.value)
 
 
-def test_a_damaged_set_is_one_sentence(tmp_path: Path) -> None:
+def test_a_damaged_set_is_refused_in_one_sentence(tmp_path: Path) -> None:
     raw = tmp_path / "MNIST" / "raw"
     raw.mkdir(parents=True)
     for half in ("train", "t10k"):
@@ -152,7 +152,7 @@ def test_a_damaged_set_is_one_sentence(tmp_path: Path) -> None:
         load(f"mnist:{tmp_path}", "digits")
 
 
-def test_a_damaged_image_and_an_empty_folder_are_one_sentence(folder: Path) -> None:
+def test_a_damaged_image_and_an_empty_folder_are_refused_in_one_sentence(folder: Path) -> None:
     (folder / "train" / "cat" / "0.png").write_bytes(b"no image")
     with pytest.raises(UsageError, match=r"0\.png is not a readable image"):
         load(f"folder:{folder}", "digits")
@@ -169,7 +169,7 @@ def test_mnist_is_read_from_the_folder_of_the_environment(real_mnist: tuple[int,
     assert found.train.labels[:5].tolist() == [5, 0, 4, 1, 9]
 
 
-def test_a_set_is_fetched_when_that_is_asked_for_and_not_otherwise(
+def test_a_set_is_downloaded_only_if_requested(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Download over HTTP from a local server with two training and two test images."""

@@ -20,7 +20,7 @@ from archcalc.pytorch.train.featuremaps import before_the_pool, draw, feature_ma
 Make = Callable[..., Settings]
 
 
-def test_the_maps_average_to_the_networks_answer() -> None:
+def test_the_means_of_the_maps_are_the_networks_logits() -> None:
     net = build("nin-digits").eval()
     maps_graph = before_the_pool(net.architecture, 10)
     body = build(maps_graph).eval()
@@ -52,12 +52,12 @@ def test_maps_of_test_images_and_of_files_are_drawn(settings: Make, tmp_path: Pa
 
 
 @pytest.mark.parametrize(("name", "options"), [("vgg16", {}), ("nin", {"head": "fc"})])
-def test_a_network_without_a_map_a_class_is_told(name: str, options: dict[str, str]) -> None:
+def test_a_network_without_a_map_per_class_is_refused(name: str, options: dict[str, str]) -> None:
     with pytest.raises(UsageError, match="does not end in an average over one map per class"):
         before_the_pool(find(name).graph(options=options), 10)
 
 
-def test_an_option_is_ablated_both_ways_each_in_its_folder(settings: Make) -> None:
+def test_an_option_is_ablated_in_both_states_in_separate_folders(settings: Make) -> None:
     dropout = ablate(settings(), "dropout")
     assert [one.options for one in dropout] == [{"dropout": "0.2"}, {"dropout": "0.0"}]
     assert [one.folder.name for one in dropout] == ["dropout-0.2", "dropout-0.0"]
@@ -69,7 +69,7 @@ def test_an_option_is_ablated_both_ways_each_in_its_folder(settings: Make) -> No
         ablate(settings(), "num_classes")
 
 
-def test_a_recipe_is_trained_whole_and_without_each_of_its_ingredients(settings: Make) -> None:
+def test_a_recipe_is_ablated_by_leaving_out_each_ingredient(settings: Make) -> None:
     asked = settings(recipe={"whiten": True, "frozen": 1, "flip": True, "label_smoothing": 0.1})
     whole, *others = ablate(asked, "whiten,label_smoothing")
     assert whole.recipe == asked.recipe
@@ -86,7 +86,7 @@ def test_a_recipe_is_trained_whole_and_without_each_of_its_ingredients(settings:
     assert ablate(scheduled, "recipe.dropout")[1].recipe.dropout == "model"
 
 
-def test_seeds_differ_in_the_seed_and_the_folder_alone(settings: Make) -> None:
+def test_seeds_differ_only_in_the_seed_and_the_folder(settings: Make) -> None:
     found = seeds(settings(), 3)
     assert [one.seed for one in found] == [0, 1, 2]
     assert len({one.folder for one in found}) == 3

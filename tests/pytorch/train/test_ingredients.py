@@ -104,7 +104,7 @@ def test_the_work_of_an_image_is_about_three_forward_passes() -> None:
     assert 2 * macs < found < 1.02 * 2 * macs
 
 
-def test_a_network_that_cannot_take_a_smaller_image_says_so(settings: Make) -> None:
+def test_a_network_that_does_not_accept_a_smaller_image_is_refused(settings: Make) -> None:
     with pytest.raises(UsageError, match="nin-digits,head=fc does not accept images of 4×4"):
         train(settings("nin-digits,head=fc", recipe={"sizes": (4,)}))
 
@@ -142,7 +142,7 @@ def test_a_network_without_a_convolution_over_the_image_cannot_be_whitened() -> 
         whiten(nn.Sequential(nn.Flatten(), nn.Linear(108, 10)), images, pixels)
 
 
-def test_a_frozen_layer_stays_for_as_long_as_it_is_asked_to() -> None:
+def test_a_frozen_layer_does_not_change_for_the_given_epochs() -> None:
     recipe = replace(PLAIN, whiten=True, frozen=2)
     net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Conv2d(8, 4, 1))
     made = optimizer(net, recipe, 3)
@@ -154,7 +154,7 @@ def test_a_frozen_layer_stays_for_as_long_as_it_is_asked_to() -> None:
     assert [[tuple(p.shape) for p in group] for group in frozen] == [[(8, 3, 3, 3)]]
 
 
-def test_normalisation_scales_and_biases_have_rates_of_their_own() -> None:
+def test_normalisation_scales_and_biases_have_their_own_rates() -> None:
     net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Conv2d(8, 4, 1))
     recipe = replace(PLAIN, bias_lr=4, norm_lr=2, weight_decay=0.1, decay_biases=False)
     names = {id(parameter): name for name, parameter in net.named_parameters()}
@@ -216,7 +216,7 @@ def test_views_are_the_image_its_mirror_image_and_both_moved() -> None:
     assert len(VIEWS["mirror"]) == 2
 
 
-def test_the_average_is_the_sum_that_it_says() -> None:
+def test_the_average_is_the_documented_sum() -> None:
     net = nn.BatchNorm1d(1)
     average = Average(net, 0.5)
     expected = 1.0
@@ -242,7 +242,7 @@ def test_dropout_rises_falls_or_is_off() -> None:
     assert found == {"model": [1, 1], "off": [0, 0], "rising": [0, 1], "falling": [1, 0]}
 
 
-def test_a_run_stops_at_the_accuracy_that_is_asked_for(settings: Make) -> None:
+def test_a_run_stops_at_the_requested_accuracy(settings: Make) -> None:
     asked = settings(recipe={"epochs": 30}, limit=0, stop_at=0.5)
     found = train(asked)
     assert found.result is not None

@@ -78,7 +78,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_seed_does_not(
     assert learned(runs[0]) != learned(runs[2])
 
 
-def test_a_run_that_is_left_goes_on_to_the_same_bits_as_an_unbroken_one(
+def test_a_resumed_run_gives_the_same_bits_as_an_unbroken_one(
     settings: Make, tmp_path: Path
 ) -> None:
     whole = train(settings(folder=tmp_path / "whole", recipe={"epochs": 4}))
@@ -113,7 +113,7 @@ def test_a_run_is_not_overwritten_and_not_mixed_with_another(settings: Make) -> 
         train(settings(resume=True, recipe={"lr": 0.1}))
 
 
-def test_more_epochs_can_be_asked_for_where_the_schedule_does_not_hang_on_them(
+def test_epochs_can_be_added_if_the_schedule_does_not_depend_on_them(
     settings: Make,
 ) -> None:
     constant = {"schedule": "constant", "warmup": 0}
@@ -123,7 +123,7 @@ def test_more_epochs_can_be_asked_for_where_the_schedule_does_not_hang_on_them(
     assert more.recipe.epochs == 3
 
 
-def test_a_kill_between_two_files_is_made_good(settings: Make, tmp_path: Path) -> None:
+def test_files_are_repaired_after_a_kill_between_two_writes(settings: Make, tmp_path: Path) -> None:
     whole = train(settings(folder=tmp_path / "whole"))
     found = train(settings())
     for name in ("last.safetensors", "best.safetensors", "history.csv", "result.json"):
@@ -137,7 +137,7 @@ def test_a_kill_between_two_files_is_made_good(settings: Make, tmp_path: Path) -
     assert same_weights(again.folder, whole.folder)
 
 
-def test_a_loss_that_is_no_number_stops_the_run_and_keeps_what_was_finished(
+def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_finished_epochs(
     settings: Make,
 ) -> None:
     wild = {"optimizer": "sgd", "schedule": "steps", "milestones": "1", "factor": 1e30}
@@ -153,7 +153,7 @@ def test_a_loss_that_is_no_number_stops_the_run_and_keeps_what_was_finished(
     )
 
 
-def test_a_full_disk_is_one_sentence_and_the_run_goes_on_when_there_is_room(
+def test_a_full_disk_is_reported_in_one_sentence_and_the_run_can_be_resumed(
     settings: Make, tmp_path: Path
 ) -> None:
     whole = train(settings(folder=tmp_path / "whole", recipe={"epochs": 3}))
@@ -177,7 +177,7 @@ def test_a_full_disk_is_one_sentence_and_the_run_goes_on_when_there_is_room(
     assert same_weights(train(replace(full, resume=True)).folder, whole.folder)
 
 
-def test_damaged_weights_and_a_folder_that_cannot_be_are_one_sentence(
+def test_damaged_weights_and_an_invalid_folder_are_refused_in_one_sentence(
     settings: Make, tmp_path: Path
 ) -> None:
     found = train(settings())
@@ -189,7 +189,7 @@ def test_damaged_weights_and_a_folder_that_cannot_be_are_one_sentence(
         train(settings(folder=tmp_path / "file" / "run"))
 
 
-def test_the_callers_random_state_is_as_it_was(settings: Make) -> None:
+def test_the_callers_random_state_does_not_change(settings: Make) -> None:
     torch.manual_seed(5)
     before = torch.get_rng_state()
     train(settings())
@@ -220,7 +220,7 @@ def test_bf16_and_either_layout_learn_as_well(settings: Make, tmp_path: Path) ->
         assert found.history[-1].train_loss < 0.8 * found.history[0].train_loss
 
 
-def test_auxiliary_heads_weigh_three_tenths() -> None:
+def test_auxiliary_heads_have_weight_0_3() -> None:
     recipe = find(model("googlenet"))[1]
     torch.manual_seed(0)
     heads = [torch.randn(4, 5) for _ in range(3)]
@@ -249,7 +249,7 @@ def test_biases_and_the_last_layer_have_the_papers_rates() -> None:
     assert rates["mlpconv3.cccp2.conv.bias"] == (pytest.approx(0.2), 0.0)
 
 
-def test_optimizer_steps_are_those_of_the_plain_loop(settings: Make) -> None:
+def test_optimizer_steps_equal_those_of_a_plain_loop(settings: Make) -> None:
     """Compare the loop with five lines of torch, on one batch per epoch without randomness."""
     plain = {"optimizer": "sgd", "momentum": 0.9, "schedule": "constant", "warmup": 0, "lr": 0.05}
     plain |= {"batch": 10_000, "validation": 0, "normalise": "none", "weight_decay": 0}
@@ -271,7 +271,7 @@ def test_optimizer_steps_are_those_of_the_plain_loop(settings: Make) -> None:
     assert [row.train_loss for row in found.history] == pytest.approx(losses, rel=1e-5)
 
 
-def test_seeds_of_near_numbers_are_far_apart() -> None:
+def test_similar_seeds_give_different_hashes() -> None:
     found = {
         mix(seed, epoch, rank) for seed in range(9) for epoch in range(9) for rank in (-1, 0, 1)
     }
@@ -288,7 +288,7 @@ def test_seeds_of_near_numbers_are_far_apart() -> None:
         ({"limit": 1, "recipe": {"validation": 0.9}}, "too few images"),
     ],
 )
-def test_what_cannot_be_is_refused_in_one_sentence(
+def test_invalid_settings_are_refused_in_one_sentence(
     settings: Make, changes: dict[str, Any], words: str
 ) -> None:
     if changes.get("device") == "cuda" and torch.cuda.is_available():
@@ -298,7 +298,7 @@ def test_what_cannot_be_is_refused_in_one_sentence(
         train(settings(**changes))
 
 
-def test_a_torch_module_of_ones_own_is_trained_too(
+def test_a_users_torch_module_can_be_trained(
     settings: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "own_net.py").write_text(

@@ -23,7 +23,7 @@ from tests.analysis.run_on_disk import make
 Make = Callable[..., Settings]
 
 
-def test_the_second_training_in_a_folder_says_who_holds_it(settings: Make) -> None:
+def test_a_second_training_in_a_folder_names_the_holder(settings: Make) -> None:
     first = run(settings())
     next(first)
     with pytest.raises(UsageError, match=rf"is in use: process {os.getpid()} on .*, since 20"):
@@ -36,7 +36,7 @@ def train_rest(events: object) -> list[object]:
     return list(events)  # type: ignore[call-overload]  # a generator of events
 
 
-def test_a_lock_that_a_killed_training_left_behind_stops_nobody(settings: Make) -> None:
+def test_the_lock_of_a_killed_training_does_not_block(settings: Make) -> None:
     folder = settings().folder
     folder.mkdir()
     (folder / run_folder.LOCK).write_text("process 1 on elsewhere, since 2020")
@@ -63,7 +63,7 @@ def test_a_flipped_bit_in_the_weights_is_refused(settings: Make, place: float) -
         use()
 
 
-def test_every_bit_of_a_small_file_of_weights_counts(tmp_path: Path) -> None:
+def test_every_flipped_bit_of_a_small_weights_file_is_detected(tmp_path: Path) -> None:
     file = tmp_path / "best.safetensors"
     tensors = {"a": torch.arange(3.0), "b": torch.tensor(7, dtype=torch.int64)}
     run_folder._write(file, tensors, {"epoch": "1"})
@@ -102,12 +102,12 @@ def test_resuming_a_finished_run_says_that_it_is_finished(
 
 
 @pytest.mark.parametrize("seed", [-1, 2**63, 10**38])
-def test_a_seed_that_no_generator_takes_is_refused(settings: Make, seed: int) -> None:
+def test_a_seed_out_of_range_is_refused(settings: Make, seed: int) -> None:
     with pytest.raises(UsageError, match=r"is not a number from 0 to 2\^63 - 1"):
         replace(settings(), seed=seed)
 
 
-def test_a_set_that_cannot_be_downloaded_is_not_told_to_download(
+def test_a_failed_download_does_not_advise_to_download(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def offline(*args: object, **kwargs: object) -> None:

@@ -20,9 +20,7 @@ from archcalc.recipe import find
 Make = Callable[..., Settings]
 
 
-def test_seeds_side_by_side_learn_what_they_learn_one_after_another(
-    settings: Make, tmp_path: Path
-) -> None:
+def test_parallel_seeds_learn_the_same_as_sequential_ones(settings: Make, tmp_path: Path) -> None:
     before = os.environ.get("OMP_NUM_THREADS")
     found, heard = {}, []
     for jobs in (1, 2):
@@ -41,16 +39,14 @@ def test_seeds_side_by_side_learn_what_they_learn_one_after_another(
     assert os.environ.get("OMP_NUM_THREADS") == before
 
 
-def test_a_run_that_fails_beside_another_fails_in_its_own_words(
-    settings: Make, tmp_path: Path
-) -> None:
+def test_a_run_that_fails_in_a_process_raises_its_own_error(settings: Make, tmp_path: Path) -> None:
     good = settings(folder=tmp_path / "good")
     bad = settings(folder=tmp_path / "bad", options={"num_classes": "5"})
     with pytest.raises(UsageError, match="has 5 logits for 10 classes"):
         train_all([[good], [bad]], jobs=2)
 
 
-def test_a_process_that_dies_is_one_sentence(settings: Make, tmp_path: Path) -> None:
+def test_a_process_that_dies_is_reported_in_one_sentence(settings: Make, tmp_path: Path) -> None:
     (tmp_path / "deadly.py").write_text(
         "import os\n\n\ndef net():\n    os._exit(3)\n", encoding="utf-8"
     )

@@ -21,7 +21,7 @@ from archcalc.pytorch.train import Settings
         ("folder:/data/cifar10-jpeg", "nin-fast-cifar10-jpeg-seed0"),
     ],
 )
-def test_a_folder_is_named_after_all_that_two_runs_may_differ_in(data: str, name: str) -> None:
+def test_the_folder_name_distinguishes_runs(data: str, name: str) -> None:
     assert Settings.of("nin", recipe="fast", data=data).folder == Path("runs", name)
 
 
@@ -30,7 +30,7 @@ def test_a_folder_of_the_recipes_own_set_adds_nothing_to_the_name(tmp_path: Path
     assert made.folder == tmp_path / "nin_norm=batch-fast-seed3"
 
 
-def test_recipes_are_ones_own_or_anothers_and_can_be_changed() -> None:
+def test_recipes_of_the_model_or_of_another_one_can_be_changed() -> None:
     assert Settings.of("nin").recipe_name == "article"
     made = Settings.of("./net.py:Net", recipe="nin:fast", changes={"lr": "0.5"}, input="8x9")
     assert (made.recipe_name, made.recipe.lr, made.size) == ("fast", 0.5, (8, 9))
@@ -45,7 +45,7 @@ def test_recipes_are_ones_own_or_anothers_and_can_be_changed() -> None:
         ({"model": "nin", "changes": {"epoch": 3}}, "a recipe has no 'epoch'"),
     ],
 )
-def test_what_cannot_be_is_refused(given: dict[str, object], message: str) -> None:
+def test_invalid_settings_are_refused(given: dict[str, object], message: str) -> None:
     with pytest.raises(UsageError, match=message):
         Settings.of(**given)  # type: ignore[arg-type]  # as users may give it
 

@@ -54,7 +54,7 @@ def test_weights_are_carried_by_name_and_new_1x1_are_filled_as_the_article_does(
     assert len(weights) - len(before) == 2 * len(new)
 
 
-def test_a_new_identity_after_a_relu_leaves_the_network_as_it_was(tmp_path: Path) -> None:
+def test_a_new_identity_after_a_relu_does_not_change_the_output(tmp_path: Path) -> None:
     images = torch.rand(4, 1, 28, 28, generator=torch.Generator().manual_seed(0))
     first, second = grown(tmp_path, "nin-mnist-v1", "nin-mnist-v2", "identity")
     torch.testing.assert_close(second(images), first(images))
@@ -95,12 +95,12 @@ def test_three_stages_train_one_after_another(
     assert "group2.cccp2.weight,20×20×1×1,new: identity" in transfer
 
 
-def test_a_model_that_does_not_grow_is_told(settings: Callable[..., Settings]) -> None:
+def test_a_model_that_does_not_grow_is_refused(settings: Callable[..., Settings]) -> None:
     with pytest.raises(UsageError, match="nin-digits does not extend a smaller model"):
         stages(settings())
 
 
-def test_what_is_changed_in_the_recipe_is_changed_in_every_stage(tmp_path: Path) -> None:
+def test_changes_to_the_recipe_apply_to_every_stage(tmp_path: Path) -> None:
     asked = Settings.of(
         "nin-mnist", recipe="article", changes={"epochs": 2, "momentum": 0.9}, folder=tmp_path
     )
