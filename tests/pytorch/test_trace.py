@@ -368,7 +368,7 @@ class TestUnknownOperators:
     @pytest.mark.parametrize(
         ("text", "message"),
         [
-            ("x = 1", "has none"),
+            ("x = 1", "registers no formula"),
             ("1 / 0", "ZeroDivisionError"),
             (
                 "from archcalc.ops.formula import formula\nformula('conv2d')",
