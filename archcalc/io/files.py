@@ -42,11 +42,11 @@ def write_texts(files: Mapping[Path, str]) -> None:
     with ExitStack() as stack:
         # The stack closes in reverse order, and closing renames a file.
         for path, text in reversed(list(files.items())):
-            beside = stack.enter_context(replacing(path))
+            temporary = stack.enter_context(replacing(path))
             # Encode here, so that lines end in the same way on every system. A lone surrogate, such
             # as one from a file name, is written as its code point.
-            beside.write_bytes(text.encode(errors="backslashreplace"))
-            _make_durable(beside)
+            temporary.write_bytes(text.encode(errors="backslashreplace"))
+            _make_durable(temporary)
 
 
 class _TriedError(Exception):
@@ -69,26 +69,26 @@ def replacing(path: PathLike) -> Iterator[Path]:
     """
     try:
         target, through = _target(path)
-        beside = _beside(target, through)
+        temporary = _temporary_file(target, through)
     except (OSError, ValueError) as error:
         raise _refusal(path, error) from error
     try:
         try:
-            yield beside
+            yield temporary
         except OSError as error:
-            if error.filename == str(beside) or error.errno in NO_ROOM:
+            if error.filename == str(temporary) or error.errno in NO_ROOM:
                 raise _refusal(path, error) from error
             raise
         try:
             if through:
-                _copy(beside, target)
+                _copy(temporary, target)
             else:
-                _finish(beside, target)
+                _finish(temporary, target)
         except OSError as error:
             raise _refusal(path, error) from error
     finally:
         with suppress(OSError):  # after a rename, there is nothing to remove
-            beside.unlink()
+            temporary.unlink()
 
 
 def _target(path: PathLike) -> tuple[Path, bool]:
@@ -104,14 +104,14 @@ def _target(path: PathLike) -> tuple[Path, bool]:
     return Path(os.path.realpath(path)), False
 
 
-def _copy(beside: Path, target: Path) -> None:
+def _copy(temporary: Path, target: Path) -> None:
     """Copy into a device, a FIFO or standard output."""
     if _is_standard_output(target.stat()):
         sys.stdout.flush()
         sink = os.fdopen(os.dup(1), "wb")  # opening it again would start at the beginning
     else:
         sink = target.open("wb")
-    with beside.open("rb") as source, sink:
+    with temporary.open("rb") as source, sink:
         shutil.copyfileobj(source, sink)
 
 
@@ -124,7 +124,7 @@ def _is_standard_output(found: os.stat_result) -> bool:
         return False
 
 
-def _beside(target: Path, through: bool) -> Path:
+def _temporary_file(target: Path, through: bool) -> Path:
     """An empty file to write to, in the target's folder or in that of temporary files."""
     suffix = target.suffix if len(os.fsencode(target.suffix)) <= LONGEST_SUFFIX else ""
     if through:
@@ -133,9 +133,9 @@ def _beside(target: Path, through: bool) -> Path:
         return Path(name)
     if len(os.fsencode(target.name)) > _longest_name(target.parent):
         raise OSError(errno.ENAMETOOLONG, os.strerror(errno.ENAMETOOLONG))
-    beside = target.with_name(f"{PREFIX}{secrets.token_hex(8)}{suffix}")
-    beside.touch(exist_ok=False)
-    return beside
+    temporary = target.with_name(f"{PREFIX}{secrets.token_hex(8)}{suffix}")
+    temporary.touch(exist_ok=False)
+    return temporary
 
 
 def _longest_name(folder: Path) -> int:
@@ -145,12 +145,12 @@ def _longest_name(folder: Path) -> int:
         return 255
 
 
-def _finish(beside: Path, target: Path) -> None:
+def _finish(temporary: Path, target: Path) -> None:
     """Flush to disk, copy the permissions of the replaced file, and rename."""
-    _make_durable(beside)
+    _make_durable(temporary)
     if target.exists():
-        beside.chmod(target.stat().st_mode & 0o7777)
-    beside.replace(target)
+        temporary.chmod(target.stat().st_mode & 0o7777)
+    temporary.replace(target)
 
 
 def _make_durable(path: Path) -> None:

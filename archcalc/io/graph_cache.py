@@ -82,8 +82,8 @@ def keep(name: str, graph: Graph, depends: Dependencies | None) -> None:
     with suppress(OSError, ArchcalcError):
         entry = _Entry(SCHEMA_VERSION, *depends, msgspec.Raw(encode(graph)))
         file.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(file) as beside:
-            beside.write_bytes(msgspec.json.encode(entry))
+        with replacing(file) as temporary:
+            temporary.write_bytes(msgspec.json.encode(entry))
         _prune(file.parent)
 
 
