@@ -255,9 +255,9 @@ def report(
     """The records of a report on some models, or on those of a TOML file ``config``.
 
     ``bench`` are files of ``archcalc bench`` and ``runs`` folders of ``archcalc train``;
-    ``predict`` names a calibration, as for :func:`predict`. ``cache`` takes the graphs of torch
-    models from the user's cache folder, and puts them there. The ``write`` method of the result
-    writes a file in the format of its extension. Raises UsageError for an unknown section or for
+    ``predict`` names a calibration, as for :func:`predict`. ``cache`` keeps the graphs of torch
+    models in the user's cache folder and reuses them. The ``write`` method of the result writes a
+    file in the format of its extension. Raises UsageError for an unknown section or for
     measurements of other models, and what :func:`graph` raises.
 
     >>> found = report(["inception-naive", "inception-reduced"], sections=["summary"])
@@ -302,19 +302,19 @@ def claims(
     >>> claims("inception-5x5").counts["rounds to it"]
     1
     """
-    from archcalc.analysis import claims as reading
+    from archcalc.analysis import claims as analysis
     from archcalc.io import claims_file
 
     known = claims_file.load(file) if file else claims_file.registered()
     if model != "all":
-        known = reading.about(known, registry.canonical(model))
-    told = dict(measured or {})
+        known = analysis.about(known, registry.canonical(model))
+    found = dict(measured or {})
     if runs:
         from archcalc.analysis.claim_runs import measurements
         from archcalc.io.runs import load
 
-        told |= measurements(known, {name: [*map(load, made)] for name, made in runs.items()})
-    return reading.check(known, lambda name, given: resolve(name, input=given or None), told)
+        found |= measurements(known, {name: [*map(load, made)] for name, made in runs.items()})
+    return analysis.check(known, lambda name, given: resolve(name, input=given or None), found)
 
 
 def lint(
@@ -325,9 +325,9 @@ def lint(
     >>> [found.rule for found in lint("nin-mnist-v2").warnings]
     ['relu-on-logits', 'global-pooling']
     """
-    from archcalc.analysis.lint import lint as read
+    from archcalc.analysis.lint import lint as check
 
-    return read(resolve(model, input=input, options=options) if isinstance(model, str) else model)
+    return check(resolve(model, input=input, options=options) if isinstance(model, str) else model)
 
 
 def check(budget: str = "archcalc.toml", *, follow: Follow | None = None) -> Checks:
@@ -751,9 +751,10 @@ def sweep(model: str, over: Sequence[str] | Mapping[str, Sequence[Any]], **choic
 
 
 def bench(models: Sequence[str] = STORY, **choice: Any) -> Bench:
-    """Time models by name, in turns. The record has every sample and the environment.
+    """Time models by name, taking turns. The record has every sample in seconds and the
+    environment.
 
-    Without models, times nin, inception-naive, inception-reduced and googlenet.
+    The default models are nin, inception-naive, inception-reduced and googlenet.
 
     ``choice``: ``device="auto"``, ``batches=(1,)``, ``dtypes=("float32",)``, ``threads=()``,
     ``input``, ``options``, ``train``, ``compiled``, ``channels_last``, ``graphs``, ``layers``,
@@ -786,11 +787,11 @@ def calibrate(
         archcalc.calibrate(device="cpu", threads=1)
         archcalc.predict("googlenet", "cpu,threads=1").seconds
     """
-    from archcalc.io.calibrations import save, writable
+    from archcalc.io.calibrations import require_place, save
 
     with needs("torch", "archcalc.calibrate"):
         from archcalc.pytorch.calibrate import calibrate as run
-    writable(output)
+    require_place(output)
     found = run(
         device=device,
         dtype=dtype,

@@ -1,8 +1,7 @@
 """The language in which commands and reports write.
 
-English sentences stand in the code, at the place that shows them. Their translations are gettext
-catalogues in ``archcalc/locale``, which ``tools/translations.py`` keeps in step with the code.
-JSON, CSV, exceptions and help texts are in English whatever the language.
+The code contains the English sentences. Translations are gettext catalogues in ``archcalc/locale``;
+``tools/translations.py`` updates them. JSON, CSV, exceptions and help texts are always in English.
 """
 
 from __future__ import annotations
@@ -26,13 +25,13 @@ _CURRENT: ContextVar[Lang] = ContextVar("language", default="en")
 
 
 def current() -> Lang:
-    """The language of the code that runs now."""
+    """The current language."""
     return _CURRENT.get()
 
 
 @contextmanager
 def use(lang: Lang) -> Iterator[None]:
-    """Write in this language inside the ``with`` block.
+    """Use this language inside the ``with`` block.
 
     >>> with use("zh"):
     ...     _("Memory")
@@ -46,10 +45,10 @@ def use(lang: Lang) -> Iterator[None]:
 
 
 class Message(str):
-    """An English text that remembers its pattern and values, so that it can be translated later.
+    """An English text that keeps its pattern and values, so that it can be translated later.
 
-    Records carry messages: whoever reads them as strings reads English, and a section translates
-    them with :func:`_`.
+    Records contain messages. As strings they are in English; sections translate them with
+    :func:`_`.
 
     >>> note = Message("{count} threads", count=2)
     >>> note
@@ -71,8 +70,8 @@ class Message(str):
 
 
 def _(message: str, /, **values: Any) -> str:
-    """The message in the current language, with its values. A text without a translation stays
-    English."""
+    """The message in the current language, with its values. A text without a translation remains
+    in English."""
     if isinstance(message, Message):
         values = {name: _of(value) for name, value in message.values.items()}
         message = message.pattern
@@ -82,12 +81,12 @@ def _(message: str, /, **values: Any) -> str:
 
 
 def mark(message: str) -> str:
-    """The same message. It marks a constant that is translated where it is shown."""
+    """Return the message unchanged. Marks a constant that is translated when it is shown."""
     return message
 
 
 def several(one: str, many: str, count: int, /, **values: Any) -> str:
-    """The message for a count, in the form that the count takes.
+    """The message in the singular or plural form of a count.
 
     >>> several("{count} warning", "{count} warnings", 1)
     '1 warning'
@@ -100,8 +99,8 @@ def several(one: str, many: str, count: int, /, **values: Any) -> str:
 
 
 def term(word: str) -> str:
-    """The term for a word of a record, such as a class of work. Names that users gave, such as
-    those of their own operators, are returned unchanged.
+    """The translation of a word in a record, such as a class of work. Users' own names, such as
+    those of operators, are returned unchanged.
 
     >>> with use("zh"):
     ...     term("pooling"), term("conv 3×3"), term("my::op")
@@ -115,7 +114,7 @@ def term(word: str) -> str:
 
 
 def listed(items: Iterable[str]) -> str:
-    """Items of one kind, separated as the language separates them."""
+    """Items joined with the separator of the current language."""
     return _(", ").join(items)
 
 
@@ -125,7 +124,7 @@ def _of(value: Any) -> Any:
 
 @cache
 def _catalogue(lang: Lang) -> NullTranslations:
-    # Imported here: English, in which most commands run, needs no catalogue.
+    # Imported on demand: English needs no catalogue.
     from gettext import translation
 
     return translation("archcalc", LOCALE, [lang])

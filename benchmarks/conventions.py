@@ -1,13 +1,13 @@
-"""The conventions beside the tools that they predict, on networks archcalc was not built with.
+"""Compare the conventions with the tools that they predict, on networks outside the test suite.
 
     python benchmarks/conventions.py --out conventions.jsonl
     python benchmarks/conventions.py --out conventions.jsonl --table docs/conventions-checked.md
 
-One timm model from each of sixty families, and torchvision's detection, segmentation, video and
-quantizable models. Each pair of model and tool is one line of ``--out``; an interrupted run
-continues where it stopped. A figure is *equal*, or it is *explained*: the modules whose count
-cannot be predicted are named with their amounts, and these add up to the difference. *Failed* means
-that the tool itself raised an error or that no figure was obtained.
+The networks are one timm model from each of many families, and torchvision's detection,
+segmentation, video and quantizable models. Each pair of model and tool is one line of ``--out``; an
+interrupted run continues where it stopped. A figure is *equal*, or it is *explained*: the modules
+whose count cannot be predicted are listed with amounts that add up to the difference. *Failed*
+means that the tool raised an error, or that the difference is not explained.
 """
 
 from __future__ import annotations
@@ -87,14 +87,14 @@ TORCHVISION = {
 }
 
 Amounts = dict[str, int]
-"""What each module did itself, without its children, by its path."""
+"""The count of each module, by its path."""
 Counted = tuple[int, Amounts]
-"""A tool's total, and what it says of each module."""
+"""A total, and the count of each module without its children."""
 
 
 @dataclass(frozen=True, slots=True)
 class Case:
-    """A model to count, and what it is given."""
+    """A model to count, and its inputs."""
 
     name: str
     build: Callable[[], nn.Module]
@@ -145,11 +145,11 @@ def cases() -> Iterator[Case]:
             )
 
 
-# -- what the tools say, by module
+# -- the tools' counts by module
 
 
 def own_part(inclusive: Amounts) -> Amounts:
-    """Amounts with those of the children taken off."""
+    """The count of each module without its children."""
     own = dict(inclusive)
     for path, amount in inclusive.items():
         if path:
@@ -196,7 +196,7 @@ def ask_torchinfo(net: nn.Module, inputs: tuple[Any, ...]) -> Counted:
 
 @contextlib.contextmanager
 def where_functions_run(net: nn.Module, own: Amounts) -> Iterator[Callable[[int], None]]:
-    """Adds what a tool counts at a function to the module that is running."""
+    """Attribute what a tool counts for a function to the module that is running."""
     running = [""]
     handles = []
     for path, module in net.named_modules():
@@ -288,11 +288,11 @@ TOOLS: dict[str, Callable[[nn.Module, tuple[Any, ...]], Counted]] = {
 }
 
 
-# -- what we predict, by module
+# -- archcalc's predictions by module
 
 
 def module_of(node: Node, paths: Container[str]) -> str:
-    """The path of the module that made a node. The second call of a module has a number."""
+    """The path of the module that made a node. Further calls of a module have a number."""
     path = node.name
     while path not in paths:
         plain = re.sub(r"_\d+$", "", path)
@@ -301,7 +301,7 @@ def module_of(node: Node, paths: Container[str]) -> str:
 
 
 def predicted(graph: Graph, convention: str, paths: Container[str]) -> Counted:
-    """What we expect a tool to say, by the module that the tool can know of."""
+    """The expected count of a tool, by module."""
     chosen = CONVENTIONS[convention]
     own: Amounts = defaultdict(int)
     for node in graph.executed:
@@ -314,8 +314,8 @@ def predicted(graph: Graph, convention: str, paths: Container[str]) -> Counted:
 
 
 def compare(case: Case, convention: str, graph: Graph) -> dict[str, Any]:
-    """One line of the result."""
-    torch.manual_seed(0)  # the same weights, on which a detector's proposals depend
+    """One line of the results."""
+    torch.manual_seed(0)  # the same weights, because a detector's proposals depend on them
     net = case.build().eval().requires_grad_(False)
     classes = {path: type(module).__name__ for path, module in net.named_modules()}
     ours, our_parts = predicted(graph, convention, classes)
@@ -373,7 +373,7 @@ def run(out: Path, only: str, seconds: int) -> None:
                         torch.manual_seed(1)
                         graph = trace(net, *case.inputs())
                     line |= compare(case, tool, graph)
-            except Exception as error:  # a tool's own code, or a model's, can fail in any way
+            except Exception as error:  # the code of a tool or a model can fail in any way
                 line["failed"] = f"{type(error).__name__}: {str(error).strip()[:120]}"
             line["seconds"] = round(time.perf_counter() - start, 1)
             with out.open("a") as file:

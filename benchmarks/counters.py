@@ -1,17 +1,16 @@
-"""How long counters take over the same models, and how much memory: archcalc beside its peers.
+"""Compare the time and memory of archcalc and of other counters on the same models.
 
     python benchmarks/counters.py [--rounds 5] [--models googlenet ...] [--tools archcalc ...]
 
-Every measurement is a process of its own: it imports torch and torchvision, then the tool, builds
-the model, and analyses it at batch 1. The tools take turns, a round each, so that a drift of the
-machine meets all of them. Each tool runs in its fastest form that works: on ``meta`` where it can.
+Every measurement is a separate process: it imports torch, torchvision and the tool, builds the
+model, and analyses it at batch 1. The tools take turns, so that a drift of the machine affects all
+of them alike. Each tool runs in its fastest working form, on ``meta`` if possible.
 
-* analysis: from the built module to the numbers, the first time in the process, everything
-  imported. "again" is the median of four more times in the same process. The garbage collector
-  runs before each time, so that no tool pays at random for what the imports left behind;
-* process: the whole process, imports of torch and torchvision (in "import" below) and building
-  the model included;
-* memory: the peak of the process above what it has after ``import torch`` and torchvision.
+* analysis: from the built module to the numbers, for the first time in the process, after all
+  imports. "again" is the median of four repetitions in the same process. The garbage collector runs
+  before each one, so that garbage of the imports does not affect the times at random;
+* process: the whole process, including the imports of torch and torchvision and building the model;
+* memory: the peak of the process above its memory after the imports of torch and torchvision.
 """
 
 from __future__ import annotations
@@ -47,7 +46,7 @@ class Tool(NamedTuple):
     package: str
     device: str
     load: Callable[[], Callable[[Any, Any], Any]]
-    """Import the tool and return (module, input) -> multiply-adds as it calls them."""
+    """Import the tool and return (module, input) -> its multiply-adds."""
 
 
 def archcalc() -> Callable[[Any, Any], Any]:
@@ -141,7 +140,7 @@ TOOLS = {
 
 
 def peak_bytes() -> int | None:
-    """Peak resident memory of this process; None where the system does not tell (Windows)."""
+    """Peak resident memory of this process; None if the system does not report it (Windows)."""
     if importlib.util.find_spec("resource") is None:
         return None
     import resource
@@ -152,7 +151,7 @@ def peak_bytes() -> int | None:
 
 
 def measure(tool: str, model: str) -> dict[str, Any]:
-    """In a process of its own: one tool over one model."""
+    """Measure one tool on one model, in this process."""
     warnings.simplefilter("ignore")
     logging.disable(logging.CRITICAL)
     started = time.perf_counter()
@@ -195,7 +194,7 @@ def measure(tool: str, model: str) -> dict[str, Any]:
 
 
 def run(tool: str, model: str, limit: float) -> dict[str, Any] | str:
-    """One measurement, or why there is none."""
+    """One measurement, or the reason why there is none."""
     command = [sys.executable, __file__, "--measure", tool, model]
     begun = time.perf_counter()
     try:
@@ -284,7 +283,7 @@ def compare(models: list[str], tools: list[str], rounds: int, limit: float) -> N
     names = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in sorted(versions))
     lines = [
         f"Python {platform.python_version()} on {platform.system()} {platform.machine()}; {names}.",
-        f"{rounds} rounds, interleaved; median (lowest to highest); a ratio is to archcalc.",
+        f"{rounds} interleaved rounds; median (lowest to highest); ratios to archcalc.",
         f"import of torch and torchvision: {spread(imports, 1, 2)} s." if imports else "",
         "",
     ]

@@ -1,12 +1,11 @@
-"""How fast the explorer is in headless Chromium.
+"""Measure the speed of the explorer in headless Chromium. Needs Chromium and torchvision.
 
     python benchmarks/explore.py
 
-prints, for a page of googlenet, its size, the time to the first paint, the time of one slider step
-(numbers, panel and picture), and for a page of densenet201, convnext_large and vit_h_14 as traced,
-over again to 5,000 nodes, every module open, the frames per second while the picture is dragged.
-The frames of the same page at rest are the most that the machine gives. It needs Chromium and
-torchvision.
+For a page of googlenet, prints its size, the time to the first paint, and the time of a slider step
+(numbers, panel and drawing). For a page of 5,000 nodes, copies of densenet201, convnext_large and
+vit_h_14 with all modules open, prints the frames per second while the drawing is dragged. The rate
+of the same page at rest is the maximum of the machine.
 """
 
 from __future__ import annotations
@@ -81,7 +80,7 @@ DRAG = """async (whole) => {
 
 
 def joined(graphs: list[Graph], nodes: int) -> Graph:
-    """Graphs one beside the other, over again until there are enough nodes."""
+    """Copies of some graphs in one graph, until there are enough nodes."""
     found: list[Node] = []
     while len(found) < nodes:
         for place, graph in enumerate(graphs):
@@ -130,25 +129,25 @@ def main() -> None:
         print(f"googlenet: page of {size / 1e6:.2f} MB")
         paint = page.evaluate("performance.getEntriesByName('first-contentful-paint')[0].startTime")
         ready = page.evaluate("archcalcExplore.timings.ready")
-        print(f"first paint {paint:.0f} ms, picture and numbers there after {ready:.0f} ms")
+        print(f"first paint after {paint:.0f} ms, drawing and numbers after {ready:.0f} ms")
         print(f"slider step: {milliseconds(page.evaluate(STEP))}")
         page.close()
         page = opened(browser, folder / "large.html")
         print(
-            f"{len(large)} nodes: there after "
+            f"{len(large)} nodes: ready after "
             f"{page.evaluate('archcalcExplore.timings.ready'):.0f} ms"
         )
         opening = page.evaluate(
             "(() => { const t = performance.now(); archcalcExplore.openAll(true);"
             " return performance.now() - t; })()"
         )
-        print(f"every module opened in {opening:.0f} ms")
-        print(f"a still page: {page.evaluate(IDLE):.0f} frames per second")
+        print(f"opening all modules: {opening:.0f} ms")
+        print(f"page at rest: {page.evaluate(IDLE):.0f} frames per second")
         for whole, which in ((True, "the whole network"), (False, "at a readable size")):
             found = page.evaluate(DRAG, whole)
             print(
                 f"dragging {which}: {found['fps']:.0f} frames per second; {found['boxes']} boxes; "
-                f"a frame draws in {milliseconds(found['draws'])}"
+                f"drawing a frame: {milliseconds(found['draws'])}"
             )
         browser.close()
 

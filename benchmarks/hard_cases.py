@@ -98,7 +98,7 @@ TOOLS: dict[str, tuple[str, Callable[[nn.Module, Args, Kwargs], int]]] = {
 
 
 def answer(tool: Callable[[nn.Module, Args, Kwargs], int], case: Any) -> int | None:
-    """The tool's number, or None if it cannot run the case."""
+    """The number of a tool, or None if it cannot run the case."""
     module = case.build().eval()
     device = torch.device("cpu")
     args, kwargs = arguments(module.forward, case.inputs, case.kwargs)
@@ -112,7 +112,7 @@ def answer(tool: Callable[[nn.Module, Args, Kwargs], int], case: Any) -> int | N
 
 
 def ours(case: Any) -> int:
-    """archcalc's number, which must be the same in every mode and way of tracing."""
+    """The number of archcalc, which must be the same in every mode and way of tracing."""
     found = set()
     for training in (False, True):
         module = case.build().train(training)
@@ -160,7 +160,7 @@ def document() -> str:
             "biases and more, thop counts biases and a softmax in some layers, and ptflops counts",
             "one sample of the batch and accepts a single positional input or keyword inputs.",
             "Other differences are errors: an attention or an LSTM counted as 0, or a product that",
-            "is left out.",
+            "is missing.",
             "",
             f"Written by `python benchmarks/hard_cases.py` with {versions}.",
             "",

@@ -1,14 +1,14 @@
-"""The default configuration of every architecture of transformers, against torch's own counter.
+"""Compare the default configuration of every transformers architecture with torch's own counter.
 
     python benchmarks/huggingface.py [--record FILE [--resume]] [TYPE ...]
 
-counts each model_type with its language-model head, where it has one, and runs the same model under
+Counts each model type, with a language-model head if it has one, and runs the same model under
 torch's ``FlopCounterMode``, both on ``meta``. Prints one line per type, and the totals:
 
-    equal        the multiply-adds are half of what torch counts
-    experts      equal, but for the grouped products of experts, which torch does not count
+    equal        the multiply-adds are half of torch's count
+    experts      equal except for the grouped products of experts, which torch does not count
     differs      any other difference
-    uncompared   counted; torch's counter cannot run the model on meta
+    uncompared   counted, but torch's counter cannot run the model on meta
     failed       not counted, with the reason
 """
 
@@ -39,7 +39,7 @@ from archcalc.pytorch.trace import build_on_meta
 from archcalc.pytorch.trace.inputs import stand_in
 
 SECONDS = 60
-"""For one model; those that need values take longest."""
+"""The time limit per model. Models that need values take longest."""
 
 HEADS = (
     modeling_auto.MODEL_FOR_CAUSAL_LM_MAPPING_NAMES,
@@ -48,16 +48,16 @@ HEADS = (
 
 
 class TookTooLongError(Exception):
-    """A model used up its time."""
+    """A model exceeded its time limit."""
 
 
 def types() -> list[str]:
-    """Every model_type that transformers has a model of."""
+    """All model types of transformers."""
     return list(modeling_auto.MODEL_MAPPING_NAMES)
 
 
 def compared(family: str, folder: Path) -> str:
-    """One word, and what differs."""
+    """The verdict on a model type, with the difference or the reason."""
     head = next((found for each in HEADS if isinstance(found := each.get(family), str)), None)
     fields = {"model_type": family, **({"architectures": [head]} if head else {})}
     (folder / "config.json").write_text(json.dumps(fields))
@@ -67,20 +67,20 @@ def compared(family: str, folder: Path) -> str:
             found = profile(resolve(name))
     except (ArchcalcError, TookTooLongError) as error:
         return f"failed: {first_line(error).partition(': ')[2].replace(name, family)}"
-    except Exception as error:  # of the library, past its guards: to be repaired
+    except Exception as error:  # an error of the library that archcalc should have converted
         return f"failed: unguarded {first_line(error)}"
     if found.macs == 0:
         return "failed: nothing is counted"
     try:
         with limited():
-            wanted = torchs(name)
-    except Exception as error:  # of meta, in many ways
+            wanted = count_by_torch(name)
+    except Exception as error:  # models fail on meta in many ways
         return f"uncompared: {first_line(error)}"
-    return judged(found, wanted)
+    return verdict(found, wanted)
 
 
-def judged(found: Profile, wanted: int) -> str:
-    """How our multiply-adds stand to torch's."""
+def verdict(found: Profile, wanted: int) -> str:
+    """The verdict on archcalc's multiply-adds, given torch's."""
     listed = sorted({row.op for row in found.not_counted})
     without = f", without {', '.join(listed)}" if listed else ""
     grouped = sum(layer.macs or 0 for layer in found.layers if layer.op == "grouped_mm")
@@ -91,8 +91,8 @@ def judged(found: Profile, wanted: int) -> str:
     return f"differs: {found.macs:,} MACs, torch {wanted:,}{without}"
 
 
-def torchs(name: str) -> int:
-    """Half of what ``FlopCounterMode`` counts for the model on ``meta``."""
+def count_by_torch(name: str) -> int:
+    """Half of the operations that ``FlopCounterMode`` counts for the model on ``meta``."""
     made = recipe(read(name))
     model = build_on_meta(made.build).eval()
     given: dict[str, Any] = stand_in(made.inputs(1), torch.device("meta"), False)
@@ -103,7 +103,7 @@ def torchs(name: str) -> int:
 
 @contextmanager
 def limited() -> Iterator[None]:
-    """At most ``SECONDS``."""
+    """Stop the block after ``SECONDS``."""
 
     def stop(*_: object) -> None:
         raise TookTooLongError(f"more than {SECONDS} seconds")

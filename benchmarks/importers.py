@@ -1,14 +1,14 @@
-"""Models in the formats of others against the same models traced.
+"""Compare models read from files of other formats with the same models traced.
 
     python benchmarks/importers.py onnx [--exporter dynamo] [NAME ...]
 
-exports each model with one of torch's two exporters, reads the file without torch's help, and
-compares the multiply-adds. Names are those of `archcalc flops`; without names, a list from the
-registry, torchvision and timm. Prints one line per model, and the totals.
+Exports each model with one of torch's two exporters, reads the file without torch, and compares the
+multiply-adds. Names are those of `archcalc flops`; the default is a list from the registry,
+torchvision and timm. Prints one line per model, and the totals.
 
     python benchmarks/importers.py qonnx
 
-compares the multiply-adds and bit operations of the example files of the qonnx package with its own
+Compares the multiply-adds and bit operations of the example files of the qonnx package with its own
 inference_cost. Needs qonnx.
 """
 
@@ -61,7 +61,7 @@ def names() -> list[str]:
 
 
 def exported(name: str, path: Path, dynamo: bool) -> None:
-    """The model in evaluation mode as an ONNX file: by torch.export, or through TorchScript."""
+    """Write the model in evaluation mode as an ONNX file, through torch.export or TorchScript."""
     asked = ModelSpec.parse(name)
     declared = find_declared(asked)
     if declared is not None:
@@ -77,11 +77,11 @@ def exported(name: str, path: Path, dynamo: bool) -> None:
 
 
 def compared(name: str, folder: Path, dynamo: bool) -> str:
-    """One word, and what differs."""
+    """The verdict on a model, with the difference or the reason."""
     path = folder / "net.onnx"
     try:
         exported(name, path, dynamo)
-    except Exception as error:  # of the exporter, in many ways
+    except Exception as error:  # the exporter fails in many ways
         return f"not exported: {type(error).__name__}"
     try:
         found = profile(resolve(str(path)))
@@ -95,7 +95,7 @@ def compared(name: str, folder: Path, dynamo: bool) -> str:
 
 
 def qonnx_examples() -> Iterator[tuple[str, str]]:
-    """The example files of qonnx, and what differs."""
+    """Each example file of qonnx, and its verdict."""
     import qonnx
     from qonnx.util.inference_cost import inference_cost
 
@@ -117,16 +117,16 @@ def main() -> None:
     given = parser.parse_args()
     totals: Counter[str] = Counter()
     if given.format == "qonnx":
-        for name, said in qonnx_examples():
-            totals[said.partition(":")[0]] += 1
-            print(f"{name}: {said}", flush=True)
+        for name, verdict in qonnx_examples():
+            totals[verdict.partition(":")[0]] += 1
+            print(f"{name}: {verdict}", flush=True)
         print(dict(totals))
         return
     with tempfile.TemporaryDirectory() as folder:
         for name in given.names or names():
-            said = compared(name, Path(folder), given.exporter == "dynamo")
-            totals[said.partition(":")[0].partition(",")[0]] += 1
-            print(f"{name}: {said}", flush=True)
+            verdict = compared(name, Path(folder), given.exporter == "dynamo")
+            totals[verdict.partition(":")[0].partition(",")[0]] += 1
+            print(f"{name}: {verdict}", flush=True)
     print(dict(totals))
 
 

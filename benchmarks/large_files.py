@@ -1,9 +1,9 @@
-"""Seconds and peak memory of whole commands on files of the sizes that users have.
+"""Measure the time and peak memory of whole commands on large files.
 
     python benchmarks/large_files.py [--rounds 5]
 
-Writes an ONNX file of 100 MB, and the 100 shards of a model of 70 billion parameters in safetensors
-(headers; the data are holes in the files), and counts both. An empty call is timed beside them.
+Writes an ONNX file of 100 MB and a safetensors model of 70 billion parameters in 100 shards, whose
+data are holes in the files, and counts both. It also times an empty call.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from typing import Any
 from startup import run
 
 MATRICES = (4096, 2048, 2048, 2048, 2048, 2048)
-"""Widths between which the ONNX file multiplies."""
+"""The widths of the matrices in the ONNX file."""
 SHARDS, LAYERS, ROWS, COLUMNS = 100, 7, 12288, 8192
 
 
@@ -65,7 +65,7 @@ def main() -> None:
     rounds = parser.parse_args().rounds
     with tempfile.TemporaryDirectory() as folder:
         large, model = Path(folder, "large.onnx"), shards(Path(folder, "shards"))
-        # In a process of its own: a command starts with the peak memory of whoever starts it.
+        # In a separate process, because a command inherits the peak memory of its parent.
         writer = get_context("spawn").Process(target=onnx_file, args=(large,))
         writer.start()
         writer.join()

@@ -3,14 +3,14 @@
     python benchmarks/latency_report.py [--threads 1] [--time 1.0] [--predict]
                                         [-o reports/latency-cpu.md]
 
-``--predict`` puts the times that this machine's calibration predicts beside the measured ones;
+``--predict`` adds the times that the calibrations of this machine predict;
 `archcalc calibrate --dtype float32,bfloat16 --threads 1` makes the two that it needs.
 
-About five minutes on one core of a server; run it when nothing else runs. Beside the Markdown goes
-a CSV file of the same name with the registry's rows in base units.
+Takes about five minutes on one core of a server; run it on an idle machine. A CSV file of the same
+name gets the rows of the registry in base units.
 
-One thread unless told: a thread more on a machine that others use too can wait for them for longer
-than it works, and one core's time beside one core's ceiling is what can be compared.
+The default is one thread: on a shared machine, further threads may wait for other processes, and
+the time of one core can be compared with the ceiling of one core.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ VERIFIED = (
 def main() -> None:
     parser = argparse.ArgumentParser(description="Measure the registry on this CPU")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--time", type=float, default=1.0, help="seconds of samples a model")
+    parser.add_argument("--time", type=float, default=1.0, help="seconds of samples per model")
     parser.add_argument("-o", "--output", default="reports/latency-cpu.md")
     parser.add_argument("--predict", action="store_true", help="show predicted times too")
     given = parser.parse_args()
@@ -86,7 +86,7 @@ def report(first: Bench, rows: Sequence[Latency], pairs: Sequence[Bench], thread
     ceilings = {repr(each): each for bench in (first, *pairs) for each in bench.ceilings}
     plural = "s" * (threads != 1)
     parts = [
-        "# Latency on a CPU, beside the multiply-adds",
+        "# Latency on a CPU, compared with multiply-adds",
         f"Measured on {escape(str(first.environment))}, with {threads} thread{plural}. "
         "`python benchmarks/latency_report.py` writes this page.",
         neighbours([*rows, *(row for bench in pairs for row in bench.latencies)]),
@@ -96,10 +96,10 @@ def report(first: Bench, rows: Sequence[Latency], pairs: Sequence[Bench], thread
         "## What predicts the time",
         markdown([correlation_table(rows)]),
         spread(rows),
-        "## A 1×1 in front: fewer multiply-adds, and how much faster",
+        "## A 1×1 before the 5×5: fewer multiply-adds, and the speedup",
         markdown([pair_table(pairs)]),
         "\n".join(f"- {escape(line)}" for line in reasons(pairs)),
-        "## Beside torch.utils.benchmark",
+        "## Comparison with torch.utils.benchmark",
         markdown([verified_table(rows)]),
         verdict(rows),
         *warned([*rows, *(row for bench in pairs for row in bench.latencies)]),
@@ -177,8 +177,8 @@ def correlation_table(rows: Sequence[Latency]) -> Table:
 def median_error(
     values: Sequence[float], medians: Sequence[float], *, scaled: bool
 ) -> float | None:
-    """Of a predictor in seconds; of any other after scaling by the constant that suits these models
-    best."""
+    """The median relative error of a predictor. With ``scaled``, the predictor is first multiplied
+    by the constant that fits these models best."""
     pairs = [(value, seconds) for value, seconds in zip(values, medians, strict=True) if value]
     if not pairs:
         return None
@@ -187,7 +187,7 @@ def median_error(
 
 
 def misplaced(rows: Sequence[Latency], values: Sequence[float], medians: Sequence[float]) -> str:
-    """The model whose place by the predictor is furthest from its place by time."""
+    """The model whose rank by the predictor differs most from its rank by time."""
     by_value, by_time = sorted(values), sorted(medians)
     places = [
         (by_value.index(value) + 1, by_time.index(median) + 1)
@@ -202,9 +202,10 @@ def spread(rows: Sequence[Latency]) -> str:
     medians = [row.median for row in rows]
     return (
         f"Spearman's rank correlation with the measured median, over {len(rows)} models whose "
-        f"times differ by up to {max(medians) / min(medians):,.0f} times. The correlation is blind "
-        "to how far a predictor is off, since only the order counts; the median error is not. "
-        "Every predictor but the prediction is first scaled by a constant fitted to these models."
+        f"times differ by a factor of up to {max(medians) / min(medians):,.0f}. The correlation "
+        "measures only the order of the models; the median error also measures how far a predictor "
+        "is off. All predictors except the prediction are first scaled by a constant fitted to "
+        "these models."
     )
 
 
@@ -242,13 +243,13 @@ def pair_table(pairs: Sequence[Bench]) -> Table:
 
 
 def reasons(pairs: Sequence[Bench]) -> list[str]:
-    """Why the one ratio is not the other, a line a setting."""
+    """Why the speedup differs from the ratio of multiply-adds, one line per setting."""
     found = []
     for bench in pairs:
         for before, after in bench.groups():
-            told = story(before, after)
             setting = before.setting
-            found.append(f"{after.spec}, {setting.dtype}, batch {setting.batch}: {told}.")
+            reason = story(before, after)
+            found.append(f"{after.spec}, {setting.dtype}, batch {setting.batch}: {reason}.")
     return found
 
 
@@ -276,29 +277,29 @@ def verified_table(rows: Sequence[Latency]) -> Table:
 def verdict(rows: Sequence[Latency]) -> str:
     ratios = [row.verified.ratio for row in rows if row.verified is not None]
     return (
-        f"The same calls, in turns, over {len(ratios)} models: the ratio's median is "
-        f"{statistics.median(ratios):.3f}, its range {min(ratios):.3f} to {max(ratios):.3f}. An "
-        "IQR is given as a part of its median."
+        f"Both time the same calls of {len(ratios)} models in turn. The median of the ratios is "
+        f"{statistics.median(ratios):.3f}, and their range is {min(ratios):.3f} to "
+        f"{max(ratios):.3f}. Each IQR is relative to its median."
     )
 
 
 def neighbours(rows: Sequence[Latency]) -> str:
-    """How much of the machine others used: the first thing to know of a page of times."""
+    """How much of the machine other processes used."""
     used = [row.conditions.get("other_cores_used") for row in rows]
     seen = [cores for cores in used if cores is not None]
     if not seen:
-        return "What other processes used meanwhile is not known."
-    told = (
-        f"Other processes used {statistics.median(seen):.2f} cores meanwhile in the median "
-        f"measurement, {max(seen):.2f} at most"
+        return "The load of other processes is unknown."
+    load = (
+        f"Other processes used {statistics.median(seen):.2f} cores during the median measurement "
+        f"and at most {max(seen):.2f}"
     )
     if statistics.median(seen) <= OTHERS:
-        return f"{told}."
-    return f"{told}: **the machine was busy, and these times should be measured again.**"
+        return f"{load}."
+    return f"{load}: **the machine was busy, and these times should be measured again.**"
 
 
 def warned(rows: Sequence[Latency]) -> list[str]:
-    """Every kind of warning, with the measurements that it is about."""
+    """Each kind of warning, with the measurements that it concerns."""
     lines = [f"- {escape(sentence)}" for sentence in sentences(rows)]
     if not lines:
         return ["## Warnings", "None."]

@@ -1,13 +1,15 @@
-"""Receptive fields and memory against what torch does, on networks that archcalc was not built for.
+"""Compare receptive fields and memory with measurements in torch, on networks outside the test
+suite.
 
-    python benchmarks/memory_and_reach.py reach     size, stride and offset against real gradients
-    python benchmarks/memory_and_reach.py saved     kept for backward against saved_tensors_hooks
-    python benchmarks/memory_and_reach.py peak      the eager peak against tensors alive on the CPU
-    python benchmarks/memory_and_reach.py step      a training step's peak, the same way
+    python benchmarks/memory_and_reach.py reach     receptive fields, with gradients
+    python benchmarks/memory_and_reach.py saved     saved bytes, with saved_tensors_hooks
+    python benchmarks/memory_and_reach.py peak      peak of inference, with tensors alive on the CPU
+    python benchmarks/memory_and_reach.py step      peak of a training step, in the same way
 
-Each command prints one line per network, then how many were tried, equal, within 5 %, explained
-and failed. A name after the command runs the networks that contain it; ``step`` takes an optimizer
-after that. ``--out FILE`` adds the lines to a file; ``table FILE`` prints docs/memory-and-reach.md.
+Each command prints one line per network, then the number of networks that were tried, equal, within
+5 %, explained and failed. A text after the command selects the networks whose names contain it;
+``step`` takes an optimizer after that. ``--out FILE`` appends the lines to a file, and ``table
+FILE`` prints docs/memory-and-reach.md.
 """
 
 from __future__ import annotations
@@ -41,8 +43,8 @@ from archcalc.pytorch.trace.training import OPTIMIZERS
 
 
 class Linearised(TorchFunctionMode):
-    """Runs a network with every operation replaced by a sum over what it reads, so that a gradient
-    is positive exactly where there is a path: no zero of a ReLU, no sign, no cancellation."""
+    """Replaces every operation by a sum over the values that it reads. A gradient is then positive
+    if and only if there is a path: nothing cancels, and no ReLU yields 0."""
 
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Any = None
@@ -144,7 +146,7 @@ Hull = tuple[int, int] | None
 def support(
     run: Callable[[Tensor], Tensor], shape: tuple[int, ...], places: list[tuple[int, ...]]
 ) -> list[list[Hull]]:
-    """For each output place, the first and last pixel along each axis with a gradient."""
+    """For each output position, the first and last pixel with a gradient along each axis."""
     x = torch.zeros(shape, dtype=torch.float64, requires_grad=True)
     with Linearised():
         out = run(x)
@@ -162,7 +164,7 @@ def support(
 
 
 class Maps(nn.Module):
-    """A network up to its last feature map."""
+    """A network that ends with its last feature map."""
 
     def __init__(self, model: nn.Module, forward: Callable[[nn.Module, Tensor], Any]) -> None:
         super().__init__()
@@ -174,7 +176,7 @@ class Maps(nn.Module):
 
 
 class UNet(nn.Module):
-    """Three levels of two 3×3 convolutions; 3×3 convolutions of stride 2 on the way down."""
+    """Three levels of two 3×3 convolutions, with 3×3 convolutions of stride 2 between them."""
 
     def __init__(self, up: Callable[[], nn.Module]) -> None:
         super().__init__()
@@ -205,7 +207,8 @@ class UNet(nn.Module):
 
 
 TALL = (1, 3, 768, 64)
-"""To find the window; then an image that is long enough for it along one axis, and narrow."""
+"""The input with which the window is found. Measurements use an input that is long enough for the
+window along one axis."""
 
 
 def reach_networks() -> Iterator[tuple[str, Callable[[], nn.Module], tuple[int, ...]]]:
@@ -274,7 +277,7 @@ def reach_networks() -> Iterator[tuple[str, Callable[[], nn.Module], tuple[int, 
 
 
 def check_reach(model: nn.Module, shape: tuple[int, ...], name: str = "") -> tuple[str, str]:
-    """("equal" | "explained" | "failed", what was found)."""
+    """(verdict, details), where the verdict is "equal", "explained" or "failed"."""
     follower, graph = followed(model, shape, name)
     reach = follower.fields[graph.nodes[graph.output.source].name]
     if isinstance(reach, Unknown):
@@ -292,7 +295,7 @@ def followed(model: nn.Module, shape: tuple[int, ...], name: str = "") -> tuple[
 
 
 def check_global(model: nn.Module, shape: tuple[int, ...], graph: Graph) -> tuple[str, str]:
-    """Every place sees the whole image, but for pixels at the end that a stride leaves over."""
+    """Check that every position sees the whole image, except for remaining pixels of a stride."""
     after = graph.output.shape[2:]
     places = [tuple(size // 2 for size in after), (0,) * len(after)]
     for place, spans in zip(places, support(model.double(), shape, places), strict=True):
@@ -303,9 +306,9 @@ def check_global(model: nn.Module, shape: tuple[int, ...], graph: Graph) -> tupl
 
 
 def check_axis(model: nn.Module, shape: tuple[int, ...], axis: int) -> tuple[bool, str]:
-    """Whether size, stride and offset along one axis are those measured, and which they are.
+    """Whether size, stride and offset along one axis are equal to the measurement, with details.
 
-    The image is long enough along this axis for the windows of a whole period to lie inside of it.
+    Along this axis, the image is long enough to contain the windows of a whole period.
     """
     long = list(shape)
     long[2:] = [min(shape[2:])] * 2
@@ -339,9 +342,9 @@ def check_axis(model: nn.Module, shape: tuple[int, ...], axis: int) -> tuple[boo
     stride = Fraction(inner[-1][0] - inner[0][0], period)
     offset = inner[0][0] - first * stride
     measured = size, stride, offset
-    told = field.size[axis], step, field.offset[axis]
-    if measured != told:
-        return False, f"{told} along axis {axis}, measured {measured}"
+    expected = field.size[axis], step, field.offset[axis]
+    if measured != expected:
+        return False, f"{expected} along axis {axis}, measured {measured}"
     if inner != [line.at(first + i) for i in range(period + 1)]:
         return False, f"windows along axis {axis} measured {inner}"
     for i, span in ((0, start), (after[axis] - 1, end)):
@@ -358,7 +361,7 @@ def largest_of(follower: Follower, graph: Graph) -> Field:
 
 
 def line_along(follower: Follower, graph: Graph, axis: int) -> Spans:
-    """The windows of the output's places along an axis."""
+    """The windows of the output positions along an axis."""
     state = follower.states[graph.output.source, graph.output.port]
     assert isinstance(state, State)
     (line,) = [
@@ -381,7 +384,7 @@ def reach_table(chosen: str) -> list[tuple[str, str, str]]:
     return rows
 
 
-# -- kept for backward: what saved_tensors_hooks sees
+# -- bytes saved for the backward pass, with saved_tensors_hooks
 
 
 CONVOLUTIONAL = (
@@ -420,7 +423,7 @@ def memory_networks() -> Iterator[tuple[str, Callable[[], nn.Module], tuple[int,
 
 
 def kept_by_autograd(model: nn.Module, x: Tensor) -> int:
-    """Bytes of the storages that autograd keeps, the model's own aside."""
+    """Bytes of the storages that autograd saves, without those of the model."""
     own = {each.untyped_storage().data_ptr() for each in (*model.parameters(), *model.buffers())}
     found: dict[int, Tensor] = {}
 
@@ -450,11 +453,11 @@ def saved_table(chosen: str) -> list[tuple[str, str, str]]:
     return rows
 
 
-# -- the peak: storages alive while torch runs
+# -- the peak, with storages alive while torch runs
 
 
 class Alive(TorchDispatchMode):
-    """Adds up the storages that are alive after each operation."""
+    """Records the peak of the storages that are alive after each operation."""
 
     def __init__(self, model: nn.Module, *given: Tensor) -> None:
         super().__init__()
@@ -515,7 +518,7 @@ def step_table(chosen: str, optimizer: str = "adam") -> list[tuple[str, str, str
             running = OPTIMIZERS[optimizer](model.parameters())
             x = torch.randn(shape)
             peak = 0
-            for _ in range(2):  # the second step finds the optimizer's state
+            for _ in range(2):  # in the second step, the state of the optimizer exists
                 running.zero_grad(set_to_none=True)
                 state = [t for s in running.state.values() for t in s.values()]
                 with Alive(model, x, *state) as alive:

@@ -1,14 +1,12 @@
-"""How well latencies are predicted: calibrate, measure networks that no calibration has seen, and
-compare.
+"""Compare predicted with measured latencies, on networks that no calibration has timed.
 
     python benchmarks/predict.py [--threads 1] [--time 240] [--work build/predict] [--visits 2]
                                  [--quick]
                                  [-o reports/predict-cpu.md]
 
-Half an hour on one core of a server and more on a busy one; run it when nothing else runs. Beside
-the Markdown goes a CSV file of the same name with a row per network. ``--work`` keeps each
-measurement, so a run that is cut off goes on; ``--since DIR`` compares with the measurements of an
-earlier run.
+Takes half an hour or more on one core of a server; run it on an idle machine. A CSV file of the
+same name gets one row per network. ``--work`` is a folder that keeps each measurement, so that an
+interrupted run continues. ``--since DIR`` compares with the measurements of an earlier run.
 """
 
 from __future__ import annotations
@@ -87,12 +85,12 @@ QUICK = ("nin", "googlenet", "nin-mnist-v2", "torchvision:resnet18", "torchvisio
 DTYPES = ("float32", "bfloat16")
 BATCHES = (1, 8)
 VISITS = 2
-"""Measurements of each network, with the others between; the faster one counts."""
+"""Measurements of each network, with those of the others in between. The fastest counts."""
 
 
 BUSY = (
-    "Others used the machine: the measured times are the processor's time of the one thread, which "
-    "leaves out waiting for them. They were not taken from the clock."
+    "Other processes used the machine. The measured times are processor time of the single thread, "
+    "not wall-clock time, so that they exclude waiting for other processes."
 )
 
 
@@ -114,18 +112,18 @@ class Row(NamedTuple):
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="How well latencies are predicted on this CPU")
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--time", type=float, default=240.0, help="seconds of each calibration")
-    parser.add_argument("--samples", type=float, default=0.6, help="seconds of samples a network")
+    parser.add_argument("--samples", type=float, default=0.6, help="seconds of samples per network")
     parser.add_argument("--work", default="build/predict", help="folder that keeps measurements")
     parser.add_argument("--since", default="", help="the --work of an earlier run, for the drift")
     parser.add_argument("--dtype", default=",".join(DTYPES))
     parser.add_argument(
         "--busy",
         action="store_true",
-        help="measure the processor's time instead of the clock's, on a machine that others use; "
-        "for one thread alone",
+        help="measure processor time instead of wall-clock time, for a busy machine; needs one "
+        "thread",
     )
     parser.add_argument(
         "--visits",
@@ -133,11 +131,11 @@ def main() -> None:
         default=VISITS,
         help="measurements of each network; the fastest counts",
     )
-    parser.add_argument("--quick", action="store_true", help="a handful of networks")
+    parser.add_argument("--quick", action="store_true", help="measure only a few networks")
     parser.add_argument("-o", "--output", default="reports/predict-cpu.md")
     given = parser.parse_args()
     if given.busy and given.threads != 1:
-        parser.error("--busy takes one thread: others' work is not on the clock of this one")
+        parser.error("--busy needs --threads 1: it measures the processor time of one thread")
     work = Path(given.work)
     work.mkdir(parents=True, exist_ok=True)
     names = QUICK if given.quick else (*registry.names(), *CONVOLUTIONAL, *TRANSFORMERS)
@@ -160,7 +158,7 @@ def main() -> None:
 
 
 def calibrated(work: Path, dtype: str, threads: int, seconds: float) -> Calibration:
-    """The calibration of a dtype; made now where ``work`` has none."""
+    """The calibration of a dtype from ``work``, or a new one."""
     path = work / f"calibration-{dtype}-{threads}.json"
     if not path.exists():
         print(f"calibrating {dtype}", flush=True)
@@ -178,7 +176,7 @@ def measured(
     visit: int,
     busy: bool = False,
 ) -> None:
-    """Measure a network and keep the result; nothing where it is there, or where the network
+    """Measure a network and save the result. Does nothing if the result exists, or if the network
     cannot run in this setting."""
     path = file_of(work, name, dtype, batch, visit)
     if path.exists():
@@ -196,7 +194,7 @@ def measured(
             **({"find": lambda name: Cpu(time.thread_time)} if busy else {}),
         )
     except ArchcalcError as error:
-        print(f"left out: {error}", flush=True)
+        print(f"skipped: {error}", flush=True)
         return
     write_text(path, json(bench_file.record(found)))
 
@@ -207,14 +205,14 @@ def file_of(work: Path, name: str, dtype: str, batch: int, visit: int) -> Path:
 
 
 def fastest(work: Path, name: str, dtype: str, batch: int) -> Latency | None:
-    """Of the visits the one with the lowest median."""
+    """The measurement with the lowest median."""
     files = [file_of(work, name, dtype, batch, visit) for visit in range(VISITS)]
     rows = [bench_file.load(file).latencies[0] for file in files if file.exists()]
     return min(rows, key=lambda row: row.median, default=None)
 
 
 def gathered(work: Path, names: Sequence[str], calibration: Calibration) -> Iterator[Row]:
-    """Every network that was measured, beside its prediction."""
+    """Every measured network with its prediction."""
     dtype = calibration.setting.dtype
     for name in names:
         for batch in BATCHES:
@@ -229,9 +227,9 @@ def gathered(work: Path, names: Sequence[str], calibration: Calibration) -> Iter
 def page(found: Sequence[Calibration], rows: dict[str, list[Row]], drifted: str, busy: bool) -> str:
     """The whole page."""
     parts = [
-        "# Predicted latency on a CPU, beside the measured",
+        "# Predicted and measured latency on a CPU",
         f"{escape(str(found[0].environment))}. `python benchmarks/predict.py` writes this page. No "
-        "network on it was timed for a calibration.",
+        "network on this page was timed for a calibration.",
         *([BUSY] if busy else []),
     ]
     for each in found:
@@ -240,10 +238,10 @@ def page(found: Sequence[Calibration], rows: dict[str, list[Row]], drifted: str,
             f"## {each.setting}",
             calibration_text(each),
             markdown([predictors(mine)]),
-            "The constants of the scaled predictors are fitted to these very networks, which "
-            "favours them; the prediction has none.",
+            "The constants of the scaled predictors are fitted to these networks, which favours "
+            "them. The prediction has no such constant.",
             coverage(mine),
-            "### Where it errs",
+            "### Largest errors",
             markdown([worst(mine)]),
             "### By family",
             markdown([families(mine)]),
@@ -258,16 +256,20 @@ def page(found: Sequence[Calibration], rows: dict[str, list[Row]], drifted: str,
 
 
 def calibration_text(found: Calibration) -> str:
-    busy = "" if found.others is None else f" Others used {found.others:.2f} cores meanwhile."
+    busy = (
+        ""
+        if found.others is None
+        else f" Meanwhile, other processes used {found.others:.2f} cores."
+    )
     return (
         f"The calibration took {found.seconds:.0f} s: {found.calls:,} calls in "
-        f"{found.network.networks} designed networks. Of those networks, each predicted by models "
-        f"that had not seen it, the median error is {100 * found.network.median_error:.1f} %.{busy}"
+        f"{found.network.networks} sampled networks. In cross-validation over these networks, the "
+        f"median error is {100 * found.network.median_error:.1f} %.{busy}"
     )
 
 
 def predictors(rows: Sequence[Row]) -> Table:
-    """Each predictor's errors over the networks."""
+    """The errors of each predictor over all networks."""
     times = [row.latency.median for row in rows]
     ways: tuple[tuple[str, Callable[[Row], float | None], bool], ...] = (
         ("prediction", lambda row: row.prediction.seconds, False),
@@ -309,19 +311,19 @@ def predictors(rows: Sequence[Row]) -> Table:
 
 
 def coverage(rows: Sequence[Row]) -> str:
-    """How many intervals hold, and how wide they are."""
+    """How many intervals contain the measured time, and how wide they are."""
     held = sum(row.holds for row in rows)
     below = sum(row.latency.median < row.prediction.low for row in rows)
     width = statistics.median(row.prediction.high / row.prediction.low for row in rows)
     return (
-        f"Intervals of nominally {100 * COVERAGE:.0f} % hold {held} of {len(rows)} measured times "
+        f"The {100 * COVERAGE:.0f} % intervals contain {held} of {len(rows)} measured times "
         f"({100 * held / len(rows):.1f} %); {below} times are below and {len(rows) - held - below} "
-        f"above. The median interval's upper end is {width:.2f} times its lower end."
+        f"above. The upper end of an interval is {width:.2f} times its lower end (median)."
     )
 
 
 def worst(rows: Sequence[Row], count: int = 10) -> Table:
-    """The networks that are furthest off, and what the calibration lacks about them."""
+    """The networks with the largest errors, and the operators that the calibration lacks."""
     columns = (
         Column("model", "model"),
         Column("batch", "batch", "exact"),
@@ -350,15 +352,15 @@ def families(rows: Sequence[Row]) -> Table:
     groups: dict[str, list[Row]] = {}
     for row in rows:
         spec = row.latency.spec
-        family = "transformers" if spec in TRANSFORMERS else "libraries' convolutional networks"
+        family = "transformers" if spec in TRANSFORMERS else "convolutional networks of libraries"
         groups.setdefault(family if ":" in spec else "registry", []).append(row)
     columns = (
         Column("family", "family"),
         Column("networks", "networks", "exact"),
-        Column("bias", "median of signed errors", "share"),
+        Column("bias", "median signed error", "share"),
         Column("median_error", "median error", "share"),
         Column("within_20", "within ±20 %", "share"),
-        Column("held", "intervals that hold", "share"),
+        Column("held", "inside interval", "share"),
     )
     cells: list[tuple[Cell, ...]] = [
         (
@@ -406,7 +408,7 @@ def networks(rows: Sequence[Row]) -> Table:
 
 
 def drift(work: Path, since: Path) -> str:
-    """How far the same networks' times moved between two runs."""
+    """How far the times of the same networks changed between two runs."""
     ratios = []
     for file in sorted(since.glob("*-0.json")):
         again = work / file.name
@@ -417,8 +419,8 @@ def drift(work: Path, since: Path) -> str:
         return "The two runs have too few networks in common."
     low, high = quantiles(ratios, 20)[0], quantiles(ratios, 20)[-1]
     return (
-        f"The same {len(ratios)} measurements, taken in another run: their ratio's median is "
-        f"{statistics.median(ratios):.3f}, and 90 % of the ratios lie between {low:.3f} and "
+        f"For {len(ratios)} measurements that both runs have, the median ratio of times is "
+        f"{statistics.median(ratios):.3f}, and 90 % of the ratios are between {low:.3f} and "
         f"{high:.3f}."
     )
 

@@ -1,10 +1,10 @@
-"""How long archcalc's commands take as whole processes, beside ``import torch``.
+"""Time archcalc's commands as whole processes, compared with ``import torch``.
 
     python benchmarks/startup.py [--rounds 15]
 
-``import torch`` is the floor of every tool that runs the model. The processes take turns, a round
-each, so that a drift of the machine meets all of them; medians and the range are printed, and the
-ratio of medians. Then: GoogLeNet's graph declared and priced, over and over in one process.
+``import torch`` is a lower bound for every tool that runs the model. The processes take turns, so
+that a drift of the machine affects all of them alike. The script prints medians, ranges and ratios
+of medians. Finally, it declares and counts GoogLeNet repeatedly in one process.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ FLOOR = "python -c 'import torch'"
 class Sample(NamedTuple):
     seconds: float
     megabytes: float | None
-    """Peak resident memory; None where the system does not tell (Windows)."""
+    """Peak resident memory in MiB; None if the system does not report it (Windows)."""
 
 
 def run(command: list[str]) -> Sample:
@@ -59,7 +59,7 @@ def run(command: list[str]) -> Sample:
 def processes(rounds: int) -> None:
     chosen = dict(COMMANDS)
     if importlib.util.find_spec("torch") is None:
-        print("torch is not installed here: no floor to compare with\n")
+        print("torch is not installed, so there is nothing to compare with\n")
         del chosen[FLOOR]
     samples: dict[str, list[Sample]] = {name: [] for name in chosen}
     for count in range(rounds + 1):
@@ -94,8 +94,8 @@ def graphs(seconds: float) -> None:
         taken.append(once())
     low, median, high = (f"{1e3 * q:.2f}" for q in statistics.quantiles(taken, n=4))
     print(
-        f"\nGoogLeNet declared and priced: {median} ms a graph (quartiles {low}–{high} ms, "
-        f"{len(taken)} graphs), {len(taken) / sum(taken):,.0f} a second"
+        f"\nGoogLeNet declared and counted: {median} ms per graph (quartiles {low}–{high} ms, "
+        f"{len(taken)} graphs), {len(taken) / sum(taken):,.0f} per second"
     )
 
 
@@ -109,10 +109,10 @@ def machine() -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="archcalc's start-up beside import torch")
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--rounds", type=int, default=15)
     rounds = parser.parse_args().rounds
-    print(f"{machine()}; {rounds} rounds, interleaved\n")
+    print(f"{machine()}; {rounds} interleaved rounds\n")
     processes(rounds)
     graphs(2.0)
 

@@ -1,12 +1,11 @@
-"""Candidates counted per second, on one core: by formula, one network at a time, and by the other
-counters on the same candidates.
+"""Candidates counted per second on one core: by formula, one by one, and by other counters.
 
     python benchmarks/sweep.py [--candidates 1000000] [--peers] [--billion]
 
-Seconds are those of the processor, so that other work on the machine does not count. By formula
-means params and MACs with every guard checked. ``--peers`` also asks fvcore, torch's
-FlopCounterMode and ptflops, each on a few built networks of the same space. ``--billion`` adds a
-sweep of 10⁹ candidates: the memory does not grow with their number.
+Times are processor times, which exclude other work on the machine. By formula means parameters and
+MACs with all guards checked. ``--peers`` also runs fvcore, torch's FlopCounterMode and ptflops on a
+few built networks of the same space. ``--billion`` adds a sweep of 10⁹ candidates, whose memory
+does not grow with their number.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ SPACES: dict[str, dict[str, range]] = {
 
 
 def timed(function: Callable[[], Any], rounds: int = 5) -> tuple[float, float, float]:
-    """Processor seconds: least, median, most."""
+    """(minimum, median, maximum) of the processor time in seconds."""
     samples = []
     for _ in range(rounds):
         started = time.process_time()
@@ -74,7 +73,7 @@ def formulas(count: int, peers: bool) -> None:
 
 
 def counted(spec: str, sizes: dict[str, int]) -> int:
-    """One candidate as a network of its own."""
+    """The MACs of one candidate, counted without a formula."""
     given = dict(sizes)
     side: Any = None
     if "height" in given:
@@ -84,7 +83,7 @@ def counted(spec: str, sizes: dict[str, int]) -> int:
 
 
 def others(spec: str, few: list[dict[str, int]]) -> None:
-    """The counters that run a model, on the built networks of a few candidates."""
+    """Print the rates of other counters on the built networks of a few candidates."""
     import torch
     from fvcore.nn import FlopCountAnalysis
     from ptflops import get_model_complexity_info
@@ -122,7 +121,7 @@ def others(spec: str, few: list[dict[str, int]]) -> None:
 
 
 def memory(billion: bool) -> None:
-    """Peak memory of whole processes, by the number of candidates."""
+    """Print the peak memory of whole processes, by the number of candidates."""
     print(f"{'candidates':>14} {'seconds':>9} {'peak MiB':>9}")
     axes = ["c5_reduce=1:1000", "c3_reduce=1:1000", "c1=1:1000"]
     for place in range(3 if billion else 2):
@@ -150,7 +149,7 @@ def main() -> None:
         f"{platform.processor() or platform.machine()}, Python {platform.python_version()}, "
         f"NumPy {np.__version__}, archcalc {archcalc.__version__}"
     )
-    memory(given.billion)  # first: a process inherits the peak of the one that starts it
+    memory(given.billion)  # first, because a process inherits the peak of its parent
     formulas(given.candidates, given.peers)
 
 

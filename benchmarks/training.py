@@ -1,12 +1,13 @@
-"""Training throughput: the articles' loop as printed beside archcalc's, in turns.
+"""Compare the training throughput of the articles' loop and of archcalc's.
 
     python benchmarks/training.py --data /path/with/FashionMNIST [--models nin-fashion,nin]
 
-The articles' loop: float32, contiguous, each image opened by PIL and transformed by torchvision in
-a DataLoader. archcalc's: bytes in memory, batched on the device, channels last, bf16 where asked.
-The models take turns, a round each, so that a drift of the machine meets both; medians over the
-rounds and the range are printed. The ceiling is this machine's own bf16 matrix product, measured
-between the rounds; a training step is taken as three forward passes of 2 FLOPs a MAC.
+The loop of the articles uses float32 and contiguous tensors; PIL opens each image, and torchvision
+transforms it in a DataLoader. archcalc's loop keeps bytes in memory and batches them on the device,
+with channels last and optionally bf16. The loops take turns, so that a drift of the machine affects
+both; the script prints medians and ranges over the rounds. The ceiling is a bf16 matrix product on
+this machine, measured between the rounds. A training step counts as three forward passes with 2
+FLOPs per MAC.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from archcalc.recipe import find
 
 
 class Pictures(torch.utils.data.Dataset[tuple[torch.Tensor, int]]):
-    """Images as torchvision's data sets give them: through PIL, one at a time."""
+    """Images as in torchvision's data sets: one at a time, through PIL."""
 
     def __init__(self, images: data.InMemory, size: tuple[int, int]) -> None:
         self.arrays = images.images.permute(0, 2, 3, 1).squeeze(3).numpy()
@@ -49,7 +50,7 @@ class Pictures(torch.utils.data.Dataset[tuple[torch.Tensor, int]]):
 
 
 def article(model: str, images: data.InMemory, batch: int, batches: int) -> float:
-    """Images a second of the loop as the articles print it."""
+    """Images per second of the articles' loop."""
     channels, size = images.shape[0], registry.find(model).input[1:]
     net = build(model, (channels, *size)).train()
     adam = torch.optim.Adam(net.parameters(), lr=1e-4)
@@ -67,7 +68,7 @@ def article(model: str, images: data.InMemory, batch: int, batches: int) -> floa
 
 
 def archcalc(model: str, images: data.InMemory, batch: int, batches: int, precision: str) -> float:
-    """Images a second of archcalc's loop over the same images."""
+    """Images per second of archcalc's loop over the same images."""
     name, recipe = find(registry.find(model), "fast")
     with tempfile.TemporaryDirectory() as folder:
         settings = Settings(
@@ -99,7 +100,7 @@ def archcalc(model: str, images: data.InMemory, batch: int, batches: int, precis
 
 
 def ceiling(size: int = 2048) -> float:
-    """FLOPs a second of a bf16 matrix product here."""
+    """FLOPs per second of a bf16 matrix product."""
     a = torch.randn(size, size, dtype=torch.bfloat16)
     a @ a
     started = time.perf_counter()
@@ -128,7 +129,7 @@ def main() -> None:
     print("| model | articles' loop, images/s | archcalc, images/s | ratio | of the ceiling |")
     print("|:--|--:|--:|--:|--:|")
     for model in given.models.split(","):
-        # The images are FashionMNIST's for every model; one that takes colour gets them thrice.
+        # All models get images of FashionMNIST, repeated for three channels if necessary.
         channels, *size = registry.find(model).input
         images = data.InMemory(
             found.images.expand(-1, channels, -1, -1)[:8192].contiguous(), found.labels[:8192]
@@ -141,14 +142,14 @@ def main() -> None:
         work = 3 * 2 * profile(registry.find(model).graph((channels, *size))).macs
         share = statistics.median(ours) * work / statistics.median(ceilings)
         print(
-            f"| {model} | {told(theirs)} | {told(ours)} | "
+            f"| {model} | {spread(theirs)} | {spread(ours)} | "
             f"{statistics.median(ours) / statistics.median(theirs):.2f} | {100 * share:.0f} % of "
             f"{statistics.median(ceilings) / 1e9:,.0f} GFLOP/s |",
             flush=True,
         )
 
 
-def told(values: list[float]) -> str:
+def spread(values: list[float]) -> str:
     return f"{statistics.median(values):,.0f} ({min(values):,.0f} to {max(values):,.0f})"
 
 

@@ -1,6 +1,6 @@
 """The built-in architectures, one paper per file.
 
-Third parties add theirs through the entry-point group ``archcalc.models``.
+Other packages add models through the entry-point group ``archcalc.models``.
 """
 
 BUILT_IN = {
@@ -42,4 +42,4 @@ BUILT_IN = {
     "vgg16": "archcalc.models.vgg:vgg16",
     "vit-b-16": "archcalc.models.vit:vit_b_16",
 }
-"""The module of each network. Looking up a name here reads no metadata of packages."""
+"""``module:attribute`` of each network. Looking up a name here reads no package metadata."""

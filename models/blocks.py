@@ -1,4 +1,4 @@
-"""Blocks of several papers: a convolution followed by its normalisation and activation."""
+"""Blocks that several networks use: a convolution, its normalisation and its activation."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def conv_relu(
     *,
     name: str,
 ) -> Handle:
-    """A convolution with a bias, and ReLU: AlexNet, VGG, NiN, GoogLeNet. An empty ``name`` puts the
-    two nodes straight into the caller's scope."""
+    """A convolution with a bias, and ReLU, as in AlexNet, VGG, NiN and GoogLeNet. With an empty
+    ``name``, both nodes are in the caller's scope."""
     with x.scope(name):
         return relu(conv2d(x, out_channels, kernel_size, stride, padding, groups=groups))
 
@@ -42,8 +42,8 @@ def conv_bn(
     *,
     name: str,
 ) -> Handle:
-    """A convolution without a bias, batch normalisation, and ``activation`` where ``act``: from
-    ResNet on."""
+    """A convolution, by default without a bias, batch normalisation, and ``activation`` if ``act``
+    is true. ResNet and later networks use it."""
     with x.scope(name):
         x = conv2d(x, out_channels, kernel_size, stride, padding, dilation, groups, bias)
         x = batch_norm(x, eps, name="bn")
@@ -51,8 +51,8 @@ def conv_bn(
 
 
 def divisible(channels: float, by: int = 8) -> int:
-    """The nearest multiple of ``by``, and not below 90 % of ``channels``: how MobileNet's authors
-    round widths.
+    """The nearest multiple of ``by`` that is at least 90 % of ``channels``: how the authors of
+    MobileNet round widths.
 
     >>> divisible(32 * 0.35), divisible(24 * 0.75), divisible(72 / 4)
     (16, 24, 24)

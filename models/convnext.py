@@ -37,7 +37,7 @@ def stage(x: Handle, width: int, count: int, *, name: str) -> Handle:
 
 def block(x: Handle, width: int, *, name: str) -> Handle:
     """Figure 4, and layer scale as in appendix A. Stochastic depth, which drops whole blocks in
-    training, is left out: it has no weights and evaluation does not run it."""
+    training, is omitted: it has no weights and no effect in evaluation."""
     with x.scope(name):
         y = ops.conv2d(x, width, 7, padding=3, groups=width, name="depthwise")
         y = ops.permute(y, (0, 2, 3, 1))  # channels last: the 1×1 convolutions are linear layers
@@ -49,13 +49,13 @@ def block(x: Handle, width: int, *, name: str) -> Handle:
 
 
 def down(x: Handle, out: int, *, name: str) -> Handle:
-    """Section 2.6: a 2×2 convolution of stride 2 between two stages, after a normalisation."""
+    """Section 2.6: a normalisation, and a 2×2 convolution with stride 2, between two stages."""
     with x.scope(name):
         return ops.conv2d(norm(x), out, 2, stride=2)
 
 
 def norm(x: Handle) -> Handle:
-    """Layer normalisation over the channels of each place."""
+    """Layer normalisation over the channels of each position."""
     y = ops.permute(x, (0, 2, 3, 1))
     y = ops.layer_norm(y, x.channels, eps=1e-6, name="norm")
     return ops.permute(y, (0, 3, 1, 2))

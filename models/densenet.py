@@ -20,7 +20,7 @@ from .blocks import conv_bn
     aliases=("densenet-121", "densenet"),
 )
 def densenet121(x: Handle, *, num_classes: int = 1000, growth: int = 32) -> Handle:
-    """DenseNet-121: every layer of a block reads all maps before it.
+    """DenseNet-121: every layer of a block reads all preceding maps of the block.
 
     ``growth`` is the rate k.
     """
@@ -49,14 +49,14 @@ def dense(x: Handle, count: int, growth: int, *, name: str) -> Handle:
 
 
 def transition(x: Handle, *, name: str) -> Handle:
-    """Half of the channels (θ = 0.5) and half of each side."""
+    """Halve the channels (θ = 0.5), the height and the width."""
     with x.scope(name):
         x = normalised_conv(x, x.channels // 2, 1, name="reduce")
         return ops.avg_pool2d(x, 2, name="pool")
 
 
 def normalised_conv(x: Handle, out: int, kernel: int, padding: int = 0, *, name: str) -> Handle:
-    """Batch normalisation, ReLU and a convolution, in this order."""
+    """Batch normalisation, ReLU, and a convolution."""
     with x.scope(name):
         x = ops.relu(ops.batch_norm(x, name="bn"))
         return ops.conv2d(x, out, kernel, padding=padding, bias=False)

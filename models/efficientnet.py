@@ -39,7 +39,7 @@ def efficientnet_b0(x: Handle, *, num_classes: int = 1000) -> Handle:
 def stage(
     x: Handle, expansion: int, kernel: int, out: int, count: int, stride: int, *, name: str
 ) -> Handle:
-    """``count`` blocks; the first takes the stride."""
+    """``count`` blocks; the first has the stride."""
     for index in range(1, count + 1):
         first = index == 1
         x = mbconv(x, expansion, kernel, out, stride if first else 1, name=f"{name}_{index}")
@@ -47,10 +47,10 @@ def stage(
 
 
 def mbconv(x: Handle, expansion: int, kernel: int, out: int, stride: int, *, name: str) -> Handle:
-    """MobileNetV2's block with squeeze-and-excitation to a quarter of the channels that come in.
+    """MobileNetV2's block with squeeze-and-excitation to a quarter of the input channels.
 
-    Stochastic depth, which drops whole blocks in training, is left out: it has no weights and
-    evaluation does not run it.
+    Stochastic depth, which drops whole blocks in training, is omitted: it has no weights and no
+    effect in evaluation.
     """
     with x.scope(name):
         y, wide = x, x.channels * expansion

@@ -1,4 +1,4 @@
-"""GoogLeNet as the paper's Table 1 gives it.
+"""GoogLeNet as in Table 1 of the paper.
 
 Szegedy et al. 2014, "Going deeper with convolutions" (arXiv:1409.4842), Table 1 and section 5.
 """
@@ -30,7 +30,7 @@ PAPER = "Szegedy et al. 2014 (arXiv:1409.4842)"
 
 
 def recipes() -> dict[str, Recipe]:
-    """How it is trained on a folder of images of one's own."""
+    """A recipe for users' own folders of images."""
     from archcalc.recipe import Recipe
 
     return {
@@ -81,7 +81,7 @@ def googlenet(x: Handle, *, num_classes: int = 1000, aux: bool = True) -> dict[s
 
     x = inception(x, 256, (160, 320), (32, 128), 128, name="inception_5a")
     x = inception(x, 384, (192, 384), (48, 128), 128, name="inception_5b")
-    x = adaptive_avg_pool2d(x, name="avg_pool")  # the table's 7×7/1: the whole map at 224
+    x = adaptive_avg_pool2d(x, name="avg_pool")  # the table: 7×7/1, the whole map at 224
     x = dropout(x, 0.4)
     outputs = {"output": linear(flatten(x), num_classes)}
     if aux:
@@ -101,6 +101,6 @@ def auxiliary(x: Handle, num_classes: int, *, name: str) -> Handle:
 
 
 def lrn(x: Handle, *, name: str) -> Handle:
-    """Local response normalisation; the paper gives no constants, these are Krizhevsky et al.'s.
-    torch divides alpha by the window, hence 5 times their 1e-4."""
+    """Local response normalisation. The paper gives no constants; these are from Krizhevsky et al.
+    2012. torch divides alpha by the size, hence 5 times their 1e-4."""
     return local_response_norm(x, 5, alpha=5e-4, beta=0.75, k=2.0, name=name)

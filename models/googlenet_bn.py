@@ -1,7 +1,7 @@
-"""GoogLeNet as torchvision builds it: another network than the paper's Table 1.
+"""GoogLeNet as in torchvision, which differs from Table 1 of the paper.
 
-torchvision, ``torchvision/models/googlenet.py``, which was ported from TensorFlow's slim: batch
-normalisation, no convolution bias, and 3×3 where the paper has 5×5.
+``torchvision/models/googlenet.py`` was ported from TensorFlow-Slim. It has batch normalisation, no
+convolution biases, and 3×3 instead of 5×5 convolutions.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ conv_bn = partial(blocks.conv_bn, eps=1e-3)
     aliases=("googlenet-torchvision", "inception-v1-bn"),
 )
 def googlenet_bn(x: Handle, *, num_classes: int = 1000, aux: bool = True) -> dict[str, Handle]:
-    """GoogLeNet as torchvision has it: BN, no LRN, 3×3 in place of 5×5."""
+    """GoogLeNet as in torchvision: BN, no LRN, 3×3 instead of 5×5."""
     x = conv_bn(x, 64, 7, stride=2, padding=3, name="conv1")
     x = max_pool2d(x, 3, stride=2, ceil_mode=True, name="pool1")
     x = conv_bn(x, 64, 1, name="conv2.reduce")
@@ -70,7 +70,7 @@ def inception(
     *,
     name: str,
 ) -> Handle:
-    """The reduced module. ``c5`` keeps the paper's name and widths, its window is 3×3."""
+    """The reduced module. ``c5`` has the name and widths of the paper, but its window is 3×3."""
     with x.scope(name):
         b1 = conv_bn(x, c1, 1, name="b1")
         b3 = conv_bn(x, c3[0], 1, name="b3.reduce")
@@ -83,8 +83,8 @@ def inception(
 
 
 def auxiliary(x: Handle, num_classes: int, *, name: str) -> Handle:
-    """A classifier that runs only in training. It averages to 4×4 at any input; the paper's pool
-    is 5×5 with stride 3, which gives 4×4 at 224."""
+    """A classifier that runs only in training. It averages to 4×4 for any input; the paper's 5×5
+    pool with stride 3 yields 4×4 at 224."""
     x = x.in_training_only()
     with x.scope(name):
         x = conv_bn(adaptive_avg_pool2d(x, 4), 128, 1, name="reduce")

@@ -1,4 +1,4 @@
-"""The Inception module, naive and with 1×1 reductions, and the one branch of the worked example.
+"""The Inception module, naive and with 1×1 reductions, and the branch of the worked example.
 
 Szegedy et al. 2014, "Going deeper with convolutions" (arXiv:1409.4842), figure 2. The widths are
 those of module 3a in Table 1, at its 28×28×192 input.
@@ -44,10 +44,10 @@ def inception(
     aliases=("naive",),
 )
 def naive(x: Handle, *, c1: int = 64, c3: int = 128, c5: int = 32, article: bool = False) -> Handle:
-    """The naive Inception module: 1×1, 3×3, 5×5 and max pool side by side.
+    """The naive Inception module: 1×1, 3×3, 5×5 and max pool in parallel.
 
-    ``article=true`` is the code of the tutorial article on GoogLeNet: each convolution has a bias
-    and is followed by batch normalisation and no ReLU.
+    ``article=true`` follows the code of the tutorial article on GoogLeNet: each convolution has a
+    bias and is followed by batch normalisation, without ReLU.
     """
     b1 = _conv(x, c1, 1, article, name="b1")
     b3 = _conv(x, c3, 3, article, name="b3")
@@ -75,8 +75,8 @@ def reduced(
 ) -> Handle:
     """The Inception module with 1×1 reductions before its 3×3 and 5×5 and after its pool.
 
-    ``article=true`` is the code of the tutorial article on GoogLeNet: each convolution has a bias
-    and is followed by batch normalisation and no ReLU.
+    ``article=true`` follows the code of the tutorial article on GoogLeNet: each convolution has a
+    bias and is followed by batch normalisation, without ReLU.
     """
     b1 = _conv(x, c1, 1, article, name="b1")
     b3 = _conv(x, c3_reduce, 1, article, name="b3.reduce")
@@ -90,20 +90,20 @@ def reduced(
 
 @architecture("inception-5x5", input="28x28x192", source=f"{PAPER}, figure 2a, the 5×5")
 def direct_5x5(x: Handle, *, c5: int = 32) -> Handle:
-    """The worked example, before: a 5×5 convolution straight on 192 channels."""
+    """The worked example, before: a 5×5 convolution directly on 192 channels."""
     return conv_relu(x, c5, 5, padding=2, name="b5")
 
 
 @architecture("inception-5x5-reduced", input="28x28x192", source=f"{PAPER}, figure 2b, the 5×5")
 def reduced_5x5(x: Handle, *, c5_reduce: int = 16, c5: int = 32) -> Handle:
-    """The worked example, after: a 1×1 reduces to 16 channels in front of the 5×5."""
+    """The worked example, after: a 1×1 reduces to 16 channels before the 5×5."""
     x = conv_relu(x, c5_reduce, 1, name="b5.reduce")
     return conv_relu(x, c5, 5, padding=2, name="b5")
 
 
 def _conv(x: Handle, channels: int, kernel: int, article: bool, *, name: str) -> Handle:
-    """A convolution that keeps height and width: with ReLU as in the paper, or with a bias, batch
-    normalisation and no ReLU as in the article's code."""
+    """A convolution that keeps height and width. ReLU follows, as in the paper, or batch
+    normalisation, as in the code of the article."""
     if not article:
         return conv_relu(x, channels, kernel, padding=kernel // 2, name=name)
     with x.scope(name):

@@ -2,7 +2,7 @@
 
 Szegedy, Vanhoucke, Ioffe, Shlens and Wojna 2015, "Rethinking the Inception architecture for
 computer vision" (arXiv:1512.00567), Table 1. The paper gives no widths inside the modules; they are
-those of the network that the authors released, which torchvision has too.
+from the network that the authors released, as in torchvision.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ def inception_v3(x: Handle, *, num_classes: int = 1000, aux: bool = True) -> dic
     x = conv_bn(x, 32, 3, name="conv2")
     x = conv_bn(x, 64, 3, padding=1, name="conv3")
     x = ops.max_pool2d(x, 3, stride=2, name="pool1")
-    # The table's last three convolutions (80, 192 of stride 2, 288) are 80, 192 and a pool in the
-    # released network; both end at 35×35.
+    # The table ends the stem with convolutions of 80, 192 (stride 2) and 288 channels. The released
+    # network has 80, 192 and a pool. Both yield 35×35.
     x = conv_bn(x, 80, 1, name="conv4")
     x = conv_bn(x, 192, 3, name="conv5")
     x = ops.max_pool2d(x, 3, stride=2, name="pool2")
@@ -55,7 +55,7 @@ def inception_v3(x: Handle, *, num_classes: int = 1000, aux: bool = True) -> dic
 
 
 def inception_a(x: Handle, pool: int, *, name: str) -> Handle:
-    """Figure 5, over the 35×35 grid; its first tower keeps a 5×5 in the released network."""
+    """Figure 5, over the 35×35 grid. The first tower has a 5×5 in the released network."""
     with x.scope(name):
         b1 = conv_bn(x, 64, 1, name="b1")
         b5 = conv_bn(x, 48, 1, name="b5.reduce")
@@ -104,7 +104,7 @@ def reduction_b(x: Handle, *, name: str) -> Handle:
 
 
 def inception_c(x: Handle, *, name: str) -> Handle:
-    """Figure 7, over the 8×8 grid: towers that fork."""
+    """Figure 7, over the 8×8 grid, with towers that fork."""
     with x.scope(name):
         b1 = conv_bn(x, 320, 1, name="b1")
         b3 = conv_bn(x, 384, 1, name="b3.reduce")
@@ -122,7 +122,7 @@ def inception_c(x: Handle, *, name: str) -> Handle:
 
 
 def pooled(x: Handle, out: int) -> Handle:
-    """Every module's pooling branch."""
+    """The pooling branch of every module."""
     x = ops.avg_pool2d(x, 3, stride=1, padding=1, name="pool")
     return conv_bn(x, out, 1, name="pool_proj")
 

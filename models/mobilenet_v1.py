@@ -34,18 +34,18 @@ def mobilenet_v1(x: Handle, *, num_classes: int = 1000, multiplier: float = 1.0)
     for index in range(8, 13):
         x = separable(x, channels(512, multiplier), name=f"conv{index}")
     x = separable(x, channels(1024, multiplier), stride=2, name="conv13")
-    # "s2" in the table, which goes on with 7×7.
+    # The table says "s2", but continues with 7×7.
     x = separable(x, channels(1024, multiplier), name="conv14")
     return linear(flatten(adaptive_avg_pool2d(x, name="avg_pool")), num_classes, name="fc")
 
 
 def separable(x: Handle, out: int, stride: int = 1, *, name: str) -> Handle:
-    """Figure 3: a 3×3 convolution of each channel by itself, then a 1×1 over all of them."""
+    """Figure 3: a depthwise 3×3 convolution, then a 1×1 over all channels."""
     with x.scope(name):
         x = conv_bn(x, x.channels, 3, stride, padding=1, groups=x.channels, name="depthwise")
         return conv_bn(x, out, 1, name="pointwise")
 
 
 def channels(count: int, multiplier: float) -> int:
-    """α times as many, at least 8 as in the authors' code."""
+    """α times ``count``, and at least 8 as in the authors' code."""
     return max(int(count * multiplier), 8)

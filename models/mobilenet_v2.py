@@ -35,7 +35,7 @@ def mobilenet_v2(x: Handle, *, num_classes: int = 1000, multiplier: float = 1.0)
     x = stage(x, 6, divisible(96 * multiplier), 3, 1, name="conv6")
     x = stage(x, 6, divisible(160 * multiplier), 3, 2, name="conv7")
     x = stage(x, 6, divisible(320 * multiplier), 1, 1, name="conv8")
-    # Section 4: multipliers below 1 leave the last convolution as it is.
+    # Section 4: multipliers below 1 do not change the last convolution.
     x = conv_bn(x, divisible(1280 * max(multiplier, 1.0)), 1, activation=ops.relu6, name="conv9")
     x = ops.flatten(ops.adaptive_avg_pool2d(x, name="avg_pool"))
     # The paper does not mention dropout; this is torchvision's.
@@ -43,15 +43,15 @@ def mobilenet_v2(x: Handle, *, num_classes: int = 1000, multiplier: float = 1.0)
 
 
 def stage(x: Handle, expansion: int, out: int, count: int, stride: int, *, name: str) -> Handle:
-    """``count`` blocks; the first takes the stride."""
+    """``count`` blocks; the first has the stride."""
     for index in range(1, count + 1):
         x = inverted(x, expansion, out, stride if index == 1 else 1, name=f"{name}_{index}")
     return x
 
 
 def inverted(x: Handle, expansion: int, out: int, stride: int, *, name: str) -> Handle:
-    """Table 1: 1×1 to ``expansion`` times the channels, 3×3 of each by itself, 1×1 without an
-    activation; the input is added where the sizes agree."""
+    """Table 1: a 1×1 to ``expansion`` times the channels, a depthwise 3×3, and a 1×1 without an
+    activation. The input is added if the sizes agree."""
     with x.scope(name):
         y = x
         if expansion != 1:

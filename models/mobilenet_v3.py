@@ -112,14 +112,14 @@ def bottleneck(
             name="depthwise",
         )
         if excited:
-            # Rounded to a multiple of 8, which only the authors' code says.
+            # Rounded to a multiple of 8 as in the authors' code; the paper does not mention it.
             y = gated(y, divisible(expanded // 4), gate=ops.hardsigmoid)
         y = conv_bn(y, out, 1, act=False, eps=EPS, name="project")
         return ops.add(x, y) if stride == 1 and x.channels == out else y
 
 
 def head(x: Handle, wide: int, hidden: int, num_classes: int) -> Handle:
-    """The efficient last stage (figure 5): the pool comes before the widest layer."""
+    """The efficient last stage (figure 5), with the pool before the widest layer."""
     x = conv_bn(x, wide, 1, eps=EPS, activation=HS, name="conv2")
     x = ops.flatten(ops.adaptive_avg_pool2d(x, name="avg_pool"))
     # "NBN": 1×1 convolutions over a 1×1 map, with biases. Dropout of 0.2 as in section 6.1.1.

@@ -1,7 +1,7 @@
 """Network in Network on CIFAR-10.
 
-Lin, Chen and Yan 2013, "Network In Network" (arXiv:1312.4400). The paper prints no widths; these
-are of the authors' cuda-convnet definition, ``cifar-10_def``.
+Lin, Chen and Yan 2013, "Network In Network" (arXiv:1312.4400). The paper gives no widths; these are
+from the authors' cuda-convnet definition, ``cifar-10_def``.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ if TYPE_CHECKING:
 
 
 def recipes() -> dict[str, Recipe]:
-    """How NiN is trained on CIFAR-10."""
+    """Recipes for CIFAR-10."""
     from archcalc.recipe import Recipe
 
     return {
-        # A tutorial article on NiN for CIFAR-10: last epoch 86.43 %, best 87.53 %. It took the best
-        # by the test images; here it is taken by images held out of the training set.
+        # A tutorial article on NiN for CIFAR-10: last epoch 86.43 %, best 87.53 %. It chose the
+        # best epoch by the test images; archcalc chooses it by images held out of the training set.
         "article": Recipe(
             data="cifar-10",
             optimizer="adam",
@@ -42,17 +42,17 @@ def recipes() -> dict[str, Recipe]:
             lr=0.1,
             momentum=0.9,
             weight_decay=1e-4,
-            decay_biases=False,  # cuda-convnet decays weights alone
+            decay_biases=False,  # cuda-convnet decays only weights
             bias_lr=2.0,
             last_lr=0.1,
             batch=128,
-            epochs=240,  # "about 230"; ten more after the last step
+            epochs=240,  # "about 230", and ten more after the last step
             schedule="steps",
             milestones=(200, 230),
             factor=0.1,
             normalise="zca",
         ),
-        # One cycle of SGD; small images at first, since the network is fully convolutional.
+        # One cycle of SGD. The images are small at first: the network is fully convolutional.
         "fast": Recipe(
             data="cifar-10",
             optimizer="sgd",
@@ -96,17 +96,17 @@ def nin(
 ) -> Handle:
     """Network in Network for CIFAR-10: three mlpconv layers, then global average pooling.
 
-    ``head=fc`` puts a fully connected layer in the pooling's place, as Table 5 does to compare the
-    two; ``mlp=false`` leaves out the 1×1 layers, and a plain convolutional network remains.
-    ``norm=batch`` is not the paper's, which is older than batch normalisation: it normalises after
-    every convolution but the last, and leaves the last without ReLU. It trains faster.
+    ``head=fc`` replaces the pooling by a fully connected layer, for the comparison of Table 5.
+    ``mlp=false`` omits the 1×1 layers, which leaves a plain convolutional network. ``norm=batch``
+    adds batch normalisation after every convolution but the last, which then has no ReLU. It trains
+    faster. It is not in the paper, which is older than batch normalisation.
     """
     x = mlpconv(x, 192, 5, (160, 96), mlp, norm, name="mlpconv1")
     x = ops.max_pool2d(x, 3, stride=2, padding=1, name="pool1")  # authors: pad 0, rounding up
     x = ops.dropout(x, dropout, name="dropout1")
 
     x = mlpconv(x, 192, 5, (192, 192), mlp, norm, name="mlpconv2")
-    x = ops.max_pool2d(x, 3, stride=2, padding=1, name="pool2")  # the same
+    x = ops.max_pool2d(x, 3, stride=2, padding=1, name="pool2")  # likewise
     x = ops.dropout(x, dropout, name="dropout2")
 
     if norm == "batch":
@@ -114,11 +114,11 @@ def nin(
         x = ops.conv2d(x, num_classes, 1, name="mlpconv3.classes")
     elif mlp:
         x = mlpconv(x, 192, 3, (192, num_classes), name="mlpconv3")
-    else:  # one map a class comes straight from the last linear convolution
+    else:  # the last plain convolution yields one map per class
         x = mlpconv(x, num_classes, 3, (), name="mlpconv3")
     if head == "gap":
         return ops.flatten(ops.adaptive_avg_pool2d(x, name="gap"))
-    return ops.linear(ops.flatten(x), num_classes, name="fc")  # Table 5: all else stays
+    return ops.linear(ops.flatten(x), num_classes, name="fc")  # Table 5: the rest is unchanged
 
 
 def mlpconv(
@@ -131,8 +131,9 @@ def mlpconv(
     *,
     name: str,
 ) -> Handle:
-    """A convolution, then a small perceptron over the channels: 1×1 convolutions (section 3.1),
-    called cascaded cross-channel parametric pooling too. Without ``mlp``, the convolution alone."""
+    """A convolution, then a small perceptron over the channels. The perceptron consists of 1×1
+    convolutions (section 3.1), also called cascaded cross-channel parametric pooling. Without
+    ``mlp``, only the convolution."""
     conv = conv_bn if norm == "batch" else conv_relu
     with x.scope(name):
         x = conv(x, channels, kernel, padding=kernel // 2, name="")

@@ -1,5 +1,7 @@
-"""NiN on FashionMNIST, as a tutorial article on NiN for FashionMNIST writes it: every perceptron
-layer is as wide as its convolution. The images are enlarged to 32×32."""
+"""NiN on FashionMNIST, as in a tutorial article on NiN for FashionMNIST.
+
+Every perceptron layer is as wide as its convolution. The images are enlarged to 32×32.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def recipes() -> dict[str, Recipe]:
-    """How the network is trained on FashionMNIST."""
+    """Recipes for FashionMNIST."""
     from archcalc.recipe import Recipe
 
     return {

@@ -1,6 +1,6 @@
-"""NiN grown in three stages on MNIST, as a tutorial article on NiN for MNIST builds it.
+"""NiN on MNIST in three stages, as in a tutorial article on NiN for MNIST.
 
-Every stage starts from the weights of the one before and gets one or two more 1×1 convolutions. The
+Each stage starts from the weights of the previous one and adds one or two 1×1 convolutions. The
 images are enlarged to 224×224.
 """
 
@@ -20,7 +20,7 @@ ARTICLE = "the tutorial article on NiN for MNIST"
 
 
 def first_stage() -> dict[str, Recipe]:
-    """The training of v0. The article gives 95.19 % without the number of epochs."""
+    """Recipes for v0. The article reports 95.19 % and does not give the number of epochs."""
     from archcalc.recipe import Recipe
 
     article = Recipe(
@@ -31,7 +31,7 @@ def first_stage() -> dict[str, Recipe]:
         batch=60,
         epochs=10,
         init="torch",
-        normalise="channel",  # its 0.1307 and 0.3081 are the mean and deviation of MNIST
+        normalise="channel",  # 0.1307 and 0.3081 in the article: MNIST's mean and deviation
     )
     fast = Recipe(
         data="mnist",
@@ -48,7 +48,8 @@ def first_stage() -> dict[str, Recipe]:
 
 
 def second_stage() -> dict[str, Recipe]:
-    """How v1 goes on from v0: the article begins the new 1×1 convolutions with weights of 1."""
+    """Recipes for v1, which starts from v0. The article sets the weights of the new 1×1
+    convolutions to 1."""
     found = first_stage()
     return {
         "article": replace(found["article"], grows_from="nin-mnist-v0", new_weights=1.0),
@@ -57,7 +58,8 @@ def second_stage() -> dict[str, Recipe]:
 
 
 def third_stage() -> dict[str, Recipe]:
-    """How v2 goes on from v1, in smaller steps; the article fills the new convolution with 0.01."""
+    """Recipes for v2, which starts from v1, with a smaller learning rate. The article sets the
+    weights of the new convolution to 0.01."""
     found = first_stage()
     article = replace(found["article"], grows_from="nin-mnist-v1", new_weights=0.01, lr=0.0004)
     return {
@@ -68,11 +70,11 @@ def third_stage() -> dict[str, Recipe]:
 
 @architecture("nin-mnist-v0", input="224x224x1", source=f"{ARTICLE}, stage v0", recipes=first_stage)
 def v0(x: Handle, *, global_pool: bool = False) -> Handle:
-    """NiN for MNIST, first stage: one 1×1 convolution a group.
+    """NiN for MNIST, first stage: one 1×1 convolution per group.
 
-    As written it has 40 logits for 10 classes: see ``global_pool`` of nin-mnist-v2.
+    As published, it has 40 logits for 10 classes: see ``global_pool`` of nin-mnist-v2.
     """
-    x = group(x, 10, 1, act=False, name="group1")  # as written: no ReLU before the pool
+    x = group(x, 10, 1, act=False, name="group1")  # as published: no ReLU before the pool
     x = group(x, 20, 1, name="group2")
     x = group(x, 10, 1, name="group3")
     return head(x, global_pool)
@@ -84,7 +86,7 @@ def v0(x: Handle, *, global_pool: bool = False) -> Handle:
 def v1(x: Handle, *, global_pool: bool = False) -> Handle:
     """NiN for MNIST, second stage: groups 1 and 3 get a second 1×1 convolution.
 
-    As written it has 40 logits for 10 classes: see ``global_pool`` of nin-mnist-v2.
+    As published, it has 40 logits for 10 classes: see ``global_pool`` of nin-mnist-v2.
     """
     x = group(x, 10, 2, name="group1")
     x = group(x, 20, 1, name="group2")
@@ -102,8 +104,8 @@ def v1(x: Handle, *, global_pool: bool = False) -> Handle:
 def v2(x: Handle, *, global_pool: bool = False) -> Handle:
     """NiN for MNIST, third stage: group 2 gets a second 1×1 convolution as well.
 
-    As written it averages 14×14 windows of a 28×28 map, which leaves 2×2 of them: 40 logits for 10
-    classes. ``global_pool=true`` averages the whole map, which gives the 10 that were meant.
+    As published, it averages 14×14 windows of a 28×28 map. This yields 2×2 values per map, so 40
+    logits for 10 classes. ``global_pool=true`` averages the whole map, for 10 logits.
     """
     x = group(x, 10, 2, name="group1")
     x = group(x, 20, 2, name="group2")
@@ -112,7 +114,8 @@ def v2(x: Handle, *, global_pool: bool = False) -> Handle:
 
 
 def group(x: Handle, width: int, pointwise: int, act: bool = True, *, name: str) -> Handle:
-    """A 3×3 convolution, ``pointwise`` 1×1 ones, and a pool. ``act``: ReLU before the pool too."""
+    """A 3×3 convolution, ``pointwise`` 1×1 convolutions, and a pool. ``act`` adds a ReLU before the
+    pool."""
     with x.scope(name):
         x = conv2d(x, width, 3, padding=1)
         for index in range(1, pointwise + 1):
@@ -121,6 +124,6 @@ def group(x: Handle, width: int, pointwise: int, act: bool = True, *, name: str)
 
 
 def head(x: Handle, global_pool: bool) -> Handle:
-    """The average pool that ends each stage, as written or as meant."""
+    """The average pool that ends each stage: over 14×14 windows as published, or global."""
     x = adaptive_avg_pool2d(x, name="gap") if global_pool else avg_pool2d(x, 14)
     return flatten(x)

@@ -1,4 +1,4 @@
-"""ResNets of Table 1, and the frame that ResNeXt-50, SE-ResNet-50 and SKNet-50 share with them.
+"""The ResNets of Table 1, and the parts that ResNeXt-50, SE-ResNet-50 and SKNet-50 share with them.
 
 He, Zhang, Ren and Sun 2015, "Deep residual learning for image recognition" (arXiv:1512.03385),
 Table 1.
@@ -21,7 +21,7 @@ StrideIn = Literal["1x1", "3x3"]
 PAPER = "He et al. 2015 (arXiv:1512.03385)"
 
 Block = Callable[..., Handle]
-"""(x, width, out_channels, stride, name=...) -> a residual block's output."""
+"""(x, width, out_channels, stride, name=...) -> the output of a residual block."""
 
 
 @architecture("resnet18", input="224x224x3", source=f"{PAPER}, Table 1", aliases=("resnet-18",))
@@ -45,8 +45,8 @@ def resnet34(x: Handle, *, num_classes: int = 1000) -> Handle:
 def resnet50(x: Handle, *, num_classes: int = 1000, stride_in: StrideIn = "1x1") -> Handle:
     """ResNet-50: sixteen bottleneck blocks with shortcuts.
 
-    ``stride_in`` is where a stage halves its map: in the first 1×1, as the paper does, or in the
-    3×3, as torchvision does at 6 % more multiply-adds.
+    ``stride_in`` is the convolution with which a stage halves its map: the first 1×1 as in the
+    paper, or the 3×3 as in torchvision, which needs 6 % more multiply-adds.
     """
     return deep(x, (3, 4, 6, 3), num_classes, stride_in)
 
@@ -95,21 +95,21 @@ def deep(
 def stem(x: Handle) -> Handle:
     """Rows conv1 and the pool of conv2_x."""
     x = conv_bn(x, 64, 7, stride=2, padding=3, name="conv1")
-    # The paper gives no padding; torchvision pads by 1, the authors' Caffe net rounds up instead.
+    # The paper gives no padding. torchvision pads by 1; the authors' Caffe network rounds up.
     return max_pool2d(x, 3, stride=2, padding=1, name="pool1")
 
 
 def stage(
     x: Handle, block: Block, count: int, width: int, out: int, stride: int = 1, *, name: str
 ) -> Handle:
-    """``count`` blocks; the first takes the stride."""
+    """``count`` blocks; the first has the stride."""
     for index in range(1, count + 1):
         x = block(x, width, out, stride if index == 1 else 1, name=f"{name}_{index}")
     return x
 
 
 def basic(x: Handle, width: int, out: int, stride: int, *, name: str) -> Handle:
-    """Two 3×3 and the shortcut: figure 5, left."""
+    """Two 3×3 convolutions and the shortcut: figure 5, left."""
     with x.scope(name):
         y = conv_bn(x, width, 3, stride=stride, padding=1, name="first")
         y = conv_bn(y, out, 3, padding=1, act=False, name="second")
@@ -127,7 +127,8 @@ def bottleneck(
     groups: int = 1,
     attend: Callable[[Handle], Handle] | None = None,
 ) -> Handle:
-    """1×1, 3×3, 1×1 and the shortcut. ``attend`` works on the result before they are added."""
+    """1×1, 3×3 and 1×1 convolutions, and the shortcut. ``attend`` is applied before the
+    addition."""
     first, second = (stride, 1) if stride_in == "1x1" else (1, stride)
     with x.scope(name):
         y = conv_bn(x, width, 1, stride=first, name="reduce")
@@ -139,8 +140,8 @@ def bottleneck(
 
 
 def join(x: Handle, y: Handle, stride: int) -> Handle:
-    """y plus the shortcut from x: the identity where the sizes agree, else a 1×1 projection
-    (option B of section 4.1)."""
+    """y plus the shortcut from x: the identity if the sizes agree, else a 1×1 projection (option B
+    of section 4.1)."""
     if stride != 1 or x.channels != y.channels:
         x = conv_bn(x, y.channels, 1, stride=stride, act=False, name="shortcut")
     return relu(add(y, x))

@@ -25,9 +25,9 @@ SK_TABLE = "Li et al. 2019 (arXiv:1903.06586), Table 2"
 def resnext50(
     x: Handle, *, num_classes: int = 1000, cardinality: int = 32, group_width: int = 4
 ) -> Handle:
-    """ResNeXt-50 32×4d: ResNet-50 with 32 groups of 4 channels in each first 3×3.
+    """ResNeXt-50 32×4d: ResNet-50 with 32 groups in each 3×3, of 4 channels in the first stage.
 
-    The stride is in the 3×3, as section 4 says. ``cardinality`` is the number of groups.
+    The stride is in the 3×3, as in section 4. ``cardinality`` is the number of groups.
     """
     block = partial(bottleneck, groups=cardinality)
     width = cardinality * group_width

@@ -53,10 +53,10 @@ def se_resnet50(
 
 
 def squeeze_excite(x: Handle, reduction: int, *, name: str = "se") -> Handle:
-    """Average each map, FC to C/r, ReLU, FC to C, sigmoid, scale the maps by it.
+    """Average each map, FC to C/r, ReLU, FC to C, sigmoid, scale the maps by the result.
 
-    Fully connected layers as in section 3.2; the authors' Caffe code writes the same two as 1×1
-    convolutions over a 1×1 map. They have biases there, which equation 3 leaves out.
+    The layers are fully connected as in section 3.2. The authors' Caffe code has equivalent 1×1
+    convolutions over a 1×1 map, with biases, which equation 3 omits.
     """
     return gated(x, max(x.channels // reduction, 1), name=name)
 
@@ -69,8 +69,8 @@ def gated(
     *,
     name: str = "se",
 ) -> Handle:
-    """The same with ``inner`` channels between the two layers, and other functions: the form that
-    MobileNetV3 and EfficientNet use."""
+    """:func:`squeeze_excite` with ``inner`` channels between the two layers, and with other
+    functions, as in MobileNetV3 and EfficientNet."""
     with x.scope(name):
         s = ops.flatten(ops.adaptive_avg_pool2d(x, name="squeeze"))
         s = activation(ops.linear(s, inner, name="fc1"))

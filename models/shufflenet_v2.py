@@ -22,7 +22,7 @@ CHANNELS: dict[str, tuple[int, int, int, int]] = {
     "1.5": (176, 352, 704, 1024),
     "2.0": (244, 488, 976, 2048),
 }
-"""Table 5's output channels of stages 2, 3, 4 and conv5."""
+"""The output channels of stages 2, 3, 4 and conv5 in Table 5."""
 
 
 @architecture(
@@ -32,7 +32,7 @@ CHANNELS: dict[str, tuple[int, int, int, int]] = {
     aliases=("shufflenet", "shufflenetv2"),
 )
 def shufflenet_v2(x: Handle, *, num_classes: int = 1000, multiplier: Multiplier = "1.0") -> Handle:
-    """ShuffleNet v2: half of the channels pass each unit untouched, then all are shuffled."""
+    """ShuffleNet v2: half of the channels bypass each unit, then all are shuffled."""
     stage2, stage3, stage4, last = CHANNELS[multiplier]
     x = conv_bn(x, 24, 3, stride=2, padding=1, name="conv1")
     x = ops.max_pool2d(x, 3, stride=2, padding=1, name="pool1")
@@ -45,7 +45,7 @@ def shufflenet_v2(x: Handle, *, num_classes: int = 1000, multiplier: Multiplier 
 
 
 def stage(x: Handle, out: int, repeat: int, *, name: str) -> Handle:
-    """A unit that halves the map, then ``repeat`` − 1 that keep it."""
+    """A unit that halves the map, then ``repeat`` − 1 units that keep its size."""
     x = down(x, out, name=f"{name}_1")
     for index in range(2, repeat + 1):
         x = unit(x, name=f"{name}_{index}")
@@ -53,7 +53,7 @@ def stage(x: Handle, out: int, repeat: int, *, name: str) -> Handle:
 
 
 def unit(x: Handle, *, name: str) -> Handle:
-    """Figure 3 (c)."""
+    """Figure 3 (c): half of the channels bypass the branch."""
     half = x.channels // 2
     with x.scope(name):
         kept, y = ops.split(x, (half, half))
@@ -61,7 +61,7 @@ def unit(x: Handle, *, name: str) -> Handle:
 
 
 def down(x: Handle, out: int, *, name: str) -> Handle:
-    """Figure 3 (d): both halves come from the whole input."""
+    """Figure 3 (d): both halves are computed from the whole input."""
     with x.scope(name):
         y = conv_bn(x, x.channels, 3, 2, 1, groups=x.channels, act=False, name="short.depthwise")
         y = conv_bn(y, out // 2, 1, name="short.pointwise")
@@ -69,7 +69,7 @@ def down(x: Handle, out: int, *, name: str) -> Handle:
 
 
 def branch(x: Handle, width: int, stride: int) -> Handle:
-    """1×1, 3×3 of each channel by itself, 1×1."""
+    """A 1×1, a depthwise 3×3, and a 1×1 convolution."""
     x = conv_bn(x, width, 1, name="reduce")
     x = conv_bn(x, width, 3, stride, 1, groups=width, act=False, name="depthwise")
     return conv_bn(x, width, 1, name="pointwise")

@@ -34,7 +34,7 @@ def unit(
     reduction: int = 16,
     least_width: int = 32,
 ) -> Handle:
-    """The SK unit: 3×3 and dilated 3×3 side by side, mixed by attention over the two.
+    """The SK unit: 3×3 and dilated 3×3 in parallel, weighted by attention over the branches.
 
     The options are M, G, r and L of the paper.
     """
@@ -58,7 +58,7 @@ def sknet50(
     reduction: int = 16,
     least_width: int = 32,
 ) -> Handle:
-    """SKNet-50: ResNeXt-50 with an SK unit in place of each grouped 3×3.
+    """SKNet-50: ResNeXt-50 with an SK unit instead of each grouped 3×3.
 
     The options are M, G, r and L of the paper.
     """
@@ -85,7 +85,7 @@ def sk_block(
     least: int,
     name: str,
 ) -> Handle:
-    """1×1, SK convolution, 1×1 and the shortcut. The SK convolution takes the stride."""
+    """1×1, SK convolution, 1×1, and the shortcut. The SK convolution has the stride."""
     with x.scope(name):
         y = conv_bn(x, width, 1, name="reduce")
         with x.scope("sk"):

@@ -1,4 +1,4 @@
-"""SqueezeNet 1.0, the paper's, and 1.1.
+"""SqueezeNet 1.0, as in the paper, and 1.1.
 
 Iandola et al. 2016, "SqueezeNet: AlexNet-level accuracy with 50x fewer parameters and <0.5MB model
 size" (arXiv:1602.07360), Table 1; 1.1 is in the authors' repository, forresti/SqueezeNet.
@@ -60,7 +60,7 @@ def pool(x: Handle, *, name: str) -> Handle:
 
 
 def fire(x: Handle, squeeze: int, expand1: int, expand3: int, *, name: str) -> Handle:
-    """Figure 1: 1×1 convolutions to few channels, then 1×1 and 3×3 side by side."""
+    """Figure 1: a 1×1 convolution to few channels, then 1×1 and 3×3 in parallel."""
     with x.scope(name):
         x = conv_relu(x, squeeze, 1, name="squeeze")
         a = conv_relu(x, expand1, 1, name="expand1x1")

@@ -20,17 +20,17 @@ from .blocks import conv_relu
     aliases=("u-net",),
 )
 def unet(x: Handle, *, num_classes: int = 2, padded: bool = False) -> Handle:
-    """U-Net: four levels down, four up, and the maps of the way down joined on the way up.
+    """U-Net: four levels down and four up, with skip connections between them.
 
-    ``padded`` keeps the size of every map, as most later versions do; the paper's convolutions
-    have no padding, so that its maps shrink and what is joined is cropped.
+    ``padded`` keeps the size of every map, as in most later versions. Without it, as in the paper,
+    the maps shrink, and skip connections are cropped.
     """
     padding = 1 if padded else 0
     a = double(x, 64, padding, name="down1")
     b = double(ops.max_pool2d(a, 2, name="pool1"), 128, padding, name="down2")
     c = double(ops.max_pool2d(b, 2, name="pool2"), 256, padding, name="down3")
     d = double(ops.max_pool2d(c, 2, name="pool3"), 512, padding, name="down4")
-    # Section 3.1 has dropout at the end of this path; the rates are those of the authors' code.
+    # Section 3.1 has dropout at the end of this path; the rates are from the authors' code.
     d = ops.dropout(d, 0.5, name="dropout4")
     x = double(ops.max_pool2d(d, 2, name="pool4"), 1024, padding, name="bottom")
     x = ops.dropout(x, 0.5, name="dropout5")
@@ -49,14 +49,14 @@ def double(x: Handle, width: int, padding: int, *, name: str) -> Handle:
 
 
 def up(x: Handle, skip: Handle, width: int, padding: int, *, name: str) -> Handle:
-    """A 2×2 up-convolution, the map from the way down, and two 3×3 convolutions."""
+    """A 2×2 up-convolution, the skip connection, and two 3×3 convolutions."""
     x = ops.conv_transpose2d(x, width, 2, stride=2, name=f"{name}.upconv")
     x = ops.concat([crop(skip, x, name=f"{name}.crop"), x], name=f"{name}.concat")
     return double(x, width, padding, name=name)
 
 
 def crop(x: Handle, like: Handle, *, name: str) -> Handle:
-    """The middle of ``x``, as high and as wide as ``like``."""
+    """The centre of ``x``, with the height and width of ``like``."""
     for dim in (2, 3):
         size = like.shape[dim]
         start = (x.shape[dim] - size) // 2

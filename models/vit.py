@@ -27,9 +27,9 @@ def vit_b_16(x: Handle, *, num_classes: int = 1000) -> Handle:
 def vit(
     x: Handle, patch: int, *, layers: int, width: int, mlp: int, heads: int, num_classes: int
 ) -> Handle:
-    """Figure 1; the arguments are the columns of Table 1. Dropout, 0.1 on ImageNet and 0 on JFT
-    (Table 3), is left out."""
-    x = ops.conv2d(x, width, patch, stride=patch, name="patches")  # equation 1's E, as convolution
+    """Figure 1. The arguments are the columns of Table 1. Dropout (0.1 on ImageNet and 0 on JFT,
+    Table 3) is omitted."""
+    x = ops.conv2d(x, width, patch, stride=patch, name="patches")  # E of equation 1
     x = ops.permute(ops.flatten(x, 2), (0, 2, 1))
     token = ops.parameter(x, (1, 1, width), name="class_token")
     x = ops.concat([ops.expand(token, x), x])
@@ -43,7 +43,7 @@ def vit(
 
 
 def encoder(x: Handle, heads: int, mlp: int, *, name: str) -> Handle:
-    """Equations 2 and 3."""
+    """Equations 2 and 3: attention and perceptron, each after a normalisation."""
     width = x.shape[-1]
     with x.scope(name):
         y = ops.layer_norm(x, width, eps=EPS, name="norm1")
@@ -54,7 +54,7 @@ def encoder(x: Handle, heads: int, mlp: int, *, name: str) -> Handle:
 
 
 def attention(x: Handle, heads: int) -> Handle:
-    """Appendix A: every position looks at every other, in each head by itself."""
+    """Appendix A: multi-head self-attention over all positions."""
     batch, length, width = x.shape
     with x.scope("attention"):
         qkv = ops.split(ops.linear(x, 3 * width, name="qkv"), (width, width, width), dim=2)

@@ -176,7 +176,7 @@ def test_a_model_that_is_not_in_the_base_is_new(
             ["HEAD", "--", "nin"],
             "nin is part of an installed package, which is the same at both commits",
         ),
-        (["HEAD", "--", "/net.py:small"], "write the path from here, as ./net.py:Net"),
+        (["HEAD", "--", "/net.py:small"], "give a relative path, such as ./net.py:Net"),
         (["--", "./net.py:small"], "give two reports, such as base.json head.json, or a commit"),
         (["HEAD", "HEAD", "HEAD", "--", "./net.py:small"], "give two reports"),
         (["HEAD", "--budget", "none.toml"], "there is no file none.toml"),
@@ -376,7 +376,7 @@ def test_a_fork_has_no_comment_and_the_same_code(repository: Repository, action)
     base = repository.git("rev-parse", "HEAD")
     repository.commit(net_py=WIDER)
     assert action(base, refuses=True).code == action(base).code == 1
-    assert "this token may not write" in action(base, refuses=True).log
+    assert "this token cannot write" in action(base, refuses=True).log
     repository.commit(net_py=NET.replace('"first"', '"stem"'))
     kept = action(base, refuses=True)
     assert kept.code == 0
@@ -408,7 +408,7 @@ def test_a_summary_stays_within_githubs_limit(repository: Repository, action) ->
     job = action(base)
     assert job.code == 1
     assert 890_000 < len(job.summary.encode()) < 900 * 1024
-    assert job.summary.endswith("Cut at 900 kB; the whole is what the commands print.\n")
+    assert job.summary.endswith("Truncated at 900 kB; run the commands for the rest.\n")
 
 
 def test_the_workflows_use_the_inputs_that_the_action_has() -> None:

@@ -1,10 +1,10 @@
-"""The site: docs, the committed reports, and reports made on this machine.
+"""Build the website: the docs, the committed reports, and reports made on this machine.
 
     python tools/site.py reports FOLDER [--time SECONDS]   # story, claims, latency, explorer
-    python tools/site.py build FOLDER SITE                 # the site, with those reports in it
-    python tools/site.py publish SITE                      # on the branch gh-pages of origin
+    python tools/site.py build FOLDER SITE                 # the site, including those reports
+    python tools/site.py publish SITE                      # to the branch gh-pages of origin
 
-``.github/workflows/reports.yml`` runs the three on every push.
+``.github/workflows/reports.yml`` runs all three on every push.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ def archcalc(*words: str) -> None:
 
 
 def reports(folder: Path, seconds: float) -> None:
-    """Write what depends on this commit and on this machine into a folder."""
+    """Write the reports that depend on this commit and this machine into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     story, claims, bench, latency, explorer = (
         str(folder / name)
@@ -49,7 +49,7 @@ def reports(folder: Path, seconds: float) -> None:
 
 
 def build(folder: Path, site: Path) -> None:
-    """Build the site with the reports of a folder beside the committed ones."""
+    """Build the site with the reports of a folder and the committed ones."""
     subprocess.run(
         [sys.executable, "-m", "mkdocs", "build", "--strict", "-q", "-d", str(site.resolve())],
         cwd=ROOT,
@@ -59,7 +59,7 @@ def build(folder: Path, site: Path) -> None:
 
 
 def publish(site: Path) -> None:
-    """Replace the branch gh-pages of origin by the site."""
+    """Replace the branch gh-pages of origin with the site."""
     subprocess.run(
         [sys.executable, "-m", "ghp_import", "--push", "--no-jekyll", "--force", str(site)],
         cwd=ROOT,

@@ -1,12 +1,12 @@
-"""The gettext catalogues of archcalc, kept in step with the code.
+"""Update the gettext catalogues of archcalc.
 
-    python tools/translations.py            # update each archcalc.po, and compile it
-    python tools/translations.py --check    # change nothing; exit with 1 when something is missing
+    python tools/translations.py            # update and compile each archcalc.po
+    python tools/translations.py --check    # change nothing; exit with 1 if anything is missing
 
-Messages come from the calls of ``_``, ``several``, ``mark`` and ``Message``, and from the tables
-whose texts commands show: operators, figures, claims and architectures. Terms, such as the classes
-of work, have the context "term". Translators edit ``archcalc/locale/LANG/LC_MESSAGES/archcalc.po``
-with the tools that they know, and run this command afterwards.
+Messages come from calls of ``_``, ``several``, ``mark`` and ``Message``, and from tables whose
+texts commands show: operators, figures, claims and architectures. Terms, such as the classes of
+work, have the context "term". Translators edit ``archcalc/locale/LANG/LC_MESSAGES/archcalc.po``
+with their own tools and then run this command.
 """
 
 from __future__ import annotations
@@ -45,11 +45,11 @@ WORDS = (
     *("direct", "naive", "reduced", "sum", "total", "ratio", "input", "output", "fails"),
     *("training", "evaluation", "bytes", "latency", "predicted latency"),
 )
-"""Terms of single tables."""
+"""Terms that only one table uses."""
 
 
 def catalogue() -> Catalog:
-    """Every message of the code and its tables, without translations."""
+    """All messages of the code and of its tables, without translations."""
     found = Catalog(project="archcalc", fuzzy=False)
     for path, line, message, comments, context in extract_from_dir(
         CODE, METHODS, keywords=KEYWORDS, comment_tags=("Translators:",)
@@ -64,7 +64,7 @@ def catalogue() -> Catalog:
 
 
 def tables() -> Iterator[tuple[str, str]]:
-    """(message, where it is from) of texts that stand in tables and files."""
+    """(message, comment for translators) of the texts in tables and files."""
     for row in TABLE.values():
         if row.free:
             yield row.free, "Why an operator is free"
@@ -85,7 +85,7 @@ def tables() -> Iterator[tuple[str, str]]:
 
 
 def terms() -> Iterator[str]:
-    """Words of records that are shown as terms."""
+    """Words of records that commands show as terms."""
     for words in (KINDS, Cost._fields, VERDICTS, *map(get_args, (Severity, Outcome, Status))):
         yield from words
     yield from get_args(Label)
@@ -95,7 +95,7 @@ def terms() -> Iterator[str]:
 
 
 def merged(path: Path, lang: str) -> Catalog:
-    """The messages of the code with the translations that the file has."""
+    """The messages of the code with the translations of a file."""
     template = catalogue()
     with path.open("rb") as file:
         known = read_po(file, locale=lang)
@@ -110,7 +110,7 @@ def merged(path: Path, lang: str) -> Catalog:
                 auto_comments=message.auto_comments,
                 context=message.context,
             )
-    # The times of a machine would change the file at every run.
+    # The current time would change the file at every run.
     found.creation_date = found.revision_date = datetime(2026, 1, 1, tzinfo=UTC)
     return found
 
@@ -146,7 +146,7 @@ def files() -> Iterator[tuple[Path, str]]:
 
 
 def faults() -> list[str]:
-    """What is missing in the catalogues, or out of date."""
+    """What is missing or out of date in the catalogues."""
     wrong = []
     for path, lang in files():
         found = merged(path, lang)
@@ -162,7 +162,7 @@ def faults() -> list[str]:
 
 
 def all_of(translation: str | tuple[str, ...] | list[str]) -> bool:
-    """Whether a translation, or each form of a plural, has a text."""
+    """Whether a translation, or each form of a plural, is not empty."""
     return bool(translation) if isinstance(translation, str) else all(translation)
 
 

@@ -1,10 +1,10 @@
-"""Fetch the JavaScript libraries of the explorer again, from npm at the versions of vendor.toml.
+"""Download the JavaScript libraries of the explorer from npm, at the versions in vendor.toml.
 
-    python tools/vendor.py            # at the versions that are pinned
-    python tools/vendor.py --check    # write nothing; exit with 1 where a file differs
+    python tools/vendor.py            # download the pinned versions
+    python tools/vendor.py --check    # write nothing; exit with 1 if a file differs
 
-npm checks each package against the registry's own checksum. The checksum of every file that is kept
-is written beside the version, and a test compares them.
+npm checks each package against the checksum of the registry. ``vendor.toml`` also has a checksum of
+each file, which a test compares.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from pathlib import Path
 FOLDER = Path(__file__).resolve().parent.parent / "archcalc/report/explore/static"
 PINNED = FOLDER / "vendor.toml"
 KEPT = {"dagre": {"dist/dagre.min.js": "dagre.min.js", "LICENSE": "dagre.LICENSE"}}
-"""Of each library: a path in its package, and its name here."""
+"""For each library, the paths in its package and the file names here."""
 
 
 def fetched(package: str, version: str) -> dict[str, bytes]:
-    """The files of a package, by path."""
+    """The contents of the files of a package, by path."""
     with tempfile.TemporaryDirectory() as folder:
         asked = ["npm", "pack", "--silent", f"{package}@{version}", "--pack-destination", folder]
         subprocess.run(asked, check=True, stdout=subprocess.DEVNULL)
@@ -39,7 +39,7 @@ def fetched(package: str, version: str) -> dict[str, bytes]:
 
 
 def main() -> int:
-    """0, or 1 where ``--check`` finds a file that differs."""
+    """Returns 1 if ``--check`` finds a file that differs, else 0."""
     pinned = tomllib.loads(PINNED.read_text(encoding="utf-8"))
     text = PINNED.read_text(encoding="utf-8").partition("\n[")[0].rstrip() + "\n"
     stale = []
@@ -48,7 +48,7 @@ def main() -> int:
         text += f'\n[{name}]\npackage = "{pinned[name]["package"]}"\n'
         text += f'version = "{pinned[name]["version"]}"\n[{name}.sha256]\n'
         for path, here in kept.items():
-            # The map that the last line names is not kept.
+            # Remove the reference to the source map, which is not included.
             data = re.sub(rb"\n//# sourceMappingURL=.*\n?\Z", b"\n", found[path])
             text += f'"{here}" = "{hashlib.sha256(data).hexdigest()}"\n'
             if "--check" not in sys.argv:

@@ -1,1 +1,1 @@
-"""Files of other tools, read as a Graph without torch."""
+"""Read files of other tools, without torch."""

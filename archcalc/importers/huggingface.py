@@ -1,11 +1,11 @@
-"""Configurations of Hugging Face's libraries: found, read and checked, without torch.
+"""Find, read and check configurations of Hugging Face libraries, without torch.
 
     hf:gpt2                          a repository in the hub's cache
-    hf:./my-model                    a folder with config.json, or such a file itself
+    hf:./my-model                    a folder with config.json, or the file itself
     diffusers:./pipeline/unet        one model of a pipeline
 
-A configuration is data. Nothing is downloaded unless asked for, and code that a configuration names
-is never run.
+A configuration is data. Code that it names is never run, and nothing is downloaded without
+``--download``.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ PIPELINE = "model_index.json"
 IDENTIFIER = re.compile(r"[\w.-]+(/[\w.-]+)?", re.ASCII)
 
 OPTIONS = ("seq", "decode", "attention", "download")
-"""Options of ours. Any other one replaces a field of the configuration."""
+"""archcalc's options. Any other option replaces a field of the configuration."""
 
 ATTENTION = ("eager", "sdpa")
 
 MOST_REPEATED = 4096
-"""Layers, or other parts that are built one by one: no model has as many."""
+"""The most layers, or other parts that are built one by one."""
 
 COUNTS = re.compile(r"(^|_)n?_?(layers?|blocks?|depths?|stages?|experts)$")
-"""Fields that say how many parts are built one by one."""
+"""Fields with the number of parts that are built one by one."""
 
 
 class Configuration(NamedTuple):
-    """A configuration, and the options of its model."""
+    """A configuration, and the options of the model."""
 
     name: str
     """The specification, such as ``hf:gpt2``."""
@@ -46,14 +46,14 @@ class Configuration(NamedTuple):
     """The library that builds it, ``hf`` or ``diffusers``."""
     fields: Mapping[str, Any]
     seq: int | None = None
-    """Tokens; with ``decode`` the length of the cache."""
+    """The number of tokens or, with ``decode``, the length of the cache."""
     decode: bool = False
-    """One token against a cache."""
+    """Whether one token is decoded with a cache."""
     attention: str = ""
 
     @property
     def architecture(self) -> str:
-        """The class that the configuration names; empty without one."""
+        """The class that the configuration names; empty if it names none."""
         if self.kind == "diffusers":
             return str(self.fields["_class_name"])
         found = self.fields.get("architectures") or [""]
@@ -65,7 +65,7 @@ def read(name: str, options: Mapping[str, Any] | None = None) -> Configuration:
     given = {key: typed(each) for key, each in (options or {}).items()}
     seq, decode, attention, download = (given.pop(key, None) for key in OPTIONS)
     if seq is not None and (type(seq) is not int or seq < 1):
-        raise UsageError(f"seq={shortened(seq)}: a length of at least 1 is needed")
+        raise UsageError(f"seq={shortened(seq)}: the length must be a whole number of at least 1")
     for key, each in (("decode", decode), ("download", download)):
         if each not in (None, True, False):
             raise UsageError(f"{key}={shortened(each)}: write true or false")
@@ -86,7 +86,7 @@ def read(name: str, options: Mapping[str, Any] | None = None) -> Configuration:
 def _object(file: Path) -> dict[str, Any]:
     found = json.read(file)
     if not isinstance(found, dict):
-        raise UsageError(f"{file} is not a configuration: it holds no JSON object")
+        raise UsageError(f"{file} is not a configuration: it is not a JSON object")
     return found
 
 
@@ -107,7 +107,7 @@ def _file(name: str, download: bool) -> Path:
     snapshot = _snapshot(repository)
     if snapshot is None or not (snapshot / below).is_dir():
         raise UsageError(
-            f"{name}: neither a folder nor in the cache of the hub ({_cache()}); "
+            f"{name}: there is no such folder, and it is not in the hub's cache ({_cache()}); "
             "--download fetches its configuration"
         )
     return _inside(snapshot / below, name)
@@ -124,14 +124,14 @@ def _inside(folder: Path, name: str) -> Path:
 
 
 def components(folder: Path) -> Iterator[str]:
-    """The parts of a pipeline that have a configuration of their own."""
+    """The parts of a pipeline that have their own configuration."""
     for part in _object(folder / PIPELINE):
         if not part.startswith("_") and (folder / part / CONFIG).is_file():
             yield part
 
 
 def _cache() -> Path:
-    """The hub's cache, where its own client looks for it."""
+    """The cache folder of the hub's client."""
     if set_to := os.environ.get("HF_HUB_CACHE"):
         return Path(set_to).expanduser()
     usual = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
@@ -140,7 +140,7 @@ def _cache() -> Path:
 
 
 def _snapshot(repository: str) -> Path | None:
-    """The files of a repository's main branch as they were fetched last."""
+    """The folder with the files of a repository's main branch, as last downloaded."""
     folder = _cache() / f"models--{repository.replace('/', '--')}"
     try:
         commit = (folder / "refs" / "main").read_text(encoding="ascii").strip()
@@ -157,8 +157,8 @@ def _download(repository: str, file: str, name: str) -> None:
 
 
 def _check(found: Configuration, file: Path) -> None:
-    """Refuse code that is not installed, and sizes that would build for hours. Raises
-    UsageError."""
+    """Raise UsageError for a configuration that needs code from its repository, and for sizes that
+    would take hours to build."""
     code = found.fields.get("auto_map")
     if code or found.fields.get("trust_remote_code"):
         asks = code.values() if isinstance(code, dict) else [code or "trust_remote_code"]
@@ -178,7 +178,7 @@ def _check(found: Configuration, file: Path) -> None:
 
 
 def _integers(fields: Any, path: str) -> Iterator[tuple[str, int]]:
-    """Every integer under its dotted path; one in a list under the list's."""
+    """Every integer with its dotted path. An integer in a list has the path of the list."""
     if type(fields) is int:
         yield path, fields
     elif isinstance(fields, dict):

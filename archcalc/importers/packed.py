@@ -1,7 +1,7 @@
-"""Quantised weights that integers hold together, as a header describes them.
+"""Count quantised weights that are packed into integers.
 
-Formats of quantised models store several weights in one integer. How many follows from the shapes
-of the tensors beside them, so it can be told without reading any data.
+Formats of quantised models store several weights in one integer. Their number follows from the
+shapes of other tensors in the file, so that the header is sufficient.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from archcalc.graph import numel
 
 
 def unpacked(tensors: Sequence[Tensor]) -> tuple[Tensor, ...]:
-    """The tensors, those that are packed with the number and bits of the weights that they hold."""
+    """The tensors, with the number and bits of the weights that packed ones contain."""
     by_name = {tensor.name: tensor for tensor in tensors}
     return tuple(_unpacked(tensor, by_name) for tensor in tensors)
 
@@ -29,8 +29,7 @@ def _unpacked(tensor: Tensor, by_name: Mapping[str, Tensor]) -> Tensor:
 
 
 def _gptq_or_awq(tensor: Tensor, stem: str, by_name: Mapping[str, Tensor]) -> int:
-    """GPTQ packs rows, and g_idx has one entry per row; AWQ packs columns, and so do its zero
-    points."""
+    """Bits per weight. GPTQ packs rows, and ``g_idx`` has one entry per row; AWQ packs columns."""
     scales = by_name.get(f"{stem}.scales")
     if scales is None or len(tensor.shape) != 2 or len(scales.shape) != 2:
         return 0
@@ -49,7 +48,8 @@ def _zero_points(tensor: Tensor, stem: str, by_name: Mapping[str, Tensor]) -> in
 
 
 def _bitsandbytes(tensor: Tensor, stem: str, by_name: Mapping[str, Tensor]) -> int:
-    """NF4 and FP4 have their state beside them; NVFP4 a scale for each 16 weights."""
+    """4 if the weight is NF4 or FP4, which have a tensor with their state, or NVFP4, which has one
+    scale per 16 weights."""
     states = (f"{stem}.weight.quant_state.bitsandbytes__{kind}" for kind in ("nf4", "fp4"))
     if any(state in by_name for state in states):
         return 4
@@ -61,7 +61,7 @@ def _bitsandbytes(tensor: Tensor, stem: str, by_name: Mapping[str, Tensor]) -> i
 
 
 def _microscaling(tensor: Tensor, stem: str, by_name: Mapping[str, Tensor]) -> int:
-    """MXFP4 in blocks of 16 bytes, with a scale for each block of 32 weights."""
+    """4 if the weight is MXFP4: blocks of 32 weights in 16 bytes, with one scale per block."""
     scales = by_name.get(f"{stem}_scales")
     fits = scales is not None and tensor.shape == (*scales.shape, 16)
     return 4 if fits else 0
@@ -77,7 +77,8 @@ RULES: Mapping[str, Callable[[Tensor, str, Mapping[str, Tensor]], int]] = {
     ".weight": _bitsandbytes,
     "_blocks": _microscaling,
 }
-"""By the end of a tensor's name: the bits of each weight, 0 where nothing is packed."""
+"""(tensor, name without the suffix, tensors by name) -> bits per weight, or 0 if it is not packed.
+By the suffix of the name."""
 
 SIZES: Mapping[str, int] = {"uint8": 8, "int8": 8, "int32": 32}
 """Bits of the integers that hold packed weights."""

@@ -1,8 +1,8 @@
-"""The tensors of safetensors files, read from their headers.
+"""Read the tensors of safetensors files from their headers.
 
-A file is eight bytes with the length of the header, the header in JSON, and the tensors' bytes one
-after another. Only the header is read. It is checked as strictly as loaders do: the tensors fill
-the rest of the file without a gap or an overlap.
+A file consists of eight bytes with the length of the header, the header in JSON, and the bytes of
+the tensors. Only the header is read. As in other loaders, the tensors must fill the rest of the
+file without gaps or overlaps.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ SUFFIX = ".safetensors"
 INDEX = ".safetensors.index.json"
 
 LONGEST_HEADER = 100_000_000
-"""Bytes; the format's own limit."""
+"""The most bytes in a header, as the format specifies."""
 
 BITS: Mapping[str, tuple[str, int]] = {
     "BOOL": ("bool", 8),
@@ -51,15 +51,15 @@ BITS: Mapping[str, tuple[str, int]] = {
     "I64": ("int64", 64),
     "U64": ("uint64", 64),
 }
-"""The format's dtypes: their names here, and their bits."""
+"""The name and the bits of each dtype of the format."""
 
 PART = re.compile(r"(.*)-(\d{5})-of-(\d{5})\.safetensors")
-"""How shards are named."""
+"""Names of shards."""
 
 
 def load(path: str | os.PathLike[str]) -> Checkpoint:
-    """The tensors of a file, a folder of shards or an index. Raises UsageError for a file that is
-    missing, damaged or not a safetensors file."""
+    """Read the tensors of a file, a folder of shards, or an index. Raises UsageError for a missing
+    or damaged file."""
     place = Path(path)
     notes: list[str] = []
     if place.is_dir():
@@ -98,7 +98,7 @@ def load(path: str | os.PathLike[str]) -> Checkpoint:
 
 
 def _in_folder(folder: Path) -> tuple[list[Path], Mapping[str, str] | None, Path]:
-    """The files of a folder: those that its index names, or every one."""
+    """The files of a folder: those that its index names, or all safetensors files."""
     names = sorted(entry.name for entry in os.scandir(folder))
     indexes = [name for name in names if name.endswith(INDEX)]
     if len(indexes) > 1:
@@ -122,7 +122,7 @@ def _indexed(index: Path) -> tuple[list[Path], Mapping[str, str]]:
     if not isinstance(shards, dict) or not shards:
         raise UsageError(f"{index} is not an index: it has no weight_map")
     for name in set(map(str, shards.values())):
-        # A link may lead elsewhere, as in caches; a name may not.
+        # The name must be inside the folder. It may be a link to another place, as in caches.
         if not name.endswith(SUFFIX) or Path(name).is_absolute() or ".." in Path(name).parts:
             raise UsageError(
                 f"{index}: {shortened(name)!r} is not the name of a {SUFFIX} file in its folder"
@@ -141,7 +141,8 @@ def _refuse_missing(folder: Path, names: Sequence[str]) -> None:
 def _compared(
     path: str | os.PathLike[str], indexed: Mapping[str, str], tensors: Mapping[str, Tensor]
 ) -> Iterable[str]:
-    """Refuse an index whose tensors are not where it says; note tensors that it does not name."""
+    """Notes about tensors that the index does not name. Raises UsageError for a tensor that is not
+    in the shard given by the index."""
     for name, file in indexed.items():
         found = tensors.get(name)
         if found is None or Path(found.file) != Path(file):
@@ -153,7 +154,7 @@ def _compared(
 
 
 def _header(path: Path, shown: str) -> list[Tensor]:
-    """The tensors of one file."""
+    """The tensors of one file. Raises UsageError."""
     try:
         if not path.is_file():
             exists = path.exists()
@@ -173,7 +174,7 @@ def _header(path: Path, shown: str) -> list[Tensor]:
             text = file.read(length).decode()
     except UnicodeDecodeError:
         raise UsageError(f"{path} is not a safetensors file: its header is not UTF-8") from None
-    except (OSError, ValueError) as error:  # a name with NUL in it is a ValueError
+    except (OSError, ValueError) as error:  # a name that contains NUL is a ValueError
         why = (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
         raise UsageError(f"cannot read {path}: {why.lower()}") from None
     data = json.parse(text, path)
@@ -196,7 +197,7 @@ def _header(path: Path, shown: str) -> list[Tensor]:
 
 
 def _entry(path: Path, name: str, entry: Any) -> tuple[int, int, Shape, str]:
-    """Where one tensor begins and ends, its shape and its dtype."""
+    """The start and the end of a tensor in bytes, its shape, and its dtype. Raises UsageError."""
     where = f"{path}: the tensor {shortened(name)!r}"
     if not isinstance(entry, dict) or not {"dtype", "shape", "data_offsets"} <= entry.keys():
         raise UsageError(f"{where} has no dtype, shape or data_offsets")
@@ -213,7 +214,7 @@ def _entry(path: Path, name: str, entry: Any) -> tuple[int, int, Shape, str]:
         raise UsageError(f"{where}: {stored:,} bits do not fill whole bytes")
     if end - begin != stored // 8:
         raise UsageError(
-            f"{where}: its shape takes {shortened(stored // 8)} bytes, its place has "
+            f"{where}: its shape needs {shortened(stored // 8)} bytes, but its data_offsets span "
             f"{shortened(end - begin)}"
         )
     return begin, end, tuple(shape), dtype

@@ -1,4 +1,4 @@
-"""Measurements as JSON, and back: the file that ``archcalc bench -o bench.json`` writes."""
+"""Write and read measurements as JSON, the file of ``archcalc bench -o bench.json``."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ MAKE_ONE = "write one with archcalc bench -o FILE.json"
 
 
 def record(bench: Bench) -> dict[str, Any]:
-    """For JSON: every sample in base units, with the setting and the machine."""
+    """The measurement as plain data for JSON: every sample in seconds, the settings, and the
+    machine."""
     return {
         "schema_version": SCHEMA_VERSION,
         "archcalc": VERSION,
@@ -33,8 +34,8 @@ def record(bench: Bench) -> dict[str, Any]:
 
 
 def load(path: str | os.PathLike[str]) -> Bench:
-    """A run of ``archcalc bench`` from its JSON file, or the one inside a comparison's. Raises
-    UsageError for any other file."""
+    """Read the file of ``archcalc bench``, or the measurement inside the JSON of a comparison.
+    Raises UsageError for any other file."""
     name = os.fspath(path)
     data = json.read(name, MAKE_ONE)
     if isinstance(data, dict) and isinstance(data.get("bench"), dict):
@@ -66,7 +67,7 @@ def _without_summary(row: Any) -> Any:
 
 
 def _check(row: Latency, place: str) -> None:
-    """Refuse numbers that no measurement has. Raises UsageError."""
+    """Raise UsageError for numbers that cannot come from a measurement."""
     if not row.samples or min(row.samples) <= 0:
         raise UsageError(f"{place} has no samples of positive length")
     if min((row.per_turn, row.calls, row.setting.batch)) < 1:
@@ -84,7 +85,7 @@ def _check(row: Latency, place: str) -> None:
 
 
 def _latency_record(row: Latency) -> dict[str, Any]:
-    """The fields, and a summary for readers without archcalc; loading works it out again."""
+    """The fields, and a summary for readers without archcalc. :func:`load` ignores the summary."""
     summary = {
         "median": row.median,
         "p10": row.p10,

@@ -2,14 +2,14 @@
 
     [[model]]
     name = "nin"                                  # or "./net.py:Net", "nin,head=fc", ...
-    input = "32x32x3"                             # the model's own unless given
+    input = "32x32x3"                             # by default, the model's own
     at_most = { params = "1M", macs = 225_000_000, peak_activation_bytes = "2 MiB" }
     exactly = { params = 966_986 }
     shapes = { "mlpconv3" = "8x8x10", output = "10" }
     latency = { ms = 5.0, bench = "bench.json", machine = "EPYC" }
 
-``predict = "epyc.json"`` in the place of ``bench`` names a calibration. A latency without a machine
-only advises.
+``predict = "epyc.json"`` instead of ``bench`` names a calibration. Without a ``machine``, a latency
+limit only warns.
 """
 
 from __future__ import annotations
@@ -85,8 +85,7 @@ def _budget(given: dict[str, Any], path: str) -> Budget:
 
 
 def figures(table: Mapping[str, Any], place: str) -> dict[str, int]:
-    """Limits by name, as whole numbers; ``place`` starts the sentence of a refusal. Raises
-    UsageError."""
+    """Limits by name, as integers. Raises UsageError, with a message that starts with ``place``."""
     found = {}
     for key, value in table.items():
         if key not in FIGURES:

@@ -1,4 +1,4 @@
-"""The folder in the user's cache for files that archcalc can make again."""
+"""The cache folder of archcalc, for files that it can recreate."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ OFF = "off"
 
 
 def cache_folder() -> Path | None:
-    """The folder named by ``ARCHCALC_CACHE``, else ``archcalc`` in the user's cache folder, where
-    the system has it; None for ``ARCHCALC_CACHE=off`` or a user without a home."""
+    """The folder named by ``ARCHCALC_CACHE`` or, by default, ``archcalc`` in the user's cache
+    folder. None for ``ARCHCALC_CACHE=off``, or if the user has no home folder."""
     asked = os.environ.get(VARIABLE, "")
     if asked == OFF:
         return None

@@ -1,7 +1,7 @@
-"""Calibrations as JSON, and back: the files of ``archcalc calibrate``.
+"""Write and read calibrations as JSON, the files of ``archcalc calibrate``.
 
-They lie in the cache folder beside the roofline's ceilings, a file for each device, dtype, number
-of threads and memory format of this machine.
+The cache folder has one file per device, dtype, number of threads and memory format of this
+machine.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import asdict
 from json import dumps
 from pathlib import Path
@@ -21,7 +20,7 @@ from archcalc.errors import UsageError
 from archcalc.guard import shortened
 from archcalc.io import json
 from archcalc.io.cache_folder import VARIABLE, cache_folder
-from archcalc.io.files import replacing, write_text
+from archcalc.io.files import require_writable, write_text
 from archcalc.io.machine import cores, processor
 from archcalc.io.validate import validated
 
@@ -33,37 +32,26 @@ MAKE_ONE = "make one with `archcalc calibrate`"
 
 
 def record(calibration: Calibration) -> dict[str, Any]:
-    """For JSON."""
+    """The calibration as plain data for JSON."""
     return {"schema_version": SCHEMA_VERSION, "kind": KIND, **asdict(calibration)}
 
 
-def writable(path: str = "") -> None:
-    """Raise UsageError before long work whose result could not be written."""
-    if not path:
-        folder = _folder()
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise UsageError(f"cannot write to {folder}: {error.strerror}") from error
-    with suppress(_TriedError), replacing(path or _folder() / "tried.json"):
-        raise _TriedError
-
-
-class _TriedError(Exception):
-    """Ends a write that was only tried, so that nothing is put in place."""
+def require_place(path: str = "") -> None:
+    """Raise UsageError, before long work, if :func:`save` could not write to ``path`` or, by
+    default, to the cache folder."""
+    require_writable(path or _folder() / "calibration.json")
 
 
 def save(calibration: Calibration, path: str = "") -> Path:
-    """Write it to ``path``, by default to its place in the cache folder, and return the path.
-    Raises UsageError."""
-    writable(path)
+    """Write a calibration to ``path`` or, by default, to the cache folder. Returns the path. Raises
+    UsageError."""
     target = Path(path) if path else place(calibration.setting)
     write_text(target, dumps(record(calibration), separators=(",", ":")) + "\n")
     return target
 
 
 def load(path: str | os.PathLike[str]) -> Calibration:
-    """A calibration from its file. Raises UsageError for any other file."""
+    """Read the file of a calibration. Raises UsageError for any other file."""
     name = os.fspath(path)
     data = json.read(name, MAKE_ONE)
     if not isinstance(data, dict) or data.get("kind") != KIND:
@@ -84,10 +72,9 @@ def load(path: str | os.PathLike[str]) -> Calibration:
 
 
 def find(asked: str, dtype: str) -> Calibration:
-    """The calibration that a user asks for: a file, or a device of this machine with settings, such
-    as ``cpu`` or ``cpu,threads=1``. Raises UsageError where there is none.
-
-    Of several that suit, the newest is taken.
+    """The calibration that ``asked`` names: a file, or a device of this machine with settings, such
+    as ``cpu`` or ``cpu,threads=1``. If several match, the newest is returned. Raises UsageError if
+    there is none.
     """
     if asked.endswith(".json") or os.sep in asked:
         return load(asked)
@@ -149,13 +136,8 @@ def _parsed(asked: str) -> tuple[str, dict[str, Any]]:
 
 
 def place(setting: CalibratedSetting) -> Path:
-    """Where the calibration of a setting of this machine is kept. Raises UsageError where there is
-    no cache folder."""
-    folder = cache_folder()
-    if folder is None:
-        raise UsageError(
-            f"{VARIABLE}=off turns off the folder of calibrations; name a file with --save"
-        )
+    """The path of the calibration of this setting in the cache folder. Raises UsageError if there
+    is no cache folder."""
     device = setting.device.partition(":")[0]
     threads = "" if setting.threads is None else f"{setting.threads}-threads-"
     layout = "channels-last-" if setting.channels_last else ""
@@ -163,12 +145,18 @@ def place(setting: CalibratedSetting) -> Path:
 
 
 def _folder() -> Path:
-    folder = cache_folder()
-    if folder is None:
+    """The folder of calibrations, which is created. Raises UsageError."""
+    cache = cache_folder()
+    if cache is None:
         raise UsageError(
             f"{VARIABLE}=off turns off the folder of calibrations; name a file with --save"
         )
-    return folder / FOLDER
+    folder = cache / FOLDER
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"cannot write to {folder}: {error.strerror}") from error
+    return folder
 
 
 def _machine() -> str:

@@ -1,4 +1,4 @@
-"""Claims as TOML: the built-in ones beside each model, and anybody's own.
+"""Claims as TOML: the built-in ones next to each model, and users' own.
 
     source = "Simonyan and Zisserman 2014 (arXiv:1409.1556)"    # for all claims of the file
     model = "vgg16"
@@ -10,7 +10,8 @@
     unit = "params"
     check = "params"
 
-A paper's table is written row by row; ``{row}`` and ``{node}`` are replaced by the row's:
+A table of a paper is written row by row. ``{row}`` and ``{node}`` are replaced by the values of the
+row:
 
     [[table]]
     id = "table-1"
@@ -22,7 +23,7 @@ A paper's table is written row by row; ``{row}`` and ``{node}`` are replaced by 
     node = "inception_3a"
     params = "159K"
 
-A package that registers models keeps ``lenet.toml`` beside the ``lenet.py`` of its entry point.
+A package that registers models has ``lenet.toml`` next to the ``lenet.py`` of its entry point.
 """
 
 from __future__ import annotations
@@ -43,14 +44,14 @@ from archcalc.lookup import registry
 
 NEEDED = ("id", "model", "source", "quote", "published", "unit")
 DEFAULTS = ("source", "model", "k", "input", "unit")
-"""Keys that may stand at the head of a file, for all of its claims."""
+"""Keys that may appear at the top of a file, for all of its claims."""
 
 ROW = ("row", "node", "model", "cause", "causes", "steps")
-"""Keys of a table's row that are not its columns."""
+"""Keys of a table row that are not columns."""
 
 
 def registered() -> tuple[Claim, ...]:
-    """The claims beside every registered model, in the order of the registry."""
+    """The claims of all registered models, in the order of the registry."""
     places = dict.fromkeys(registry.modules())
     found: list[Claim] = []
     for place in places:
@@ -94,7 +95,7 @@ def parse(text: str, path: str) -> tuple[Claim, ...]:
 
 
 def _rows(table: Mapping[str, Any], path: str) -> Iterator[dict[str, Any]]:
-    """The claims of a table: one for each cell that is filled."""
+    """The claims of a table, one per filled cell."""
     name = table.get("id", "table")
     columns = table.get("columns")
     if not isinstance(columns, dict) or not all(

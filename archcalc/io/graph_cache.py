@@ -1,9 +1,8 @@
-"""Traced graphs in the user's cache folder, so that a model is traced once.
+"""Traced graphs in the user's cache folder, so that a model is traced only once.
 
-An entry is found by a digest of how the model was asked for and of the versions involved, and holds
-only as long as everything that loading it depended on is as it was. Entries are whole files that
-are renamed into place, so processes do not disturb one another; one that is damaged is as good as
-none.
+The key of an entry is a digest of the model's specification and of the versions involved. An entry
+is valid only while everything that loading the model depended on is unchanged. Entries are written
+atomically, so several processes can share the folder. A damaged entry is ignored.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ from archcalc.lookup.dependencies import Dependencies
 FOLDER = "graphs"
 SCHEMA_VERSION = 1
 LARGEST = 256 * 2**20
-"""Bytes of all entries together; the oldest are removed beyond it."""
+"""The most bytes of all entries together. Beyond it, the least recently used are removed."""
 
 
 class _Entry(msgspec.Struct):
@@ -42,7 +41,7 @@ class _Entry(msgspec.Struct):
 
 
 def key(packages: Sequence[str], **asked: Any) -> str:
-    """The digest of a model's specification, and of the versions of archcalc, Python and the
+    """A digest of a model's specification, and of the versions of archcalc, Python and the
     installed ``packages``."""
     known = {
         "schema": SCHEMA_VERSION,
@@ -56,7 +55,7 @@ def key(packages: Sequence[str], **asked: Any) -> str:
 
 
 def find(name: str) -> Graph | None:
-    """The graph under a key, if there is one that still holds."""
+    """The graph of a key, if there is a valid entry."""
     file = _file(name)
     if file is None:
         return None
@@ -70,21 +69,21 @@ def find(name: str) -> Graph | None:
     except (OSError, ValueError, msgspec.MsgspecError, ArchcalcError, RecursionError):
         return None
     with suppress(OSError):
-        os.utime(file)  # the oldest are those not used for the longest time
+        os.utime(file)  # _prune removes the least recently used
     return found
 
 
 def keep(name: str, graph: Graph, depends: Dependencies | None) -> None:
-    """Put a graph under a key; nothing happens if its dependencies are unknown, or if the
-    folder cannot be written."""
+    """Store a graph under a key. Does nothing if its dependencies are unknown, or if the folder
+    cannot be written."""
     file = _file(name)
     if file is None or depends is None:
         return
     with suppress(OSError, ArchcalcError):
         entry = _Entry(SCHEMA_VERSION, *depends, msgspec.Raw(encode(graph)))
         file.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(file) as beside:
-            beside.write_bytes(msgspec.json.encode(entry))
+        with replacing(file) as temporary:
+            temporary.write_bytes(msgspec.json.encode(entry))
         _prune(file.parent)
 
 
@@ -94,7 +93,7 @@ def _file(name: str) -> Path | None:
 
 
 def _prune(folder: Path) -> None:
-    """Remove the entries not used for the longest time until the rest is small enough."""
+    """Remove the least recently used entries until the rest is small enough."""
     entries = []
     for file in folder.glob("*.json"):
         with suppress(OSError):  # another process has removed it
@@ -109,8 +108,8 @@ def _prune(folder: Path) -> None:
 
 
 def _own_sources() -> str:
-    """A digest of names, sizes and times of change of archcalc's own files: a checkout changes
-    without its version."""
+    """A digest of the names, sizes and modification times of archcalc's own files, because a
+    checkout can change without a new version."""
     digest = hashlib.sha256()
     folder = Path(__file__).parents[1]
     for place, folders, files in os.walk(folder):

@@ -1,7 +1,7 @@
-"""A Graph as a file: JSON with a schema version, so that a model is traced once and read anywhere.
+"""Write and read a Graph as JSON with a schema version.
 
-A file is data and never code. What is read is checked as far as every analyzer relies on it:
-sources come before their readers, sizes are whole and not negative, dtypes are known.
+A file is data and never code. Reading checks everything that analyzers rely on: a tensor is
+produced before it is used, sizes are nonnegative integers, and dtypes are known.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from archcalc.version import VERSION
 SUFFIX = ".graph.json"
 SCHEMA_VERSION = 1
 LARGEST_SIZE = 2**62
-"""Of one dimension."""
+"""The largest size of one dimension."""
 MAKE_ONE = "`archcalc flops MODEL --save-graph FILE` writes one"
 
 
@@ -36,8 +36,8 @@ class _Tensor(msgspec.Struct, array_like=True):
 
 
 class _Given(msgspec.Struct, array_like=True):
-    """A node's input: an output of an earlier node. Shape and dtype are written only where they
-    differ from that output's, as they do after a call in place."""
+    """An input of a node: an output of an earlier node. Shape and dtype are written only if they
+    differ from those of the output, as after an in-place call."""
 
     source: int
     port: int
@@ -64,11 +64,11 @@ class _Node(msgspec.Struct, omit_defaults=True):
 
 
 FORMATS = ("", ",", ".0f", ".1f", ".2f", ".3g")
-"""How a note may write a value."""
+"""The formats that a note may use for its values."""
 
 
 class _Note(msgspec.Struct):
-    """A note that can be translated: its English pattern, and values or notes in it."""
+    """A translatable note: its English pattern, and the values or notes that it contains."""
 
     pattern: str
     values: dict[str, int | float | str | _Note]
@@ -90,23 +90,23 @@ class _File(msgspec.Struct):
 
 
 def save(graph: Graph, path: str | Path) -> None:
-    """Write a graph. Raises UsageError if the file cannot be written, or if an attribute of a
-    node is nothing that JSON can hold."""
+    """Write a graph. Raises UsageError if the file cannot be written, or if JSON cannot represent
+    an attribute of a node."""
     if not str(path).endswith(SUFFIX):
         raise UsageError(f"{path}: the name of a graph's file must end in {SUFFIX}")
     write_text(path, encode(graph).decode() + "\n")
 
 
 def load(path: str | Path) -> Graph:
-    """The graph of a file. Raises UsageError for a file that is missing or is not a graph."""
+    """Read the file of a graph. Raises UsageError if it is missing or is not a graph."""
     graph = decode(read_text(path, MAKE_ONE).encode(), path)
     for node in graph:
         if node.op not in TABLE:
-            continue  # an operation that is not counted, as in any graph
+            continue  # not counted, as in any graph
         try:
             TABLE[node.op].cost(node, graph.training)
             TABLE[node.op].bytes_moved(node, graph.training)
-        except Exception as error:  # of any operator's rule: an attribute or an input is missing
+        except Exception as error:  # any operator's rule may miss an attribute or an input
             raise UsageError(
                 f"{path}: the node {node.name[:80]!r} is not a {node.op} that can be counted "
                 f"({type(error).__name__}: {first_line(error)})"
@@ -115,7 +115,7 @@ def load(path: str | Path) -> Graph:
 
 
 def encode(graph: Graph) -> bytes:
-    """A graph as JSON. Raises UsageError if an attribute cannot be written."""
+    """The graph as JSON. Raises UsageError if JSON cannot represent an attribute."""
     file = _File(
         SCHEMA_VERSION,
         VERSION,
@@ -134,7 +134,7 @@ def encode(graph: Graph) -> bytes:
 
 
 def decode(text: bytes, path: str | Path) -> Graph:
-    """The graph of JSON text; ``path`` names it in a refusal. Raises UsageError."""
+    """The graph of a JSON text. Raises UsageError, with a message that names ``path``."""
     try:
         file = msgspec.json.decode(text, type=_File)
         check_limits([node.attrs for node in file.nodes], path)
@@ -173,7 +173,8 @@ def _given(value: Value, nodes: Sequence[Node]) -> _Given:
 
 
 def _plain(value: Any, node: Node) -> Any:
-    """An attribute as JSON. A number that is not finite and a table are marked by their key."""
+    """An attribute as JSON. Infinities, NaN and tables become a table with one key, ``float`` or
+    ``table``."""
     if value is None or isinstance(value, bool | int | str):
         return value
     if isinstance(value, float):
@@ -229,7 +230,7 @@ def _graph(file: _File) -> Graph:
     lifetimes = {}
     for source, port, last in file.lifetimes:
         _made(source, port, nodes)
-        if not 0 <= last <= len(nodes):  # to the end of the run
+        if not 0 <= last <= len(nodes):  # len(nodes): until the end of the run
             raise ValueError(f"a tensor lives until node {last} of {len(nodes)}")
         lifetimes[source, port] = last
     return Graph(
@@ -239,7 +240,7 @@ def _graph(file: _File) -> Graph:
         file.training,
         tuple(_weights(file.unused)),
         file.spec,
-        tuple(_said(note) for note in file.notes),
+        tuple(_parsed_note(note) for note in file.notes),
         lifetimes,
         declared=file.declared,
         made_by=None
@@ -249,20 +250,20 @@ def _graph(file: _File) -> Graph:
 
 
 def _note(note: Any) -> Any:
-    """A note, or a value inside one, as the file holds it."""
+    """A note, or a value inside one, as it is written."""
     if not isinstance(note, Message):
         return note
     return _Note(note.pattern, {name: _note(value) for name, value in note.values.items()})
 
 
-def _said(note: Any) -> Any:
-    """A note, or a value inside one, from the file. Raises ValueError for one that does not fit."""
+def _parsed_note(note: Any) -> Any:
+    """A note, or a value inside one, from the file. Raises ValueError for an invalid pattern."""
     if not isinstance(note, _Note):
         return note
-    values = {name: _said(value) for name, value in note.values.items()}
+    values = {name: _parsed_note(value) for name, value in note.values.items()}
     fields = [(name, spec) for _text, name, spec, _how in Formatter().parse(note.pattern) if name]
-    # Nothing but values in simple formats: a pattern could ask for attributes, or for a width that
-    # fills the memory.
+    # Allow only values in simple formats. A pattern could otherwise access attributes, or use a
+    # width that fills the memory.
     if any(name not in values or spec not in FORMATS for name, spec in fields):
         raise ValueError(f"the note {note.pattern[:80]!r} lacks its values")
     return Message(note.pattern, **values)

@@ -1,4 +1,4 @@
-"""The one reader of JSON: saved reports, benchmark files, the records of training runs."""
+"""Read JSON: saved reports, benchmark files, records of training runs."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from archcalc.io.limits import check_limits, parse_error, read_text
 
 
 def read(path: str | Path, hint: str = "") -> Any:
-    """A JSON file; ``hint`` says how such a file is made. Raises UsageError."""
+    """Read a JSON file. Raises UsageError, with a message that ends with ``hint``, which says how
+    to make such a file."""
     return parse(read_text(path, hint), path, hint)
 
 
 def parse(text: str, path: str | Path, hint: str = "") -> Any:
-    """JSON text; ``path`` names it in a refusal. Raises UsageError.
+    """Parse a JSON text. Raises UsageError, with a message that names ``path``.
 
-    Stricter than Python's own: no NaN, no Infinity, no key twice in one object.
+    Stricter than Python's parser: NaN, Infinity and repeated keys are errors.
     """
     try:
         found = json.loads(text, parse_constant=_refuse, object_pairs_hook=_object)

@@ -1,8 +1,8 @@
-"""Limits that every reader of text files shares: the size of a file, and its contents.
+"""Limits that all readers of text files share.
 
-A damaged or hostile file is refused in one sentence before anything is computed from it: text that
-is not UTF-8, a device that never ends, nesting that exhausts the stack, numbers that Python does
-not print, infinities.
+A damaged or hostile file is refused with one sentence before anything is computed from it: invalid
+UTF-8, an endless device, nesting that would exhaust the stack, integers that Python does not print,
+and infinities.
 """
 
 from __future__ import annotations
@@ -14,17 +14,18 @@ from typing import Any
 from archcalc.errors import UsageError
 
 LARGEST = 256 * 2**20
-"""Bytes of a file; the samples of a long benchmark are a few megabytes."""
+"""The most bytes of a file. The samples of a long benchmark have a few megabytes."""
 
 DEEPEST = 64
-"""Levels of lists and tables."""
+"""The most levels of nested lists and tables."""
 
 LONGEST_INTEGER = 100
-"""Digits; Python refuses to print more than 4,300."""
+"""The most digits of an integer. Python refuses to print more than 4,300."""
 
 
 def read_text(path: str | Path, hint: str = "") -> str:
-    """A UTF-8 file as text; ``hint`` says how such a file is made. Raises UsageError."""
+    """Read a UTF-8 file. Raises UsageError, with a message that ends with ``hint``, which says how
+    to make such a file."""
     after = f"; {hint}" if hint else ""
     try:
         with open(path, "rb") as file:
@@ -43,10 +44,9 @@ def read_text(path: str | Path, hint: str = "") -> str:
 
 
 def check_limits(data: Any, path: str | Path) -> None:
-    """Refuse contents that no file of archcalc has: deep nesting, huge integers, infinities. Raises
-    UsageError."""
+    """Raise UsageError for deep nesting, huge integers and infinities."""
     level, depth = [data], 0
-    while level:  # level by level, for recursion would fail on what is looked for
+    while level:  # without recursion, which would fail on deep nesting
         if depth > DEEPEST:
             raise UsageError(f"{path}: more than {DEEPEST} levels of nesting")
         below: list[Any] = []
@@ -63,7 +63,7 @@ def check_limits(data: Any, path: str | Path) -> None:
 
 
 def parse_error(error: ValueError) -> str:
-    """A parser's message, for the end of a sentence."""
+    """The message of a parser, to end a sentence with."""
     text = str(error).partition("\n")[0]
     if "integer string conversion" in text:
         return "an integer has thousands of digits"

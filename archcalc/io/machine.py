@@ -1,4 +1,4 @@
-"""This machine's processor by name, and how many of its cores this process may use."""
+"""The processor of this machine, and the number of cores that this process may use."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 
 def processor() -> str:
-    """The processor's name; ``platform.processor()`` if the system does not provide it."""
+    """The name of the processor, or ``platform.processor()`` if the system does not provide it."""
     if sys.platform == "linux":
         for line in Path("/proc/cpuinfo").read_text(errors="replace").splitlines():
             if line.startswith("model name"):
@@ -23,7 +23,7 @@ def processor() -> str:
 
 
 def cores() -> int:
-    """Logical processors that this process may use: by its affinity and its control group."""
+    """The number of logical processors that affinity and control group allow this process."""
     if hasattr(os, "sched_getaffinity"):
         count = len(os.sched_getaffinity(0))
     else:
@@ -33,7 +33,7 @@ def cores() -> int:
 
 
 def _quota() -> int | None:
-    """Whole processors that a control group of the second version grants, rounded up."""
+    """The number of processors that a cgroup v2 grants, rounded up; None without a limit."""
     try:
         quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
     except (OSError, ValueError):

@@ -8,8 +8,7 @@
         { model = "googlenet", input = "224x224x3", set = { num_classes = 10 } },
     ]
 
-Everything but ``models`` may be left out. Files, and folders of runs, are looked for in the TOML
-file's folder.
+Only ``models`` is required. Paths of files and of folders of runs are relative to the TOML file.
 """
 
 from __future__ import annotations
@@ -55,14 +54,14 @@ class ReportConfig:
 def read_config(path: str | Path) -> ReportConfig:
     """Read and check a report's TOML file. Raises UsageError."""
     given = toml.read(path, "give a report's TOML file")
-    if "folder" in given:  # not a key of the file: it is where the file is
+    if "folder" in given:  # a field of the record, not a key of the file
         raise UsageError(f"{path}: unknown key 'folder'; files are relative to the TOML file")
-    for key in ("output", "bench", "runs"):  # one file needs no list
+    for key in ("output", "bench", "runs"):  # a single file may be text
         if isinstance(given.get(key), str):
             given[key] = [given[key]]
     if not given.get("models"):
         raise UsageError(f'{path} names no model; add models = ["nin", "googlenet"]')
-    if isinstance(given["models"], list):  # a name alone is short for a table
+    if isinstance(given["models"], list):  # a name is short for a table
         given["models"] = [
             {"model": model} if isinstance(model, str) else model for model in given["models"]
         ]

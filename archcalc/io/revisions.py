@@ -1,9 +1,8 @@
-"""The same models at another commit, without a touch on the working tree.
+"""Count models at another commit, without changing the working tree.
 
-The commit's files are written to a temporary folder through an index of its own: neither the
-repository's index nor its working tree nor its list of worktrees is changed. Models are then
-counted there by a process of their own, so that two versions of one module never meet in one
-interpreter.
+The files of the commit are written to a temporary folder through a separate index, so the
+repository's index, working tree and list of worktrees do not change. A separate process counts the
+models there, so that one interpreter never imports two versions of a module.
 """
 
 from __future__ import annotations
@@ -23,11 +22,11 @@ from archcalc.io.saved_reports import parse
 from archcalc.lookup.spec import ModelSpec
 
 WORKING_TREE = ""
-"""The files as they lie there, committed or not."""
+"""The current files, committed or not."""
 
 
 class Asked(NamedTuple):
-    """A model as it is counted on both sides."""
+    """A model to count on both sides."""
 
     spec: str
     input: tuple[str, ...] = ()
@@ -35,22 +34,22 @@ class Asked(NamedTuple):
 
     @property
     def in_repository(self) -> bool:
-        """Whether it can differ between two commits: a file's or a module's. A registered name is
-        an installed package's, the same at both."""
+        """Whether the model can differ between two commits because it comes from a file or a
+        module. Registered names come from installed packages."""
         return ModelSpec.parse(self.spec).kind in ("python", "program")
 
 
 class Counted(NamedTuple):
-    """The requested models that one side has."""
+    """The models that could be counted on one side."""
 
     models: tuple[SavedModel, ...]
     failed: dict[str, str]
-    """Why a model could not be counted there, by its spec."""
+    """The reasons why the other models could not be counted, by spec."""
 
 
 def count(revision: str, asked: Sequence[Asked]) -> Counted:
-    """The models as they are at a commit, or in the working tree. Raises UsageError for a revision
-    that git does not know, and outside a repository."""
+    """Count models at a commit or in the working tree. Raises UsageError for an unknown revision,
+    and outside a repository."""
     models: list[SavedModel] = []
     failed: dict[str, str] = {}
     if not asked:
@@ -67,7 +66,7 @@ def count(revision: str, asked: Sequence[Asked]) -> Counted:
 def _count(asked: Asked, folder: Path) -> tuple[SavedModel, ...]:
     name = ModelSpec.parse(asked.spec).name
     if os.path.isabs(name.rpartition(":")[0]):
-        raise UsageError(f"{name}: write the path from here, as ./net.py:Net")
+        raise UsageError(f"{name}: give a relative path, such as ./net.py:Net")
     command = [sys.executable, "-P", "-m", "archcalc", "show", asked.spec, "--format", "json"]
     for given in asked.input:
         command += ["--input", given]
@@ -82,8 +81,8 @@ def _count(asked: Asked, folder: Path) -> tuple[SavedModel, ...]:
 
 @contextmanager
 def tree(revision: str) -> Iterator[Path]:
-    """The folder that corresponds to this one, with the files of a commit; of the working tree,
-    this one itself. Raises UsageError."""
+    """A folder that corresponds to the current one, with the files of a commit; for the working
+    tree, the current one itself. Raises UsageError."""
     if revision == WORKING_TREE:
         yield Path.cwd()
         return

@@ -1,7 +1,7 @@
-"""Training runs on disk: their records, read and written without torch.
+"""Read and write the records of training runs, without torch.
 
-A run is a folder with ``run.json`` (what was asked), ``history.csv`` (one row per epoch) and, once
-it is finished, ``result.json`` (the result on the test images).
+A run is a folder with ``run.json`` (its settings), ``history.csv`` (one row per epoch) and, once it
+is finished, ``result.json`` (the result on the test images).
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ RUN, HISTORY, RESULT = "run.json", "history.csv", "result.json"
 FIRST_FIELDS = Epoch._fields[:-2]
 """The columns before 0.2, without image height and FLOPs."""
 WHOLE = ("epoch", "height", "flops")
-"""The columns of whole numbers."""
+"""The columns of integers."""
 
 MAKE_ONE = "`archcalc train` makes one"
 
@@ -54,7 +54,7 @@ class _Growth:
 
 @dataclass(frozen=True)
 class _Config:
-    """The part of ``run.json`` that archcalc reads again; the rest is for people."""
+    """The part of ``run.json`` that archcalc reads."""
 
     model: str
     input: tuple[int, int, int]
@@ -70,11 +70,11 @@ class _Config:
 
 
 def load(folder: str | Path) -> Run:
-    """The record of one run. Raises UsageError for a folder without one, and for a damaged one."""
+    """The record of one run. Raises UsageError if the folder has none or a damaged one."""
     folder = Path(folder)
     try:
         present = {name: (folder / name).is_file() for name in (RUN, HISTORY, RESULT)}
-    except (OSError, ValueError) as error:  # a name that is too long, or has NUL in it
+    except (OSError, ValueError) as error:  # a name that is too long or contains NUL
         raise UsageError(f"{str(folder)[:200]!r} is not a folder: {error}") from None
     if not present[RUN]:
         raise UsageError(f"{folder} is not a run: it has no {RUN}; {MAKE_ONE}")
@@ -106,7 +106,7 @@ def load_all(folder: str | Path) -> list[Run]:
 
 
 def history_csv(history: Iterable[Epoch]) -> str:
-    """The history as text: full precision, empty for what is not known."""
+    """The history as CSV, with full precision and empty fields for unknown values."""
     out = io.StringIO()
     writer = csv.writer(out, lineterminator="\n")
     writer.writerow(Epoch._fields)
@@ -116,7 +116,7 @@ def history_csv(history: Iterable[Epoch]) -> str:
 
 
 def parse_history(text: str, path: str | Path = HISTORY) -> tuple[Epoch, ...]:
-    """The history from its text, to the last bit. Raises UsageError."""
+    """The history from its CSV text, exact to the last bit. Raises UsageError."""
     try:
         head, *rows = csv.reader(io.StringIO(text), strict=True)
     except (csv.Error, ValueError):
@@ -162,5 +162,5 @@ def _result(path: Path) -> Result:
     if not (all(0 <= each <= 1 for each in accuracies) and found.images >= 1 and found.epoch >= 1):
         raise UsageError(f"{path} is damaged: accuracy, images or epoch is out of range")
     if found.seconds < 0:
-        raise UsageError(f"{path} is damaged: it took {found.seconds} seconds")
+        raise UsageError(f"{path} is damaged: seconds is negative ({found.seconds})")
     return found

@@ -1,4 +1,4 @@
-"""Readers of saved reports, as ``--format json`` writes them."""
+"""Read saved reports, the output of ``--format json``."""
 
 from __future__ import annotations
 
@@ -52,12 +52,13 @@ class _Model:
 
 
 def load(path: str) -> tuple[SavedModel, ...]:
-    """The models of a saved report. Raises UsageError for any other file."""
+    """Read the models of a saved report. Raises UsageError for any other file."""
     return parse(read_text(path, MAKE_ONE), path)
 
 
 def parse(text: str, path: str) -> tuple[SavedModel, ...]:
-    """The models of a report's text; ``path`` names it in a refusal. Raises UsageError."""
+    """The models of a report as JSON text. Raises UsageError, with a message that names
+    ``path``."""
     data = json.parse(text, path, MAKE_ONE)
     if not isinstance(data, dict) or "models" not in data:
         raise UsageError(

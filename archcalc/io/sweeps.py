@@ -1,4 +1,4 @@
-"""Readers of saved sweeps, as ``archcalc sweep --format json`` writes them."""
+"""Read saved sweeps, the output of ``archcalc sweep --format json``."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class _Sweep:
 
 
 def load(path: str) -> Sweep:
-    """A saved sweep. Raises UsageError for any other file."""
+    """Read a saved sweep. Raises UsageError for any other file."""
     data = json.read(path, MAKE_ONE)
     if not isinstance(data, dict) or data.get("schema_version") != SCHEMA_VERSION:
         raise UsageError(f"{path} is not a saved sweep; {MAKE_ONE}")

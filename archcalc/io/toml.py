@@ -1,4 +1,4 @@
-"""The one reader of TOML: budgets, claims, report configurations."""
+"""Read TOML: budgets, claims, report configurations."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from archcalc.errors import UsageError
 from archcalc.io.limits import DEEPEST, check_limits, parse_error, read_text
 
 DEEP_KEY = re.compile(rf"^[ \t]*\[{{0,2}}(?:[ \t]*[\w-]+[ \t]*\.){{{DEEPEST + 1}}}", re.MULTILINE)
-"""A key of too many parts. The parser would take seconds for thousands of them."""
+"""A key with too many parts. With thousands of parts, the parser would take seconds."""
 
 
 def read(path: str | Path, hint: str = "") -> dict[str, Any]:
-    """A TOML file; ``hint`` says what to give instead. Raises UsageError."""
+    """Read a TOML file. Raises UsageError, with ``hint`` at the end of the message."""
     return parse(read_text(path, hint), path)
 
 
 def parse(text: str, path: str | Path) -> dict[str, Any]:
-    """TOML text; ``path`` names it in a refusal. Raises UsageError."""
+    """Parse a TOML text. Raises UsageError, with a message that names ``path``."""
     if DEEP_KEY.search(text):
         raise UsageError(f"{path}: more than {DEEPEST} levels of nesting")
     try:
@@ -35,7 +35,7 @@ def parse(text: str, path: str | Path) -> dict[str, Any]:
 
 
 def tables(data: Mapping[str, Any], key: str, path: str | Path) -> list[dict[str, Any]]:
-    """The tables under ``[[key]]``, none if there is no such key. Raises UsageError."""
+    """The tables under ``[[key]]``, which may be missing. Raises UsageError."""
     found = data.get(key, [])
     if not isinstance(found, list) or not all(isinstance(entry, dict) for entry in found):
         raise UsageError(f"{path}: write [[{key}]], with two brackets")

@@ -1,7 +1,7 @@
-"""Parsed files to records, checked by msgspec against the records' own annotations.
+"""Convert parsed files to records, checked by msgspec against the annotations of the records.
 
-A record is a frozen dataclass or a NamedTuple of the other packages; this module reads its fields
-and types, so that no second list of them exists. It is imported only when a file is read.
+A record is a frozen dataclass or a NamedTuple. This module derives its checks from the record's
+fields and types, which are therefore declared only once. It is imported only to read a file.
 """
 
 from __future__ import annotations
@@ -35,13 +35,12 @@ WORDS = {
     "datetime": "a date",
     "time": "a time",
 }
-"""msgspec's names of types, for people."""
+"""Readable names for msgspec's types."""
 
 
 def validated(data: Any, kind: Callable[..., T], place: str | Path, *, others: bool = False) -> T:
-    """The record that ``data``, a parsed file or a part of one, describes; ``place`` starts the
-    sentence of a refusal. ``others`` allows keys that the record does not have. Raises
-    UsageError."""
+    """Convert ``data``, a parsed file or a part of one, to a record. ``others`` allows unknown
+    keys. Raises UsageError, with a message that starts with ``place``."""
     try:
         found = msgspec.convert(data, _struct(kind, others))
     except msgspec.ValidationError as error:
@@ -58,7 +57,7 @@ _KINDS: dict[type, Any] = {}
 
 @cache
 def _struct(kind: Any, others: bool) -> type[msgspec.Struct]:
-    """A Struct with the record's fields, which takes no others unless told."""
+    """A Struct with the fields of a record. ``others`` allows further fields."""
     hints = get_type_hints(kind, include_extras=True)
     fields: list[Any] = []
     for name, default in _defaults(kind).items():
@@ -90,7 +89,7 @@ def _is_record(hint: Any) -> bool:
 
 
 def _mirrored(hint: Any, others: bool) -> Any:
-    """An annotation with the Structs in the place of the records."""
+    """The annotation with records replaced by their Structs."""
     if _is_record(hint):
         return _struct(hint, others)
     origin, arguments = get_origin(hint), get_args(hint)
@@ -107,7 +106,7 @@ def _mirrored(hint: Any, others: bool) -> Any:
 
 
 def _built(value: Any) -> Any:
-    """Structs as the records that they stand for."""
+    """The value with Structs replaced by their records."""
     kind = _KINDS.get(type(value))
     if kind is not None:
         return kind(**{name: _built(getattr(value, name)) for name in value.__struct_fields__})
@@ -139,7 +138,7 @@ def _sentence(error: str, kind: Any) -> str:
 
 
 def _known(key: str, kind: Any, steps: Sequence[tuple[str, str]]) -> str:
-    """The near match of an unknown key, or all keys that its table has."""
+    """A suggestion for an unknown key: the closest known key, or all known keys."""
     for name, _ in steps:
         kind = _element(get_type_hints(kind).get(name) if name and _is_record(kind) else kind)
     if not _is_record(kind):

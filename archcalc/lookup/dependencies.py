@@ -1,9 +1,9 @@
 """The dependencies of loading a model, so that a later process can check whether they changed.
 
-While :func:`recorded` is active, archcalc watches what users' code does: the modules that it
-imports, the files and environment variables that it reads. Code that asks for something that leaves
-no trace, such as the time, or whether a file exists, makes the result depend on what nobody can
-check; then there is no answer, and nothing is cached.
+While :func:`recorded` is active, archcalc records the modules that users' code imports, and the
+files and environment variables that it reads. If the code depends on something that cannot be
+checked later, such as the time or the existence of a file, the dependencies are unknown and nothing
+is cached.
 """
 
 from __future__ import annotations
@@ -35,24 +35,24 @@ UNTRACKED_CALLS = frozenset(
         *("load_state_dict_from_url", "hf_hub_download", "from_pretrained"),
     )
 )
-"""Functions whose answers are not in any file or variable that can be looked at again."""
+"""Functions whose results cannot be checked later."""
 
 UNTRACKED_EVENTS = ("socket.connect", "subprocess.Popen", "os.system", "os.listdir", "os.scandir")
 """Audit events of the same kind."""
 
 
 class Dependencies(NamedTuple):
-    """Everything outside archcalc and torch that a model came from."""
+    """Everything outside archcalc and torch that loading a model depended on."""
 
     digests: dict[str, str]
     """SHA-256 of the source files and other files that users' code read."""
     stamps: dict[str, tuple[int, int]]
-    """(bytes, time of change) of the source files of installed packages."""
+    """(bytes, modification time in ns) of the source files of installed packages."""
     variables: dict[str, str | None]
-    """Environment variables that were read, None for one that was not set."""
+    """Values of the environment variables that were read; None if one was not set."""
 
     def hold(self) -> bool:
-        """Whether all of it is as it was."""
+        """Whether nothing has changed."""
         return (
             all(os.environ.get(name) == value for name, value in self.variables.items())
             and all(_stamp(path) == tuple(stamp) for path, stamp in self.stamps.items())
@@ -61,16 +61,17 @@ class Dependencies(NamedTuple):
 
 
 class _Watch:
-    """The dependencies seen by this process; they accumulate, as a module is imported only once."""
+    """The dependencies recorded by this process. They accumulate, because a module is imported only
+    once."""
 
     def __init__(self) -> None:
         self.known = set(sys.modules)
-        """Modules that were there before any model: archcalc's own and torch's."""
+        """Modules imported before any model: those of archcalc and torch."""
         self.active = False
         self.files: set[str] = set()
         self.variables: dict[str, str | None] = {}
         self.lost = False
-        """Record a dependency that cannot be checked later."""
+        """Whether the code depends on something that cannot be checked later."""
 
 
 _watch: _Watch | None = None
@@ -78,8 +79,8 @@ _watch: _Watch | None = None
 
 @contextmanager
 def recorded() -> Iterator[Callable[[], Dependencies | None]]:
-    """Watch the block. The function that it gives returns the dependencies afterwards; None where
-    they cannot be told."""
+    """Record the dependencies of the block. Yields a function that returns them afterwards, or None
+    if they are unknown."""
     global _watch  # an audit hook cannot be removed, so there is one per process
     if _watch is None:
         _watch = _Watch()
@@ -128,14 +129,14 @@ def _dependencies(watch: _Watch) -> Dependencies | None:
             continue
         if _is_installed(file):
             stamps[file] = _stamp(file)
-        elif _asks_for_the_untracked(file):
+        elif _calls_untracked(file):
             return None
         else:
             watch.files.add(os.path.abspath(file))
     for file in watch.files:
         digests[file] = digest_of(file)
     if "" in digests.values():
-        return None  # a file that is gone, or that is no regular file
+        return None  # a file was removed or is not a regular file
     return Dependencies(digests, stamps, dict(watch.variables))
 
 
@@ -152,8 +153,8 @@ def _audit(event: str, arguments: tuple[Any, ...]) -> None:
 
 
 def _caller() -> str:
-    """The file of the innermost frame that belongs neither to Python nor to this module; empty for
-    what the import system does itself."""
+    """The file of the innermost frame outside Python's library and this module; empty inside the
+    import system."""
     frame: FrameType | None = sys._getframe(2)
     while frame is not None:
         file = frame.f_code.co_filename
@@ -171,7 +172,8 @@ def _by_users_code() -> bool:
 
 
 def _by_a_package() -> bool:
-    """An installed package other than torch, whose own variables change how it runs, not what."""
+    """Whether an installed package is the caller. torch is excluded: its variables do not change
+    what it computes."""
     file = _caller()
     return _is_installed(file) and f"{os.sep}torch{os.sep}" not in file
 
@@ -180,12 +182,12 @@ def _is_installed(file: str) -> bool:
     return any(folder in file for folder in INSTALLED)
 
 
-def _asks_for_the_untracked(file: str) -> bool:
-    """Whether a user's source calls a function whose answer cannot be looked at again."""
+def _calls_untracked(file: str) -> bool:
+    """Whether a source file calls a function whose result cannot be checked later."""
     try:
         tree = ast.parse(Path(file).read_bytes())
     except (OSError, ValueError, SyntaxError, RecursionError, MemoryError):
-        return True  # a compiled module, or text that cannot be judged
+        return True  # a compiled module, or text that cannot be parsed
     return any(
         isinstance(node, ast.Call)
         and getattr(node.func, "attr", getattr(node.func, "id", "")) in UNTRACKED_CALLS

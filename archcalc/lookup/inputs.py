@@ -1,4 +1,4 @@
-"""Inputs as people write them: images as H×W×C or C×H×W, and tensors of a torch model."""
+"""Parse inputs: images as H×W×C or C×H×W, and tensors of a torch model."""
 
 from __future__ import annotations
 
@@ -26,28 +26,29 @@ DTYPES = {
     "c64": "complex64",
     "c128": "complex128",
 }
-"""The short names of dtypes, and the names in full; both are accepted."""
+"""Full names of dtypes by short name; :func:`shape` accepts both."""
 
 DIGITS = 18
-"""The longest size in digits: an address holds no more, and Python refuses to read thousands."""
+"""The most digits of a size. Larger sizes are not addressable, and Python does not parse thousands
+of digits."""
 
 ADDRESSABLE = 2**63
-"""Bytes: torch cannot make a tensor of so many, not even without memory."""
+"""torch cannot create a tensor with this many bytes, not even on the meta device."""
 
 
 @dataclass(frozen=True, slots=True)
 class TensorShape:
-    """The tensor of an input: its sizes in torch's order, and its dtype."""
+    """The shape of an input, in torch's order, and its dtype."""
 
     sizes: Shape
     dtype: str = "float32"
 
 
 def shape(*sizes: int, dtype: str = "f32") -> TensorShape:
-    """An input of this shape for :func:`archcalc.trace`, wherever it is among the arguments.
+    """An input of this shape for :func:`archcalc.trace`, at any position among the arguments.
 
     ``dtype`` is a short name such as ``"i64"`` or a full one such as ``"int64"``. Raises UsageError
-    for sizes that no tensor can have.
+    for an unknown dtype or invalid sizes.
 
     >>> shape(1, 3, 224, 224)
     TensorShape(sizes=(1, 3, 224, 224), dtype='float32')
@@ -65,10 +66,10 @@ def shape(*sizes: int, dtype: str = "f32") -> TensorShape:
 
 
 def parse_tensor(text: str, batch: int = 1) -> tuple[str, TensorShape]:
-    """The name of an argument, empty if none is given, and its shape. Raises UsageError.
+    """Parse an input as the name of an argument, which may be empty, and its shape.
 
-    ``left=105x105x1`` is a batch of images, H×W×C or ``chw:``; ``ids=1,128:i64`` is a tensor in
-    torch's order, f32 unless a dtype is given, and has its own batch.
+    ``left=105x105x1`` is a batch of images, as H×W×C or with ``chw:``. ``ids=1,128:i64`` is a
+    tensor in torch's order, including the batch; the default dtype is f32. Raises UsageError.
 
     >>> parse_tensor("x=1,3,224,224:f16")
     ('x', TensorShape(sizes=(1, 3, 224, 224), dtype='float16'))
@@ -101,17 +102,16 @@ def parse_tensor(text: str, batch: int = 1) -> tuple[str, TensorShape]:
 
 
 def _is_image(text: str) -> bool:
-    """Whether a text is an image's sizes, joined by ``x`` or after the name of a layout."""
+    """Whether a text has the sizes of an image, joined by ``x`` or after the name of a layout."""
     order, colon, _ = text.rpartition(":")
     sizes = text.partition(":")[0].lower().replace("×", "x")
     return (bool(colon) and order in ("chw", "hwc")) or ("x" in sizes and "," not in sizes)
 
 
 def parse_input(text: str) -> Shape:
-    """``"28x28x192"`` or ``"chw:192x28x28"`` to (C, H, W).
+    """Parse ``"28x28x192"`` or ``"chw:192x28x28"`` as (C, H, W).
 
-    A shape that reads like the other order is refused; ``hwc:`` in front insists. Raises
-    UsageError.
+    Raises UsageError, also for sizes that look like C×H×W without ``hwc:`` or ``chw:`` in front.
 
     >>> parse_input("28x28x192"), parse_input("chw:192x28x28")
     ((192, 28, 28), (192, 28, 28))
@@ -145,8 +145,8 @@ def parse_input(text: str) -> Shape:
 
 
 def describe_input(shape: Shape) -> str:
-    """(N, C, H, W) as ``H×W×C = 28×28×192``, the batch named where it is not 1; anything but an
-    image in torch's own order.
+    """(N, C, H, W) as ``H×W×C = 28×28×192``, with the batch if it is not 1. Other shapes are in
+    torch's order.
 
     >>> describe_input((1, 192, 28, 28)), describe_input((8, 3, 32, 32)), describe_input((1, 128))
     ('H×W×C = 28×28×192', 'H×W×C = 32×32×3, batch 8', '1×128')

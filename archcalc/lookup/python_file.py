@@ -1,7 +1,7 @@
-"""Declared networks in a person's own Python file: ``./net.py:lenet``.
+"""Declared networks in users' Python files: ``./net.py:lenet``.
 
-Whether a name is one is read off the file's text, so that a file which imports torch is run once,
-by the loader of torch models, and a declared one without torch.
+Whether a name is a declared network is decided from the text of the file. A file with a torch model
+is then run only once, by the loader of torch models.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from archcalc.lookup.registry import Architecture
 
 
 def is_declared(name: str) -> bool:
-    """Whether ``net.py:lenet`` is a function under ``@architecture``. Raises UsageError where there
-    is no such file."""
+    """Whether ``net.py:lenet`` is a function decorated with ``@architecture``. Raises UsageError if
+    there is no such file."""
     place, _, attribute = name.rpartition(":")
     if not place.endswith(".py"):
         return False
@@ -31,7 +31,7 @@ def is_declared(name: str) -> bool:
     try:
         tree = ast.parse(Path(place).read_text(encoding="utf-8"))
     except (OSError, ValueError, SyntaxError, RecursionError, MemoryError):
-        return False  # running the file says what is wrong with it
+        return False  # running the file reports the error
     return any(
         isinstance(node, ast.FunctionDef)
         and node.name == attribute
@@ -41,7 +41,7 @@ def is_declared(name: str) -> bool:
 
 
 def not_a_name(path: str) -> str:
-    """The notation to use instead of a bare file name: ``./net.py`` names no class."""
+    """The message for a file name without a model: ``./net.py`` instead of ``./net.py:Net``."""
     if not path.endswith(".py"):
         return (
             f"{path} is a file that archcalc does not read as a model; it reads Python files "
@@ -56,17 +56,18 @@ def not_a_name(path: str) -> str:
         names = []
     public = [name for name in names if not name.startswith("_")]
     has = f"; it has {', '.join(public[:8])}" if public else ""
-    return f"{path} is a file: write {path}:{public[0] if public else 'Net'} for what is in it{has}"
+    return f"{path} is a file: name a model in it, {path}:{public[0] if public else 'Net'}{has}"
 
 
 def _name(decorator: ast.expr) -> str:
-    """The last part: of ``@archcalc.architecture(...)`` as of ``@architecture(...)``."""
+    """The last part of the decorator's name: ``architecture`` of
+    ``@archcalc.architecture(...)``."""
     called = decorator.func if isinstance(decorator, ast.Call) else decorator
     return str(getattr(called, "attr", getattr(called, "id", "")))
 
 
 def load(name: str) -> Architecture:
-    """The Architecture of ``net.py:lenet``, under that name from here on. Raises UsageError."""
+    """The Architecture of ``net.py:lenet``, with that name. Raises UsageError."""
     place, _, attribute = name.rpartition(":")
     found = getattr(run(place), attribute, None)
     if not isinstance(found, Architecture):
@@ -78,13 +79,13 @@ def load(name: str) -> Architecture:
 
 
 def run(path: str) -> ModuleType:
-    """The module of a Python file. It may import its neighbours. Raises UsageError."""
+    """Run a Python file, which may import modules from its folder. Raises UsageError."""
     stem = f"archcalc_model_{Path(path).stem}"
     spec = importlib.util.spec_from_file_location(stem, path)
     if spec is None or spec.loader is None:
         raise UsageError(f"{path} is not a Python file")
     module = importlib.util.module_from_spec(spec)
-    sys.modules[stem] = module  # dataclasses and pickles look themselves up there
+    sys.modules[stem] = module  # dataclasses and pickle look modules up there
     folder = os.path.dirname(os.path.abspath(path))
     sys.path.insert(0, folder)
     try:

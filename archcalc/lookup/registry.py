@@ -1,12 +1,12 @@
-"""Names to architectures: the built-in ones, and those of installed packages.
+"""Registered architectures: the built-in ones, and those of installed packages.
 
-Any package adds a model with a definition and one line of metadata:
+A package registers a model with one line of metadata:
 
     [project.entry-points."archcalc.models"]
     lenet = "my_package.lenet:lenet"
 
-The metadata of installed packages is read only for a name that is not built in, and for a list of
-all names: reading it takes longer than counting a network.
+The metadata of installed packages is read only for names that are not built in, and to list all
+names, because reading it takes longer than counting a network.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ if TYPE_CHECKING:
 GROUP = "archcalc.models"
 
 STORY = ("nin", "inception-naive", "inception-reduced", "googlenet")
-"""The networks that are measured when none is named."""
+"""The default networks of measurements."""
 
 LARGEST = 10**18
-"""Sizes end below this: no memory holds as much, and the totals stay printable."""
+"""The exclusive upper bound of sizes. No memory is this large, and totals remain printable."""
 
 Definition = Callable[..., Handle | Mapping[str, Handle]]
 """(input handle, options by keyword) -> the output, or outputs by name with the main one first."""
@@ -43,22 +43,22 @@ Definition = Callable[..., Handle | Mapping[str, Handle]]
 
 @dataclass(frozen=True)
 class Architecture:
-    """A network as its paper defines it: a function over shape handles, and its source."""
+    """A declared network: a function over shape handles, and its source."""
 
     name: str
     definition: Definition
     input: Shape
-    """Default (C, H, W)."""
+    """The default input (C, H, W)."""
     source: str
     aliases: tuple[str, ...] = ()
     how_to_train: Callable[[], Mapping[str, Recipe]] = dict
-    """Makes :attr:`recipes`; called only when somebody trains."""
+    """Returns :attr:`recipes`; called only to train."""
     space: Mapping[str, Sequence[Any]] = field(default_factory=dict, hash=False)
-    """The axes of a sweep that is given none."""
+    """The default axes of a sweep."""
 
     @property
     def recipes(self) -> Mapping[str, Recipe]:
-        """How it is trained, by name."""
+        """Training recipes by name."""
         with guard(f"the recipes of {self.name} cannot be made"):
             return self.how_to_train()
 
@@ -69,7 +69,7 @@ class Architecture:
 
     @property
     def options(self) -> dict[str, Option]:
-        """The definition's keyword arguments."""
+        """The options of the network: the keyword-only arguments of its definition."""
         with guard(f"the annotations of {self.name} cannot be read"):
             hints = get_type_hints(self.definition)
         return {
@@ -88,9 +88,9 @@ class Architecture:
     ) -> Graph:
         """Declare the network at this input.
 
-        ``input`` is (C, H, W), or text such as ``"32x32x3"``. Options may be text, as from the
-        command line. Raises UsageError for a wrong option, batch or shape, and DefinitionError,
-        which names the node, for an input that the network cannot take.
+        ``input`` is (C, H, W), or text such as ``"32x32x3"``. Options may be text, as on the
+        command line. Raises UsageError for an invalid option, batch or shape, and DefinitionError,
+        which names the node, if the network cannot take the input.
         """
         given = self.parse_options(options or {})
         if isinstance(input, str):
@@ -107,9 +107,9 @@ class Architecture:
     def declare(
         self, shape: Shape, options: Mapping[str, Any], *, training: bool = False, spec: str = ""
     ) -> Graph:
-        """Run the definition on an input of this shape (N, C, H, W), with options as values.
+        """Run the definition on an input of this shape (N, C, H, W), with parsed options.
 
-        Nothing is checked, so that sizes may carry their expressions (``archcalc.symbolic``).
+        Sizes are not checked, so they may carry expressions (``archcalc.symbolic``).
         """
         builder = Builder()
         handle = builder.input(shape)
@@ -119,7 +119,7 @@ class Architecture:
         return builder.finish(self.name, outputs, training=training, spec=spec or self.name)
 
     def parse_options(self, options: Mapping[str, Any]) -> dict[str, Any]:
-        """Check names and types, and turn text into values. Raises UsageError."""
+        """Check the names of options, and parse their values. Raises UsageError."""
         if not options:
             return {}
         known = self.options
@@ -156,7 +156,7 @@ class Option:
         return words.get(self.type, f"a value that {self.type} accepts")
 
     def parse(self, value: Any, model: str) -> Any:
-        """A value of this option's type from text or from a value. Raises UsageError."""
+        """Convert text or a value to the type of this option. Raises UsageError."""
         try:
             return self._convert(value)
         except (KeyError, TypeError, ValueError, OverflowError):
@@ -190,9 +190,8 @@ def architecture(
 ) -> Callable[[Definition], Architecture]:
     """Make a definition an Architecture: ``@architecture("nin", input="32x32x3", ...)``.
 
-    ``recipes`` is a function, so that a model that is only counted does not import what it takes
-    to train one. ``space`` has the values of the options that a sweep combines unless it is given
-    axes.
+    ``recipes`` is a function, so that counting a model does not import what training needs.
+    ``space`` has the default axes of a sweep, as values by option.
     """
 
     def wrap(definition: Definition) -> Architecture:
@@ -214,7 +213,7 @@ def modules() -> Iterator[str]:
 
 def find(name: str) -> Architecture:
     """The architecture of this name or alias. Raises UnknownModelError with near matches."""
-    if name in BUILT_IN:  # without a look at what is installed
+    if name in BUILT_IN:  # without reading the metadata of packages
         return _load(name, BUILT_IN[name])
     if name in _places():
         return _only(name)
@@ -237,15 +236,15 @@ def canonical(name: str) -> str:
 
 
 def every() -> Iterator[Architecture]:
-    """All architectures that can be loaded; :func:`broken` has the others."""
+    """All architectures that can be loaded; :func:`broken` returns the others."""
     for name in _places():
         with suppress(ArchcalcError):
             yield find(name)
 
 
 def broken() -> dict[str, str]:
-    """The names that cannot be loaded, each with the reason. Somebody's faulty package does not
-    keep others from their models."""
+    """The names that cannot be loaded, each with its reason. A faulty package does not affect other
+    models."""
     found = {}
     for name in _places():
         try:
@@ -257,8 +256,8 @@ def broken() -> dict[str, str]:
 
 @cache
 def _places() -> dict[str, list[str]]:
-    """``module:attribute`` of every name, built-in first; more than one where packages contradict
-    each other. Sorted, so that the order does not depend on how packages were installed."""
+    """``module:attribute`` of each name, built-in ones first. A name has several if packages
+    conflict. Sorted, so that the order does not depend on how packages were installed."""
     from importlib.metadata import entry_points
 
     places = {name: [place] for name, place in BUILT_IN.items()}
@@ -266,14 +265,14 @@ def _places() -> dict[str, list[str]]:
         if entry.value.startswith("archcalc.models."):
             continue
         same = places.setdefault(entry.name, [])
-        # One distribution can be found twice: an editable install that runs from its own folder.
+        # An editable install that runs from its own folder is found twice.
         if entry.value not in same:
             same.append(entry.value)
     return places
 
 
 def _only(name: str) -> Architecture:
-    """The architecture of a name that one package registers. Raises ArchcalcError."""
+    """The architecture of a name that a single package registers. Raises ArchcalcError."""
     place, *others = _places()[name]
     if others:
         raise ArchcalcError(

@@ -1,19 +1,19 @@
-"""From a model's specification to its Graph.
+"""Find the Graph of a model by its specification.
 
     nin                      a registered architecture or its alias
-    nin,head=fc              the same with options, so that variants can be compared
-    ./net.py:Net             a class, a function that makes a module, or a module in a Python file;
-                             or an @archcalc.architecture there, which needs no torch
+    nin,head=fc              the same with options, to compare variants
+    ./net.py:Net             a module class, a function that returns a module, or a module in a
+                             Python file; or an @archcalc.architecture, which does not need torch
     package.module:attr      the same in an installed package
-    torchvision:resnet50     torchvision's own
-    timm:convnext_tiny       timm's own
+    torchvision:resnet50     a model of torchvision
+    timm:convnext_tiny       a model of timm
     hf:gpt2                  a configuration of transformers, in a folder or in the hub's cache
-    diffusers:./pipe/unet    a model of a pipeline of diffusers
+    diffusers:./pipe/unet    a model of a diffusers pipeline
     net.pt2                  a program saved by torch.export
-    net.onnx                 an ONNX file, which needs onnx and no torch
-    net.graph.json           a graph that --save-graph wrote, which needs no torch
+    net.onnx                 an ONNX file, which needs onnx but not torch
+    net.graph.json           a graph written by --save-graph, which does not need torch
 
-The others need torch, and only then is it imported; not where the user's cache has the graph.
+The others need torch, which is imported only if the graph is not in the user's cache.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from archcalc.lookup.dependencies import digest_of
 from archcalc.lookup.spec import CONFIGURED, Kind, ModelSpec
 
 WEIGHTS = (".safetensors", ".safetensors.index.json")
-"""How the names of files end that hold weights and no operations."""
+"""Extensions of files that contain weights but no operations."""
 
 
 def resolve(
@@ -48,13 +48,14 @@ def resolve(
 ) -> Graph:
     """The Graph of a model by its name.
 
-    ``input`` is (C, H, W) or text such as ``"32x32x3"``; of a torch model also texts such as
-    ``"ids=1,128:i64"``. With ``training`` it is a whole training step: forward, backward, and the
-    update of the ``optimizer`` where one is named. ``trust`` loads a ``.pt2`` file even where
-    loading runs code that is in it. ``cache`` takes the graph of a torch model from the user's
-    cache folder, where nothing has changed since it was put there, and puts it there.
+    ``input`` is (C, H, W) or text such as ``"32x32x3"``; for a torch model also texts such as
+    ``"ids=1,128:i64"``. With ``training``, the graph is a whole training step: forward, backward,
+    and the update of the ``optimizer`` if one is given. ``trust`` loads a ``.pt2`` file even if
+    that runs code from the file. ``cache`` keeps the graphs of torch models in the user's cache
+    folder and reuses them if nothing has changed.
 
-    Raises UnknownModelError, UsageError, DefinitionError, or MissingExtraError without torch.
+    Raises UnknownModelError, UsageError, DefinitionError, or MissingExtraError if torch is not
+    installed.
     """
     if optimizer and not training:
         raise UsageError("--optimizer needs --train; give both")
@@ -95,8 +96,8 @@ def resolve(
 
 
 def is_checkpoint(asked: ModelSpec) -> bool:
-    """Whether it is a path of weights without operations: a safetensors file, its index, or a
-    folder with some. A registered name is never one, even beside a folder of that name."""
+    """Whether it is a path to weights without operations: a safetensors file, an index, or a folder
+    with one of them. A registered name is not, even if there is a folder with that name."""
     if asked.name.endswith(WEIGHTS):
         return True
     if not asked.registered or not os.path.isdir(asked.name):
@@ -109,14 +110,14 @@ def is_checkpoint(asked: ModelSpec) -> bool:
 
 
 def saved(asked: ModelSpec) -> Graph:
-    """The graph of a file. It has the input, the batch and the mode that it was saved with. Raises
+    """The graph of a file, with the input, batch and mode that it was saved with. Raises
     UsageError."""
     from archcalc.io import graph_file
 
     if asked.options or asked.input or asked.batch != 1:
         raise UsageError(
-            f"{asked.name} is a saved graph: it has no options, and its input and batch are those "
-            "it was saved with"
+            f"{asked.name} is a saved graph: it has no options, and its input and batch cannot be "
+            "changed"
         )
     graph = graph_file.load(asked.name)
     if asked.training and not graph.training:
@@ -136,6 +137,7 @@ def _imported(asked: ModelSpec) -> Graph:
 
 
 def _cached(asked: ModelSpec, optimizer: str, trust: bool, traced: Callable[[], Graph]) -> Graph:
+    """The graph from the user's cache folder or, if it is not there, from ``traced()``."""
     from archcalc.io import graph_cache
     from archcalc.lookup.dependencies import recorded
 
@@ -150,7 +152,7 @@ def _cached(asked: ModelSpec, optimizer: str, trust: bool, traced: Callable[[], 
         training=asked.training,
         optimizer=optimizer,
         trust=trust,
-        # Another folder has other modules under the same names.
+        # In another folder, the same names may belong to other modules.
         where=[os.getcwd(), os.environ.get("PYTHONPATH", "")] if asked.kind == "python" else [],
         content=_content(asked, place),
     )
@@ -158,7 +160,7 @@ def _cached(asked: ModelSpec, optimizer: str, trust: bool, traced: Callable[[], 
     if found is not None:
         return replace(found, spec=asked.text)
     with needs("torch", f"{asked.name} is a torch model and"):
-        import archcalc.pytorch.load  # noqa: F401  # what torch itself imports is not recorded
+        import archcalc.pytorch.load  # noqa: F401  # do not record the imports of torch itself
     with recorded() as depends:
         graph = traced()
     graph_cache.keep(key, graph, depends())
@@ -171,7 +173,7 @@ PACKAGES: Mapping[Kind, tuple[str, ...]] = {
     "hf": ("transformers",),
     "diffusers": ("diffusers", "transformers"),
 }
-"""Whose versions a traced graph depends on, beside torch's."""
+"""Packages other than torch whose versions a traced graph depends on."""
 
 
 def _content(asked: ModelSpec, place: str) -> Any:
@@ -184,8 +186,8 @@ def _content(asked: ModelSpec, place: str) -> Any:
 
 
 def expand(texts: Sequence[str]) -> list[str]:
-    """The models of some texts: ``resnet*`` and ``timm:convnext_*`` stand for every name that
-    matches. Raises UsageError where none does, and MissingExtraError."""
+    """Replace patterns such as ``resnet*`` and ``timm:convnext_*`` by all names that match. Raises
+    UsageError if none does, and MissingExtraError."""
     found: list[str] = []
     for text in texts:
         asked = ModelSpec.parse(text)
@@ -198,10 +200,10 @@ def expand(texts: Sequence[str]) -> list[str]:
 
 
 def names(kind: Kind, pattern: str = "*") -> list[str]:
-    """The registered names, those of torchvision or timm as ``timm:NAME``, or the types of models
-    that transformers knows, as far as they match a pattern.
+    """The registered names, those of torchvision or timm (``timm:NAME``), or the model types of
+    transformers that match a pattern.
 
-    Raises UsageError where none does, and MissingExtraError.
+    Raises UsageError if none matches, and MissingExtraError.
     """
     if kind == "registered":
         known = registry.names()
@@ -219,7 +221,7 @@ def names(kind: Kind, pattern: str = "*") -> list[str]:
 def declared(
     spec: str, options: Mapping[str, Any] | None = None
 ) -> tuple[registry.Architecture, dict[str, Any]]:
-    """The declared network of a spec, and the options that the spec and the caller give.
+    """The declared network of a spec, and its options from the spec and from ``options``.
 
     Raises UsageError for a torch model, and UnknownModelError.
     """
@@ -250,7 +252,7 @@ def find_declared(asked: ModelSpec) -> registry.Architecture | None:
 
 
 def declared_input(input: Shape | str | Sequence[str] | None) -> Shape | str | None:
-    """The one input of a declared network. Raises UsageError for more than one."""
+    """The single input of a declared network. Raises UsageError if there are several."""
     if not input:
         return None
     if isinstance(input, str) or all(isinstance(size, int) for size in input):

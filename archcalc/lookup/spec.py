@@ -1,4 +1,4 @@
-"""The specification of a model, parsed once: name, options, input, batch and mode."""
+"""Parse the specification of a model: its name, options, input, batch and mode."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ BRACKETS = {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}
 
 @dataclass(frozen=True)
 class ModelSpec:
-    """A model with its options, input, batch and mode. :meth:`parse` makes one from text."""
+    """A model with its options, input, batch and mode. Use :meth:`parse` to create one."""
 
     text: str
-    """As it was written, for example ``nin,head=fc``."""
+    """The specification as written, for example ``nin,head=fc``."""
     name: str
-    """Without its options."""
+    """The name without options."""
     options: Mapping[str, Any] = field(default_factory=dict)
     input: Input = None
-    """(C, H, W) or texts; the model's own when empty."""
+    """(C, H, W) or texts; the model's own if empty."""
     batch: int = 1
     training: bool = False
 
@@ -46,7 +46,7 @@ class ModelSpec:
         batch: int = 1,
         training: bool = False,
     ) -> ModelSpec:
-        """The spec of a text. Options in the text come before ``options``. Raises UsageError.
+        """Parse a specification. Options in the text override ``options``. Raises UsageError.
 
         >>> ModelSpec.parse("nin,head=fc", options={"mlp": "false"}).options
         {'mlp': 'false', 'head': 'fc'}
@@ -93,7 +93,7 @@ class ModelSpec:
 
 
 def parse_settings(settings: Sequence[str]) -> dict[str, str]:
-    """``["head=fc", "num_classes=100"]`` to a dictionary. Raises UsageError."""
+    """Parse ``["head=fc", "num_classes=100"]`` to a dictionary. Raises UsageError."""
     options = {}
     for setting in settings:
         key, equals, value = setting.partition("=")
@@ -106,7 +106,7 @@ def parse_settings(settings: Sequence[str]) -> dict[str, str]:
 
 
 def typed(text: Any) -> Any:
-    """``"64"`` as 64, ``"(1, 2)"`` as a tuple, ``"true"`` as True; other text stays text."""
+    """Parse ``"64"`` as 64, ``"(1, 2)"`` as a tuple, ``"true"`` as True; other text stays text."""
     if not isinstance(text, str):
         return text
     if text.lower() in ("true", "false", "none"):
@@ -118,7 +118,7 @@ def typed(text: Any) -> Any:
 
 
 def _split(text: str) -> list[str]:
-    """The parts between commas, except commas inside brackets: ``sizes=(1, 2)`` is one part.
+    """Split at commas outside brackets: ``sizes=(1, 2)`` is one part.
 
     >>> _split("net.py:Net,sizes=(1, 2),wide=true")
     ['net.py:Net', 'sizes=(1, 2)', 'wide=true']

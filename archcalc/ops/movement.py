@@ -67,7 +67,7 @@ def slice_shape(
 def axis(dim: int, rank: int) -> int:
     """The dimension as a number from 0. Raises ShapeError if there is no such dimension."""
     if not -rank <= dim < rank:
-        raise ShapeError(f"there is no dimension {dim} in a tensor of {rank}")
+        raise ShapeError(f"dimension {dim} does not exist in a tensor of {rank} dimensions")
     return dim % rank
 
 

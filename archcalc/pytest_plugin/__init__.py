@@ -1,10 +1,10 @@
-"""The fixture ``archcalc_budget``: a network's limits beside its other tests.
+"""The pytest fixture ``archcalc_budget``, which checks the limits of a network.
 
     def test_the_network_stays_small(archcalc_budget):
         archcalc_budget("./net.py:Net", input="32x32x3", params="1M", macs="225M", output="10")
 
-It is installed as the top-level package ``archcalc_pytest``, because every run of pytest imports
-its plugins: this one costs nothing until a test asks for the fixture.
+It is installed as the top-level package ``archcalc_pytest``. Every run of pytest imports its
+plugins, and this one imports archcalc only if a test uses the fixture.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import pytest
 
 
 class BudgetCheck:
-    """Fails a test that goes beyond its limits, with one line a breach."""
+    """Fails a test that exceeds its limits, with one line per breach."""
 
     def __call__(
         self,
@@ -27,14 +27,15 @@ class BudgetCheck:
         output: str = "",
         **at_most: Any,
     ) -> Any:
-        """Check one model; returns its profile.
+        """Check one model and return its profile.
 
         ``model`` is a name as on the command line, a Graph, or a torch module, which is traced with
-        ``input``: ``"32x32x3"``, (N, C, H, W), or whatever :func:`archcalc.trace` takes.
-        ``at_most`` are figures by the names of the JSON format (``params``, ``macs``,
-        ``peak_activation_bytes``, ...), each a whole number or text such as ``"1.5M"``;
-        ``exactly`` the same; ``shapes`` are of nodes or modules, as ``"8x8x10"``, and ``output`` is
-        the model's.
+        ``input``: ``"32x32x3"``, (N, C, H, W), or any input of :func:`archcalc.trace`. ``at_most``
+        has limits by the names of the JSON format (``params``, ``macs``, ``peak_activation_bytes``,
+        ...), each an integer or text such as ``"1.5M"``. ``exactly`` has expected figures in the
+        same form. ``shapes`` has the output shapes of nodes or modules, such as ``"8x8x10"``, and
+        ``output`` is that of the model. Raises UsageError for an unknown figure or an invalid
+        model.
         """
         from archcalc.analysis.budget import Budget, check
         from archcalc.analysis.profile import profile
@@ -49,7 +50,7 @@ class BudgetCheck:
         return found
 
     def file(self, path: Any = "archcalc.toml") -> Any:
-        """Check every model of a budget file; returns all the checks."""
+        """Check every model of a budget file and return all checks."""
         import archcalc
 
         found = archcalc.check(str(path))

@@ -38,8 +38,8 @@ def _stride(profile: Profile, recorder: Recorder, node: str = "") -> int:
     whole = [step for step in steps if isinstance(step, int)]
     if len(whole) < len(steps):
         raise UsageError(
-            f"the windows of {profile.spec} lie {steps[0]} pixels apart, which is not a whole "
-            "number"
+            f"the stride of the receptive field of {profile.spec} is {steps[0]} pixels, which is "
+            "not a whole number"
         )
     return recorder.largest(whole)
 

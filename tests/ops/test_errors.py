@@ -109,7 +109,7 @@ def test_the_error_carries_the_graph_up_to_the_node() -> None:
         (
             [(1, 8)],
             lambda x: ops.concat([x], dim=2),
-            "concat: there is no dimension 2 in a tensor of 2",
+            "concat: dimension 2 does not exist in a tensor of 2 dimensions",
         ),
         ([(2, 6)], lambda x: ops.reshape(x, (4, 4)), "reshape: cannot reshape 2×6 to (4, 4)"),
         ([(2, 6)], lambda x: ops.reshape(x, (5, -1)), "reshape: cannot reshape 2×6 to (5, -1)"),

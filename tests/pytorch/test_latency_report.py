@@ -35,8 +35,8 @@ def test_the_page_has_all_of_its_parts(tmp_path: Path, monkeypatch: pytest.Monke
     for heading in (
         "## The registry, batch 1, float32",
         "## What predicts the time",
-        "## A 1×1 in front",
-        "## Beside torch.utils.benchmark",
+        "## A 1×1 before the 5×5",
+        "## Comparison with torch.utils.benchmark",
         "## Warnings",
     ):
         assert heading in page

@@ -349,7 +349,7 @@ def _wanted(
     figures: Sequence[str],
     measures: Sequence[str],
 ) -> tuple[str, ...]:
-    """Every figure that somebody asks for, once. Raises UsageError for one that does not exist."""
+    """All requested figures, without repetition. Raises UsageError for an unknown figure."""
     axes = {axis.name for axis in space.axes}
     asked = [*figures, *(objective.figure for objective in objectives), *measures]
     asked += sorted(name for name in (condition.names if condition else ()) if name not in axes)

@@ -72,16 +72,16 @@ class RowFile:
 
     def finish(self, columns: Sequence[str]) -> None:
         """Join the chunks in order, then remove them."""
-        with replacing(self.path) as beside:
+        with replacing(self.path) as temporary:
             if self.path.suffix == ".parquet":
-                _parquet(beside, self._rows(), columns)
+                _parquet(temporary, self._rows(), columns)
             elif self.path.suffix == ".csv":
-                with beside.open("w", newline="", encoding="utf-8") as file:
+                with temporary.open("w", newline="", encoding="utf-8") as file:
                     writer = csv.DictWriter(file, columns, lineterminator="\n")
                     writer.writeheader()
                     writer.writerows(self._rows())
             else:
-                with beside.open("w", encoding="utf-8") as file:
+                with temporary.open("w", encoding="utf-8") as file:
                     for part in self._parts():
                         file.write(part.read_text(encoding="utf-8"))
         shutil.rmtree(self.folder)
