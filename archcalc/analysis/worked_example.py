@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from archcalc.analysis.profile import Layer, Profile, profile
 from archcalc.analysis.record import Record
 from archcalc.graph import Shape
+from archcalc.language import mark
 from archcalc.lookup.registry import find
 
 DEFAULT_INPUT: Shape = (192, 28, 28)
@@ -75,6 +76,13 @@ def worked_example(
         return profile(graph, convention=convention)
 
     return WorkedExample(
-        Side("5×5 branch", "direct", priced("inception-5x5"), priced("inception-5x5-reduced")),
-        Side("Inception module", "naive", priced("inception-naive"), priced("inception-reduced")),
+        Side(
+            mark("5×5 branch"), "direct", priced("inception-5x5"), priced("inception-5x5-reduced")
+        ),
+        Side(
+            mark("Inception module"),
+            "naive",
+            priced("inception-naive"),
+            priced("inception-reduced"),
+        ),
     )

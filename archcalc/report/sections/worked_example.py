@@ -22,7 +22,11 @@ def show(example: WorkedExample) -> Document:
     profiles = example.profiles
     sides = (example.branch, example.module)
     tables = [
-        _working(side, f"{_(side.title)}, {describe_input(side.direct.input)}") for side in sides
+        _working(
+            side,
+            _("{title}, {input}", title=_(side.title), input=describe_input(side.direct.input)),
+        )
+        for side in sides
     ]
     tables += by_convention(profiles)
     ratios = {side.title: side.ratio for side in sides}
