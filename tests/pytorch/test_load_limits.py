@@ -77,7 +77,7 @@ def test_weights_larger_than_the_address_space_are_traced(net: str) -> None:
 def test_a_file_without_a_class_names_its_classes(net: str, tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         resolve(net)
-    assert f"{net} is a file: write {net}:Net" in str(caught.value)
+    assert f"{net} is a file: name a model in it, {net}:Net" in str(caught.value)
     assert "it has Net, Other, huge" in str(caught.value)
     other = tmp_path / "x.bin"
     other.write_bytes(b"")
