@@ -17,12 +17,13 @@ from archcalc.analysis.prediction.predict import predict
 from archcalc.analysis.profile import profile
 from archcalc.graph import Graph
 from archcalc.io import calibrations
+from archcalc.ops import TABLE
 from archcalc.pytorch.bench.devices import Cpu, threads
-from archcalc.pytorch.build import build
+from archcalc.pytorch.build import Network, build
 from archcalc.pytorch.calibrate import calibrate
 from archcalc.pytorch.calibrate.design import IN_PLACE, LARGEST, networks
 from archcalc.pytorch.calibrate.fit import conformal, fit, plane, trees
-from archcalc.pytorch.calibrate.timing import Timed, time_networks, undisturbed
+from archcalc.pytorch.calibrate.timing import Timed, time_networks, undisturbed, with_noise
 from tests.analysis.calibrations import calibration
 
 pytestmark = pytest.mark.long
@@ -60,6 +61,39 @@ def test_the_design_has_every_kind_of_operator_that_networks_use() -> None:
     used = {call.kind for name in ("googlenet", "vit-b-16") for call in calls(archcalc.graph(name))}
     assert used <= kinds
     assert {"reduction", "elementwise"} <= kinds
+
+
+def test_the_design_has_large_convolutions_and_large_outputs() -> None:
+    found = list(networks(40))
+    macs = [TABLE[node.op].cost(node).macs for graph in found for node in graph if node.weights]
+    assert sum(each >= 1e9 for each in macs) >= 5
+    nbytes = [value.nbytes for graph in found for node in graph for value in node.outputs]
+    assert sum(each > 2**25 for each in nbytes) >= 5
+
+
+def test_no_softmax_of_the_design_has_subnormal_numbers() -> None:
+    # A product with subnormal numbers takes ten times as long as any network in use.
+    graphs = [
+        graph
+        for graph in networks(60)
+        if any(node.op == "softmax" for node in graph) and profile(graph).macs < 5e8
+    ]
+    assert len(graphs) >= 3
+    tiny = torch.finfo(torch.float32).tiny
+    seen: list[int] = []
+
+    def look(layer: object, given: object, output: torch.Tensor) -> None:
+        seen.append(int(((output > 0) & (output < tiny)).sum()))
+
+    for graph in graphs:
+        network = with_noise(Network(graph)).eval()
+        for layer in network.modules():
+            if isinstance(layer, torch.nn.Softmax):
+                layer.register_forward_hook(look)
+        with torch.no_grad():
+            network(torch.randn(graph.inputs[0].output.shape))
+    assert len(seen) >= 3
+    assert not any(seen)
 
 
 def test_in_place_activations_give_the_same_outputs() -> None:

@@ -43,6 +43,8 @@ NAMES = (
     "waste_in",
     "waste_out",
     "waste_width",
+    "tile_waste_in",
+    "tile_waste_out",
     "inputs",
     "broadcast",
     "in_place",
@@ -56,6 +58,8 @@ NAMES = (
 
 LANES = 16
 """Channels that a vector instruction takes at once: a kernel pads to a multiple of them."""
+TILE = 64
+"""Channels that a fast kernel keeps in registers at once, where their number is a multiple."""
 
 
 class Call(NamedTuple):
@@ -176,6 +180,8 @@ def _call(node: Node, row: Operator | None, context: _Context) -> Call:
         _waste(channels_in // groups),
         _waste(channels_out),
         _waste(output[-1] if output else 0),
+        _waste(channels_in // groups, TILE),
+        _waste(channels_out // groups, TILE),
         float(len(node.inputs)),
         float(len({value.shape for value in node.inputs}) > 1),
         float(bool(node.attrs.get("inplace"))),
@@ -209,9 +215,9 @@ def _sizes(value: object) -> list[int]:
     return [size for size in found if isinstance(size, int)]
 
 
-def _waste(channels: int) -> float:
-    """The share of a vector's lanes that is padding."""
-    return 1 - channels / (-(-channels // LANES) * LANES) if channels else 0.0
+def _waste(channels: int, at_once: int = LANES) -> float:
+    """The share of padding, if channels are taken ``at_once``."""
+    return 1 - channels / (-(-channels // at_once) * at_once) if channels else 0.0
 
 
 def _log(value: float) -> float:

@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 AXES = 12
 """Coordinates of a block's point."""
-LARGEST = 6e9
+LARGEST = 1.5e10
 """Most multiply-adds of a network; a larger one would take the time of many."""
 ENOUGH = 1e9
 """Multiply-adds at which a network gets no more blocks; ten large operators teach no more than
@@ -60,9 +60,9 @@ class Draw:
         return round(exp(log(least) + self.share() ** towards * (log(most) - log(least))))
 
     def channels(self, least: float, most: float) -> int:
-        """Return a typical number of channels: mostly a multiple of 8, sometimes any number."""
+        """Return a typical number of channels: often a multiple of 64, sometimes any number."""
         found = self.size(least, most)
-        step = self.of((1, 4, 8, 8, 16, 16, 32))
+        step = self.of((1, 4, 8, 8, 16, 32, 64, 64))
         return max(step, round(found / step) * step) if step <= found else max(1, found)
 
     def chance(self, share: float) -> bool:
@@ -144,6 +144,28 @@ def chain(builder: Builder, head: Draw, points: Points, name: str) -> Graph:
     return builder.finish(name, {"output": classify(x, head)})
 
 
+def large(builder: Builder, head: Draw, points: Points, name: str) -> Graph:
+    """Declare a few convolutions of up to 10^10 multiply-adds each, as in a large batch.
+
+    Their outputs are often larger than the blocks that the C library's allocator keeps.
+    """
+    batch, side = head.of((4, 8, 8, 16, 32)), head.size(7, 120)
+    most = min(512.0, LARGEST_OUTPUT / 2 / (batch * side**2))
+    x = builder.input((batch, head.channels(min(most, 16.0), most), side, side))
+    for number in range(head.of((1, 2, 2, 3))):
+        draw = points()
+        window, groups = draw.of((1, 1, 3, 3, 3, 5)), draw.of((1, 1, 1, 1, 1, 2))
+        places = batch * x.shape[2] * x.shape[3]
+        most = draw.size(6e8, 1.2e10) / (places * x.channels * window**2 / groups)
+        most = min(1024.0, LARGEST_OUTPUT / places, most)
+        with x.scope(f"block{number}"):
+            y = conv(x, draw.channels(0.7 * most, max(8.0, most)), window, draw, groups=groups)
+            x = activation(ops.add(y, x), draw) if y.shape == x.shape else y
+        if x.shape[2] > 7 and draw.chance(0.4):
+            x = pool(x, draw)
+    return builder.finish(name, {"output": classify(x, head)})
+
+
 def small(builder: Builder, head: Draw, points: Points, name: str) -> Graph:
     """Declare a network for small images, in which call overhead matters as much as work."""
     side, width = head.size(6, 40), head.size(4, 48)
@@ -202,7 +224,7 @@ def layers(builder: Builder, head: Draw, points: Points, name: str) -> Graph:
     return builder.finish(name, {"output": ops.softmax(x, 1) if head.chance(0.3) else x})
 
 
-FAMILIES = (chain, small, transformer, chain, chain, layers, chain, small, chain, transformer)
+FAMILIES = (chain, small, transformer, chain, large, layers, chain, small, chain, transformer)
 """The families in rotation. Most are convolutional, because convolutions have the most sizes."""
 
 

@@ -161,8 +161,9 @@ def _prepared(known: _Visited, dtype: str, channels_last: bool, device: Device) 
 def with_noise(network: Network) -> Network:
     """Fill the network's weights on the CPU with a repeated block of noise.
 
-    The noise is scaled so that signals neither vanish nor grow. Drawing every weight would take as
-    long as some passes.
+    The noise is scaled so that signals neither vanish nor grow, and for linear layers so that the
+    softmax over unscaled scores has no subnormal numbers, on which products are ten times slower.
+    Drawing every weight would take as long as some passes.
     """
     network.to_empty(device="cpu")
     noise = torch.randn(NOISE, generator=torch.Generator().manual_seed(0))
@@ -173,7 +174,8 @@ def with_noise(network: Network) -> Network:
         if parameter.dim() < 2:
             parameter.data.fill_(0.0 if name.endswith("bias") else 1.0)
         else:
-            scale = (2 / parameter[0].numel()) ** 0.5
+            linear = isinstance(network.get_submodule(name.rpartition(".")[0]), nn.Linear)
+            scale = ((1 if linear else 2) / parameter[0].numel()) ** 0.5
             repeated = noise.repeat(-(-parameter.numel() // NOISE))[: parameter.numel()]
             parameter.data = repeated.view(parameter.shape).mul_(scale)
     return network
