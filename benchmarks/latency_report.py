@@ -17,12 +17,13 @@ from __future__ import annotations
 
 import argparse
 import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import archcalc
 from archcalc.analysis.latency import OTHERS, Bench, Latency
-from archcalc.analysis.quantile import interquartile_range, rank_correlation
+from archcalc.analysis.quantile import interquartile_range
 from archcalc.analysis.roofline import Ceilings, story
 from archcalc.analysis.speedup import speedup
 from archcalc.io.files import write_text
@@ -32,7 +33,14 @@ from archcalc.report.escape import for_markdown as escape
 from archcalc.report.formats.csv import csv
 from archcalc.report.formats.markdown import markdown
 from archcalc.report.sections.cautions import sentences
-from archcalc.report.sections.latency import BOUND, CEILING, METHOD, describe_ceilings
+from archcalc.report.sections.latency import (
+    BOUND,
+    CEILING,
+    METHOD,
+    SCALED,
+    describe_ceilings,
+    predictors,
+)
 from archcalc.report.table import Cell, Column, Table
 
 PAIRS = (("inception-5x5", "inception-5x5-reduced"), ("inception-naive", "inception-reduced"))
@@ -94,7 +102,7 @@ def report(first: Bench, rows: Sequence[Latency], pairs: Sequence[Bench], thread
         "## The registry, batch 1, float32",
         markdown([registry_table(rows)], [METHOD, CEILING, BOUND]),
         "## What predicts the time",
-        markdown([correlation_table(rows)]),
+        markdown([replace(table, title="") for table in predictors(rows)], [SCALED]),
         spread(rows),
         "## A 1×1 before the 5×5: fewer multiply-adds, and the speedup",
         markdown([pair_table(pairs)]),
@@ -145,67 +153,11 @@ def registry_table(rows: Sequence[Latency]) -> Table:
     return table.without(10).without(9)
 
 
-def correlation_table(rows: Sequence[Latency]) -> Table:
-    predictors: list[tuple[str, Callable[[Latency], float | None]]] = [
-        ("multiply-adds", lambda row: row.macs),
-        ("bytes moved", lambda row: row.bytes_moved),
-        ("roofline's lower bound", lambda row: row.bound),
-    ]
-    if any(row.predicted for row in rows):
-        predictors.append(("prediction", lambda row: row.predicted and row.predicted.seconds))
-    medians = [row.median for row in rows]
-    cells = []
-    for name, predict in predictors:
-        values = [float(predict(row) or 0) for row in rows]
-        cells.append(
-            (
-                name,
-                rank_correlation(values, medians),
-                median_error(values, medians, scaled=name != "prediction"),
-                misplaced(rows, values, medians),
-            )
-        )
-    columns = (
-        Column("predictor", "predictor"),
-        Column("spearman", "Spearman's ρ", "number"),
-        Column("median_error", "median error", "share"),
-        Column("misplaced", "most misplaced"),
-    )
-    return Table(columns, tuple(cells))
-
-
-def median_error(
-    values: Sequence[float], medians: Sequence[float], *, scaled: bool
-) -> float | None:
-    """The median relative error of a predictor. With ``scaled``, the predictor is first multiplied
-    by the constant that fits these models best."""
-    pairs = [(value, seconds) for value, seconds in zip(values, medians, strict=True) if value]
-    if not pairs:
-        return None
-    constant = statistics.median(seconds / value for value, seconds in pairs) if scaled else 1.0
-    return statistics.median(abs(constant * value / seconds - 1) for value, seconds in pairs)
-
-
-def misplaced(rows: Sequence[Latency], values: Sequence[float], medians: Sequence[float]) -> str:
-    """The model whose rank by the predictor differs most from its rank by time."""
-    by_value, by_time = sorted(values), sorted(medians)
-    places = [
-        (by_value.index(value) + 1, by_time.index(median) + 1)
-        for value, median in zip(values, medians, strict=True)
-    ]
-    worst = max(range(len(rows)), key=lambda index: abs(places[index][0] - places[index][1]))
-    predicted, measured = places[worst]
-    return f"{rows[worst].spec}: place {predicted}, in time {measured}"
-
-
 def spread(rows: Sequence[Latency]) -> str:
     medians = [row.median for row in rows]
     return (
-        f"Spearman's rank correlation with the measured median, over {len(rows)} models whose "
-        f"times differ by a factor of up to {max(medians) / min(medians):,.0f}. The correlation "
-        "measures only the order of the models; the median error also measures how far a predictor "
-        "is off. All predictors except the prediction are first scaled by a constant fitted to "
-        "these models."
+        f"The times of these {len(rows)} models differ by a factor of up to "
+        f"{max(medians) / min(medians):,.0f}."
     )
 
 

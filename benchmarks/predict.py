@@ -14,16 +14,18 @@ from __future__ import annotations
 import argparse
 import statistics
 import time
-from collections.abc import Callable, Iterator, Sequence
-from math import exp, log
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from math import log
 from pathlib import Path
 from typing import NamedTuple
 
 import archcalc
 from archcalc.analysis.latency import Bench, Latency
 from archcalc.analysis.prediction.calibration import COVERAGE, Calibration
-from archcalc.analysis.prediction.predict import Prediction, predict
-from archcalc.analysis.quantile import quantiles, rank_correlation
+from archcalc.analysis.prediction.predict import Prediction, beside, predict
+from archcalc.analysis.predictors import agreements
+from archcalc.analysis.quantile import quantiles
 from archcalc.analysis.roofline import bounds, bytes_moved, lower_bound
 from archcalc.errors import ArchcalcError
 from archcalc.graph import Graph
@@ -36,6 +38,7 @@ from archcalc.report.escape import for_markdown as escape
 from archcalc.report.formats.csv import csv
 from archcalc.report.formats.json import json
 from archcalc.report.formats.markdown import markdown
+from archcalc.report.sections.latency import PREDICTORS
 from archcalc.report.table import Cell, Column, Table
 
 CONVOLUTIONAL = (
@@ -101,6 +104,7 @@ class Row(NamedTuple):
     latency: Latency
     prediction: Prediction
     bound: float | None
+    bytes_moved: int | None
 
     @property
     def error(self) -> float:
@@ -220,8 +224,9 @@ def gathered(work: Path, names: Sequence[str], calibration: Calibration) -> Iter
             if latency is None:
                 continue
             graph = archcalc.graph(name, batch=batch).to(dtype)
-            bound = lower_bound(bounds(graph.profile(), calibration.ceilings))
-            yield Row(graph, latency, predict(graph, calibration), bound)
+            priced = graph.profile()
+            bound = lower_bound(bounds(priced, calibration.ceilings))
+            yield Row(graph, latency, predict(graph, calibration), bound, bytes_moved(priced))
 
 
 def page(found: Sequence[Calibration], rows: dict[str, list[Row]], drifted: str, busy: bool) -> str:
@@ -270,35 +275,21 @@ def calibration_text(found: Calibration) -> str:
 
 def predictors(rows: Sequence[Row]) -> Table:
     """The errors of each predictor over all networks."""
-    times = [row.latency.median for row in rows]
-    ways: tuple[tuple[str, Callable[[Row], float | None], bool], ...] = (
-        ("prediction", lambda row: row.prediction.seconds, False),
-        ("roofline's lower bound", lambda row: row.bound, False),
-        ("roofline's lower bound × constant", lambda row: row.bound, True),
-        ("MACs × constant", lambda row: row.latency.macs or row.latency.least_macs, True),
-        ("bytes × constant", lambda row: bytes_moved(row.graph.profile()), True),
-    )
-    cells: list[tuple[Cell, ...]] = []
-    for name, read, scaled in ways:
-        pairs = [(read(row), seconds) for row, seconds in zip(rows, times, strict=True)]
-        known = [(value, seconds) for value, seconds in pairs if value]
-        if len(known) < 3:
-            continue
-        constant = 1.0
-        if scaled:
-            constant = exp(statistics.median(log(seconds / value) for value, seconds in known))
-        errors = [abs(constant * value / seconds - 1) for value, seconds in known]
-        order = rank_correlation([value for value, _ in known], [time for _, time in known])
-        cells.append(
-            (
-                name,
-                len(known),
-                statistics.median(errors),
-                sum(error <= 0.1 for error in errors) / len(errors),
-                sum(error <= 0.2 for error in errors) / len(errors),
-                order,
-            )
+    measured = [
+        replace(beside(row.latency, row.prediction), bound=row.bound, bytes_moved=row.bytes_moved)
+        for row in rows
+    ]
+    cells: list[tuple[Cell, ...]] = [
+        (
+            PREDICTORS[each.predictor] + " × constant" * each.scaled,
+            each.models,
+            each.median_error,
+            each.within_10,
+            each.within_20,
+            each.spearman,
         )
+        for each in agreements(measured)
+    ]
     columns = (
         Column("predictor", "predictor"),
         Column("networks", "networks", "exact"),

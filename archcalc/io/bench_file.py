@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 from archcalc.analysis.latency import Bench, Latency
+from archcalc.analysis.predictors import agreements
 from archcalc.analysis.roofline import Ceilings
 from archcalc.errors import UsageError
 from archcalc.guard import first_line, shortened
@@ -30,6 +31,11 @@ def record(bench: Bench) -> dict[str, Any]:
         "environment": asdict(bench.environment),
         "ceilings": list(bench.ceilings),
         "latencies": [_latency_record(row) for row in bench.latencies],
+        "predictors": [
+            {"setting": asdict(group[0].setting)} | each._asdict()
+            for group in bench.groups()
+            for each in agreements(group)
+        ],
     }
 
 

@@ -14,6 +14,7 @@ from archcalc.analysis.latency import (
     Latency,
     Layers,
     LayerTime,
+    Predicted,
     Setting,
     Verified,
     Warmup,
@@ -125,6 +126,24 @@ def test_switches_and_clocks_of_a_gpu_are_told() -> None:
     text = told(replace(bench(on_gpu), environment=machine))
     assert "Flags: cudnn_allow_tf32 True." in text
     assert "GPU clock: 1200 to 1980 MHz." in text
+
+
+def test_predictors_of_the_time_are_compared() -> None:
+    seconds = {"a": 1e-3, "b": 2e-3, "c": 4e-3, "d": 3e-3}
+    rows = [
+        row(name, value, 10**place, predicted=Predicted(1.1 * value, value, 2 * value))
+        for place, (name, value) in enumerate(seconds.items(), start=3)
+    ]
+    found = bench(*rows)
+    text = told(found)
+    # Of four places the last two are exchanged: 1 - 6 * 2 / (4 * 15) = 0.8.
+    assert "What predicts the time" in text
+    assert "multiply-adds 4 0.8" in text
+    assert "the constant that fits these models best" in text
+    told_json = json.loads(json_text(measurement(found).data))["predictors"]
+    assert [each["predictor"] for each in told_json] == ["macs", "prediction"]
+    assert told_json[1]["median_error"] == pytest.approx(0.1)
+    assert "What predicts the time" not in told(bench(*rows[:3]))
 
 
 def test_the_warm_up_is_told() -> None:

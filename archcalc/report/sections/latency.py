@@ -8,6 +8,7 @@ from typing import Any
 
 from archcalc.analysis.compare import Comparison
 from archcalc.analysis.latency import Bench, Latency, Layers, by_setting, threads_text
+from archcalc.analysis.predictors import agreements
 from archcalc.analysis.roofline import Ceilings, story
 from archcalc.analysis.speedup import speedup
 from archcalc.io.bench_file import record
@@ -33,6 +34,17 @@ PREDICTED = mark(
     "Predicted: by this machine's calibration, with the interval from 5 to 95 %; the error is "
     "predicted over measured, minus 1."
 )
+SCALED = mark(
+    "What predicts the time: Spearman's ρ compares orders; the error is abs(predictor / median - "
+    "1), after multiplying each predictor but the prediction by the constant that fits these "
+    "models best."
+)
+PREDICTORS: Mapping[str, str] = {
+    "macs": mark("multiply-adds"),
+    "bytes": mark("bytes moved"),
+    "bound": mark("roofline's lower bound"),
+    "prediction": mark("prediction"),
+}
 TRAINING = mark(
     "A training step is forward, backward from gradients of ones in place of a loss, and the "
     "optimizer's step at learning rate 0, so that the weights stay."
@@ -44,6 +56,7 @@ def show(found: Bench, baseline: str = "") -> Document:
     tables = [times(found.latencies, detail=True)]
     tables += _ratios(found, baseline)
     tables += _others(found)
+    tables += predictors(found.latencies)
     tables += [_layers(row, row.layers) for row in found.latencies if row.layers is not None]
     return answer(tuple(tables), record(found), _notes(found))
 
@@ -168,6 +181,43 @@ def _others(found: Bench) -> list[Table]:
     return [Table(columns, tuple(rows), title)]
 
 
+def predictors(latencies: Sequence[Latency]) -> list[Table]:
+    """What predicts the time: a row per predictor and setting; empty for a few models."""
+    rows: list[tuple[Cell, ...]] = []
+    for group in by_setting(latencies):
+        rows += [
+            (
+                _(PREDICTORS[each.predictor]),
+                *_varied(latencies, group[0]),
+                each.models,
+                each.spearman,
+                each.median_error,
+                each.within_10,
+                each.within_20,
+                _(
+                    "{model}: place {place}, in time {other}",
+                    model=each.misplaced,
+                    place=each.place,
+                    other=each.place_in_time,
+                ),
+            )
+            for each in agreements(group)
+        ]
+    if not rows:
+        return []
+    columns = (
+        Column("predictor", _("predictor")),
+        *varying(latencies),
+        Column("models", _("models"), "exact", 2),
+        Column("spearman", _("Spearman's ρ"), "number"),
+        Column("median_error", _("median error"), "share"),
+        Column("within_10", _("within ±10 %"), "share", 3),
+        Column("within_20", _("within ±20 %"), "share", 1),
+        Column("misplaced", _("most misplaced"), priority=4),
+    )
+    return [Table(columns, tuple(rows), _("What predicts the time"))]
+
+
 def _layers(latency: Latency, layers: Layers) -> Table:
     predicted = any(row.predicted is not None for row in layers.times)
     columns = (
@@ -228,6 +278,8 @@ def _notes(found: Bench) -> tuple[str, ...]:
         notes.append(_(BOUND))
     if any(row.predicted for row in found.latencies):
         notes.append(_(PREDICTED))
+    if predictors(found.latencies):
+        notes.append(_(SCALED))
     notes += [_lacking(found, row) for row in found.latencies]
     for row in found.latencies:
         if row.layers is not None:
@@ -362,6 +414,9 @@ def of_report(context: Context) -> Iterator[Block]:
         for setting, rows in groups.items():
             yield from _reasons(context, setting, rows)
             yield from map(Text, cautions.sentences(rows, with_setting=False))
+        for table in predictors(found):
+            yield Tabular(table)
+            yield Text(_(SCALED))
         if context.charts:
             yield from _latency_charts(context, bench, groups, number)
 
