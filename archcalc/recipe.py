@@ -59,12 +59,13 @@ class Recipe:
     """The learning rate of normalisation scales, as a multiple of that of the weights."""
     last_lr: float = 1.0
     """The learning rate of the last layer with weights, as a multiple of that of the others."""
-    init: Literal["kaiming", "torch"] = "kaiming"
+    init: Literal["kaiming", "torch", "dirac"] = "kaiming"
     """``kaiming``: normal as in He et al. 2015, with zero biases. ``torch``: the default of torch's
-    layers."""
+    layers. ``dirac``: as ``kaiming``, but convolutions between the first and the last layer start
+    by passing on their inputs (Jordan 2024, arXiv:2404.00498, section 3.3)."""
     whiten: bool = False
     """Start the first convolution with filters that whiten patches of the training images, each
-    with its negative (Jordan 2024, arXiv:2404.00498, section 3.2)."""
+    with its negative (Jordan 2024, section 3.2)."""
     frozen: float = 0.0
     """Epochs during which a whitened first convolution keeps its weights."""
     normalise: Literal["none", "channel", "zca"] = "none"
@@ -93,6 +94,9 @@ class Recipe:
     average: float = 0.0
     """The decay per step of an exponential moving average of weights and statistics. The run
     validates, tests and saves the average. With 0, it uses the weights themselves."""
+    lookahead: bool = False
+    """Every five steps, continue from the average (Zhang et al. 2019, arXiv:1907.08610). Its decay
+    then rises from 0 with the third power of the progress (Jordan 2024, section 3.4)."""
     test_views: Literal["one", "mirror", "mirror+shift"] = "one"
     """Also test with outputs averaged over each image and its mirror image, or over both and their
     copies shifted by one pixel. The run records this accuracy separately."""
@@ -137,6 +141,8 @@ class Recipe:
             raise UsageError(f"recipe: sizes={shortened(self.sizes)} are out of range")
         if self.nesterov and not (self.optimizer == "sgd" and self.momentum):
             raise UsageError("recipe: nesterov=true needs optimizer=sgd and a momentum above 0")
+        if self.lookahead and not self.average:
+            raise UsageError("recipe: lookahead=true needs a decay; set average=0.95")
         if self.frozen and not self.whiten:
             raise UsageError("recipe: frozen needs a whitened first convolution; set whiten=true")
 
@@ -188,7 +194,7 @@ class Recipe:
     def can_go_on(self) -> bool:
         """Whether a finished run can train for more epochs: not if a schedule depends on their
         number."""
-        depends = self.schedule in ("cosine", "linear") or self.sizes
+        depends = self.schedule in ("cosine", "linear") or self.sizes or self.lookahead
         return not depends and self.dropout in ("model", "off")
 
 
@@ -215,11 +221,16 @@ def override(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
 INGREDIENTS = (
     *("schedule", "warmup", "momentum", "nesterov", "weight_decay", "bias_lr", "norm_lr"),
     *("whiten", "frozen", "normalise", "flip", "alternate", "shift", "cutout", "sizes", "dropout"),
-    *("label_smoothing", "average"),
+    *("label_smoothing", "average", "lookahead", "init"),
 )
 """Optional fields: the default of each has no effect."""
 
-NEEDS = {"momentum": ("nesterov",), "whiten": ("frozen",), "flip": ("alternate",)}
+NEEDS = {
+    "momentum": ("nesterov",),
+    "whiten": ("frozen",),
+    "flip": ("alternate",),
+    "average": ("lookahead",),
+}
 """For each field, the fields that have no effect without it."""
 
 

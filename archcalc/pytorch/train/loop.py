@@ -175,7 +175,7 @@ def run(settings: Settings) -> Iterator[Progress | Epoch | Result]:
             settings = fit_epochs(settings, accelerator, network, images, learn, held_out, pixels)
         recipe = settings.recipe
         optimizer = networks.optimizer(network, recipe, found.shape[0])
-        average = Average(network, recipe.average) if recipe.average else None
+        average = Average(network, recipe.average, recipe.lookahead) if recipe.average else None
 
         # The run's folder and the epochs that are already done.
         if accelerator.is_main_process:
@@ -289,7 +289,8 @@ def one_epoch(training: Training, number: int) -> Generator[Progress, None, tupl
             training.optimizer.step()
             training.optimizer.zero_grad()
             if training.average:
-                training.average.update(training.network)
+                done = (number - 1 + (piece.batch + 1) / batches) / recipe.epochs
+                training.average.update(training.network, done)
             drawn = None
         with torch.no_grad():
             correct = (logits.argmax(1) == labels).sum()

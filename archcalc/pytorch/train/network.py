@@ -110,13 +110,25 @@ def check_size(network: nn.Module, shape: Shape, spec: str) -> None:
 
 def initialise_weights(network: nn.Module, init: str, seed: int) -> None:
     """Set initial weights that depend only on the seed."""
-    if init == "kaiming":
-        initialise(network, seed)
+    if init == "torch":
+        torch.manual_seed(seed)
+        for layer in network.modules():
+            if isinstance(layer, nn.Linear | nn.modules.conv._ConvNd):
+                layer.reset_parameters()
         return
-    torch.manual_seed(seed)
-    for layer in network.modules():
-        if isinstance(layer, nn.Linear | nn.modules.conv._ConvNd):
-            layer.reset_parameters()
+    initialise(network, seed)
+    if init == "dirac":
+        last = last_layer(network)
+        inner = [
+            layer
+            for name, layer in network.named_modules()
+            if isinstance(layer, nn.Conv1d | nn.Conv2d | nn.Conv3d)
+            and layer.groups == 1
+            and name != last
+        ][1:]
+        for layer in inner:
+            # As many filters as there are inputs pass these on; further filters stay random.
+            nn.init.dirac_(layer.weight.data[: layer.in_channels])
 
 
 def optimizer(network: nn.Module, recipe: Recipe, channels: int) -> torch.optim.Optimizer:

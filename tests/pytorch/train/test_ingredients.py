@@ -23,7 +23,7 @@ from archcalc.pytorch.train.average import Average
 from archcalc.pytorch.train.data import InMemory
 from archcalc.pytorch.train.evaluate import score
 from archcalc.pytorch.train.loop import set_rates
-from archcalc.pytorch.train.network import optimizer
+from archcalc.pytorch.train.network import initialise_weights, optimizer
 from archcalc.pytorch.train.whitening import filters, whiten
 from archcalc.pytorch.train.work import epochs_within, flops_per_image
 from archcalc.recipe import Recipe
@@ -48,6 +48,8 @@ EVERYTHING: dict[str, Any] = {
     "dropout": "rising",
     "label_smoothing": 0.1,
     "average": 0.9,
+    "lookahead": True,
+    "init": "dirac",
     "test_views": "mirror+shift",
     "epochs": 4,
 }
@@ -224,7 +226,7 @@ def test_the_average_is_the_documented_sum() -> None:
     for step, value in enumerate((2.0, 4.0, 8.0)):
         nn.init.constant_(net.weight, value)
         net.num_batches_tracked.fill_(step)  # type: ignore[union-attr]
-        average.update(net)
+        average.update(net, progress=0.0)
         decay = min(0.5, (1 + step) / (10 + step))
         expected = decay * expected + (1 - decay) * value
     assert average.network.weight.item() == pytest.approx(expected)  # type: ignore[operator,union-attr]
@@ -233,6 +235,39 @@ def test_the_average_is_the_documented_sum() -> None:
     other.restore(average.state())
     assert other.steps == 3
     assert torch.equal(other.network.weight, average.network.weight)  # type: ignore[arg-type]
+
+
+def test_with_lookahead_the_network_continues_from_the_average_every_five_steps() -> None:
+    net = nn.BatchNorm1d(1)  # its weight is 1 at first
+    average = Average(net, 0.9, lookahead=True)
+    for step in range(1, 11):
+        nn.init.constant_(net.weight, float(step))
+        average.update(net, progress=step / 10)
+        if step % 5:
+            assert net.weight.item() == step
+    # After 5 steps of 10 the decay is 0.9⁵ / 8, after 10 it is 0.9⁵.
+    first = 0.9**5 / 8 * 1 + (1 - 0.9**5 / 8) * 5
+    second = 0.9**5 * first + (1 - 0.9**5) * 10
+    assert net.weight.item() == pytest.approx(second)
+    assert average.network.weight.item() == pytest.approx(second)  # type: ignore[operator,union-attr]
+    with pytest.raises(UsageError, match="lookahead=true needs a decay"):
+        replace(PLAIN, lookahead=True)
+
+
+def test_dirac_convolutions_pass_on_their_inputs() -> None:
+    net = build(archcalc.graph("nin"), seed=0)
+    initialise_weights(net, "dirac", seed=0)
+    usual = build(archcalc.graph("nin"), seed=0)
+    initialise_weights(usual, "kaiming", seed=0)
+    weights, others = dict(net.named_parameters()), dict(usual.named_parameters())
+    equal = [name for name in weights if torch.equal(weights[name], others[name])]
+    assert "mlpconv1.conv.weight" in equal  # the first
+    assert "mlpconv3.cccp2.conv.weight" in equal  # the last
+    # 96 inputs, 192 filters of 5×5: the first 96 pass on one input each, the others are random.
+    kernel = weights["mlpconv2.conv.weight"]
+    x = torch.randn(2, 96, 8, 8)
+    assert torch.equal(nn.functional.conv2d(x, kernel, padding=2)[:, :96], x)
+    assert torch.equal(kernel[96:], others["mlpconv2.conv.weight"][96:])
 
 
 def test_dropout_rises_falls_or_is_off() -> None:
