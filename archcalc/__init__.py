@@ -291,12 +291,14 @@ def claims(
     file: str = "",
     measured: Mapping[str, Measurement] | None = None,
     runs: Mapping[str, Sequence[str]] | None = None,
+    against: Mapping[str, Sequence[str]] | None = None,
 ) -> Claims:
     """Check published figures against archcalc's counts: the built-in ones, or those of a TOML
     file.
 
     ``runs`` maps the id of an accuracy claim to the folders of training runs that reproduce it, and
-    ``measured`` maps it to accuracies from elsewhere. Raises UsageError for an invalid file or
+    ``measured`` maps it to accuracies from elsewhere. For a claim that compares two networks,
+    ``against`` maps its id to the runs of the other. Raises UsageError for an invalid file or
     folder, and if there are no claims about ``model``.
 
     >>> claims("inception-5x5").counts["rounds to it"]
@@ -309,11 +311,15 @@ def claims(
     if model != "all":
         known = analysis.about(known, registry.canonical(model))
     found = dict(measured or {})
-    if runs:
+    if runs or against:
         from archcalc.analysis.claim_runs import measurements
         from archcalc.io.runs import load
 
-        found |= measurements(known, {name: [*map(load, made)] for name, made in runs.items()})
+        ours, theirs = (
+            {name: [*map(load, made)] for name, made in (linked or {}).items()}
+            for linked in (runs, against)
+        )
+        found |= measurements(known, ours, theirs)
     return analysis.check(known, lambda name, given: resolve(name, input=given or None), found)
 
 

@@ -158,7 +158,7 @@ def test_a_damaged_sweep_is_refused_in_one_sentence(
     ("line", "why"),
     [
         (["derive", "nin"], "derive needs the sizes to keep as variables"),
-        (["derive", "nin", "--over", "head"], "head is gap or fc, not a size"),
+        (["derive", "nin", "--over", "head"], "head is gap or fc or fc-dropout, not a size"),
         (["derive", "nin", "--over", "input", "--metric", "beauty"], "unknown figure 'beauty'"),
         (["derive", "nin", "googlenet", "--over", "batch"], "give two models, one --over"),
         (["derive", "nni", "--over", "input"], "unknown model 'nni': did you mean nin"),
@@ -177,7 +177,10 @@ def test_a_damaged_sweep_is_refused_in_one_sentence(
         (["sweep", "nin", "--over", "height="], "write NAME=FIRST:LAST:STEP"),
         (["sweep", "nin", "--over", "height=1:9:0"], "a step of 1 or more"),
         (["sweep", "nin", "--over", "mlp=perhaps"], "option mlp=perhaps is not"),
-        (["sweep", "nin", "--over", "head=gap,fcc"], "option head=fcc is not gap or fc"),
+        (
+            ["sweep", "nin", "--over", "head=gap,fcc"],
+            "option head=fcc is not gap or fc or fc-dropout",
+        ),
         (["sweep", "nin", "--over", "height=9", "--by", "macs"], "--by needs --top N"),
         (["sweep", "nin", "--over", "height=9", "--trials", "9"], "needs --search optuna"),
         (["sweep", "nin", "--over", "height=9", "--replacement"], "needs --sample N"),

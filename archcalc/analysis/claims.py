@@ -97,6 +97,8 @@ class Measurement(NamedTuple):
     deviation: float = 0.0
     """The standard deviation between runs. Twice this is allowed in addition to the printed
     digits."""
+    interval: tuple[float, float] | None = None
+    """The 95 % interval of a comparison of two kinds of runs."""
 
 
 class Bar(NamedTuple):
@@ -119,6 +121,8 @@ class Finding:
     """Steps from archcalc's number to the published one. The amounts add up to ``published −
     computed``."""
     run: str = ""
+    interval: tuple[float, float] | None = None
+    """Of a measured comparison."""
 
     @property
     def published(self) -> Number:
@@ -138,6 +142,11 @@ class Finding:
         if self.run:
             run = Message("run {folder}", folder=self.run)
             given = Message("{cause}; {run}", cause=given, run=run) if given else run
+        if self.interval:
+            low, high = (f"{end:.2f}" for end in self.interval)
+            given = Message(
+                "{cause}; 95 % interval {low} to {high}", cause=given, low=low, high=high
+            )
         return given
 
 
@@ -198,7 +207,10 @@ def _check(claim: Claim, profile_of: Models, measured: Mapping[str, Measurement]
         found = measured[claim.id]
         value = Fraction(str(found.value))
         spread = Fraction(str(found.deviation))
-        return Finding(claim, value, verdict(claim, value, spread), run=found.run)
+        judged = verdict(claim, value, spread)
+        if found.interval and found.interval[0] < claim.quantity.value < found.interval[1]:
+            judged = "needs training"  # of more seeds: the limit is inside the interval
+        return Finding(claim, value, judged, run=found.run, interval=found.interval)
     try:
         computed = evaluate(claim.check, claim.model, claim.input, profile_of)
         bars = _waterfall(claim, computed, profile_of)

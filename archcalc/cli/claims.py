@@ -60,6 +60,14 @@ def claims(
             help="Training run to check the accuracy claim with this id against. Repeatable.",
         ),
     ] = [],  # noqa: B006  (typer reads it; nothing changes it)
+    against: Annotated[
+        list[str],
+        Option(
+            "--against",
+            metavar="ID=FOLDER",
+            help="Training run of the other network, for a claim that compares two. Repeatable.",
+        ),
+    ] = [],  # noqa: B006
 ) -> None:
     """Check published figures against archcalc's counts.
 
@@ -68,17 +76,25 @@ def claims(
     archcalc claims googlenet --waterfall
     archcalc claims --file my_claims.toml
     archcalc claims nin --run ID=runs/nin-article-seed0
+    archcalc claims nin --run ID=runs/a0 --run ID=runs/a1 --against ID=runs/b0 --against ID=runs/b1
     """
     from archcalc.report.sections.claims import show
 
-    linked: dict[str, list[str]] = {}
-    for text in runs:
+    found = archcalc.claims(
+        model, file=path, runs=linked("--run", runs), against=linked("--against", against)
+    )
+    write(show(found, waterfall=waterfall), output)
+
+
+def linked(option: str, texts: list[str]) -> dict[str, list[str]]:
+    """The folders of each claim's runs, from texts of the form ID=FOLDER. Raises UsageError."""
+    found: dict[str, list[str]] = {}
+    for text in texts:
         name, equals, folder = text.rpartition("=")
         if not (name and equals and folder):
-            raise UsageError(f"--run {text}: write ID=FOLDER; --format json has the ids")
-        linked.setdefault(name, []).append(folder)
-    found = archcalc.claims(model, file=path, runs=linked)
-    write(show(found, waterfall=waterfall), output)
+            raise UsageError(f"{option} {text}: write ID=FOLDER; --format json has the ids")
+        found.setdefault(name, []).append(folder)
+    return found
 
 
 def lint(

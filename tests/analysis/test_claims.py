@@ -170,6 +170,10 @@ PINNED: dict[Verdict, tuple[str, ...]] = {
         "squeezenet/table-1/pool8/out",
     ),
     "needs training": (
+        "googlenet/auxiliary-heads",
+        "nin/gap-over-fc",
+        "nin/gap-over-fc-dropout",
+        "nin/dropout",
         "nin/cifar10-training/article-last/accuracy",
         "nin/cifar10-training/article-best/accuracy",
         "nin/cifar10-training/article-paper/accuracy",

@@ -80,7 +80,7 @@ def test_a_formula_of_one_module_is_that_of_its_layers() -> None:
 @pytest.mark.parametrize(
     ("over", "why"),
     [
-        ("head", "head is gap or fc, not a size; give it a value with --set head="),
+        ("head", "head is gap or fc or fc-dropout, not a size; give it a value with --set head="),
         ("depth", "nin has no size 'depth': one of num_classes, input, batch"),
     ],
 )
