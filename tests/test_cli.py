@@ -196,6 +196,8 @@ def test_no_command_shows_the_help_and_the_version_is_short(cli) -> None:
         ("compare nin --diff", "--diff takes two models; got 1"),
         ("compare nin googlenet --set stride_in=3x3", "nin has no option 'stride_in'"),
         ("flops --set head=fc", "the worked example takes neither --set nor --train"),
+        ("claims nin --run dropout", "--run dropout: write ID=FOLDER; --format json has the ids"),
+        ("claims nin --against =x", "--against =x: write ID=FOLDER; --format json has the ids"),
         ("completion tcsh", "'tcsh' is not one of 'bash', 'zsh', 'fish'"),
     ],
 )

@@ -258,6 +258,7 @@ COMMANDS: dict[str, tuple[st.SearchStrategy[list[str]], ...]] = {
         st.one_of(st.just([]), MODEL.map(lambda name: [name])),
         option("--file", of(*FILES)),
         option("--run", of("a=run", "a", "=", "a=gone")),
+        option("--against", of("a=run", "a", "=", "a=gone")),
     ),
     "lint": (MODEL.map(lambda name: [name]), option("--input", of(*SHAPES)), flag("--strict")),
     "check": (option("--budget", of(*FILES)), option("--format", of("md", "json", "none"))),
