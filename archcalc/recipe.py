@@ -32,7 +32,9 @@ class Recipe:
 
     data: str
     """The data set that the recipe is written for, named as in ``archcalc train --data``."""
-    optimizer: Literal["sgd", "adam", "adamw"]
+    optimizer: Literal["sgd", "adam", "adamw", "muon"]
+    """``muon``: as ``sgd``, but the steps of all weight matrices before the last layer are
+    orthogonalised (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon/)."""
     lr: float
     """The learning rate before the schedule."""
     batch: int
@@ -59,6 +61,8 @@ class Recipe:
     """The learning rate of normalisation scales, as a multiple of that of the weights."""
     last_lr: float = 1.0
     """The learning rate of the last layer with weights, as a multiple of that of the others."""
+    matrix_lr: float = 1.0
+    """The learning rate of the matrices of ``muon``, as a multiple of that of other weights."""
     init: Literal["kaiming", "torch", "dirac"] = "kaiming"
     """``kaiming``: normal as in He et al. 2015, with zero biases. ``torch``: the default of torch's
     layers. ``dirac``: as ``kaiming``, but convolutions between the first and the last layer start
@@ -124,6 +128,7 @@ class Recipe:
             "bias_lr": self.bias_lr >= 0,
             "norm_lr": self.norm_lr >= 0,
             "last_lr": self.last_lr >= 0,
+            "matrix_lr": self.matrix_lr >= 0,
             "frozen": self.frozen >= 0,
             "growing": 0 < self.growing <= 1,
             "average": 0 <= self.average < 1,
@@ -139,8 +144,12 @@ class Recipe:
                 raise UsageError(f"recipe: {name}={shortened(value)} is out of range")
         if not all(0 < size < LARGEST_SIZE for size in self.sizes):
             raise UsageError(f"recipe: sizes={shortened(self.sizes)} are out of range")
-        if self.nesterov and not (self.optimizer == "sgd" and self.momentum):
-            raise UsageError("recipe: nesterov=true needs optimizer=sgd and a momentum above 0")
+        if self.nesterov and not (self.optimizer in ("sgd", "muon") and self.momentum):
+            raise UsageError(
+                "recipe: nesterov=true needs optimizer=sgd or muon, and a momentum above 0"
+            )
+        if self.matrix_lr != 1 and self.optimizer != "muon":
+            raise UsageError("recipe: matrix_lr needs optimizer=muon")
         if self.lookahead and not self.average:
             raise UsageError("recipe: lookahead=true needs a decay; set average=0.95")
         if self.frozen and not self.whiten:

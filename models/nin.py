@@ -52,11 +52,12 @@ def recipes() -> dict[str, Recipe]:
             factor=0.1,
             normalise="zca",
         ),
-        # One cycle of SGD. The images are small at first: the network is fully convolutional.
+        # One cycle of Muon. The images are small at first: the network is fully convolutional.
         "fast": Recipe(
             data="cifar-10",
-            optimizer="sgd",
+            optimizer="muon",
             lr=0.3,
+            matrix_lr=0.1,
             batch=256,
             epochs=17,
             schedule="linear",

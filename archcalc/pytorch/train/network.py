@@ -15,6 +15,7 @@ from archcalc.lookup import registry
 from archcalc.lookup.spec import ModelSpec
 from archcalc.pytorch import load as torch_models
 from archcalc.pytorch.build import Network, build, initialise
+from archcalc.pytorch.train.muon import Muon
 from archcalc.pytorch.train.whitening import first_convolution
 from archcalc.recipe import Recipe
 
@@ -144,7 +145,7 @@ def optimizer(network: nn.Module, recipe: Recipe, channels: int) -> torch.optim.
         for name, layer in network.named_modules()
         if isinstance(layer, NORMS) and layer.weight is not None
     }
-    groups: dict[tuple[float, float, float], list[Tensor]] = {}
+    groups: dict[tuple[float, float, float, bool], list[Tensor]] = {}
     for name, parameter in network.named_parameters():
         layer = name.rpartition(".")[0]
         scale = recipe.norm_lr if name in norms else 1.0
@@ -154,12 +155,24 @@ def optimizer(network: nn.Module, recipe: Recipe, channels: int) -> torch.optim.
             scale *= recipe.last_lr
         plain = parameter.dim() < 2 and not recipe.decay_biases
         frozen = recipe.frozen if name == f"{held}.weight" else 0.0
-        key = (scale, 0.0 if plain else recipe.weight_decay, frozen)
+        # Muon is for hidden layers: the last one takes steps of SGD, as in its article.
+        matrix = recipe.optimizer == "muon" and parameter.dim() > 1 and layer != last
+        if matrix:
+            scale *= recipe.matrix_lr
+        key = (scale, 0.0 if plain else recipe.weight_decay, frozen, matrix)
         groups.setdefault(key, []).append(parameter)
     parameters: list[dict[str, Any]] = [
-        {"params": found, "scale": scale, "weight_decay": decay, "frozen": frozen}
-        for (scale, decay, frozen), found in groups.items()
+        {
+            "params": found,
+            "scale": scale,
+            "weight_decay": decay,
+            "frozen": frozen,
+            "orthogonal": matrix,
+        }
+        for (scale, decay, frozen, matrix), found in groups.items()
     ]
+    if recipe.optimizer == "muon":
+        return Muon(parameters, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.nesterov)
     if recipe.optimizer == "sgd":
         return torch.optim.SGD(
             parameters, lr=recipe.lr, momentum=recipe.momentum, nesterov=recipe.nesterov

@@ -32,7 +32,8 @@ Make = Callable[..., Settings]
 PLAIN = Recipe(data="digits", optimizer="sgd", lr=0.1, batch=32, epochs=10)
 
 EVERYTHING: dict[str, Any] = {
-    "optimizer": "sgd",
+    "optimizer": "muon",
+    "matrix_lr": 0.1,
     "momentum": 0.9,
     "nesterov": True,
     "schedule": "linear",
@@ -315,7 +316,8 @@ def test_a_run_within_a_time_is_resumed_with_the_epochs_it_chose(settings: Make)
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"nesterov": True}, "nesterov=true needs optimizer=sgd and a momentum"),
+        ({"nesterov": True}, "nesterov=true needs optimizer=sgd or muon, and a mom"),
+        ({"matrix_lr": 0.1}, "matrix_lr needs optimizer=muon"),
         ({"frozen": 2.0}, "set whiten=true"),
         ({"sizes": (16, 0)}, "sizes=.* out of range"),
         ({"growing": 0.0}, "growing=0.0 is out of range"),
