@@ -24,7 +24,7 @@ import archcalc
 from archcalc.analysis.latency import Bench, Latency
 from archcalc.analysis.prediction.calibration import COVERAGE, Calibration
 from archcalc.analysis.prediction.predict import Prediction, beside, predict
-from archcalc.analysis.predictors import agreements
+from archcalc.analysis.predictors import FEWEST, agreements
 from archcalc.analysis.quantile import quantiles
 from archcalc.analysis.roofline import bounds, bytes_moved, lower_bound
 from archcalc.errors import ArchcalcError
@@ -242,9 +242,7 @@ def page(found: Sequence[Calibration], rows: dict[str, list[Row]], drifted: str,
         parts += [
             f"## {each.setting}",
             calibration_text(each),
-            markdown([predictors(mine)]),
-            "The constants of the scaled predictors are fitted to these networks, which favours "
-            "them. The prediction has no such constant.",
+            *predictors_text(mine),
             coverage(mine),
             "### Largest errors",
             markdown([worst(mine)]),
@@ -271,6 +269,17 @@ def calibration_text(found: Calibration) -> str:
         f"{found.network.networks} sampled networks. In cross-validation over these networks, the "
         f"median error is {100 * found.network.median_error:.1f} %.{busy}"
     )
+
+
+def predictors_text(rows: Sequence[Row]) -> list[str]:
+    table = predictors(rows)
+    if not table.rows:
+        return [f"Fewer than {FEWEST} networks: too few to compare predictors."]
+    return [
+        markdown([table]),
+        "The constants of the scaled predictors are fitted to these networks, which favours "
+        "them. The prediction has no such constant.",
+    ]
 
 
 def predictors(rows: Sequence[Row]) -> Table:

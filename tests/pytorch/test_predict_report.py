@@ -29,7 +29,8 @@ def script() -> ModuleType:
 def test_the_page_has_all_of_its_parts_and_a_second_run_measures_nothing(
     script: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(script, "QUICK", ("inception-5x5", "inception-5x5-reduced", "nin-digits"))
+    quick = ("inception-5x5", "inception-5x5-reduced", "nin-digits", "nin-mnist-v0")
+    monkeypatch.setattr(script, "QUICK", quick)
     monkeypatch.setattr(script, "BATCHES", (1,))
     work, target = tmp_path / "work", tmp_path / "predict-cpu.md"
     work.mkdir()
@@ -42,14 +43,14 @@ def test_the_page_has_all_of_its_parts_and_a_second_run_measures_nothing(
     for part in (
         "## cpu, float32, 1 thread",
         "| prediction ",
-        "| MACs × constant ",
+        "| multiply-adds × constant ",
         "### Largest errors",
-        "of 3 measured times",
-        "For 3 measurements that both runs have",
+        "of 4 measured times",
+        "For 4 measurements that both runs have",
         "not wall-clock time",
     ):
         assert part in page
-    assert len(target.with_suffix(".csv").read_text().splitlines()) == 1 + 3
+    assert len(target.with_suffix(".csv").read_text().splitlines()) == 1 + 4
     monkeypatch.setattr(script.archcalc, "bench", None)  # all measurements exist already
     script.main()
     assert target.read_text(encoding="utf-8") == page
