@@ -63,6 +63,9 @@ class Recipe:
     """The learning rate of the last layer with weights, as a multiple of that of the others."""
     matrix_lr: float = 1.0
     """The learning rate of the matrices of ``muon``, as a multiple of that of other weights."""
+    matrix_decay: float = 0.0
+    """The decoupled weight decay of the matrices of ``muon``, instead of ``weight_decay``: each
+    step multiplies them by 1 - learning rate × ``matrix_decay``."""
     init: Literal["kaiming", "torch", "dirac"] = "kaiming"
     """``kaiming``: normal as in He et al. 2015, with zero biases. ``torch``: the default of torch's
     layers. ``dirac``: as ``kaiming``, but convolutions between the first and the last layer start
@@ -82,9 +85,12 @@ class Recipe:
     """Mirror each image in every second epoch, instead of a random half of the images (Jordan 2024,
     section 3.6). Two successive epochs show every image both ways."""
     shift: int = 0
-    """Move images by up to this many pixels in each direction, filling with 0."""
+    """Move images by up to this many pixels in each direction."""
+    edge: Literal["black", "reflect"] = "black"
+    """What a shift brings into an image: zeros, or the reflection of its border."""
     cutout: int = 0
-    """Blank a square with sides of this many pixels."""
+    """Fill a square with sides of this many pixels with the mean colour of the training images
+    (DeVries and Taylor 2017, arXiv:1708.04552)."""
     sizes: tuple[int, ...] = ()
     """Heights to which images are scaled in the first epochs, in this order (progressive
     resizing)."""
@@ -129,6 +135,7 @@ class Recipe:
             "norm_lr": self.norm_lr >= 0,
             "last_lr": self.last_lr >= 0,
             "matrix_lr": self.matrix_lr >= 0,
+            "matrix_decay": self.matrix_decay >= 0,
             "frozen": self.frozen >= 0,
             "growing": 0 < self.growing <= 1,
             "average": 0 <= self.average < 1,
@@ -150,6 +157,8 @@ class Recipe:
             )
         if self.matrix_lr != 1 and self.optimizer != "muon":
             raise UsageError("recipe: matrix_lr needs optimizer=muon")
+        if self.matrix_decay and self.optimizer != "muon":
+            raise UsageError("recipe: matrix_decay needs optimizer=muon")
         if self.lookahead and not self.average:
             raise UsageError("recipe: lookahead=true needs a decay; set average=0.95")
         if self.frozen and not self.whiten:
@@ -228,9 +237,9 @@ def override(recipe: Recipe, settings: Mapping[str, Any]) -> Recipe:
 
 
 INGREDIENTS = (
-    *("schedule", "warmup", "momentum", "nesterov", "weight_decay", "bias_lr", "norm_lr"),
-    *("whiten", "frozen", "normalise", "flip", "alternate", "shift", "cutout", "sizes", "dropout"),
-    *("label_smoothing", "average", "lookahead", "init"),
+    *("schedule", "warmup", "momentum", "nesterov", "weight_decay", "matrix_decay", "bias_lr"),
+    *("norm_lr", "whiten", "frozen", "normalise", "flip", "alternate", "shift", "edge", "cutout"),
+    *("sizes", "dropout", "label_smoothing", "average", "lookahead", "init"),
 )
 """Optional fields: the default of each has no effect."""
 
@@ -238,6 +247,7 @@ NEEDS = {
     "momentum": ("nesterov",),
     "whiten": ("frozen",),
     "flip": ("alternate",),
+    "shift": ("edge",),
     "average": ("lookahead",),
 }
 """For each field, the fields that have no effect without it."""

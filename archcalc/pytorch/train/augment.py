@@ -50,14 +50,17 @@ def alternated(positions: Tensor, count: int, epoch: int, seed: int) -> Tensor:
     return odd[positions] ^ (epoch % 2 == 0)
 
 
-def augment(images: Tensor, recipe: Recipe, drawn: Draw) -> Tensor:
-    """Mirror, shift and cut out images (N, C, H, W) according to the recipe."""
+def augment(images: Tensor, recipe: Recipe, drawn: Draw, colour: Tensor) -> Tensor:
+    """Mirror, shift and cut out images (N, C, H, W) according to the recipe.
+
+    ``colour`` (C) fills the squares that are cut out.
+    """
     if recipe.flip:
         images = mirror(images, drawn.mirrored.to(images.device))
     if recipe.shift:
-        images = move(images, drawn.shift.to(images.device))
+        images = move(images, drawn.shift.to(images.device), recipe.edge)
     if recipe.cutout:
-        images = cut_out(images, drawn.blank.to(images.device), recipe.cutout)
+        images = cut_out(images, drawn.blank.to(images.device), recipe.cutout, colour)
     return images
 
 
@@ -66,24 +69,32 @@ def mirror(images: Tensor, which: Tensor) -> Tensor:
     return torch.where(which.view(-1, 1, 1, 1), images.flip(3), images)
 
 
-def move(images: Tensor, by: Tensor) -> Tensor:
-    """Shift each image by its own rows and columns, filling with 0."""
+def move(images: Tensor, by: Tensor, edge: str = "black") -> Tensor:
+    """Shift each image by its own rows and columns, filling with 0 or with its reflection."""
     count, _, height, width = images.shape
     rows = torch.arange(height, device=images.device) - by[:, :1]
     columns = torch.arange(width, device=images.device) - by[:, 1:]
     inside = ((rows >= 0) & (rows < height)).unsqueeze(2) & (
         (columns >= 0) & (columns < width)
     ).unsqueeze(1)
+    rows, columns = _reflected(rows, height), _reflected(columns, width)
     each = torch.arange(count, device=images.device).view(-1, 1, 1)
     # With channels last, indexing selects whole pixels.
-    moved = images.permute(0, 2, 3, 1)[
-        each, rows.clamp(0, height - 1).unsqueeze(2), columns.clamp(0, width - 1).unsqueeze(1)
-    ]
-    return (moved * inside.unsqueeze(3)).permute(0, 3, 1, 2)
+    moved = images.permute(0, 2, 3, 1)[each, rows.unsqueeze(2), columns.unsqueeze(1)]
+    if edge == "black":
+        moved = moved * inside.unsqueeze(3)
+    return moved.permute(0, 3, 1, 2)
 
 
-def cut_out(images: Tensor, middle: Tensor, size: int) -> Tensor:
-    """Set a square in each image to 0 (DeVries and Taylor 2017, arXiv:1708.04552)."""
+def _reflected(positions: Tensor, length: int) -> Tensor:
+    """Positions outside an image, reflected at its border without repeating it."""
+    if length == 1:
+        return torch.zeros_like(positions)
+    return length - 1 - (positions.abs() % (2 * length - 2) - (length - 1)).abs()
+
+
+def cut_out(images: Tensor, middle: Tensor, size: int, colour: Tensor) -> Tensor:
+    """Fill a square in each image with a colour (DeVries and Taylor 2017, arXiv:1708.04552)."""
     _, _, height, width = images.shape
     top = (middle[:, :1] * height).floor() - size // 2
     left = (middle[:, 1:] * width).floor() - size // 2
@@ -92,31 +103,36 @@ def cut_out(images: Tensor, middle: Tensor, size: int) -> Tensor:
     blank = ((rows >= top) & (rows < top + size)).unsqueeze(2) & (
         (columns >= left) & (columns < left + size)
     ).unsqueeze(1)
-    return images * ~blank.unsqueeze(1)
+    return torch.where(blank.unsqueeze(1), colour.to(images.device).view(1, -1, 1, 1), images)
 
 
 View = Callable[[Tensor], Tensor]
 """A fixed transformation of images (N, C, H, W)."""
 
 
-def _seen(images: Tensor, mirrored: bool, by: tuple[int, int]) -> Tensor:
+def _seen(
+    images: Tensor, mirrored: bool = False, by: tuple[int, int] = (0, 0), edge: str = "black"
+) -> Tensor:
     if mirrored:
         images = images.flip(3)
     if by == (0, 0):
         return images
-    return move(images, torch.tensor(by, device=images.device).expand(len(images), 2))
+    return move(images, torch.tensor(by, device=images.device).expand(len(images), 2), edge)
 
 
-def _views(moves: Sequence[tuple[int, int]]) -> tuple[View, ...]:
-    return tuple(
-        partial(_seen, mirrored=mirrored, by=by) for by in moves for mirrored in (False, True)
-    )
-
-
-UNCHANGED: View = partial(_seen, mirrored=False, by=(0, 0))
-VIEWS: Mapping[str, tuple[View, ...]] = {
-    "mirror": _views([(0, 0)]),
-    "mirror+shift": _views([(0, 0), (-1, -1), (1, 1)]),
+UNCHANGED: View = partial(_seen)
+MOVES: Mapping[str, Sequence[tuple[int, int]]] = {
+    "mirror": [(0, 0)],
+    "mirror+shift": [(0, 0), (-1, -1), (1, 1)],
 }
-"""Views over which ``test_views`` averages logits: the image and its mirror image, and both shifted
-by one pixel up and left, and down and right."""
+"""Rows and columns by which the views of ``test_views`` are shifted."""
+
+
+def views(recipe: Recipe) -> tuple[View, ...]:
+    """The views over which a recipe averages logits: the image and its mirror image, perhaps both
+    shifted by one pixel up and left, and down and right."""
+    return tuple(
+        partial(_seen, mirrored=mirrored, by=by, edge=recipe.edge)
+        for by in MOVES[recipe.test_views]
+        for mirrored in (False, True)
+    )

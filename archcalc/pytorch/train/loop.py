@@ -32,7 +32,7 @@ from archcalc.pytorch.train import cpu, run_folder, staged
 from archcalc.pytorch.train import data as image_sets
 from archcalc.pytorch.train import network as networks
 from archcalc.pytorch.train import pixels as image_pixels
-from archcalc.pytorch.train.augment import UNCHANGED, VIEWS, Draw, View, alternated, augment, draw
+from archcalc.pytorch.train.augment import UNCHANGED, Draw, View, alternated, augment, draw, views
 from archcalc.pytorch.train.average import Average
 from archcalc.pytorch.train.config import describe
 from archcalc.pytorch.train.data import Images, ImageSet
@@ -95,6 +95,8 @@ class Training:
     learn: Tensor
     """Positions of the training images that are not held out."""
     pixels: Pixels
+    colour: Tensor
+    """The colour that fills what is cut out of the images."""
     network: nn.Module
     """The network itself."""
     forward: nn.Module
@@ -115,6 +117,7 @@ class Training:
         images: Images,
         learn: Tensor,
         pixels: Pixels,
+        colour: Tensor,
     ) -> Training:
         """Prepare the network and its optimizer for this machine."""
         forward, prepared = accelerator.prepare(
@@ -127,6 +130,7 @@ class Training:
             images,
             learn,
             pixels,
+            colour,
             network,
             forward,
             prepared,
@@ -164,6 +168,7 @@ def run(settings: Settings) -> Iterator[Progress | Epoch | Result]:
             seed=settings.seed,
         )
         pixels = image_pixels.of(settings.recipe.normalise, found.train, (shape[1], shape[2]))
+        colour = image_pixels.mean_colour(found.train, settings.recipe)
         if settings.recipe.whiten:
             whiten(network, found.train, pixels)
         if settings.channels_last:
@@ -172,7 +177,9 @@ def run(settings: Settings) -> Iterator[Progress | Epoch | Result]:
         flops = work_by_size(network, shape, settings)
         cpu.speed_up(network, device)
         if settings.time is not None:
-            settings = fit_epochs(settings, accelerator, network, images, learn, held_out, pixels)
+            settings = fit_epochs(
+                settings, accelerator, network, images, learn, held_out, pixels, colour
+            )
         recipe = settings.recipe
         optimizer = networks.optimizer(network, recipe, found.shape[0])
         average = Average(network, recipe.average, recipe.lookahead) if recipe.average else None
@@ -189,7 +196,7 @@ def run(settings: Settings) -> Iterator[Progress | Epoch | Result]:
             yield done
             return
         training = Training.of(
-            settings, accelerator, network, optimizer, average, images, learn, pixels
+            settings, accelerator, network, optimizer, average, images, learn, pixels, colour
         )
 
         # Epochs.
@@ -233,9 +240,8 @@ def run(settings: Settings) -> Iterator[Progress | Epoch | Result]:
         assert tested is not None  # load_data rejects a set without test images
         averaged = None
         if recipe.test_views != "one":
-            views = VIEWS[recipe.test_views]
             averaged = evaluate(
-                accelerator, forward, test, torch.arange(len(test)), pixels, settings, views
+                accelerator, forward, test, torch.arange(len(test)), pixels, settings, views(recipe)
             )
         seconds = sum(row.seconds for row in history)
         result = Result(
@@ -279,7 +285,7 @@ def one_epoch(training: Training, number: int) -> Generator[Progress, None, tupl
             flips = mix(settings.seed, 0, -2)
             mirrored = alternated(piece.positions, len(training.images), number, flips)
             drawn_here = replace(drawn_here, mirrored=mirrored)
-        x = layout(pixels(augment(batch, recipe, drawn_here)), settings)
+        x = layout(pixels(augment(batch, recipe, drawn_here, training.colour)), settings)
         with nullcontext() if piece.last else accelerator.no_sync(training.forward):
             logits, loss = logits_and_loss(training.forward(x), labels, recipe)
             # Scale to a mean over the whole batch, to which each process and piece adds its share.
@@ -417,6 +423,7 @@ def fit_epochs(
     learn: Tensor,
     held_out: Tensor,
     pixels: Pixels,
+    colour: Tensor,
 ) -> Settings:
     """Return the settings with the number of epochs that fit into their time.
 
@@ -428,9 +435,8 @@ def fit_epochs(
     [(batch, labels)] = images.read([positions])
 
     def step(copy: nn.Module, height: int | None) -> None:
-        x = layout(
-            pixels.at(height)(augment(batch, recipe, draw(len(batch), recipe, chance))), settings
-        )
+        seen = augment(batch, recipe, draw(len(batch), recipe, chance), colour)
+        x = layout(pixels.at(height)(seen), settings)
         with accelerator.autocast():
             _, loss = logits_and_loss(copy.train()(x), labels, recipe)
         accelerator.backward(loss)

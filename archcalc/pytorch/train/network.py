@@ -159,7 +159,8 @@ def optimizer(network: nn.Module, recipe: Recipe, channels: int) -> torch.optim.
         matrix = recipe.optimizer == "muon" and parameter.dim() > 1 and layer != last
         if matrix:
             scale *= recipe.matrix_lr
-        key = (scale, 0.0 if plain else recipe.weight_decay, frozen, matrix)
+        decay = recipe.matrix_decay if matrix else 0.0 if plain else recipe.weight_decay
+        key = (scale, decay, frozen, matrix)
         groups.setdefault(key, []).append(parameter)
     parameters: list[dict[str, Any]] = [
         {

@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from archcalc.errors import UsageError
 from archcalc.pytorch.train.data import Images
+from archcalc.recipe import Recipe
 
 SAMPLE = 10_000
 """Most images from which the channels' means and standard deviations are computed."""
@@ -84,6 +85,15 @@ def of(normalise: str, images: Images, size: tuple[int, int]) -> Pixels:
     if normalise == "zca":
         return replace(plain, whitening=_whitening(images, plain))
     return _by_channel(images, size) if normalise == "channel" else plain
+
+
+def mean_colour(images: Images, recipe: Recipe) -> Tensor:
+    """Return the mean of each channel over the training images, as bytes, for a recipe with
+    cutout; otherwise black."""
+    if not recipe.cutout:
+        return torch.zeros(images.shape[0], dtype=torch.uint8)
+    found = torch.tensor(_by_channel(images, images.shape[1:]).mean)
+    return found.mul(255).round().to(torch.uint8)
 
 
 def contrast(images: Tensor) -> Tensor:

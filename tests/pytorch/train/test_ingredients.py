@@ -18,7 +18,7 @@ from archcalc.errors import UsageError
 from archcalc.pytorch.build import build
 from archcalc.pytorch.train import Settings, run, train
 from archcalc.pytorch.train import pixels as image_pixels
-from archcalc.pytorch.train.augment import UNCHANGED, VIEWS, alternated
+from archcalc.pytorch.train.augment import UNCHANGED, alternated, views
 from archcalc.pytorch.train.average import Average
 from archcalc.pytorch.train.data import InMemory
 from archcalc.pytorch.train.evaluate import score
@@ -34,6 +34,7 @@ PLAIN = Recipe(data="digits", optimizer="sgd", lr=0.1, batch=32, epochs=10)
 EVERYTHING: dict[str, Any] = {
     "optimizer": "muon",
     "matrix_lr": 0.1,
+    "matrix_decay": 0.1,
     "momentum": 0.9,
     "nesterov": True,
     "schedule": "linear",
@@ -44,6 +45,7 @@ EVERYTHING: dict[str, Any] = {
     "flip": True,
     "alternate": True,
     "shift": 1,
+    "edge": "reflect",
     "cutout": 2,
     "sizes": (4, 6),
     "dropout": "rising",
@@ -210,14 +212,14 @@ def test_two_successive_epochs_show_every_image_both_ways() -> None:
 
 def test_views_are_the_image_its_mirror_image_and_both_moved() -> None:
     images = pictures(3).images.float()
-    seen = [view(images) for view in VIEWS["mirror+shift"]]
+    seen = [view(images) for view in views(replace(PLAIN, test_views="mirror+shift"))]
     assert torch.equal(UNCHANGED(images), images)
     assert torch.equal(seen[0], images)
     assert torch.equal(seen[1], images.flip(3))
     assert torch.equal(seen[2][:, :, :-1, :-1], images[:, :, 1:, 1:])
     assert torch.equal(seen[4][:, :, 1:, 1:], images[:, :, :-1, :-1])
     assert torch.equal(seen[5][:, :, 1:, 1:], images.flip(3)[:, :, :-1, :-1])
-    assert len(VIEWS["mirror"]) == 2
+    assert len(views(replace(PLAIN, test_views="mirror"))) == 2
 
 
 def test_the_average_is_the_documented_sum() -> None:

@@ -9,6 +9,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from archcalc.errors import UsageError
 from archcalc.pytorch.build import build
 from archcalc.pytorch.train.muon import Muon, orthogonal
 from archcalc.pytorch.train.network import optimizer
@@ -68,6 +69,15 @@ def test_biases_scales_and_the_last_layer_take_steps_of_sgd() -> None:
     assert turned == set(convolutions[:-1])
     assert {group["scale"] for group in groups if group["orthogonal"]} == {0.1}
     assert {group["scale"] for group in groups if not group["orthogonal"]} == {1.0, 2.0}
+
+
+def test_matrices_decay_by_their_own_rate() -> None:
+    recipe = replace(RECIPE, weight_decay=0.1, matrix_decay=0.02)
+    groups = optimizer(build("nin,norm=batch"), recipe, 3).param_groups
+    assert {group["weight_decay"] for group in groups if group["orthogonal"]} == {0.02}
+    assert {group["weight_decay"] for group in groups if not group["orthogonal"]} == {0.1}
+    with pytest.raises(UsageError, match="matrix_decay needs optimizer=muon"):
+        replace(RECIPE, optimizer="sgd", matrix_lr=1.0, matrix_decay=0.1)
 
 
 def test_other_parameters_move_as_with_torchs_sgd() -> None:
