@@ -244,6 +244,7 @@ def train(model: Model, training: Training, output: Output) -> None:
     main = int(os.environ.get("RANK", "0")) == 0
     if main:
         _say_finished([settings for chain in chains for settings in chain])
+        _say_slow(settings)
     try:
         with following_runs(settings.folder, main, several=len(chains) > 1) as follow:
             found = train_all(chains, jobs=training.jobs or 0, follow=follow)
@@ -325,6 +326,16 @@ def _say_finished(settings: Sequence[TrainSettings]) -> None:
                 f"archcalc: {one.folder} is finished; its result is shown again. To train "
                 "longer, raise --epochs"
             )
+
+
+def _say_slow(settings: TrainSettings) -> None:
+    from archcalc.pytorch.train import cpu
+
+    if settings.precision == "bf16" and cpu.emulates_bf16(settings.device):
+        tell(
+            "archcalc: this processor has no bfloat16 instructions, so bf16 is several times "
+            "slower than fp32; leave out --precision"
+        )
 
 
 def _settings(model: str, training: Training) -> TrainSettings:

@@ -74,7 +74,8 @@ def test_a_row_a_way_of_training_with_its_macs_and_interval(runs: Path, lang: La
     assert plain["macs"] == batch["macs"] == profiles("nin")[0].macs
     assert batch["seconds"] == 120.0
     assert "nin,head=fc" in sentences(found)[-2]
-    assert "2 threads, bf16, torch 2.14" in sentences(found)[-1]
+    threads = {"en": "2 threads", "zh": "2 线程"}[lang]
+    assert f"{threads}, bf16, torch 2.14" in sentences(found)[-1]
 
 
 def test_a_winner_is_named_only_where_its_interval_lies_above(runs: Path) -> None:
@@ -89,16 +90,18 @@ def test_the_charts_are_accuracy_against_macs_and_the_curves(runs: Path) -> None
     figures = [b for b in section(load_all(runs), *MODELS).blocks if isinstance(b, Chart)]
     assert [figure.key for figure in figures] == ["accuracy-1", "curves-1", "curves-minutes-1"]
     against, curves, minutes = (figure.spec for figure in figures)
-    assert [row["y"] for row in minutes["data"]["values"]] == [
-        row["y"] for row in curves["data"]["values"]
+    assert [row["y"] for layer in minutes["layer"] for row in layer["data"]["values"]] == [
+        row["y"] for layer in curves["layer"] for row in layer["data"]["values"]
     ]
     points = against["layer"][-1]["data"]["values"]
     assert [(point["model"], point["y"]) for point in points] == [
         ("nin", pytest.approx(87.0)),
         ("nin,norm=batch", 95.0),
     ]
-    rows = curves["data"]["values"]
+    rows, tested = (layer["data"]["values"] for layer in curves["layer"])
     assert len(rows) == 3 * 2  # runs × epochs
+    assert {row["images"] for row in rows} == {"validation"}
+    assert [row["y"] for row in tested] == pytest.approx([86.0, 88.0, 95.0])
     assert {row["run"] for row in rows} == {"nin 0", "nin 1", "nin,norm=batch 0"}
     for spec in (against, curves, minutes):
         assert charts.svg(spec).startswith("<svg")
@@ -142,10 +145,31 @@ def test_accuracy_is_drawn_against_the_work_where_every_epoch_has_it(tmp_path: P
 
     drawn = curves({"nin": [replace(run, history=tuple(counted))]}, "pflop")
     assert drawn is not None
-    assert [row["x"] for row in drawn["data"]["values"]] == [
-        2 * n for n in range(1, len(counted) + 1)
-    ]
+    lines, ends = drawn["layer"]
+    assert [row["x"] for row in lines["data"]["values"]] == [2, 4]
+    assert [row["x"] for row in ends["data"]["values"]] == [4]
     assert curves({"nin": [run]}, "pflop") is None
+
+
+def test_the_accuracy_on_the_training_images_is_dashed_where_none_are_held_out(
+    tmp_path: Path,
+) -> None:
+    make(tmp_path / "a", "nin", 0.8)
+    run = load_all(tmp_path)[0]
+    history = tuple(row._replace(validation_accuracy=None) for row in run.history)
+    from archcalc.report.charts.training import curves
+
+    drawn = curves({"nin": [replace(run, history=history)]})
+    assert drawn is not None
+    lines = drawn["layer"][0]
+    assert [row["y"] for row in lines["data"]["values"]] == [
+        100 * row.train_accuracy for row in history
+    ]
+    dashes = lines["encoding"]["strokeDash"]["scale"]
+    assert dict(zip(dashes["domain"], dashes["range"], strict=True)) == {
+        "validation": [1, 0],
+        "training": [4, 3],
+    }
 
 
 def test_macs_are_of_the_input_and_the_classes_that_it_was_trained_with(tmp_path: Path) -> None:

@@ -65,6 +65,18 @@ class Dropout(nn.Dropout):
         return input * mask.mul_(1 / (1 - dropped / 2**16))
 
 
+def emulates_bf16(device: str) -> bool:
+    """Whether runs on this device compute bfloat16 on a processor without its instructions.
+
+    oneDNN then leaves it to torch's slower code: on an AMD EPYC with AVX2 only, networks train 8 to
+    11 times slower than in float32.
+    """
+    if device == "cuda" or (device == "auto" and torch.cuda.is_available()):
+        return False
+    supported = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", None)
+    return supported is not None and not supported()  # None without oneDNN
+
+
 def speed_up(network: nn.Module, device: torch.device) -> None:
     """Replace the network's dropout layers by :class:`Dropout`; weights and names do not change."""
     if device.type != "cpu":

@@ -19,46 +19,65 @@ def _axis(against: str) -> str:
 
 
 def curves(runs: Mapping[str, Sequence[Run]], against: str = "epoch") -> Spec | None:
-    """Accuracy on the images held out after every epoch, one line per run, by label; None where no
-    images were held out, or where a run's work is not known."""
+    """Accuracy after every epoch, one line per run, by label; None where a run's work is not known.
+
+    It is that on the images held out or, dashed, on the training images where none are held out. A
+    diamond at the end of a line is the accuracy on the test images.
+    """
     alt = style.altair()
-    rows: list[dict[str, Any]] = [
-        {
-            "model": label,
-            "run": f"{label} {run.seed}",
-            "x": x,
-            "y": 100 * row.validation_accuracy,
-            "exact": f"{100 * row.validation_accuracy:.2f} %",
-        }
-        for label, group in runs.items()
-        for run in group
-        for x, row in zip(_progress(run, against), run.history, strict=False)
-        if row.validation_accuracy is not None
-    ]
+    rows: list[dict[str, Any]] = []
+    tested: list[dict[str, Any]] = []
+    for label, group in runs.items():
+        for run in group:
+            common = {"model": label, "run": f"{label} {run.seed}"}
+            positions = _progress(run, against)
+            for x, row in zip(positions, run.history, strict=False):
+                held_out = row.validation_accuracy is not None
+                value = row.validation_accuracy if held_out else row.train_accuracy
+                images = _("validation") if held_out else _("training")
+                rows.append({**common, "x": x, "images": images, **_percent(value)})
+            if positions and run.result:
+                end = {"x": positions[-1], "images": _("test")}
+                tested.append({**common, **end, **_percent(run.result.accuracy)})
     if not rows:
         return None
     steps = {"tickMinStep": 1, "format": "d"} if against == "epoch" else {}
-    chart = (
+    encoding = {
+        "x": alt.X("x:Q", title=_axis(against), axis=alt.Axis(grid=False, **steps)),
+        "y": alt.Y(
+            "y:Q",
+            title=_("accuracy, %"),
+            scale=alt.Scale(zero=False),
+            axis=style.axis(alt, style.PLAIN),
+        ),
+        "color": style.model_colour(alt, list(runs)),
+        "tooltip": [
+            alt.Tooltip("model:N", title=_("model")),
+            alt.Tooltip("x:Q", title=_axis(against)),
+            alt.Tooltip("images:N", title=_("images")),
+            alt.Tooltip("exact:N", title=_("accuracy")),
+        ],
+    }
+    dashes = alt.Scale(domain=[_("validation"), _("training")], range=[[1, 0], [4, 3]])
+    lines = (
         alt.Chart(alt.Data(values=rows))
         .mark_line(strokeWidth=1.5, point=alt.OverlayMarkDef(size=22))
         .encode(
-            x=alt.X("x:Q", title=_axis(against), axis=alt.Axis(grid=False, **steps)),
-            y=alt.Y(
-                "y:Q",
-                title=_("validation accuracy, %"),
-                scale=alt.Scale(zero=False),
-                axis=style.axis(alt, style.PLAIN),
-            ),
+            **encoding,
             detail="run:N",
-            color=style.model_colour(alt, list(runs)),
-            tooltip=[
-                alt.Tooltip("model:N", title=_("model")),
-                alt.Tooltip("x:Q", title=_axis(against)),
-                alt.Tooltip("exact:N", title=_("validation accuracy")),
-            ],
+            strokeDash=alt.StrokeDash("images:N", scale=dashes, legend=None),
         )
     )
-    return style.finished(chart, 0, height=260)
+    ends = (
+        alt.Chart(alt.Data(values=tested))
+        .mark_point(shape="diamond", filled=True, size=90, opacity=1)
+        .encode(**encoding)
+    )
+    return style.finished(alt.layer(lines, ends), 0, height=260)
+
+
+def _percent(value: float | None) -> dict[str, Any]:
+    return {} if value is None else {"y": 100 * value, "exact": f"{100 * value:.2f} %"}
 
 
 def _progress(run: Run, against: str) -> list[float]:

@@ -7,6 +7,7 @@ from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from archcalc.analysis.compare import Comparison
+from archcalc.analysis.latency import threads_text
 from archcalc.analysis.runs import Accuracy, Run, accuracies, winner
 from archcalc.language import _, listed, mark
 from archcalc.lookup.inputs import describe_input
@@ -62,11 +63,17 @@ def show(*runs: Run) -> Document:
     return answer(
         tuple(tables),
         records.head(runs=[_record(run) for run in runs], accuracies=_records(together)),
-        (
-            _("The best epoch is chosen by images held out of the training set."),
-            *_conclusion(together),
-        ),
+        (*_choice(runs), *_conclusion(together)),
     )
+
+
+def _choice(runs: Sequence[Run]) -> Iterator[str]:
+    """How the tested epoch of these runs was chosen."""
+    held_out = [run.recipe.validation > 0 for run in runs]
+    if any(held_out):
+        yield _("The best epoch is chosen by images held out of the training set.")
+    if not all(held_out):
+        yield _("No images are held out: the last epoch is tested.")
 
 
 def evaluation(run: Run, score: tuple[float, float, int], data: str) -> Document:
@@ -182,7 +189,8 @@ def of_report(context: Context) -> Iterator[Block]:
     yield Text(
         _(
             "Measured with archcalc train. The best epoch is selected on images held out of the "
-            "training set; the test images are used once. Intervals are 95 %: for several seeds, "
+            "training set, or is the last one where none are held out; the test images are used "
+            "once. Intervals are 95 %: for several seeds, "
             "that of the mean by Student's t; for a single run, Wilson's score interval, which "
             "reflects only the number of test images. MACs are for the input and classes of the "
             "training."
@@ -244,19 +252,19 @@ def _accuracy_charts(
         yield Chart(f"accuracy-{number}", caption, spec, "models")
     lines = {label: one.runs for label, one in zip(labels, trained, strict=True)}
     captions = {
-        "epoch": _("Accuracy on the images held out, epoch by epoch, {data}", data=data),
-        "minutes": _(
-            "Accuracy on the images held out against minutes of training, {data}", data=data
-        ),
-        "pflop": _(
-            "Accuracy on the images held out against PFLOP spent on training, {data}", data=data
-        ),
+        "epoch": _("Accuracy epoch by epoch, {data}", data=data),
+        "minutes": _("Accuracy against minutes of training, {data}", data=data),
+        "pflop": _("Accuracy against PFLOP spent on training, {data}", data=data),
     }
+    meaning = _(
+        "; lines: on the images held out or, dashed, on the training images where none are held "
+        "out; diamonds: on the test images"
+    )
     for against, caption in captions.items():
         drawn = charts.curves(lines, against)
         if drawn is not None:
             name = f"curves-{number}" if against == "epoch" else f"curves-{against}-{number}"
-            yield Chart(name, caption, drawn, "training")
+            yield Chart(name, caption + meaning, drawn, "training")
 
 
 def _labels(trained: Sequence[Trained]) -> list[str]:
@@ -271,11 +279,15 @@ def _labels(trained: Sequence[Trained]) -> list[str]:
         )
         for one in trained
     ]
-    for length in range(1, len(parts[0])):
-        labels = [", ".join(part[:length]) for part in parts]
+    chosen: list[int] = []
+    for place in range(len(parts[0])):
+        if place and len({part[place] for part in parts}) == 1:
+            continue  # says nothing
+        chosen.append(place)
+        labels = [", ".join(part[place] for place in chosen) for part in parts]
         if len(set(labels)) == len(labels):
-            return labels
-    return [", ".join(part) for part in parts]
+            break
+    return labels
 
 
 def _environments(trained: Sequence[Trained]) -> dict[str, list[str]]:
@@ -286,7 +298,7 @@ def _environments(trained: Sequence[Trained]) -> dict[str, list[str]]:
             there = run.config.get("environment", {})
             parts = [
                 there.get("gpu") or there.get("processor"),
-                f"{there['threads']} threads" if there.get("threads") else None,
+                threads_text(there["threads"]) if there.get("threads") else None,
                 run.config["precision"],
                 f"torch {there['torch']}" if there.get("torch") else None,
             ]

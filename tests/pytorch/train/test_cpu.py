@@ -1,14 +1,17 @@
-"""The faster layers for CPUs agree with torch's own."""
+"""The faster layers for CPUs agree with torch's own; slow precisions are told."""
 
 from __future__ import annotations
 
+import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import torch
 from torch import nn
 
+from archcalc.cli import run as archcalc
 from archcalc.pytorch.train import cpu
 
 CPU = torch.device("cpu")
@@ -102,3 +105,20 @@ def test_memory_pages_are_reused_within_the_block_and_returned_after_it() -> Non
     assert within < 100 < 10_000 < before
     assert elsewhere > 10_000
     assert after > 10_000
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="reads the name of the x86 extension")
+def test_bf16_is_emulated_where_the_processor_has_no_avx512() -> None:
+    without = torch.backends.cpu.get_cpu_capability() in ("DEFAULT", "AVX2")
+    assert cpu.emulates_bf16("cpu") == without
+    assert not cpu.emulates_bf16("cuda")
+
+
+def test_the_command_says_that_emulated_bf16_is_slow(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setattr(cpu, "emulates_bf16", lambda device: True)
+    line = ["train", "nin-digits", "--epochs", "1", "--limit", "40", "--precision"]
+    for precision, told in (("bf16", True), ("fp32", False)):
+        assert archcalc([*line, precision, "--folder", str(tmp_path / precision)]) == 0
+        assert ("no bfloat16 instructions" in capsys.readouterr().err) == told
