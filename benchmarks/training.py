@@ -74,7 +74,7 @@ def archcalc(model: str, images: data.InMemory, batch: int, batches: int, precis
         settings = Settings(
             model=model,
             recipe_name=name,
-            recipe=replace(recipe, batch=batch, validation=0.0),
+            recipe=replace(recipe, batch=batch, validation=0.0, sizes=()),
             folder=Path(folder),
             precision=precision,
             device="cpu",
@@ -86,12 +86,13 @@ def archcalc(model: str, images: data.InMemory, batch: int, batches: int, precis
     net.to(memory_format=torch.channels_last)
     cpu.speed_up(net, accelerator.device)
     made = pixels.of(recipe.normalise, images, (shape[1], shape[2]))
+    colour = pixels.mean_colour(images, recipe)
     optimizer = networks.optimizer(net, settings.recipe, images.shape[0])
     with cpu.kept_memory(accelerator.device):
         for count in (1, batches):
             positions = torch.randperm(len(images))[: count * batch]
             training = loop.Training.of(
-                settings, accelerator, net, optimizer, None, images, positions, made
+                settings, accelerator, net, optimizer, None, images, positions, made, colour
             )
             started = time.perf_counter()
             for _ in loop.one_epoch(training, 1):

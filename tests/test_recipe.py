@@ -94,7 +94,9 @@ def test_a_recipe_is_restored_from_its_record() -> None:
 def test_the_article_is_the_default_recipe_and_an_unknown_name_is_refused() -> None:
     assert find(registry.find("nin"))[0] == "article"
     assert find(registry.find("nin-digits"))[0] == "fast"
-    with pytest.raises(UsageError, match="nin has no recipe 'slow'; it has article, paper, fast"):
+    with pytest.raises(
+        UsageError, match="nin has no recipe 'slow'; it has article, paper, fast, plain, short"
+    ):
         find(registry.find("nin"), "slow")
     with pytest.raises(UsageError, match="vgg16 has no recipe"):
         find(registry.find("vgg16"))
