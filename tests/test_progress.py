@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from archcalc.analysis.runs import Epoch, Result
+from archcalc.analysis.runs import Epoch, Evaluating, Result
 from archcalc.cli import run
 from archcalc.cli.progress import epoch_line, following_runs, step_line
 
@@ -52,10 +52,11 @@ def test_steps_are_shown_only_on_a_terminal(
     written = stream()
     monkeypatch.setattr(sys, "stderr", written)
     with following_runs(Path("runs"), speaks=True, several=False) as tell:
-        for event in (STEP, ROW, Result(0.75, 1.0, 10_000, 3, 60.0)):
+        for event in (STEP, ROW, Evaluating(2500, 10_000), Result(0.75, 1.0, 10_000, 3, 60.0)):
             tell(SETTINGS, event)
     said = written.getvalue()
-    assert said.count("█") == 12 * steps
+    assert said.count("█") == (12 + 6) * steps
+    assert said.count("evaluation [") == said.count("2,500 of 10,000 images") == steps
     assert ("\r" in said) == bool(steps)
     assert said.endswith("runs/nin: test accuracy 75.00 % (10,000 images, weights of epoch 3)\n")
 

@@ -66,6 +66,14 @@ class Result(NamedTuple):
     """FLOP/s of the machine's best large matrix product; not measured for runs under a minute."""
 
 
+class Evaluating(NamedTuple):
+    """An evaluation under way."""
+
+    images: int
+    """So far."""
+    of: int
+
+
 @dataclass(frozen=True, repr=False)
 class Run(Record):
     """One run's record."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from archcalc.analysis.profiles import Follow
-from archcalc.analysis.runs import Epoch, Result
+from archcalc.analysis.runs import Epoch, Evaluating, Result
 from archcalc.report.escape import for_terminal
 
 if TYPE_CHECKING:
@@ -69,14 +69,15 @@ def _tell(settings: Settings, event: Any, several: bool) -> None:
     live = sys.stderr.isatty() and not several
     if isinstance(event, Result):
         _say(
-            f"{settings.folder}: test accuracy {100 * event.accuracy:.2f} % "
+            f"{_clear(live)}{settings.folder}: test accuracy {100 * event.accuracy:.2f} % "
             f"({event.images:,} images, weights of epoch {event.epoch})\n"
         )
     elif isinstance(event, Epoch):
         which = f"{settings.folder}: " if several else ""
         _say(f"{_clear(live)}{which}{epoch_line(event, settings.recipe.epochs)}\n")
     elif live:
-        _say(f"{_clear(live)}{step_line(event)}")
+        line = evaluation_line(event) if isinstance(event, Evaluating) else step_line(event)
+        _say(f"{_clear(live)}{line}")
 
 
 def epoch_line(row: Epoch, epochs: int) -> str:
@@ -94,12 +95,20 @@ def epoch_line(row: Epoch, epochs: int) -> str:
 def step_line(step: Any) -> str:
     """The progress of an epoch as one line: a bar, the loss so far, the remaining time of the
     run."""
-    filled = round(BAR * step.images / step.of)
     left = (step.of - step.images + (step.epochs - step.epoch) * step.of) / step.images_per_second
     return (
-        f"epoch {step.epoch}/{step.epochs} [{'█' * filled}{'·' * (BAR - filled)}] "
+        f"epoch {step.epoch}/{step.epochs} {_bar(step.images / step.of)} "
         f"loss {step.loss:.4f}  {step.images_per_second:,.0f} images/s  left {_clock(left)}"
     )
+
+
+def evaluation_line(step: Evaluating) -> str:
+    return f"evaluation {_bar(step.images / step.of)} {step.images:,} of {step.of:,} images"
+
+
+def _bar(part: float) -> str:
+    filled = round(BAR * part)
+    return f"[{'█' * filled}{'·' * (BAR - filled)}]"
 
 
 def _clock(seconds: float) -> str:

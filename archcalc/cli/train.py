@@ -244,7 +244,7 @@ def train(model: Model, training: Training, output: Output) -> None:
     main = int(os.environ.get("RANK", "0")) == 0
     if main:
         _say_finished([settings for chain in chains for settings in chain])
-        _say_slow(settings)
+        _say_slow(settings.precision, settings.device)
     try:
         with following_runs(settings.folder, main, several=len(chains) > 1) as follow:
             found = train_all(chains, jobs=training.jobs or 0, follow=follow)
@@ -274,10 +274,16 @@ def evaluate(
     archcalc evaluate runs/nin-digits-fast-seed0
     """
     _needs_torch()
+    from archcalc.cli.progress import following
+    from archcalc.io import runs
     from archcalc.pytorch.train.evaluate import score
     from archcalc.report.sections.accuracy import evaluation
 
-    write(evaluation(*score(run, data=data, device=device, precision=precision or "")), output)
+    chosen = precision or str(runs.load(run).config["precision"])
+    _say_slow(chosen, device)
+    with following("images") as follow:
+        found = score(run, data=data, device=device, precision=chosen, follow=follow)
+    write(evaluation(*found), output)
 
 
 def featuremaps(
@@ -328,13 +334,13 @@ def _say_finished(settings: Sequence[TrainSettings]) -> None:
             )
 
 
-def _say_slow(settings: TrainSettings) -> None:
+def _say_slow(precision: str, device: str) -> None:
     from archcalc.pytorch.train import cpu
 
-    if settings.precision == "bf16" and cpu.emulates_bf16(settings.device):
+    if precision == "bf16" and cpu.emulates_bf16(device):
         tell(
             "archcalc: this processor has no bfloat16 instructions, so bf16 is several times "
-            "slower than fp32; leave out --precision"
+            "slower than --precision fp32"
         )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from archcalc.analysis.profiles import Follow
 from archcalc.analysis.runs import Run
 from archcalc.errors import UsageError
 from archcalc.io import runs
@@ -16,7 +17,7 @@ from archcalc.pytorch.train import data as image_sets
 from archcalc.pytorch.train import network as networks
 from archcalc.pytorch.train import run_folder
 from archcalc.pytorch.train.data import ImageSet
-from archcalc.pytorch.train.loop import Score, evaluate, start
+from archcalc.pytorch.train.loop import Score, evaluate, outcome, start
 from archcalc.pytorch.train.pixels import Pixels
 from archcalc.pytorch.train.settings import Settings
 
@@ -73,11 +74,17 @@ def test_set(run: Run, data: str, made: Pixels) -> ImageSet:
 
 
 def score(
-    folder: str | Path, *, data: str = "", device: str = "auto", precision: str = ""
+    folder: str | Path,
+    *,
+    data: str = "",
+    device: str = "auto",
+    precision: str = "",
+    follow: Follow = lambda done, total, name: None,
 ) -> tuple[Run, Score, str]:
     """Test a run on its own test images or on another set with the same classes.
 
-    Returns the run, the score and the set's name. Raises UsageError.
+    Returns the run, the score and the set's name, and passes its progress to ``follow``. Raises
+    UsageError.
     """
     run = runs.load(folder)
     check(run)
@@ -95,7 +102,8 @@ def score(
         )
     test = found.test.to(accelerator.device)
     prepared = accelerator.prepare(model)
-    tested = evaluate(accelerator, prepared, test, torch.arange(len(test)), made, settings)
+    steps = evaluate(accelerator, prepared, test, torch.arange(len(test)), made, settings)
+    tested = outcome(steps, lambda step: follow(step.images, step.of, found.name))
     assert tested is not None  # every data set has test images
     return run, tested, found.name
 

@@ -1,7 +1,8 @@
 """The training loop, top to bottom: data, network, epochs, validation, one test at the end.
 
-A run is a generator. It yields a :class:`Progress` every half second, an :class:`Epoch` after each
-epoch, and the :class:`Result` at the end. Callers use these to show progress.
+A run is a generator. It yields a :class:`Progress` or :class:`Evaluating` every half second, an
+:class:`Epoch` after each epoch, and the :class:`Result` at the end. Callers use these to show
+progress.
 
 The random numbers of an epoch depend only on the seed and the epoch, so a resumed run gives the
 same result as an uninterrupted one.
@@ -12,10 +13,10 @@ from __future__ import annotations
 import hashlib
 import math
 import time
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import torch
 from accelerate import Accelerator
@@ -25,7 +26,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from archcalc.analysis import runs
-from archcalc.analysis.runs import Epoch, Result
+from archcalc.analysis.runs import Epoch, Evaluating, Result
 from archcalc.errors import ArchcalcError, UsageError
 from archcalc.io import runs as stored_runs
 from archcalc.pytorch.train import cpu, run_folder, staged
@@ -144,7 +145,7 @@ class Training:
         return self.average.network if self.average else self.forward
 
 
-def run(settings: Settings) -> Iterator[Progress | Epoch | Result]:
+def run(settings: Settings) -> Iterator[Progress | Evaluating | Epoch | Result]:
     """Train one network. Raises ArchcalcError; every finished epoch is kept."""
     settings = with_known_epochs(settings)
     accelerator = start(settings)
@@ -207,7 +208,7 @@ def run(settings: Settings) -> Iterator[Progress | Epoch | Result]:
             started = time.perf_counter()
             trained, rate = yield from one_epoch(training, number)
             seconds = time.perf_counter() - started
-            validated = evaluate(
+            validated = yield from evaluate(
                 accelerator, training.evaluated, images, held_out, pixels, settings
             )
             height = recipe.size_at(number) or shape[1]
@@ -236,12 +237,13 @@ def run(settings: Settings) -> Iterator[Progress | Epoch | Result]:
         file = settings.folder / run_folder.BEST
         run_folder.load_weights(network, run_folder.weights(file), file)
         forward = training.forward
-        tested = evaluate(accelerator, forward, test, torch.arange(len(test)), pixels, settings)
+        positions = torch.arange(len(test))
+        tested = yield from evaluate(accelerator, forward, test, positions, pixels, settings)
         assert tested is not None  # load_data rejects a set without test images
         averaged = None
         if recipe.test_views != "one":
-            averaged = evaluate(
-                accelerator, forward, test, torch.arange(len(test)), pixels, settings, views(recipe)
+            averaged = yield from evaluate(
+                accelerator, forward, test, positions, pixels, settings, views(recipe)
             )
         seconds = sum(row.seconds for row in history)
         result = Result(
@@ -344,8 +346,8 @@ def evaluate(
     pixels: Pixels,
     settings: Settings,
     views: Sequence[View] = (UNCHANGED,),
-) -> Score | None:
-    """Return loss and accuracy in evaluation mode, or None without images.
+) -> Generator[Evaluating, None, Score | None]:
+    """Return loss and accuracy in evaluation mode, or None without images; yield the progress.
 
     The logits of an image are the mean over its views.
     """
@@ -355,6 +357,7 @@ def evaluate(
     bare = accelerator.unwrap_model(model).eval()
     mine = positions[accelerator.process_index :: accelerator.num_processes]
     totals = torch.zeros(3, device=accelerator.device)
+    seen, reported = 0, time.perf_counter()
     for batch, labels in images.read(torch.split(mine, EVALUATION_BATCH)):
         with accelerator.autocast():
             outputs = [bare(layout(pixels(view(batch)), settings)).float() for view in views]
@@ -362,8 +365,27 @@ def evaluate(
         loss = F.cross_entropy(logits, labels, reduction="sum")
         correct = (logits.argmax(1) == labels).sum()
         totals += torch.stack([loss, correct, correct * 0 + len(labels)])
+        seen += len(labels)
+        if time.perf_counter() - reported > SECONDS_PER_STEP:
+            reported = time.perf_counter()
+            yield Evaluating(seen, len(mine))
     loss_sum, right, count = accelerator.reduce(totals, "sum").tolist()
     return Score(loss_sum / count, right / count, int(count))
+
+
+T = TypeVar("T")
+
+
+def outcome(
+    steps: Generator[Evaluating, None, T],
+    follow: Callable[[Evaluating], object] = lambda step: None,
+) -> T:
+    """Return what an evaluation returns, and pass its progress to ``follow``."""
+    while True:
+        try:
+            follow(next(steps))
+        except StopIteration as end:
+            return end.value  # type: ignore[no-any-return]  # typed as Any in typeshed
 
 
 def start(settings: Settings) -> Accelerator:
@@ -444,7 +466,7 @@ def fit_epochs(
 
     chance = torch.Generator().manual_seed(0)
     started = time.perf_counter()
-    evaluate(accelerator, network, images, held_out, pixels, settings)
+    outcome(evaluate(accelerator, network, images, held_out, pixels, settings))
     others = time.perf_counter() - started
     batches = math.ceil(len(learn) / recipe.batch)
     epochs = epochs_within(settings.time, recipe, batches, step, network, others)

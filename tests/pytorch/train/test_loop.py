@@ -14,12 +14,12 @@ from safetensors.torch import load_file
 from torch import nn
 from torch.nn import functional as F
 
-from archcalc.analysis.runs import Epoch, Run
+from archcalc.analysis.runs import Epoch, Evaluating, Run
 from archcalc.errors import ArchcalcError, UsageError
 from archcalc.io.runs import load
 from archcalc.lookup.registry import find as model
 from archcalc.pytorch.build import build
-from archcalc.pytorch.train import Settings, run, train
+from archcalc.pytorch.train import Settings, loop, run, train
 from archcalc.pytorch.train.evaluate import score
 from archcalc.pytorch.train.loop import logits_and_loss, mix
 from archcalc.pytorch.train.network import last_layer, optimizer
@@ -101,6 +101,19 @@ def test_a_finished_run_is_not_tested_again(settings: Make) -> None:
     written = (first.folder / "result.json").stat().st_mtime_ns
     assert train(settings(resume=True)).result == first.result
     assert (first.folder / "result.json").stat().st_mtime_ns == written
+
+
+def test_evaluations_tell_how_many_images_they_have_seen(
+    settings: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "SECONDS_PER_STEP", -1.0)
+    how = settings(recipe={"epochs": 1, "validation": 0.1})
+    seen = [event for event in run(how) if isinstance(event, Evaluating)]
+    # 30 of 300 training images are held out; the 300 test images need two batches.
+    assert seen == [Evaluating(30, 30), Evaluating(256, 300), Evaluating(300, 300)]
+    told: list[tuple[int, int, str]] = []
+    score(how.folder, device="cpu", follow=lambda *step: told.append(step))
+    assert told == [(256, 359, "digits"), (359, 359, "digits")]  # all of them
 
 
 def test_a_run_is_not_overwritten_and_not_mixed_with_another(settings: Make) -> None:
